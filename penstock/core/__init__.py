@@ -1,0 +1,1 @@
+"""Money, ids, clock, errors, hashing: the words every other room uses."""

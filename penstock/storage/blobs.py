@@ -1,0 +1,84 @@
+"""Content-addressed files: datasets, artifacts, reports. A blob's name is the sha256 of its bytes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from penstock.core.errors import Broken, NotFound, Unavailable
+from penstock.core.hashing import sha256_of, sha256_of_file
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class BlobStore:
+    """Blobs under one local folder, written whole or not at all."""
+
+    folder: Path
+
+    def put(self, content: bytes) -> str:
+        """Keep `content`; answer its sha256. Putting the same bytes again changes nothing."""
+        digest = sha256_of(content)
+        target = self._path(digest)
+        if not target.exists():
+            _write_whole(target, content)
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """The bytes named `digest`, verified. Raises NotFound, or Broken when the file was altered."""
+        content = self.path(digest).read_bytes()
+        if sha256_of(content) != digest:
+            raise Broken("the stored file does not match its hash", where=str(self._path(digest)), hint=_REPAIR)
+        return content
+
+    def path(self, digest: str) -> Path:
+        """Where the blob lies, for readers that need a file. The content is not verified: see `verified_path`."""
+        target = self._path(digest)
+        if not target.is_file():
+            raise NotFound(f"no blob {digest[:12]}… in the blob store", where=str(self.folder), hint=_REPAIR)
+        return target
+
+    def verified_path(self, digest: str) -> Path:
+        """Like `path`, after checking the file's hash."""
+        target = self.path(digest)
+        if sha256_of_file(target) != digest:
+            raise Broken("the stored file does not match its hash", where=str(target), hint=_REPAIR)
+        return target
+
+    def _path(self, digest: str) -> Path:
+        if not _DIGEST.fullmatch(digest):
+            raise NotFound(f"{digest!r} is not a blob digest (64 hexadecimal digits)")
+        return self.folder / digest[:2] / digest
+
+
+_REPAIR = "restore the blobs folder from a backup, or train the product again"
+
+
+def _write_whole(target: Path, content: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".part-")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).replace(target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Unavailable("the disk is full", where=str(target.parent), hint="free some space, run again") from None
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

