@@ -59,3 +59,16 @@ def store(database_url: str, clock: SettableClock) -> Iterator[Store]:
 @pytest.fixture
 def blobs(tmp_path: Path) -> BlobStore:
     return BlobStore(tmp_path / "blobs")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of public data sets: PENSTOCK_DATA, or shared/data in a folder above this repository."""
+    if named := os.environ.get("PENSTOCK_DATA"):
+        if not Path(named).is_dir():
+            pytest.skip(f"PENSTOCK_DATA names {named}, which is not a folder")
+        return Path(named)
+    for above in Path(__file__).resolve().parents:
+        if (above / "shared" / "data").is_dir():
+            return above / "shared" / "data"
+    pytest.skip("the public data sets are absent: no folder shared/data above the repository, PENSTOCK_DATA not set")

@@ -1,0 +1,1 @@
+"""Read-only questions across the domains: one definition per figure, each agreeing with the ledger."""

@@ -1,0 +1,1 @@
+"""What it costs and who owes it: catalogue, funding, rating, ledger, invoices and payments."""

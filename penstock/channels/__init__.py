@@ -1,0 +1,1 @@
+"""Who brings customers, and what they earn for it."""

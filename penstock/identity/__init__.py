@@ -1,0 +1,1 @@
+"""Who is who: customers, their consent, and the keys their programs call with."""

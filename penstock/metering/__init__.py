@@ -1,0 +1,1 @@
+"""How much was used: quantities, running totals, corrections and exports of the usage log. Never asks "what price"."""

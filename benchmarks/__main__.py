@@ -1,0 +1,17 @@
+"""Runs every benchmark, one after the other; a JSON line per figure."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+ALL = (
+    ["benchmarks.command_line"],
+    ["benchmarks.text_rungs"],
+    ["benchmarks.demo"],
+    ["benchmarks.crash", "--database", "sqlite"],
+    ["benchmarks.crash", "--database", "postgres"],
+)
+
+for words in ALL:
+    subprocess.run([sys.executable, "-m", *words], check=True)

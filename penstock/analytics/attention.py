@@ -1,0 +1,94 @@
+"""What waits for a person: each need names what it is about and how much, and nothing else. The console words it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+import sqlalchemy as sa
+
+from penstock.analytics.records import Overview, ProductFigures
+from penstock.billing.tables import invoice, ledger_operation, posting, quarantine
+from penstock.core.clock import Period, period_at
+from penstock.core.money import Money
+from penstock.metering.quantities import charges
+from penstock.storage.engine import Transaction
+from penstock.workspace.records import Workspace
+
+Kind = Literal["untrained", "refused", "releasable", "unpriced", "feedback", "overdue", "unclosed", "quarantined"]
+
+
+@dataclass(frozen=True)
+class Need:
+    """One thing to do. subject: a product, a customer or a month; count and amount: how much there is of it."""
+
+    kind: Kind
+    subject: str
+    count: int = 0
+    amount: Money | None = None
+
+
+def needs(tx: Transaction, workspace: Workspace, now: Overview) -> tuple[Need, ...]:
+    """What waits, money first. now: the overview of any month; of it only what stands now is read."""
+    return (
+        *_overdue(tx, now.currency),
+        *_unclosed(tx, workspace.company.timezone),
+        *_quarantined(tx),
+        *(need for product in now.products for need in _of_product(product)),
+    )
+
+
+def _of_product(product: ProductFigures) -> Iterator[Need]:
+    if not product.task:
+        return
+    judged = product.judgement
+    if product.release is None and judged is None:
+        yield Need("untrained", product.name)
+    elif product.release is None and judged is not None:
+        yield Need("releasable" if judged.passed else "refused", product.name, judged.number)
+    if product.price is None:
+        yield Need("unpriced", product.name)
+    if product.open_feedback:
+        yield Need("feedback", product.name, product.open_feedback)
+
+
+def _overdue(tx: Transaction, currency: str) -> Iterator[Need]:
+    booked = posting.c
+    same_operation = sa.and_(
+        booked.organisation == ledger_operation.c.organisation, booked.operation == ledger_operation.c.operation
+    )
+    same_invoice = sa.and_(
+        invoice.c.organisation == ledger_operation.c.organisation, invoice.c.number == ledger_operation.c.reference
+    )
+    late = (
+        sa.select(invoice.c.number, sa.func.sum(booked.amount_minor).label("amount"))
+        .select_from(posting.join(ledger_operation, same_operation).join(invoice, same_invoice))
+        .where(booked.organisation == tx.organisation, booked.account == "receivable", invoice.c.due_at < tx.now)
+        .group_by(invoice.c.number)
+        .having(sa.func.sum(booked.amount_minor) > 0)
+        .subquery()
+    )
+    found = tx.all(sa.select(sa.func.count(late.c.number).label("count"), sa.func.sum(late.c.amount).label("amount")))[0]
+    if found["count"]:
+        yield Need("overdue", "", int(found["count"]), Money(int(found["amount"]), currency))
+
+
+def _unclosed(tx: Transaction, timezone: str) -> Iterator[Need]:
+    """Last month's users without an invoice for it."""
+    this = period_at(tx.now, timezone)
+    last: Period = period_at(this.start - timedelta(days=1), timezone)
+    query = sa.select(invoice.c.customer).where(
+        invoice.c.organisation == tx.organisation, invoice.c.period == last.name
+    )
+    invoiced = {row["customer"] for row in tx.all(query)}
+    waiting = {customer for customer, _ in charges(tx, last)} - invoiced
+    if waiting:
+        yield Need("unclosed", last.name, len(waiting))
+
+
+def _quarantined(tx: Transaction) -> Iterator[Need]:
+    query = sa.select(quarantine.c.customer).where(quarantine.c.organisation == tx.organisation)
+    for row in tx.all(query.order_by(quarantine.c.customer)):
+        yield Need("quarantined", row["customer"])

@@ -1,0 +1,106 @@
+"""What a customer asks of the gateway beyond predictions: feedback, its own use, its own invoices and their proof."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock.billing import invoices
+from penstock.core.errors import BadInput
+from penstock.jobs.money import month
+from penstock.metering.quantities import charges, daily, quantity
+from penstock.monitoring import feedback
+from penstock.runtime.house import House
+from penstock.serving.endpoints import Endpoint, EndpointRequest
+
+LARGEST_PAGE = 1_000
+
+
+def customer_endpoints(house: House) -> tuple[Endpoint, ...]:
+    """The routes; each sees only what belongs to the customer whose key was sent."""
+
+    def usage(request: EndpointRequest) -> Any:
+        return _usage(house, request)
+
+    return (
+        Endpoint("POST", "/v1/feedback", "customer", _feedback, "Rate or correct one output of an earlier answer"),
+        Endpoint("GET", "/v1/usage", "customer", usage, "Units used in a month, by product and by day"),
+        Endpoint("GET", "/v1/invoices", "customer", _invoices, "Your invoices"),
+        Endpoint("GET", "/v1/invoices/{number}", "customer", _invoice, "One invoice with its lines"),
+        Endpoint("GET", "/v1/invoices/{number}/lines/{line}/events", "customer", _events, "The proof of a line"),
+    )
+
+
+def _feedback(request: EndpointRequest) -> Any:
+    body = request.body
+    known = {"id", "index", "rating", "correction", "comment"}
+    if not isinstance(body, dict) or "id" not in body:
+        raise BadInput('the body must be an object with "id"', where="body", hint=f"fields: {', '.join(sorted(known))}")
+    if unknown := set(body) - known:
+        raise BadInput(
+            f"unknown field {sorted(unknown)[0]!r}", where="body", hint=f"fields: {', '.join(sorted(known))}"
+        )
+    said = feedback.record(
+        request.tx,
+        customer=request.customer,
+        request_id=body["id"],
+        index=body.get("index", 0),
+        rating=body.get("rating"),
+        correction=body.get("correction"),
+        comment=body.get("comment", ""),
+    )
+    return {"feedback": said.id, "id": said.request_id, "index": said.index, "new_label": said.new_label}
+
+
+def _usage(house: House, request: EndpointRequest) -> Any:
+    period = month(house, request.query.get("period"))
+    tx, customer = request.tx, request.customer
+    products = [product for _, product in charges(tx, period, customer)]
+    return {
+        "period": period.name,
+        "products": [
+            {"product": product, "units": quantity(tx, customer=customer, product=product, period=period).units}
+            for product in products
+        ],
+        "days": [
+            {"day": day.day.isoformat(), "product": day.product, "units": day.units}
+            for day in daily(tx, customer, period, house.workspace.company.timezone)
+        ],
+    }
+
+
+def _invoices(request: EndpointRequest) -> Any:
+    found = invoices.list_invoices(request.tx, customer=request.customer, after=request.query.get("after", ""))
+    return {"invoices": [invoices.to_json(invoice) for invoice in found]}
+
+
+def _invoice(request: EndpointRequest) -> Any:
+    return invoices.to_json(invoices.get_invoice(request.tx, request.path["number"], customer=request.customer))
+
+
+def _events(request: EndpointRequest) -> Any:
+    events = invoices.line_events(
+        request.tx,
+        request.path["number"],
+        _number(request.path["line"], "line"),
+        after=_number(request.query.get("after", "0"), "after"),
+        limit=min(LARGEST_PAGE, _number(request.query.get("limit", str(LARGEST_PAGE)), "limit")),
+        customer=request.customer,
+    )
+    return {
+        "events": [
+            {
+                "seq": event.seq,
+                "id": event.id,
+                "source": event.source,
+                "time": event.time.isoformat(),
+                "units": event.units,
+            }
+            for event in events
+        ]
+    }
+
+
+def _number(text: str, where: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise BadInput(f"{text!r} is not a whole number", where=where)
+    return int(text)

@@ -1,0 +1,43 @@
+"""The gateway process: serving, with billing's funding and the customers' other routes wired in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from penstock.app.customer_api import customer_endpoints
+from penstock.billing.funding import LedgerFunding
+from penstock.jobs.check import check_words
+from penstock.models.load import Loader
+from penstock.runtime.house import House, open_house
+from penstock.serving.gateway import GatewayDeps
+from penstock.serving.server import serve
+
+
+def run_gateway(folder: Path, *, host: str | None = None, port: int | None = None, announce: Path | None = None) -> int:
+    """Serve until SIGTERM or Ctrl-C, then drain. announce: a file to write {"address": …} to, once ready."""
+    house = open_house(folder)
+    settings = house.workspace.gateway
+
+    def ready(address: str) -> None:
+        print(f"gateway ready at {address}", flush=True)  # noqa: T201 - said once, to whoever started it
+        if announce is not None:
+            announce.write_text(json.dumps({"address": address}))
+
+    serve(gateway_deps(house), host or settings.host, settings.port if port is None else port, on_ready=ready)
+    house.close()
+    return 0
+
+
+def gateway_deps(house: House) -> GatewayDeps:
+    """All that a gateway of this house needs."""
+    for name, product in house.workspace.products.items():
+        check_words(house.workspace, name, product)
+    return GatewayDeps(
+        store=house.store,
+        products=house.workspace.products,
+        loader=Loader(house.blobs),
+        funding=LedgerFunding(house.workspace.company),
+        settings=house.workspace.gateway,
+        endpoints=customer_endpoints(house),
+    )

@@ -1,0 +1,81 @@
+"""`penstock up`: the gateway and the office as two processes, started together, stopped together."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from penstock.runtime.house import open_house
+from penstock.runtime.locks import exclusive
+
+STOP_TIMEOUT_S = 25.0
+POLL_S = 0.1
+
+
+def run_up(folder: Path, *, gateway_port: int | None = None, office_port: int | None = None) -> int:
+    """Run until SIGTERM or Ctrl-C, or until one of the two ends: then the other is stopped too.
+
+    `.penstock/run.json` holds both addresses while they run. Raises Conflict when the workspace is up already.
+    """
+    house = open_house(folder)  # says what is wrong with the workspace once, before two processes do
+    state = house.workspace.state
+    house.close()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with exclusive(state / "up.lock", "running this workspace"), tempfile.TemporaryDirectory(dir=state) as rendezvous:
+        parts = {
+            "gateway": _start(folder, "serve", gateway_port, Path(rendezvous) / "gateway.json"),
+            "office": _start(folder, "office", office_port, Path(rendezvous) / "office.json"),
+        }
+        addresses = state / "run.json"
+        try:
+            return _watch(parts, Path(rendezvous), addresses, stop)
+        finally:
+            addresses.unlink(missing_ok=True)
+            _stop(parts)
+
+
+def _start(folder: Path, command: str, port: int | None, announce: Path) -> subprocess.Popen[bytes]:
+    words = [sys.executable, "-m", "penstock", "--workspace", str(folder), command, "--announce", str(announce)]
+    if port is not None:
+        words += ["--port", str(port)]
+    return subprocess.Popen(words, process_group=0)  # Ctrl-C reaches us only: we stop them in order
+
+
+def _watch(parts: dict[str, subprocess.Popen[bytes]], rendezvous: Path, addresses: Path, stop: threading.Event) -> int:
+    announced = False
+    while not stop.wait(POLL_S):
+        for name, process in parts.items():
+            if process.poll() is not None:
+                sys.stderr.write(f"penstock: the {name} ended with code {process.returncode}; stopping the rest\n")
+                return process.returncode or 1
+        if not announced and all((rendezvous / f"{name}.json").exists() for name in parts):
+            announced = _announce(rendezvous, addresses)
+    return 0
+
+
+def _announce(rendezvous: Path, addresses: Path) -> bool:
+    found = {part: json.loads((rendezvous / f"{part}.json").read_text())["address"] for part in ("gateway", "office")}
+    draft = addresses.with_suffix(".part")
+    draft.write_text(json.dumps(found))
+    draft.replace(addresses)
+    return True
+
+
+def _stop(parts: dict[str, subprocess.Popen[bytes]]) -> None:
+    for process in parts.values():
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    for process in parts.values():
+        try:
+            process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()

@@ -1,0 +1,38 @@
+"""Credit: money a customer paid in advance. Its balance is the ledger's; adding some makes the customer prepaid."""
+
+from __future__ import annotations
+
+from penstock.billing import ledger
+from penstock.billing.terms import lock_customer, set_terms
+from penstock.billing.versions import the_book
+from penstock.core.errors import BadInput
+from penstock.core.money import Money
+from penstock.identity.customers import get_customer
+from penstock.storage.engine import Transaction
+
+
+def add_credit(tx: Transaction, customer: str, amount: Money, operation: str) -> Money:
+    """Book money received in advance; answers the new balance. The same operation again changes nothing.
+
+    Raises BadInput for an amount that is not positive or not in the books' currency.
+    """
+    currency = the_book(tx).currency
+    if amount.currency != currency:
+        raise BadInput(f"credit is kept in {currency}, not {amount.currency}", where="amount")
+    if amount.amount_minor <= 0:
+        raise BadInput(f"{amount} is not an amount to add", where="amount", hint="credit starts above zero")
+    customer = get_customer(tx, customer).id
+    lock_customer(tx, customer)
+    paid_in: list[ledger.Entry] = [
+        ("cash", amount.amount_minor, currency, customer),
+        ("customer_credit", -amount.amount_minor, currency, customer),
+    ]
+    if ledger.post(tx, operation, paid_in, "credit added"):
+        set_terms(tx, customer, "prepaid")
+    return credit_balance(tx, customer)
+
+
+def credit_balance(tx: Transaction, customer: str) -> Money:
+    """What is left of the money paid in advance, before usage that is not yet invoiced."""
+    currency = the_book(tx).currency
+    return Money(-ledger.balance(tx, "customer_credit", customer).get(currency, 0), currency)

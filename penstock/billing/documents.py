@@ -1,0 +1,271 @@
+"""An issued invoice as JSON and as PDF. Both are made from the record alone: the same invoice gives the same bytes.
+
+The PDF shows the invoice as it was issued; later payments do not change it.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from importlib.resources import files
+from typing import Any
+
+from penstock.billing.records import Invoice, Line, LineTier
+from penstock.core.clock import zone_of
+from penstock.core.money import Money
+
+TEMPLATE = "invoice.typ"
+
+_WORDS = {
+    "en": {
+        "title": "Invoice",
+        "credit_note": "Credit note",
+        "number": "Number",
+        "issued": "Issued",
+        "due": "Due",
+        "period": "Period",
+        "from": "From",
+        "to": "Billed to",
+        "tax_id": "Tax ID",
+        "description": "Description",
+        "quantity": "Quantity",
+        "unit_price": "Unit price",
+        "amount": "Amount",
+        "included": "included in the plan",
+        "late": "Used in {period}, recorded after that month was invoiced",
+        "fee": "Monthly fee",
+        "nothing": "Nothing was used in this period.",
+        "net": "Net amount",
+        "tax": "Tax {rate}",
+        "total": "Total",
+        "credit": "Paid from credit",
+        "to_credit": "Added to your credit",
+        "amount_due": "Amount due",
+        "settled": "Paid in full. Nothing is due.",
+        "pay_by": "Please pay by {date} and quote {number}.",
+        "proof": "Every usage line can be proven request by request: GET /v1/invoices/{number}/lines/LINE/events",
+        "page": "Page",
+        "of": "of",
+    },
+    "zh-CN": {
+        "title": "账单",
+        "credit_note": "贷项账单",
+        "number": "编号",
+        "issued": "开具日期",
+        "due": "付款期限",
+        "period": "账期",
+        "from": "销售方",
+        "to": "购买方",
+        "tax_id": "税号",
+        "description": "项目",
+        "quantity": "数量",
+        "unit_price": "单价",
+        "amount": "金额",
+        "included": "套餐内包含",
+        "late": "使用于 {period}，在该月出账后记录",
+        "fee": "月费",
+        "nothing": "本账期没有用量。",
+        "net": "不含税金额",
+        "tax": "税额 {rate}",
+        "total": "合计",
+        "credit": "已用预付款支付",
+        "to_credit": "已转入预付款",
+        "amount_due": "应付金额",
+        "settled": "已付清，无需付款。",
+        "pay_by": "请于 {date} 前付款，并注明账单编号 {number}。",
+        "proof": "每一行用量均可逐笔核对：GET /v1/invoices/{number}/lines/行号/events",
+        "page": "第",
+        "of": "/",
+    },
+}
+
+_UNITS = {
+    "zh-CN": {"prediction": "次预测", "month": "个月", "request": "次请求", "token": "个词元", "page": "页"},
+}
+
+
+def to_json(invoice: Invoice) -> dict[str, Any]:
+    """The invoice as JSON values: amounts as decimal strings of the currency, times in UTC."""
+
+    def amount(minor: int) -> str:
+        return f"{Money(minor, invoice.currency).to_decimal():f}"
+
+    return {
+        "number": invoice.number,
+        "state": invoice.state,
+        "customer": invoice.customer,
+        "period": _period(invoice.period.name, invoice.period.start, invoice.period.end),
+        "currency": invoice.currency,
+        "issued_at": _instant(invoice.issued_at),
+        "due_at": _instant(invoice.due_at),
+        "seller": dict(invoice.seller),
+        "buyer": dict(invoice.buyer),
+        "lines": [
+            {
+                "line": line.number,
+                "kind": line.kind,
+                "title": line.title,
+                "product": line.product,
+                "period": _period(line.period.name, line.period.start, line.period.end),
+                "quantity": line.quantity,
+                "unit": line.unit,
+                "tiers": [
+                    {
+                        "units": tier.units,
+                        "unit_price": None if tier.unit_price is None else f"{tier.unit_price:f}",
+                        "amount": f"{tier.amount:f}",
+                    }
+                    for tier in line.tiers
+                ],
+                "amount": amount(line.amount_minor),
+                "events": f"/v1/invoices/{invoice.number}/lines/{line.number}/events" if line.product else None,
+            }
+            for line in invoice.lines
+        ],
+        "net": amount(invoice.net_minor),
+        "tax": {**invoice.tax, "amount": amount(invoice.tax_minor)},
+        "total": amount(invoice.total_minor),
+        "paid_from_credit": amount(invoice.credit_minor),
+        "paid": amount(invoice.paid_minor),
+        "refunded": amount(invoice.refunded_minor),
+        "open": amount(invoice.open_minor),
+    }
+
+
+def pdf(invoice: Invoice) -> bytes:
+    """The invoice as an A4 PDF in the buyer's language, as issued. The same invoice gives the same bytes."""
+    import typst
+
+    # the text travels as data, never as markup: a customer's name cannot become a command
+    content = json.dumps(printed(invoice), ensure_ascii=False, sort_keys=True)
+    return bytes(
+        typst.compile(
+            str(files("penstock.billing").joinpath(TEMPLATE)),
+            font_paths=[str(files("noto_cjk_sans_otc"))],
+            ignore_system_fonts=True,
+            format="pdf",
+            sys_inputs={"invoice": content},
+            timestamp=int(invoice.issued_at.timestamp()),
+        )
+    )
+
+
+def printed(invoice: Invoice) -> dict[str, Any]:
+    """What the PDF says, as text in the buyer's language: all that the template needs to know."""
+    locale = invoice.buyer["locale"] if invoice.buyer["locale"] in _WORDS else "en"
+    words = dict(_WORDS[locale])
+    zone = zone_of(invoice.seller["timezone"])
+    due_minor = invoice.total_minor - invoice.credit_minor
+
+    def amount(minor: int) -> str:
+        return Money(minor, invoice.currency).display(locale)
+
+    def day(moment: datetime) -> str:
+        return _date(moment.astimezone(zone), locale)
+
+    last_day = invoice.period.end.astimezone(zone) - timedelta(days=1)
+    totals = [(words["net"], amount(invoice.net_minor))]
+    if invoice.tax_minor:
+        rate = f"{(Decimal(invoice.tax['rate']) * 100).normalize():f}%"
+        totals.append((words["tax"].format(rate=rate), amount(invoice.tax_minor)))
+    totals.append((words["total"], amount(invoice.total_minor)))
+    if invoice.credit_minor:
+        totals.append((words["credit" if invoice.credit_minor > 0 else "to_credit"], amount(-invoice.credit_minor)))
+    note = words["settled"] if due_minor == 0 else words["pay_by"]
+    facts = [
+        (words["number"], invoice.number),
+        (words["issued"], day(invoice.issued_at)),
+        (words["due"], day(invoice.due_at)),
+        (words["period"], f"{day(invoice.period.start)} – {_date(last_day, locale)}"),
+    ]
+    return {
+        "locale": locale,
+        "words": words,
+        "title": words["credit_note" if invoice.total_minor < 0 else "title"],
+        "number": invoice.number,
+        "facts": facts if due_minor else facts[:2] + facts[3:],
+        "seller": _party(invoice.seller, words),
+        "buyer": _party(invoice.buyer, words),
+        "lines": [_line(line, invoice.currency, locale, words) for line in invoice.lines],
+        "totals": totals,
+        "due": amount(due_minor),
+        "note": note.format(date=day(invoice.due_at), number=invoice.number),
+        "proof": words["proof"].format(number=invoice.number) if any(line.product for line in invoice.lines) else "",
+    }
+
+
+def _line(line: Line, currency: str, locale: str, words: dict[str, str]) -> dict[str, Any]:
+    unit = _unit(line.unit, line.quantity, locale)
+    detail = words["fee"] if line.kind == "plan" else line.product or ""
+    if line.kind == "late usage":
+        detail = words["late"].format(period=line.period.name)
+    tiers = list(line.tiers)
+    simple = len(tiers) == 1 and tiers[0].unit_price is not None
+    return {
+        "title": line.title,
+        "detail": detail if detail != line.title else "",
+        "quantity": f"{_count(line.quantity, locale)} {unit}",
+        "unit_price": _price(tiers[0].unit_price, currency, locale) if simple else "",
+        "amount": Money(line.amount_minor, currency).display(locale),
+        "tiers": [] if simple else [_tier(tier, currency, locale, words) for tier in tiers],
+    }
+
+
+def _tier(tier: LineTier, currency: str, locale: str, words: dict[str, str]) -> dict[str, str]:
+    free = tier.unit_price is None
+    return {
+        "quantity": _count(tier.units, locale),
+        "unit_price": words["included"] if free else _price(tier.unit_price, currency, locale),
+        "amount": "" if free else _price(tier.amount, currency, locale),
+    }
+
+
+def _party(who: Any, words: dict[str, str]) -> dict[str, Any]:
+    lines = [part.strip() for part in str(who.get("address", "")).splitlines() if part.strip()]
+    if who.get("email"):
+        lines.append(who["email"])
+    if who.get("tax_id"):
+        lines.append(f"{words['tax_id']} {who['tax_id']}")
+    return {"name": who["name"], "lines": lines}
+
+
+def _price(value: Decimal | None, currency: str, locale: str) -> str:
+    """A unit price with all its decimals, at least those of the currency."""
+    from babel.numbers import format_currency, get_currency_precision
+
+    amount = value or Decimal(0)
+    least = int(get_currency_precision(currency))
+    exponent = amount.normalize().as_tuple().exponent
+    places = max(least, -exponent if isinstance(exponent, int) else least)
+    pattern = "¤#,##0" + ("." + "0" * places if places else "")
+    text: str = format_currency(amount, currency, pattern, locale=locale.replace("-", "_"), currency_digits=False)
+    return text
+
+
+def _count(units: int, locale: str) -> str:
+    from babel.numbers import format_decimal
+
+    text: str = format_decimal(units, locale=locale.replace("-", "_"))
+    return text
+
+
+def _date(moment: datetime, locale: str) -> str:
+    from babel.dates import format_date
+
+    text: str = format_date(moment.date(), "d MMM y" if locale == "en" else "long", locale=locale.replace("-", "_"))
+    return text
+
+
+def _unit(unit: str, quantity: int, locale: str) -> str:
+    if locale in _UNITS:
+        return _UNITS[locale].get(unit, unit)
+    return unit if abs(quantity) == 1 else f"{unit}s"
+
+
+def _period(name: str, start: datetime, end: datetime) -> dict[str, str]:
+    return {"name": name, "start": _instant(start), "end": _instant(end)}
+
+
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

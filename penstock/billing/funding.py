@@ -1,0 +1,189 @@
+"""The money side of serving: grants that never promise more than a customer's credit and caps can cover.
+
+For a prepaid customer it keeps this true: all unbilled use, plus every unit that a gateway still holds, at the price
+of the worst case, is at most the credit. Prices rise with quantity in total, so less use never costs more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import ROUND_CEILING, Decimal
+
+import sqlalchemy as sa
+
+from penstock.billing import accrual
+from penstock.billing.limits import limit_of
+from penstock.billing.subscriptions import allowance
+from penstock.billing.tables import usage_grant
+from penstock.billing.terms import lock_customer
+from penstock.billing.versions import price_for
+from penstock.core.clock import Period, period_at
+from penstock.core.errors import BadInput, Broken, CreditExhausted, QuotaExceeded
+from penstock.core.money import Money, exponent
+from penstock.metering.totals import running
+from penstock.serving.funding import Grant
+from penstock.storage.engine import Transaction
+from penstock.workspace.records import Company
+
+BLOCK_UNITS = 1_000
+GRANT_S = 60
+GRACE_S = 60  # a grant's units stay held this long after it expired: work begun before may still be settled
+
+
+@dataclass(frozen=True)
+class LedgerFunding:
+    """Implements `serving.funding.Funding` over the catalogue, the usage log and the ledger of `company`."""
+
+    company: Company
+
+    def open_grant(self, tx: Transaction, *, gateway: str, customer: str, product: str, units: int) -> Grant:
+        """Hold at least `units` for the gateway, or refuse; up to a block of 1,000 when funds are plenty.
+
+        When they are not, at most half of what is left is taken beyond `units`, so that other gateways can serve
+        too. A grant ends with its month. Raises CreditExhausted or QuotaExceeded, and NotFound without a price.
+        """
+        if units < 1:
+            raise BadInput(f"cannot hold {units} units", where="units")
+        period = period_at(tx.now, self.company.timezone)
+        version = price_for(tx, product, period)
+        prepaid = lock_customer(tx, customer) == "prepaid"
+        held = accrual.held(tx, customer, tx.now - timedelta(seconds=GRACE_S))  # before totals: rather twice than never
+        most = 2 * max(units, BLOCK_UNITS)
+        so_far = running(tx, customer, [(product, period)])[product, period.name] + held.of(product)
+        most = min(most, _quota(tx, customer, product, period, so_far, units))
+        if prepaid:
+            most = self._affordable(tx, customer, product, period, held, units, most)
+        granted = max(units, min(BLOCK_UNITS, most // 2))
+        free = allowance(tx, customer, product, period)
+        exact = version.price.amount(max(0, so_far + granted - free)) - version.price.amount(max(0, so_far - free))
+        expires_at = min(tx.now + timedelta(seconds=GRANT_S), period.end)
+        grant = Grant(tx.new_id("gnt"), granted, so_far, version.price, free, version.currency, expires_at)
+        row = {
+            "organisation": tx.organisation,
+            "id": grant.id,
+            "gateway": gateway,
+            "customer": customer,
+            "product": product,
+            "period": period.name,
+            "period_end": period.end,
+            "units": granted,
+            "used": 0,
+            "reserved_nano": int(exact.scaleb(9)),
+            "currency": grant.currency,
+            "state": "open",
+            "opened_at": tx.now,
+            "expires_at": expires_at,
+        }
+        tx.execute(sa.insert(usage_grant), row)
+        return grant
+
+    def settle(self, tx: Transaction, uses: Sequence[tuple[str, int]]) -> None:
+        """Book what was used of each grant. Closed and expired grants record it too: the work is done."""
+        used: Counter[str] = Counter()
+        for grant, units in uses:
+            used[grant] += units
+        for grant, units in sorted(used.items()):
+            booked = tx.execute(
+                sa.update(usage_grant).where(*_grant(tx, grant)).values(used=usage_grant.c.used + units)
+            )
+            if booked.rowcount != 1:
+                raise Broken(f"no grant {grant!r} to book {units} units on", where="settle")
+
+    def close(self, tx: Transaction, grant_ids: Sequence[str]) -> None:
+        """Give back what is unused of these grants. Closing twice changes nothing."""
+        for grant in sorted(set(grant_ids)):
+            tx.execute(
+                sa.update(usage_grant).where(*_grant(tx, grant), usage_grant.c.state == "open").values(state="closed")
+            )
+
+    def renew(self, tx: Transaction, gateway: str) -> Mapping[str, datetime]:
+        """Extend the gateway's open grants by 60 s, within their month; answer id -> new expiry."""
+        column, until = usage_grant.c, tx.now + timedelta(seconds=GRANT_S)
+        mine = (column.organisation == tx.organisation, column.gateway == gateway, column.state == "open")
+        tx.execute(
+            sa.update(usage_grant)
+            .where(*mine, column.expires_at > tx.now)
+            .values(expires_at=sa.case((column.period_end < until, column.period_end), else_=until))
+        )
+        rows = tx.all(sa.select(column.id, column.expires_at).where(*mine, column.expires_at > tx.now))
+        return {row["id"]: row["expires_at"] for row in rows}
+
+    def _affordable(
+        self,
+        tx: Transaction,
+        customer: str,
+        product: str,
+        period: Period,
+        held: accrual.Held,
+        units: int,
+        most: int,
+    ) -> int:
+        """The most units, up to `most`, that the credit covers beside all else.
+
+        Raises CreditExhausted below `units`.
+        """
+        account = accrual.account_of(tx, customer, self.company, held)
+        now = account.owed()
+
+        def fits(count: int) -> bool:
+            owed = account.owed(product, period.name, count)
+            return owed <= account.credit or owed == now  # what costs nothing needs no credit
+
+        if fits(most):
+            return most
+        low, high = 0, most  # fits(low), not fits(high)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if fits(middle) else (low, middle)
+        if low < units:
+            left = max(Decimal(0), account.credit - now)
+            cost = account.owed(product, period.name, units) - now
+            missing = now + cost - account.credit
+            raise _no_credit(product, units, left, cost, _rounded_up(missing, account.currency))
+        return low
+
+
+def expire_grants(tx: Transaction) -> int:
+    """Mark the grants that nobody renewed; their units are long given back. Answers how many."""
+    column = usage_grant.c
+    done = sa.update(usage_grant).where(
+        column.organisation == tx.organisation,
+        column.state == "open",
+        column.expires_at <= tx.now - timedelta(seconds=GRACE_S),
+    )
+    return tx.execute(done.values(state="expired")).rowcount
+
+
+def _quota(tx: Transaction, customer: str, product: str, period: Period, so_far: int, units: int) -> int:
+    """Units left under the customer's monthly cap; without one, no bound."""
+    limit = limit_of(tx, customer, product)
+    if limit is None:
+        return 2 * max(units, BLOCK_UNITS)
+    left = max(0, limit - so_far)
+    if left < units:
+        raise QuotaExceeded(
+            f"the monthly limit of {limit:,} units of {product} leaves {left:,}; {units:,} were asked for",
+            hint=f"it starts anew at {period.end:%Y-%m-%d %H:%M} UTC; the seller can raise it",
+            retry_after_s=(period.end - tx.now).total_seconds(),
+        )
+    return left
+
+
+def _no_credit(product: str, units: int, left: Decimal, cost: Decimal, missing: Money) -> CreditExhausted:
+    return CreditExhausted(
+        f"the credit left is {left.normalize():f} {missing.currency}; {units:,} units of {product} "
+        f"cost {cost.normalize():f} {missing.currency} with tax",
+        hint=f"add at least {missing} of credit",
+    )
+
+
+def _rounded_up(amount: Decimal, currency: str) -> Money:
+    places = exponent(currency)
+    return Money(int(amount.scaleb(places).to_integral_value(ROUND_CEILING)), currency)
+
+
+def _grant(tx: Transaction, grant: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return usage_grant.c.organisation == tx.organisation, usage_grant.c.id == grant

@@ -1,0 +1,192 @@
+"""Payments and refunds of invoices, each booked once under its operation id. Knows no bank and no card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from penstock.billing import ledger, tables
+from penstock.billing.records import Invoice, Payment, Refund
+from penstock.billing.register import get_invoice
+from penstock.billing.terms import lock_customer
+from penstock.core.errors import BadInput, Conflict, NotFound
+from penstock.core.money import Money
+from penstock.storage.engine import Transaction
+
+CREDIT = "credit"  # the method of what is taken from the customer's credit when an invoice is issued
+
+
+def pay(tx: Transaction, *, invoice: str, amount: Money, operation: str, method: str = "by hand") -> Payment:
+    """Book a payment. The same operation again changes nothing and answers the payment that was booked.
+
+    Raises Conflict when more than the open amount is paid, or the operation was used for something else.
+    """
+    known = _locked(tx, invoice, amount)
+    before = _payment(tx, operation)
+    if before is not None:
+        _same(operation, (before.invoice, before.amount_minor, before.method), (invoice, amount.amount_minor, method))
+        return before
+    if method == CREDIT:
+        raise BadInput("credit is used when an invoice is issued, not by hand", where="method", hint="e.g. bank")
+    if amount.amount_minor > known.open_minor:
+        raise Conflict(
+            f"{amount} is more than the open amount of {Money(known.open_minor, known.currency)}",
+            where=f"invoice {invoice}",
+            hint="pay the open amount; add the rest as credit",
+        )
+    return record_payment(tx, known, amount.amount_minor, operation=operation, method=method)
+
+
+def cancel_payment(tx: Transaction, *, payment_operation: str, operation: str) -> Payment:
+    """Take back a payment booked by mistake: the opposite posting and a negative payment. Nothing is edited."""
+    paid = _payment(tx, payment_operation)
+    if paid is None:
+        raise NotFound(f"no payment {payment_operation!r}", where="operation")
+    known = get_invoice(tx, paid.invoice)
+    lock_customer(tx, known.customer)
+    before = _payment(tx, operation)
+    if before is not None:
+        _same(operation, (before.invoice, before.amount_minor), (paid.invoice, -paid.amount_minor))
+        return before
+    known = get_invoice(tx, paid.invoice)
+    left = known.paid_minor - known.refunded_minor if paid.method == CREDIT else _cash_left(tx, known)
+    if left < paid.amount_minor:
+        raise Conflict("a part of this payment was refunded", where=f"invoice {known.number}")
+    ledger.reverse(tx, payment_operation, operation, f"payment of {known.number} taken back")
+    tax = _tax_share(known, known.paid_minor, -paid.amount_minor)
+    return _insert_payment(tx, known, -paid.amount_minor, tax, operation, paid.method)
+
+
+def refund(tx: Transaction, *, invoice: str, amount: Money, operation: str, reason: str) -> Refund:
+    """Give money back the way it came: first what was paid in cash, the rest to the customer's credit.
+
+    The same operation again changes nothing. Raises Conflict when more is asked back than was paid.
+    """
+    known = _locked(tx, invoice, amount)
+    before = next((one for one in list_refunds(tx) if one.operation == operation), None)
+    if before is not None:
+        _same(operation, (before.invoice, before.amount_minor), (invoice, amount.amount_minor))
+        return before
+    left = known.paid_minor - known.refunded_minor
+    if amount.amount_minor > left:
+        raise Conflict(
+            f"{amount} is more than the {Money(max(0, left), known.currency)} that was paid and not refunded",
+            where=f"invoice {invoice}",
+        )
+    tax = _tax_share(known, known.refunded_minor, amount.amount_minor)
+    to_credit = amount.amount_minor - min(amount.amount_minor, _cash_left(tx, known))
+    currency, customer = known.currency, known.customer
+    given_back: list[ledger.Entry] = [
+        ("refunds", amount.amount_minor - tax, currency, customer),
+        ("tax_payable", tax, currency, None),
+        ("customer_credit", -to_credit, currency, customer),
+        ("cash", to_credit - amount.amount_minor, currency, customer),
+    ]
+    ledger.post(tx, operation, given_back, f"refund of {invoice}: {reason}", reference=invoice)
+    row = {
+        **_common(tx, known, "ref", operation),
+        "amount_minor": amount.amount_minor,
+        "tax_minor": tax,
+        "to_credit_minor": to_credit,
+        "reason": reason,
+        "refunded_at": tx.now,
+    }
+    tx.execute(sa.insert(tables.refund), row)
+    return Refund(**{name: row[name] for name in Refund.__dataclass_fields__})
+
+
+def list_payments(tx: Transaction, invoice: str | None = None) -> list[Payment]:
+    """Payments in the order they came, of one invoice if it is given."""
+    query = sa.select(tables.payment).where(tables.payment.c.organisation == tx.organisation)
+    if invoice is not None:
+        query = query.where(tables.payment.c.invoice == invoice)
+    rows = tx.all(query.order_by(tables.payment.c.paid_at, tables.payment.c.id))
+    return [Payment(**{name: row[name] for name in Payment.__dataclass_fields__}) for row in rows]
+
+
+def list_refunds(tx: Transaction, invoice: str | None = None) -> list[Refund]:
+    """Refunds in the order they were made, of one invoice if it is given."""
+    query = sa.select(tables.refund).where(tables.refund.c.organisation == tx.organisation)
+    if invoice is not None:
+        query = query.where(tables.refund.c.invoice == invoice)
+    rows = tx.all(query.order_by(tables.refund.c.refunded_at, tables.refund.c.id))
+    return [Refund(**{name: row[name] for name in Refund.__dataclass_fields__}) for row in rows]
+
+
+def record_payment(tx: Transaction, invoice: Invoice, amount_minor: int, *, operation: str, method: str) -> Payment:
+    """Book a payment that was checked: from cash, or from the customer's credit (negative: to it)."""
+    source = "customer_credit" if method == CREDIT else "cash"
+    entries: list[ledger.Entry] = [
+        (source, amount_minor, invoice.currency, invoice.customer),
+        ("receivable", -amount_minor, invoice.currency, invoice.customer),
+    ]
+    ledger.post(tx, operation, entries, f"payment of {invoice.number}: {method}", reference=invoice.number)
+    tax = _tax_share(invoice, invoice.paid_minor, amount_minor)
+    return _insert_payment(tx, invoice, amount_minor, tax, operation, method)
+
+
+def _locked(tx: Transaction, number: str, amount: Money) -> Invoice:
+    """The invoice as it stands once nobody else can change what is paid of it."""
+    known = get_invoice(tx, number)
+    if amount.currency != known.currency:
+        raise BadInput(f"invoice {number} is in {known.currency}, not {amount.currency}", where="amount")
+    if amount.amount_minor <= 0:
+        raise BadInput(f"{amount} is not an amount to pay or refund", where="amount")
+    lock_customer(tx, known.customer)
+    return get_invoice(tx, number)
+
+
+def _payment(tx: Transaction, operation: str) -> Payment | None:
+    query = sa.select(tables.payment).where(
+        tables.payment.c.organisation == tx.organisation, tables.payment.c.operation == operation
+    )
+    row = tx.first(query)
+    return None if row is None else Payment(**{name: row[name] for name in Payment.__dataclass_fields__})
+
+
+def _same(operation: str, before: tuple[object, ...], now: tuple[object, ...]) -> None:
+    if before != now:
+        raise Conflict(
+            f"operation {operation!r} was used before for {before}", where="operation", hint="use a new operation id"
+        )
+
+
+def _tax_share(invoice: Invoice, before_minor: int, amount_minor: int) -> int:
+    """The tax in an amount, so that the shares of all parts sum to the invoice's tax exactly."""
+    return _tax_of(invoice, before_minor + amount_minor) - _tax_of(invoice, before_minor)
+
+
+def _tax_of(invoice: Invoice, paid_minor: int) -> int:
+    return 0 if invoice.total_minor == 0 else invoice.tax_minor * paid_minor // invoice.total_minor
+
+
+def _cash_left(tx: Transaction, invoice: Invoice) -> int:
+    """What was paid in cash and not given back in cash."""
+    paid = sum(one.amount_minor for one in list_payments(tx, invoice.number) if one.method != CREDIT)
+    return paid - sum(one.amount_minor - one.to_credit_minor for one in list_refunds(tx, invoice.number))
+
+
+def _insert_payment(
+    tx: Transaction, invoice: Invoice, amount_minor: int, tax_minor: int, operation: str, method: str
+) -> Payment:
+    row = {
+        **_common(tx, invoice, "pay", operation),
+        "amount_minor": amount_minor,
+        "tax_minor": tax_minor,
+        "method": method,
+        "paid_at": tx.now,
+    }
+    tx.execute(sa.insert(tables.payment), row)
+    return Payment(**{name: row[name] for name in Payment.__dataclass_fields__})
+
+
+def _common(tx: Transaction, invoice: Invoice, prefix: str, operation: str) -> dict[str, Any]:
+    return {
+        "organisation": tx.organisation,
+        "id": tx.new_id(prefix),
+        "operation": operation,
+        "invoice": invoice.number,
+        "customer": invoice.customer,
+        "currency": invoice.currency,
+    }

@@ -1,0 +1,155 @@
+"""Turns quantities into money: immutable rating runs over cumulative quantities. Knows no invoices, no ledger.
+
+A run rates all that a customer used of a product in a period up to a cut-off, and adds only what earlier runs did
+not book. So N runs sum to one run, and the order of arrival changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from penstock.billing.subscriptions import allowance
+from penstock.billing.tables import invoice_line, rating_run
+from penstock.billing.versions import price_for
+from penstock.core.clock import Period
+from penstock.core.money import money
+from penstock.metering.quantities import quantity
+from penstock.storage.engine import Transaction
+from penstock.workspace.records import Price
+
+
+@dataclass(frozen=True)
+class RatingRun:
+    """Use of a product in a period, rated up to event `cutoff_seq`.
+
+    cumulative_units cost amount_minor after `allowance` units free of charge; delta_units and delta_minor are what
+    the events in (after_seq, cutoff_seq] add to the runs before.
+    """
+
+    id: str
+    customer: str
+    product: str
+    period: Period
+    after_seq: int
+    cutoff_seq: int
+    cumulative_units: int
+    delta_units: int
+    allowance: int
+    price_version: str
+    currency: str
+    amount_minor: int
+    delta_minor: int
+    rated_at: datetime
+
+
+@dataclass(frozen=True)
+class TierUse:
+    """Units of a line that fell into one tier. unit_price None: included in the plan."""
+
+    units: int
+    unit_price: Decimal | None
+
+    @property
+    def amount(self) -> Decimal:
+        return self.units * (self.unit_price or Decimal(0))
+
+
+def rate(
+    tx: Transaction, customer: str, product: str, period: Period, *, up_to_seq: int | None = None
+) -> RatingRun | None:
+    """Rate what is new since the last run, up to `up_to_seq` if given; None when nothing is.
+
+    Graduated over the cumulative quantity and rounded once, half away from zero. Raises NotFound without a price.
+    """
+    last = last_run(tx, customer, product, period)
+    used = quantity(tx, customer=customer, product=product, period=period, up_to_seq=up_to_seq)
+    if used.cutoff_seq <= (last.cutoff_seq if last else 0):
+        return None
+    price = price_for(tx, product, period)
+    free = allowance(tx, customer, product, period)
+    amount = money(price.price.amount(max(0, used.units - free)), price.currency).amount_minor
+    run = RatingRun(
+        id=tx.new_id("run"),
+        customer=customer,
+        product=product,
+        period=period,
+        after_seq=last.cutoff_seq if last else 0,
+        cutoff_seq=used.cutoff_seq,
+        cumulative_units=used.units,
+        delta_units=used.units - (last.cumulative_units if last else 0),
+        allowance=free,
+        price_version=price.id,
+        currency=price.currency,
+        amount_minor=amount,
+        delta_minor=amount - (last.amount_minor if last else 0),
+        rated_at=tx.now,
+    )
+    tx.execute(sa.insert(rating_run), _row(tx, run))
+    return run
+
+
+def last_run(tx: Transaction, customer: str, product: str, period: Period) -> RatingRun | None:
+    """The newest run of a charge: its amount_minor is what is booked so far."""
+    column = rating_run.c
+    query = sa.select(rating_run).where(
+        column.organisation == tx.organisation,
+        column.customer == customer,
+        column.product == product,
+        column.period == period.name,
+    )
+    row = tx.first(query.order_by(column.cutoff_seq.desc()).limit(1))
+    return None if row is None else read_run(row)
+
+
+def runs_to_invoice(tx: Transaction, customer: str, until: Period) -> list[RatingRun]:
+    """Runs of `until` and the periods before it that no invoice has as a line, by period and product."""
+    column = rating_run.c
+    invoiced = sa.and_(invoice_line.c.organisation == column.organisation, invoice_line.c.rating_run == column.id)
+    query = (
+        sa.select(rating_run)
+        .join_from(rating_run, invoice_line, invoiced, isouter=True)
+        .where(
+            column.organisation == tx.organisation,
+            column.customer == customer,
+            column.period_end <= until.end,
+            invoice_line.c.rating_run.is_(None),
+        )
+    )
+    rows = tx.all(query.order_by(column.period_start, column.product, column.cutoff_seq))
+    return [read_run(row) for row in rows]
+
+
+def breakdown(price: Price, run: RatingRun) -> list[TierUse]:
+    """The run's new units by tier, what the plan includes first. Tiers that got none are left out."""
+    before = run.cumulative_units - run.delta_units
+    now, then = (_by_tier(price, units, run.allowance) for units in (run.cumulative_units, before))
+    return [TierUse(a - b, unit_price) for (a, unit_price), (b, _) in zip(now, then, strict=True) if a != b]
+
+
+def read_run(row: Mapping[Any, Any]) -> RatingRun:
+    """A run from its row."""
+    names = set(RatingRun.__dataclass_fields__) - {"period"}
+    period = Period(row["period"], row["period_start"], row["period_end"])
+    return RatingRun(period=period, **{name: row[name] for name in names})
+
+
+def _by_tier(price: Price, units: int, free: int) -> list[tuple[int, Decimal | None]]:
+    rated, below = max(0, units - free), 0
+    uses: list[tuple[int, Decimal | None]] = [(min(units, free), None)]
+    for tier in price.tiers:
+        top = rated if tier.up_to is None else min(rated, tier.up_to)
+        uses.append((max(0, top - below), tier.unit_price))
+        below = max(below, top)
+    return uses
+
+
+def _row(tx: Transaction, run: RatingRun) -> dict[str, Any]:
+    fields = {name: getattr(run, name) for name in RatingRun.__dataclass_fields__ if name != "period"}
+    period = {"period": run.period.name, "period_start": run.period.start, "period_end": run.period.end}
+    return {"organisation": tx.organisation, **fields, **period}

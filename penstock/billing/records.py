@@ -1,0 +1,125 @@
+"""What an invoice is once it is read: frozen records. Its paid state is computed from the ledger, never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from penstock.core.clock import Period
+
+State = Literal["open", "paid", "partly refunded", "refunded"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: a plan's fee, or usage of a product in `period` (the period of use; late usage names an older one).
+
+    quantity: units (1 for a plan). tiers: units, unit price and exact amount per tier; unit price None means that
+    the plan includes them. The line's events are those of `period` with after_seq < seq <= cutoff_seq.
+    """
+
+    number: int
+    kind: Literal["plan", "usage", "late usage"]
+    title: str
+    product: str | None
+    plan_version: str | None
+    rating_run: str | None
+    period: Period
+    quantity: int
+    unit: str
+    tiers: tuple[LineTier, ...]
+    amount_minor: int
+    after_seq: int | None
+    cutoff_seq: int | None
+
+
+@dataclass(frozen=True)
+class LineTier:
+    """Units of a line at one unit price, in major units of the currency (None: included in the plan)."""
+
+    units: int
+    unit_price: Decimal | None
+    amount: Decimal
+
+
+@dataclass(frozen=True)
+class Invoice:
+    """An issued invoice with what was since paid and refunded.
+
+    seller, buyer and tax are as they were on issue. credit_minor: taken from the customer's credit on issue
+    (negative: given to it). open_minor: still to be paid. All amounts are minor units of `currency`.
+    """
+
+    number: str
+    operation: str
+    customer: str
+    period: Period
+    currency: str
+    lines: tuple[Line, ...]
+    net_minor: int
+    tax_minor: int
+    total_minor: int
+    credit_minor: int
+    open_minor: int
+    refunded_minor: int
+    seller: Mapping[str, Any]
+    buyer: Mapping[str, Any]
+    tax: Mapping[str, Any]
+    issued_at: datetime
+    due_at: datetime
+
+    @property
+    def paid_minor(self) -> int:
+        """What was paid, refunds not counted."""
+        return self.total_minor - self.open_minor
+
+    @property
+    def state(self) -> State:
+        if self.open_minor > 0:
+            return "open"
+        if self.refunded_minor <= 0:
+            return "paid"
+        return "refunded" if self.refunded_minor >= self.paid_minor else "partly refunded"
+
+
+@dataclass(frozen=True)
+class Payment:
+    """Money received for an invoice; tax_minor is the tax in it. Negative: a payment taken back."""
+
+    id: str
+    operation: str
+    invoice: str
+    customer: str
+    amount_minor: int
+    tax_minor: int
+    currency: str
+    method: str
+    paid_at: datetime
+
+
+@dataclass(frozen=True)
+class Refund:
+    """Money given back for an invoice; to_credit_minor of it went to the customer's credit."""
+
+    id: str
+    operation: str
+    invoice: str
+    customer: str
+    amount_minor: int
+    tax_minor: int
+    to_credit_minor: int
+    currency: str
+    reason: str
+    refunded_at: datetime
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """A customer whose books do not hold: nothing is invoiced to it until someone has looked."""
+
+    customer: str
+    reason: str
+    since: datetime

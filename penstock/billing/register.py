@@ -1,0 +1,143 @@
+"""Reads invoices: lines, state from the ledger, and the events that prove a line. See `closing` for how they arise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from penstock.billing.records import Invoice, Line, LineTier
+from penstock.billing.tables import invoice, invoice_line, ledger_operation, posting, refund
+from penstock.core.clock import Period
+from penstock.core.errors import BadInput, NotFound
+from penstock.serving import usage_log
+from penstock.serving.usage_log import UsageEvent
+from penstock.storage.engine import Transaction
+
+
+def get_invoice(tx: Transaction, number: str, *, customer: str | None = None) -> Invoice:
+    """The invoice `number`; of this customer only, if it is given. Raises NotFound."""
+    mine = [invoice.c.number == number] + ([invoice.c.customer == customer] if customer is not None else [])
+    found = _read(tx, *mine)
+    if not found:
+        raise NotFound(f"no invoice {number!r}", where="invoice", hint="see `penstock invoice list`")
+    return found[0]
+
+
+def list_invoices(
+    tx: Transaction,
+    *,
+    customer: str | None = None,
+    period: str | None = None,
+    after: str = "",
+    limit: int = 1_000,
+) -> list[Invoice]:
+    """Invoices by number: of one customer and one period ('2026-11') if given, those after number `after`."""
+    wanted = [invoice.c.number > after]
+    for column, value in ((invoice.c.customer, customer), (invoice.c.period, period)):
+        if value is not None:
+            wanted.append(column == value)
+    return _read(tx, *wanted, limit=limit)
+
+
+def invoice_of(tx: Transaction, customer: str, period: Period) -> Invoice | None:
+    """The customer's invoice of the period, if it is issued."""
+    found = _read(tx, invoice.c.customer == customer, invoice.c.period == period.name)
+    return found[0] if found else None
+
+
+def line_events(
+    tx: Transaction, number: str, line: int, after: int = 0, limit: int = 1_000, *, customer: str | None = None
+) -> list[UsageEvent]:
+    """The usage events that make up a line's quantity, in `seq` order after `after`: their units sum to it exactly."""
+    known = get_invoice(tx, number, customer=customer)
+    one = next((each for each in known.lines if each.number == line), None)
+    if one is None:
+        raise NotFound(f"invoice {number} has no line {line}", where="line", hint=f"it has {len(known.lines)} lines")
+    if one.product is None or one.after_seq is None:
+        raise BadInput(f"line {line} is a {one.kind}: it has no usage events", where=f"invoice {number}")
+    return usage_log.events(
+        tx,
+        customer=known.customer,
+        product=one.product,
+        start=one.period.start,
+        end=one.period.end,
+        after_seq=max(after, one.after_seq),
+        up_to_seq=one.cutoff_seq,
+        limit=limit,
+    )
+
+
+def _read(tx: Transaction, *wanted: sa.ColumnElement[bool], limit: int = 1_000) -> list[Invoice]:
+    query = sa.select(invoice).where(invoice.c.organisation == tx.organisation, *wanted)
+    rows = tx.all(query.order_by(invoice.c.number).limit(limit))
+    numbers = [row["number"] for row in rows]
+    if not numbers:
+        return []
+    lines, unpaid, refunded = _lines(tx, numbers), _open(tx, numbers), _refunded(tx, numbers)
+    return [
+        _invoice(row, lines.get(row["number"], ()), unpaid.get(row["number"], 0), refunded.get(row["number"], 0))
+        for row in rows
+    ]
+
+
+def _lines(tx: Transaction, numbers: Iterable[str]) -> dict[str, tuple[Line, ...]]:
+    column = invoice_line.c
+    query = sa.select(invoice_line).where(column.organisation == tx.organisation, column.invoice.in_(numbers))
+    found: dict[str, tuple[Line, ...]] = {}
+    for row in tx.all(query.order_by(column.invoice, column.number)):
+        found[row["invoice"]] = (*found.get(row["invoice"], ()), _line(row))
+    return found
+
+
+def _open(tx: Transaction, numbers: Iterable[str]) -> dict[str, int]:
+    """Per invoice, what its operations left on the receivable."""
+    both = sa.and_(
+        posting.c.organisation == ledger_operation.c.organisation, posting.c.operation == ledger_operation.c.operation
+    )
+    query = (
+        sa.select(ledger_operation.c.reference, sa.func.sum(posting.c.amount_minor).label("amount"))
+        .join_from(posting, ledger_operation, both)
+        .where(
+            posting.c.organisation == tx.organisation,
+            posting.c.account == "receivable",
+            ledger_operation.c.reference.in_(numbers),
+        )
+        .group_by(ledger_operation.c.reference)
+    )
+    return {row["reference"]: int(row["amount"]) for row in tx.all(query)}
+
+
+def _refunded(tx: Transaction, numbers: Iterable[str]) -> dict[str, int]:
+    query = (
+        sa.select(refund.c.invoice, sa.func.sum(refund.c.amount_minor).label("amount"))
+        .where(refund.c.organisation == tx.organisation, refund.c.invoice.in_(numbers))
+        .group_by(refund.c.invoice)
+    )
+    return {row["invoice"]: int(row["amount"]) for row in tx.all(query)}
+
+
+def _invoice(row: Mapping[Any, Any], lines: tuple[Line, ...], open_minor: int, refunded_minor: int) -> Invoice:
+    computed = {"period", "lines", "open_minor", "refunded_minor"}
+    names = set(Invoice.__dataclass_fields__) - computed
+    return Invoice(
+        period=Period(row["period"], row["period_start"], row["period_end"]),
+        lines=lines,
+        open_minor=open_minor,
+        refunded_minor=refunded_minor,
+        **{name: row[name] for name in names},
+    )
+
+
+def _line(row: Mapping[Any, Any]) -> Line:
+    names = set(Line.__dataclass_fields__) - {"period", "tiers"}
+    tiers = tuple(
+        LineTier(
+            tier["units"], None if tier["unit_price"] is None else Decimal(tier["unit_price"]), Decimal(tier["amount"])
+        )
+        for tier in row["tiers"]
+    )
+    period = Period(row["period"], row["period_start"], row["period_end"])
+    return Line(period=period, tiers=tiers, **{name: row[name] for name in names})

@@ -1,0 +1,342 @@
+"""Billing's tables, and the triggers that keep what was sold, booked and issued from ever being changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+import penstock.metering.tables  # noqa: F401  its tables come with billing's
+from penstock.storage.schema import Instant, metadata
+
+
+def _organisation() -> sa.Column[str]:
+    return sa.Column("organisation", sa.String, primary_key=True)
+
+
+def _currency() -> sa.Column[str]:
+    return sa.Column("currency", sa.String(3), nullable=False)
+
+
+def _minor(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=False)
+
+
+def _text(name: str, *, key: bool = False, optional: bool = False) -> sa.Column[str]:
+    return sa.Column(name, sa.String, primary_key=key, nullable=optional)
+
+
+def _moment(name: str, *, optional: bool = False) -> sa.Column[Any]:
+    return sa.Column(name, Instant, nullable=optional)
+
+
+book = sa.Table(
+    "book",
+    metadata,
+    _organisation(),
+    _currency(),
+    _text("timezone"),
+    _moment("opened_at"),
+)
+
+price_version = sa.Table(
+    "price_version",
+    metadata,
+    _organisation(),
+    _text("id", key=True),
+    _text("product"),
+    sa.Column("number", sa.Integer, nullable=False),
+    _text("title"),
+    sa.Column("price", sa.JSON, nullable=False),
+    _currency(),
+    sa.Column("digest", sa.String(64), nullable=False),
+    _moment("effective_from"),
+    sa.UniqueConstraint("organisation", "product", "number"),
+)
+
+plan_version = sa.Table(
+    "plan_version",
+    metadata,
+    _organisation(),
+    _text("id", key=True),
+    _text("plan"),
+    sa.Column("number", sa.Integer, nullable=False),
+    _text("title"),
+    _minor("monthly_minor"),
+    _currency(),
+    sa.Column("includes", sa.JSON, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    _moment("effective_from"),
+    sa.UniqueConstraint("organisation", "plan", "number"),
+    sa.CheckConstraint("monthly_minor >= 0", name="fee_not_negative"),
+)
+
+subscription = sa.Table(
+    "subscription",
+    metadata,
+    _organisation(),
+    _text("id", key=True),
+    _text("customer"),
+    _text("plan_version"),
+    _moment("started_at"),
+    _moment("ended_at", optional=True),
+    sa.Index(
+        "uq_subscription_open",
+        "organisation",
+        "customer",
+        unique=True,
+        sqlite_where=sa.text("ended_at is null"),
+        postgresql_where=sa.text("ended_at is null"),
+    ),
+    sa.Index("ix_subscription_customer", "organisation", "customer", "started_at"),
+)
+
+customer_terms = sa.Table(
+    "customer_terms",
+    metadata,
+    _organisation(),
+    _text("customer", key=True),
+    _text("terms"),
+    sa.CheckConstraint("terms in ('prepaid', 'invoice')", name="known_terms"),
+)
+
+usage_limit = sa.Table(
+    "usage_limit",
+    metadata,
+    _organisation(),
+    _text("customer", key=True),
+    _text("product", key=True),
+    _minor("units_per_month"),
+    sa.CheckConstraint("units_per_month >= 0", name="limit_not_negative"),
+)
+
+usage_grant = sa.Table(
+    "usage_grant",
+    metadata,
+    _organisation(),
+    _text("id", key=True),
+    _text("gateway"),
+    _text("customer"),
+    _text("product"),
+    sa.Column("period", sa.String(7), nullable=False),
+    _moment("period_end"),
+    sa.Column("units", sa.BigInteger, nullable=False),
+    sa.Column("used", sa.BigInteger, nullable=False),
+    sa.Column("reserved_nano", sa.BigInteger, nullable=False),  # 1e-9 of the currency's major unit, before tax
+    _currency(),
+    _text("state"),
+    _moment("opened_at"),
+    _moment("expires_at"),
+    sa.CheckConstraint("units > 0", name="grants_something"),
+    sa.CheckConstraint("used >= 0", name="used_not_negative"),
+    sa.CheckConstraint("state in ('open', 'closed', 'expired')", name="known_state"),
+    sa.Index("ix_usage_grant_customer", "organisation", "customer", "state"),
+    sa.Index("ix_usage_grant_gateway", "organisation", "gateway", "state"),
+)
+
+ledger_operation = sa.Table(
+    "ledger_operation",
+    metadata,
+    _organisation(),
+    _text("operation", key=True),
+    sa.Column("digest", sa.String(64), nullable=False),
+    _text("memo"),
+    _text("reference", optional=True),  # the invoice it belongs to
+    _text("reverses", optional=True),
+    _moment("posted_at"),
+    sa.UniqueConstraint("organisation", "reverses"),
+    sa.Index("ix_ledger_operation_reference", "organisation", "reference"),
+)
+
+posting = sa.Table(
+    "posting",
+    metadata,
+    _organisation(),
+    _text("operation", key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    _text("account"),
+    _text("party", optional=True),
+    _minor("amount_minor"),  # debit positive, credit negative
+    _currency(),
+    sa.CheckConstraint("amount_minor <> 0", name="moves_something"),
+    sa.ForeignKeyConstraint(
+        ["organisation", "operation"], ["ledger_operation.organisation", "ledger_operation.operation"]
+    ),
+    sa.Index("ix_posting_account", "organisation", "account", "party"),
+    sa.Index("ix_posting_party", "organisation", "party"),
+)
+
+rating_run = sa.Table(
+    "rating_run",
+    metadata,
+    _organisation(),
+    _text("id", key=True),
+    _text("customer"),
+    _text("product"),
+    sa.Column("period", sa.String(7), nullable=False),
+    _moment("period_start"),
+    _moment("period_end"),
+    sa.Column("after_seq", sa.BigInteger, nullable=False),
+    sa.Column("cutoff_seq", sa.BigInteger, nullable=False),
+    sa.Column("cumulative_units", sa.BigInteger, nullable=False),
+    sa.Column("delta_units", sa.BigInteger, nullable=False),
+    sa.Column("allowance", sa.BigInteger, nullable=False),
+    _text("price_version"),
+    _currency(),
+    _minor("amount_minor"),  # of the cumulative units
+    _minor("delta_minor"),  # what this run adds to what was booked
+    _moment("rated_at"),
+    sa.UniqueConstraint("organisation", "customer", "product", "period", "cutoff_seq"),
+    sa.UniqueConstraint("organisation", "customer", "product", "period", "after_seq"),  # runs form one chain
+    sa.CheckConstraint("cutoff_seq > after_seq", name="reads_on"),
+)
+
+invoice = sa.Table(
+    "invoice",
+    metadata,
+    _organisation(),
+    _text("number", key=True),
+    _text("operation"),
+    _text("customer"),
+    sa.Column("period", sa.String(7), nullable=False),
+    _moment("period_start"),
+    _moment("period_end"),
+    _currency(),
+    _minor("net_minor"),
+    _minor("tax_minor"),
+    _minor("total_minor"),
+    _minor("credit_minor"),  # taken from (positive) or given to (negative) the customer's credit on issue
+    sa.Column("cutoff_seq", sa.BigInteger, nullable=False),
+    sa.Column("seller", sa.JSON, nullable=False),
+    sa.Column("buyer", sa.JSON, nullable=False),
+    sa.Column("tax", sa.JSON, nullable=False),
+    _moment("issued_at"),
+    _moment("due_at"),
+    sa.UniqueConstraint("organisation", "operation"),
+    sa.UniqueConstraint("organisation", "customer", "period"),
+    sa.CheckConstraint("total_minor = net_minor + tax_minor", name="adds_up"),
+    sa.Index("ix_invoice_period", "organisation", "period_end"),
+)
+
+invoice_line = sa.Table(
+    "invoice_line",
+    metadata,
+    _organisation(),
+    _text("invoice", key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    _text("kind"),
+    _text("title"),
+    _text("product", optional=True),
+    _text("plan_version", optional=True),
+    _text("rating_run", optional=True),
+    sa.Column("period", sa.String(7), nullable=False),
+    _moment("period_start"),
+    _moment("period_end"),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    _text("unit"),
+    sa.Column("tiers", sa.JSON, nullable=False),
+    _minor("amount_minor"),
+    sa.Column("after_seq", sa.BigInteger),
+    sa.Column("cutoff_seq", sa.BigInteger),
+    sa.UniqueConstraint("organisation", "rating_run"),
+    sa.CheckConstraint("kind in ('plan', 'usage', 'late usage')", name="known_kind"),
+    sa.ForeignKeyConstraint(["organisation", "invoice"], ["invoice.organisation", "invoice.number"]),
+)
+
+payment = sa.Table(
+    "payment",
+    metadata,
+    _organisation(),
+    _text("id", key=True),
+    _text("operation"),
+    _text("invoice"),
+    _text("customer"),
+    _minor("amount_minor"),
+    _minor("tax_minor"),  # the share of tax in the amount
+    _currency(),
+    _text("method"),
+    _moment("paid_at"),
+    sa.UniqueConstraint("organisation", "operation"),
+    sa.CheckConstraint("amount_minor <> 0", name="pays_something"),
+    sa.ForeignKeyConstraint(["organisation", "invoice"], ["invoice.organisation", "invoice.number"]),
+    sa.Index("ix_payment_invoice", "organisation", "invoice"),
+)
+
+refund = sa.Table(
+    "refund",
+    metadata,
+    _organisation(),
+    _text("id", key=True),
+    _text("operation"),
+    _text("invoice"),
+    _text("customer"),
+    _minor("amount_minor"),
+    _minor("tax_minor"),
+    _minor("to_credit_minor"),  # the part that went back to the customer's credit, not to its bank
+    _currency(),
+    _text("reason"),
+    _moment("refunded_at"),
+    sa.UniqueConstraint("organisation", "operation"),
+    sa.CheckConstraint("amount_minor > 0", name="returns_something"),
+    sa.ForeignKeyConstraint(["organisation", "invoice"], ["invoice.organisation", "invoice.number"]),
+    sa.Index("ix_refund_invoice", "organisation", "invoice"),
+)
+
+quarantine = sa.Table(
+    "quarantine",
+    metadata,
+    _organisation(),
+    _text("customer", key=True),
+    _text("reason"),
+    _moment("since"),
+)
+
+APPEND_ONLY = (
+    price_version,
+    plan_version,
+    ledger_operation,
+    posting,
+    rating_run,
+    invoice,
+    invoice_line,
+    payment,
+    refund,
+)
+
+
+def append_only_ddl(dialect: str) -> list[str]:
+    """The statements that make the database itself refuse to change or delete a row of APPEND_ONLY."""
+    statements = [_POSTGRES_FUNCTION] if dialect == "postgresql" else []
+    for table in APPEND_ONLY:
+        statements += _guards(dialect, table.name)
+    return statements
+
+
+_POSTGRES_FUNCTION = """
+create or replace function penstock_append_only() returns trigger language plpgsql as
+$$ begin raise exception using message = 'rows of ' || tg_table_name || ' are never changed or deleted'; end $$
+"""
+
+
+def _guards(dialect: str, table: str) -> list[str]:
+    if dialect == "postgresql":
+        return [
+            f"create trigger {table}_append_only before update or delete on {table} "
+            "for each row execute function penstock_append_only()"
+        ]
+    return [
+        f"create trigger {table}_no_{verb} before {verb} on {table} "
+        f"begin select raise(abort, 'rows of {table} are never changed or deleted'); end"
+        for verb in ("update", "delete")
+    ]
+
+
+def _protect(table: sa.Table, connection: sa.Connection, **_: Any) -> None:
+    dialect = connection.dialect.name
+    first = [_POSTGRES_FUNCTION] if dialect == "postgresql" else []
+    for statement in first + _guards(dialect, table.name):
+        connection.exec_driver_sql(statement)
+
+
+for _table in APPEND_ONLY:
+    sa.event.listen(_table, "after_create", _protect)

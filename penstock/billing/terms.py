@@ -1,0 +1,50 @@
+"""How a customer pays: in advance from credit, or by invoice. Its row is also the lock of the customer's money."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import sqlalchemy as sa
+
+from penstock.billing.tables import customer_terms
+from penstock.core.errors import BadInput
+from penstock.metering.sql import insert_new
+from penstock.storage.engine import Transaction
+
+Terms = Literal["prepaid", "invoice"]
+
+
+def lock_customer(tx: Transaction, customer: str) -> Terms:
+    """Make every other writer of this customer's money wait until this transaction ends; answer its terms.
+
+    On Postgres a row lock; SQLite has one writer anyhow.
+    """
+    insert_new(tx, customer_terms, [{"customer": customer, "terms": "invoice"}])
+    return _terms(tx.first(_row(tx, customer).with_for_update()))
+
+
+def terms_of(tx: Transaction, customer: str) -> Terms:
+    """'prepaid' or 'invoice'; 'invoice' unless something else was agreed."""
+    return _terms(tx.first(_row(tx, customer)))
+
+
+def set_terms(tx: Transaction, customer: str, terms: Terms) -> None:
+    """Agree on other terms; they hold from the next grant on."""
+    if terms not in ("prepaid", "invoice"):
+        raise BadInput(f"unknown terms {terms!r}", where="terms", hint="use prepaid or invoice")
+    if lock_customer(tx, customer) != terms:
+        tx.execute(
+            sa.update(customer_terms)
+            .where(customer_terms.c.organisation == tx.organisation, customer_terms.c.customer == customer)
+            .values(terms=terms)
+        )
+
+
+def _row(tx: Transaction, customer: str) -> sa.Select[tuple[str]]:
+    return sa.select(customer_terms.c.terms).where(
+        customer_terms.c.organisation == tx.organisation, customer_terms.c.customer == customer
+    )
+
+
+def _terms(row: sa.RowMapping | None) -> Terms:
+    return "prepaid" if row is not None and row["terms"] == "prepaid" else "invoice"

@@ -1,0 +1,249 @@
+"""Checks that the books hold, and puts a customer aside when its do not. It changes no posting; people do."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from penstock.billing.records import Quarantine
+from penstock.billing.tables import (
+    invoice,
+    invoice_line,
+    ledger_operation,
+    payment,
+    posting,
+    rating_run,
+    refund,
+)
+from penstock.billing.tables import quarantine as quarantine_table
+from penstock.core.errors import Broken, NotFound
+from penstock.metering.sql import insert_new
+from penstock.storage.engine import Transaction
+from penstock.storage.schema import sequence
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An invariant that does not hold: whose it is (None: the house's), what is wrong, one step that repairs it."""
+
+    customer: str | None
+    message: str
+    repair: str
+
+    def __str__(self) -> str:
+        return f"{self.customer or 'the books'}: {self.message}\n  {self.repair}"
+
+
+def verify(tx: Transaction) -> list[Problem]:
+    """Everything that does not hold, of all customers. Empty: the books are in order."""
+    return [*_check(tx, None), *_gaps(tx)]
+
+
+def verify_customer(tx: Transaction, customer: str) -> list[Problem]:
+    """What does not hold of one customer."""
+    return _check(tx, customer)
+
+
+def refuse_broken(tx: Transaction, customer: str) -> None:
+    """Raise Broken when the customer is in quarantine or its books do not hold."""
+    put_aside = quarantined(tx, customer)
+    if put_aside:
+        raise Broken(put_aside[0].reason, where=customer)
+    problems = verify_customer(tx, customer)
+    if problems:
+        raise Broken(problems[0].message, where=customer, hint=problems[0].repair)
+
+
+def quarantine(tx: Transaction, customer: str, reason: str) -> Quarantine:
+    """Put the customer aside: nothing is invoiced to it until it is released. The first reason stays."""
+    insert_new(tx, quarantine_table, [{"customer": customer, "reason": reason, "since": tx.now}])
+    return quarantined(tx, customer)[0]
+
+
+def quarantined(tx: Transaction, customer: str | None = None) -> list[Quarantine]:
+    """Who is put aside and why."""
+    column = quarantine_table.c
+    query = sa.select(quarantine_table).where(column.organisation == tx.organisation)
+    if customer is not None:
+        query = query.where(column.customer == customer)
+    return [Quarantine(row["customer"], row["reason"], row["since"]) for row in tx.all(query.order_by(column.customer))]
+
+
+def release_from_quarantine(tx: Transaction, customer: str) -> None:
+    """Let the customer be invoiced again. Raises NotFound, or Broken while its books still do not hold."""
+    if not quarantined(tx, customer):
+        raise NotFound(f"{customer} is not in quarantine", where="customer")
+    problems = verify_customer(tx, customer)
+    if problems:
+        raise Broken(problems[0].message, where=customer, hint=problems[0].repair)
+    column = quarantine_table.c
+    tx.execute(sa.delete(quarantine_table).where(column.organisation == tx.organisation, column.customer == customer))
+
+
+def _check(tx: Transaction, customer: str | None) -> list[Problem]:
+    return [
+        *_unbalanced(tx, customer),
+        *_wrong_receivables(tx, customer),
+        *_negative_credit(tx, customer),
+        *_wrong_totals(tx, customer),
+        *_unbooked(tx, customer),
+        *_wrong_runs(tx, customer),
+    ]
+
+
+def _unbalanced(tx: Transaction, customer: str | None) -> Iterable[Problem]:
+    total = sa.func.sum(posting.c.amount_minor)
+    query = (
+        sa.select(
+            posting.c.operation, posting.c.currency, total.label("total"), sa.func.max(posting.c.party).label("party")
+        )
+        .where(posting.c.organisation == tx.organisation)
+        .group_by(posting.c.operation, posting.c.currency)
+        .having(total != 0)
+    )
+    if customer is not None:
+        theirs = sa.select(posting.c.operation).where(
+            posting.c.organisation == tx.organisation, posting.c.party == customer
+        )
+        query = query.where(posting.c.operation.in_(theirs))
+    for row in tx.all(query):
+        yield Problem(
+            row["party"],
+            f"operation {row['operation']} sums to {int(row['total'])} minor units of {row['currency']}, not to zero",
+            "post the missing side as a new operation that names this one in its memo",
+        )
+
+
+def _wrong_receivables(tx: Transaction, customer: str | None) -> Iterable[Problem]:
+    """The ledger's receivable of each customer against its invoices less their payments."""
+    asked = _sums(tx, invoice, "total_minor", customer)
+    paid = _sums(tx, payment, "amount_minor", customer)
+    booked = _balances(tx, "receivable", customer)
+    for one in sorted(asked.keys() | paid.keys() | booked.keys()):
+        expected = asked.get(one, 0) - paid.get(one, 0)
+        if expected != booked.get(one, 0):
+            yield Problem(
+                one,
+                f"its invoices less its payments leave {expected} minor units open, the ledger {booked.get(one, 0)}",
+                "find the operation that has no invoice or payment among its postings, and reverse it",
+            )
+
+
+def _negative_credit(tx: Transaction, customer: str | None) -> Iterable[Problem]:
+    for one, amount in sorted(_balances(tx, "customer_credit", customer).items()):
+        if amount > 0:
+            yield Problem(one, f"its credit is {-amount} minor units, below zero", "add the missing credit")
+
+
+def _wrong_totals(tx: Transaction, customer: str | None) -> Iterable[Problem]:
+    both = sa.and_(invoice_line.c.organisation == invoice.c.organisation, invoice_line.c.invoice == invoice.c.number)
+    lines = sa.func.coalesce(sa.func.sum(invoice_line.c.amount_minor), 0)
+    query = (
+        sa.select(invoice.c.number, invoice.c.customer, invoice.c.net_minor, lines.label("lines"))
+        .join_from(invoice, invoice_line, both, isouter=True)
+        .where(*_of(tx, invoice, customer))
+        .group_by(invoice.c.organisation, invoice.c.number, invoice.c.customer, invoice.c.net_minor)
+        .having(lines != invoice.c.net_minor)
+    )
+    for row in tx.all(query):
+        yield Problem(
+            row["customer"],
+            f"the lines of invoice {row['number']} sum to {int(row['lines'])}, its net amount is {row['net_minor']}",
+            "restore the invoice's lines from a backup",
+        )
+
+
+def _unbooked(tx: Transaction, customer: str | None) -> Iterable[Problem]:
+    """Invoices, payments and refunds against what their operation moved on the account that stands for them."""
+    for table, account, sign in ((invoice, "receivable", 1), (payment, "receivable", -1), (refund, "refunds", 1)):
+        amount = {"invoice": "total_minor", "payment": "amount_minor"}.get(table.name)
+        due = table.c[amount] if amount else table.c.amount_minor - table.c.tax_minor
+        moved = sa.and_(
+            posting.c.organisation == table.c.organisation,
+            posting.c.operation == table.c.operation,
+            posting.c.account == account,
+        )
+        booked = sa.and_(
+            ledger_operation.c.organisation == table.c.organisation,
+            ledger_operation.c.operation == table.c.operation,
+        )
+        total = sa.func.coalesce(sa.func.sum(posting.c.amount_minor), 0)
+        query = (
+            sa.select(table.c.operation, table.c.customer, due.label("due"), total.label("moved"))
+            .join_from(table, ledger_operation, booked, isouter=True)
+            .join(posting, moved, isouter=True)
+            .where(*_of(tx, table, customer))
+            .group_by(table.c.organisation, table.c.operation, table.c.customer, due, ledger_operation.c.operation)
+            .having((total != sign * due) | ledger_operation.c.operation.is_(None))
+        )
+        for row in tx.all(query):
+            yield Problem(
+                row["customer"],
+                f"{table.name} {row['operation']} is {row['due']} minor units, its postings move {int(row['moved'])}",
+                f"post what is missing on {account} as a new operation",
+            )
+
+
+def _wrong_runs(tx: Transaction, customer: str | None) -> Iterable[Problem]:
+    """What a charge's runs added up to, against what its newest run says in total."""
+    column = rating_run.c
+    query = sa.select(rating_run).where(*_of(tx, rating_run, customer)).order_by(column.cutoff_seq)
+    sums: dict[tuple[str, str, str], int] = defaultdict(int)
+    newest: dict[tuple[str, str, str], int] = {}
+    for row in tx.all(query):
+        charge = row["customer"], row["product"], row["period"]
+        sums[charge] += row["delta_minor"]
+        newest[charge] = row["amount_minor"]
+    for charge, total in sums.items():
+        if newest[charge] != total:
+            yield Problem(
+                charge[0],
+                f"the rating runs of {charge[1]} in {charge[2]} add up to {total}, not to {newest[charge]}",
+                "restore the rating runs from a backup",
+            )
+
+
+def _gaps(tx: Transaction) -> Iterable[Problem]:
+    """Invoice numbers of a year run from 1 to the year's count without a gap."""
+    counted = {
+        row["name"].removeprefix("invoice "): row["value"]
+        for row in tx.all(sa.select(sequence).where(sequence.c.organisation == tx.organisation))
+        if row["name"].startswith("invoice ")
+    }
+    numbers: dict[str, set[int]] = {year: set() for year in counted}
+    for row in tx.all(sa.select(invoice.c.number).where(invoice.c.organisation == tx.organisation)):
+        year, _, number = row["number"].partition("-")
+        numbers.setdefault(year, set()).add(int(number))
+    for year, found in sorted(numbers.items()):
+        missing = sorted(set(range(1, max(counted.get(year, 0), *found, 0) + 1)) - found)
+        if missing or len(found) != counted.get(year, 0):
+            yield Problem(
+                None,
+                f"invoice numbers of {year} have gaps: {missing[:5]} of {counted.get(year, 0)}",
+                "restore the missing invoices from a backup",
+            )
+
+
+def _sums(tx: Transaction, table: sa.Table, amount: str, customer: str | None) -> dict[str, int]:
+    by = table.c.customer
+    query = sa.select(by, sa.func.sum(table.c[amount]).label("amount")).where(*_of(tx, table, customer)).group_by(by)
+    return {row["customer"]: int(row["amount"]) for row in tx.all(query)}
+
+
+def _balances(tx: Transaction, account: str, customer: str | None) -> dict[str, int]:
+    query = (
+        sa.select(posting.c.party, sa.func.sum(posting.c.amount_minor).label("amount"))
+        .where(posting.c.organisation == tx.organisation, posting.c.account == account)
+        .group_by(posting.c.party)
+    )
+    if customer is not None:
+        query = query.where(posting.c.party == customer)
+    return {row["party"]: int(row["amount"]) for row in tx.all(query)}
+
+
+def _of(tx: Transaction, table: sa.Table, customer: str | None) -> list[sa.ColumnElement[bool]]:
+    mine = [table.c.organisation == tx.organisation]
+    return mine if customer is None else [*mine, table.c.customer == customer]

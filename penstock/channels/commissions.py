@@ -1,0 +1,184 @@
+"""Commissions: a partner's share of what its customers paid, net of tax and refunds. Knows no bank.
+
+The share is taken of the running sum that a customer paid since it was attributed, and rounded once there: whatever
+the order and size of payments and refunds, what was earned in total is the rounded share of the net paid, never
+below zero, and each payment's commission is the difference it made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from penstock.billing import ledger
+from penstock.billing.tables import invoice, payment, refund
+from penstock.channels.agreements import get_version
+from penstock.channels.tables import attribution, commission
+from penstock.core.errors import Broken
+from penstock.core.hashing import digest_of
+from penstock.core.money import round_half_away
+from penstock.storage import counters
+from penstock.storage.engine import Transaction
+
+LOCK = "commission"  # the sequence that numbers commissions; payouts take its lock too
+
+
+@dataclass(frozen=True)
+class Commission:
+    """What one payment earned a partner, or one refund took back (amounts negative). Minor units of `currency`.
+
+    paid_minor: what the customer paid; net_minor: without tax, as far as it counts; amount_minor: the commission.
+    """
+
+    id: str
+    number: int
+    partner: str
+    customer: str
+    agreement_version: str
+    source_kind: str
+    source: str
+    invoice: str
+    currency: str
+    paid_minor: int
+    net_minor: int
+    amount_minor: int
+    earned_at: datetime
+    payable_at: datetime
+    created_at: datetime
+
+    @property
+    def operation(self) -> str:
+        """Its operation id in the ledger."""
+        return f"commission:{self.id}"
+
+
+def settle(tx: Transaction) -> list[Commission]:
+    """Book the commission of every payment and refund of attributed customers that has none yet, oldest first.
+
+    Payments with credit count when an invoice takes them. What was paid before the attribution earns nothing.
+    Doing it again changes nothing.
+    """
+    counters.take(tx, LOCK, 0)  # one at a time: the next one sees what this one booked
+    return [_book(tx, event) for event in _unsettled(tx)]
+
+
+def list_commissions(tx: Transaction, partner: str | None = None) -> list[Commission]:
+    """All commissions, or a partner's (id), in the order they were booked."""
+    query = sa.select(commission).where(commission.c.organisation == tx.organisation)
+    if partner is not None:
+        query = query.where(commission.c.partner == partner)
+    return [_commission(row) for row in tx.all(query.order_by(commission.c.number))]
+
+
+def earned_minor(share: Decimal, net_minor: int) -> int:
+    """The commission on what a customer paid net in all: rounded once, half away from zero, never negative."""
+    return int(round_half_away(share * max(0, net_minor)))
+
+
+def _book(tx: Transaction, event: sa.RowMapping) -> Commission:
+    version = get_version(tx, event["agreement_version"])
+    own = (commission.c.organisation == tx.organisation, commission.c.customer == event["customer"])
+    net_before, booked = _sums(tx, *own)
+    if booked != earned_minor(version.share, net_before):
+        raise Broken("the commissions booked are not the share of what was paid", where=f"customer {event['customer']}")
+    net = _net_that_counts(tx, event, own)
+    made = Commission(
+        id=_id(tx, event),
+        number=counters.take(tx, LOCK),
+        partner=event["partner"],
+        customer=event["customer"],
+        agreement_version=version.id,
+        source_kind=event["source_kind"],
+        source=event["source"],
+        invoice=event["invoice"],
+        currency=event["currency"],
+        paid_minor=event["paid_minor"],
+        net_minor=net,
+        amount_minor=earned_minor(version.share, net_before + net) - booked,
+        earned_at=event["at"],
+        payable_at=event["at"] + timedelta(days=version.hold_days if event["paid_minor"] > 0 else 0),
+        created_at=tx.now,
+    )
+    tx.execute(sa.insert(commission), {**vars(made), "organisation": tx.organisation})
+    if made.amount_minor:
+        amount, currency, partner = made.amount_minor, made.currency, made.partner
+        entries = [
+            ("commission_expense", amount, currency, partner),
+            ("partner_payable", -amount, currency, partner),
+        ]
+        memo = f"commission on {made.source_kind} of {made.invoice}"
+        ledger.post(tx, made.operation, entries, memo, reference=made.invoice)
+    return made
+
+
+def _net_that_counts(tx: Transaction, event: sa.RowMapping, own: tuple[sa.ColumnElement[bool], ...]) -> int:
+    """Net of the event; money taken back counts at most as far as it was counted when it was paid.
+
+    So the refund of a payment made before the attribution takes nothing back. An invoice below zero (a correction
+    of earlier use) counts in full: it returns what other invoices asked.
+    """
+    net: int = event["net_minor"]
+    if net >= 0 or event["total_minor"] < 0:
+        return net
+    counted, _ = _sums(tx, *own, commission.c.invoice == event["invoice"])
+    return max(net, -max(0, counted))
+
+
+def _sums(tx: Transaction, *which: sa.ColumnElement[bool]) -> tuple[int, int]:
+    """(net_minor, amount_minor) summed over commissions."""
+    row = tx.first(
+        sa.select(
+            sa.func.coalesce(sa.func.sum(commission.c.net_minor), 0).label("net"),
+            sa.func.coalesce(sa.func.sum(commission.c.amount_minor), 0).label("amount"),
+        ).where(*which)
+    )
+    return (0, 0) if row is None else (int(row["net"]), int(row["amount"]))
+
+
+def _unsettled(tx: Transaction) -> list[sa.RowMapping]:
+    # one query over billing's tables: asking billing for every payment would read all of history each time
+    paid = _events(tx, payment, "payment", payment.c.paid_at, sign=1)
+    returned = _events(tx, refund, "refund", refund.c.refunded_at, sign=-1)
+    both = sa.union_all(paid, returned).subquery()
+    return list(tx.all(sa.select(both).order_by(both.c.at, both.c.source_kind, both.c.source)))
+
+
+def _events(tx: Transaction, table: sa.Table, kind: str, at: sa.ColumnElement[Any], *, sign: int) -> sa.Select[Any]:
+    done = sa.exists().where(
+        commission.c.organisation == tx.organisation,
+        commission.c.source_kind == kind,
+        commission.c.source == table.c.id,
+    )
+    brought = (attribution.c.organisation == table.c.organisation) & (attribution.c.customer == table.c.customer)
+    billed = (invoice.c.organisation == table.c.organisation) & (invoice.c.number == table.c.invoice)
+    return (
+        sa.select(
+            sa.literal(kind).label("source_kind"),
+            table.c.id.label("source"),
+            table.c.invoice,
+            table.c.customer,
+            table.c.currency,
+            (sign * table.c.amount_minor).label("paid_minor"),
+            (sign * (table.c.amount_minor - table.c.tax_minor)).label("net_minor"),
+            invoice.c.total_minor,
+            at.label("at"),
+            attribution.c.partner,
+            attribution.c.agreement_version,
+        )
+        .select_from(table.join(attribution, brought).join(invoice, billed))
+        .where(table.c.organisation == tx.organisation, at >= attribution.c.attributed_at, ~done)
+    )
+
+
+def _id(tx: Transaction, event: sa.RowMapping) -> str:
+    # made of what it is for, so the ledger too would refuse a second one
+    parts = [tx.organisation, event["agreement_version"], event["source_kind"], event["source"], event["partner"]]
+    return f"com_{digest_of(parts)[:26]}"
+
+
+def _commission(row: sa.RowMapping) -> Commission:
+    return Commission(**{name: row[name] for name in Commission.__dataclass_fields__})

@@ -1,0 +1,87 @@
+"""Data: look at a product's rows, clean them into a version, list the versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from penstock.cli.output import OPTIONS, note, print_table, show
+
+
+def register(app: typer.Typer) -> None:
+    data = typer.Typer(help="A product's data: inspect, clean, add, versions.", no_args_is_help=True)
+    data.command("inspect")(inspect)
+    data.command("clean")(clean)
+    data.command("add")(add)
+    data.command("versions")(versions)
+    app.add_typer(data, name="data")
+
+
+def inspect(product: str) -> None:
+    """Clean the data in memory and show what was found; nothing is kept."""
+    from penstock.datasets.prepare import prepare
+    from penstock.workspace.loader import load, product_of
+
+    workspace = load(OPTIONS.workspace)
+    _show_report(prepare(product_of(workspace, product), workspace.folder).report)
+
+
+def clean(product: str) -> None:
+    """Clean the data and keep the result as a dataset version (the same content is the same version)."""
+    from penstock.datasets.prepare import prepare
+    from penstock.datasets.versions import add_version
+    from penstock.runtime.house import open_house
+    from penstock.workspace.loader import product_of
+
+    house = open_house(OPTIONS.workspace)
+    chosen = product_of(house.workspace, product)
+    cleaned = prepare(chosen, house.folder)
+    with house.store.transaction() as tx:
+        version = add_version(tx, house.blobs, product=product, cleaned=cleaned, source=chosen.data)
+    _show_report(cleaned.report)
+    note(f"{product}: data version {version.number} ({version.rows_train:,} to train, {version.rows_test:,} to test)")
+
+
+def add(product: str, file: Path) -> None:
+    """Append the rows of FILE to the product's data file, after checking that they can be read."""
+    from penstock.datasets.append import append_rows
+    from penstock.workspace.loader import load, product_of
+
+    workspace = load(OPTIONS.workspace)
+    chosen = product_of(workspace, product)
+    count = append_rows(workspace.folder / chosen.data, file, chosen.columns)
+    note(f"{product}: {count:,} rows added to {chosen.data}; next: penstock train {product}")
+
+
+def versions(product: str) -> None:
+    """Every dataset version of a product, with its parent."""
+    from penstock.datasets.versions import list_versions
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.read() as tx:
+        found = list_versions(tx, product)
+    rows = [
+        {
+            "version": v.number,
+            "train": v.rows_train,
+            "test": v.rows_test,
+            "parent": v.parent,
+            "source": v.source,
+            "id": v.id[:12],
+            "made": v.created_at,
+        }
+        for v in found
+    ]
+    show(rows, rows=rows)
+
+
+def _show_report(report: object) -> None:
+    from penstock.datasets.cleaning import CleaningReport
+
+    if not isinstance(report, CleaningReport):
+        raise TypeError(report)
+    if OPTIONS.json:
+        show(report.to_json())
+    else:
+        print_table(report.table())

@@ -1,0 +1,41 @@
+"""Improve: what came back from use, and training on it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from penstock.cli.output import OPTIONS, note, show
+
+
+def register(app: typer.Typer) -> None:
+    feedback = typer.Typer(help="Ratings and corrections.", no_args_is_help=True)
+    feedback.command("list")(feedback_list)
+    app.add_typer(feedback, name="feedback")
+    app.command()(retrain)
+
+
+def feedback_list(product: Annotated[str | None, typer.Argument()] = None) -> None:
+    """Everything that customers said of answers."""
+    from penstock.monitoring.feedback import list_feedback
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.read() as tx:
+        show(list_feedback(tx, product))
+
+
+def retrain(product: str) -> None:
+    """Train with the corrections, judge against the live release on the same rows; exits 3 on a no."""
+    from penstock.jobs.runner import open_workflows
+    from penstock.jobs.train import gate_refused, outcome_rows
+    from penstock.runtime.house import open_house
+    from penstock.runtime.progress import console_progress
+
+    house = open_house(OPTIONS.workspace)
+    with console_progress() as progress, open_workflows(house, progress=progress) as workflows:
+        result = workflows.run_or_resume("retrain", {"product": product}, note)
+    show(result, rows=outcome_rows(result), title=f"{product}: data version {result['version']}")
+    if result["release"] is None:
+        raise gate_refused(product, result)
+    note(f"{product}: release {result['release']} is live, trained with {result['corrections']} corrections")

@@ -1,0 +1,221 @@
+"""Money: usage, bills, invoices, payments, refunds, the ledger, statements and payouts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from penstock.cli.output import OPTIONS, note, print_table, show, text
+
+PeriodOption = Annotated[str | None, typer.Option("--period", help="A month, e.g. 2026-11 (default: this month).")]
+
+
+def register(app: typer.Typer) -> None:
+    usage = typer.Typer(help="What was used.", no_args_is_help=True)
+    usage.command("export")(usage_export)
+    usage.command("correct")(usage_correct)
+    bill = typer.Typer(help="Closing months.", no_args_is_help=True)
+    bill.command("close")(bill_close)
+    invoice = typer.Typer(help="Money asked and received.", no_args_is_help=True)
+    invoice.command("list")(invoice_list)
+    invoice.command("show")(invoice_show)
+    invoice.command("pdf")(invoice_pdf)
+    invoice.command("events")(invoice_events)
+    invoice.command("pay")(invoice_pay)
+    invoice.command("refund")(invoice_refund)
+    ledger = typer.Typer(help="The double-entry books.", no_args_is_help=True)
+    ledger.command("verify")(ledger_verify)
+    ledger.command("balances")(ledger_balances)
+    for name, group in {"usage": usage, "bill": bill, "invoice": invoice, "ledger": ledger}.items():
+        app.add_typer(group, name=name)
+    app.command()(statement)
+    app.command()(payout)
+
+
+def usage_export(
+    period: PeriodOption = None, file: Annotated[Path | None, typer.Option(help="Write CSV here.")] = None
+) -> None:
+    """Every usage event of a month as CSV; with --json, one object a line."""
+    import sys
+    from contextlib import nullcontext
+
+    from penstock.jobs.money import month
+    from penstock.metering.exports import export, write
+    from penstock.runtime.house import open_house
+
+    house = open_house(OPTIONS.workspace)
+    target = file.open("w", newline="", encoding="utf-8") if file else nullcontext(sys.stdout)
+    with house.store.read() as tx, target as stream:
+        count = write(export(tx, month(house, period)), stream, "json" if OPTIONS.json else "csv")
+    note(f"{count:,} events")
+
+
+def usage_correct(
+    customer: str,
+    product: str,
+    units: Annotated[int, typer.Argument(help="Signed: -100 takes a hundred units off.")],
+    reason: Annotated[str, typer.Option()],
+    operation: Annotated[str, typer.Option(help="Your own id: the same id counts once.")],
+) -> None:
+    """Correct a customer's quantity; the next rating run bills the difference."""
+    from penstock.identity.customers import get_customer
+    from penstock.metering.corrections import correct
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.transaction() as tx:
+        who = get_customer(tx, customer)
+        correct(tx, customer=who.id, product=product, units=units, time=tx.now, reason=reason, operation=operation)
+    note(f"{customer}: {units:+,} units of {product} ({reason})")
+
+
+def bill_close(period: Annotated[str, typer.Option("--period", help="The month to close, e.g. 2026-11.")]) -> None:
+    """Rate a month's use and issue its invoices. Closing again changes nothing."""
+    from penstock.jobs.money import close_month, invoice_rows
+    from penstock.jobs.runner import open_workflows
+    from penstock.runtime.house import open_house
+
+    house = open_house(OPTIONS.workspace)
+    with open_workflows(house) as workflows:
+        closed = close_month(workflows, period)
+    with house.store.read() as tx:
+        rows = [row for row in invoice_rows(tx) if row["number"] in closed["invoices"]]
+    show({"invoices": rows, "quarantined": closed["quarantined"]}, rows=rows, title=f"invoices of {period}")
+    for aside in closed["quarantined"]:
+        note(f"put aside, not invoiced: {aside['customer']}: {aside['reason']}")
+    if closed["quarantined"]:
+        raise typer.Exit(1)
+
+
+def invoice_list() -> None:
+    """Every invoice."""
+    from penstock.jobs.money import invoice_rows
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.read() as tx:
+        rows = invoice_rows(tx)
+    show(rows, rows=rows)
+
+
+def invoice_show(number: str) -> None:
+    """One invoice with its lines."""
+    from penstock.billing.invoices import get_invoice, to_json
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.read() as tx:
+        facts = to_json(get_invoice(tx, number))
+    if OPTIONS.json:
+        show(facts)
+        return
+    head = {k: v for k, v in facts.items() if not isinstance(v, list | dict)}
+    print_table([head])
+    print_table([{k: v for k, v in line.items() if not isinstance(v, list | dict)} for line in facts["lines"]])
+
+
+def invoice_pdf(number: str, file: Annotated[Path | None, typer.Argument()] = None) -> None:
+    """Write an invoice as PDF (default: NUMBER.pdf)."""
+    from penstock.jobs.money import invoice_pdf as pdf
+    from penstock.runtime.house import open_house
+
+    content = pdf(open_house(OPTIONS.workspace), number)
+    target = file or Path(f"{number}.pdf")
+    target.write_bytes(content)
+    note(f"wrote {target} ({len(content):,} bytes)")
+
+
+def invoice_events(
+    number: str,
+    line: int,
+    limit: Annotated[int, typer.Option(help="At most so many.")] = 1000,
+) -> None:
+    """The usage events behind one invoice line: the proof of its quantity."""
+    from penstock.billing.invoices import line_events
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.read() as tx:
+        show(list(line_events(tx, number, line, limit=limit)))
+
+
+def invoice_pay(
+    number: str,
+    amount: Annotated[str | None, typer.Option(help="Default: all that is open.")] = None,
+    operation: Annotated[
+        str | None, typer.Option(help="Your own id (a bank reference): the same id counts once.")
+    ] = None,
+    method: Annotated[str, typer.Option()] = "bank transfer",
+) -> None:
+    """Record a payment received, and the commission it earns a partner."""
+    from penstock.jobs.money import take_payment
+    from penstock.runtime.house import open_house
+
+    show(take_payment(open_house(OPTIONS.workspace), number, amount=amount, operation=operation, method=method))
+
+
+def invoice_refund(
+    number: str,
+    amount: Annotated[str, typer.Option()],
+    reason: Annotated[str, typer.Option()],
+    operation: Annotated[str | None, typer.Option(help="Your own id: the same id counts once.")] = None,
+) -> None:
+    """Record money given back, and take back the commission on it."""
+    from penstock.jobs.money import give_refund
+    from penstock.runtime.house import open_house
+
+    show(give_refund(open_house(OPTIONS.workspace), number, amount=amount, operation=operation, reason=reason))
+
+
+def ledger_verify() -> None:
+    """Check every invariant of the books. Exits 1 when one does not hold."""
+    from penstock.billing.verification import verify
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.read() as tx:
+        problems = verify(tx)
+    show(
+        {"problems": problems}, rows=[{"problem": str(p)} for p in problems] or [{"ledger": "sound: every sum is zero"}]
+    )
+    if problems:
+        raise typer.Exit(1)
+
+
+def ledger_balances() -> None:
+    """The balance of every account."""
+    from penstock.billing.ledger import balances
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.read() as tx:
+        show(balances(tx))
+
+
+def statement(
+    partner: str,
+    period: PeriodOption = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the lines as CSV here.")] = None,
+) -> None:
+    """What a partner earned in a month, line by line."""
+    from penstock.channels import statements
+    from penstock.channels.partners import get_partner
+    from penstock.jobs.money import month
+    from penstock.runtime.house import open_house
+
+    house = open_house(OPTIONS.workspace)
+    with house.store.read() as tx:
+        made = statements.statement(tx, get_partner(tx, partner), month(house, period))
+    if csv is not None:
+        csv.write_text(statements.to_csv(made), encoding="utf-8")
+        note(f"wrote {csv}")
+    if OPTIONS.json:
+        text(statements.to_json(made))
+        return
+    print_table(statements.table(made))
+
+
+def payout(partner: str, operation: Annotated[str | None, typer.Option()] = None) -> None:
+    """Record the payment of all that is payable to a partner now."""
+    from penstock.channels.partners import get_partner
+    from penstock.channels.payouts import payout as pay_out
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.transaction() as tx:
+        show(pay_out(tx, get_partner(tx, partner), operation or tx.new_id("op")))

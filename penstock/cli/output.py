@@ -1,0 +1,108 @@
+"""How the command line speaks: data on stdout (a table, or JSON with --json), everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from penstock.core.money import Money
+
+
+@dataclass
+class Options:
+    """The options that may stand anywhere on the command line."""
+
+    workspace: Path = Path()
+    json: bool = False
+    no_input: bool = False
+
+
+OPTIONS = Options()
+
+
+def show(data: Any, *, rows: Sequence[Mapping[str, Any]] | None = None, title: str = "") -> None:
+    """Print `data` as JSON under --json; otherwise `rows` as a table (or `data`, when rows are not given)."""
+    if OPTIONS.json:
+        sys.stdout.write(json.dumps(data, default=plain, ensure_ascii=False, indent=2) + "\n")
+        return
+    table = rows if rows is not None else [as_row(item) for item in (data if isinstance(data, list) else [data])]
+    print_table(table, title=title)
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> None:
+    """A table with one column a key; numbers to the right; never wider than the screen asks."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(soft_wrap=False, width=None if sys.stdout.isatty() else 160)
+    if not rows:
+        note("nothing to show")
+        return
+    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for key, value in rows[0].items():
+        right = isinstance(value, int | float | Decimal | Money) and not isinstance(value, bool)
+        table.add_column(key.replace("_", " "), justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*[_cell(value) for value in row.values()])
+    console.print(table)
+
+
+def text(content: str) -> None:
+    """Raw text on stdout: a document, a CSV, a secret shown once."""
+    sys.stdout.write(content if content.endswith("\n") else content + "\n")
+
+
+def note(message: str) -> None:
+    """A remark for people, on stderr."""
+    sys.stderr.write(message + "\n")
+    sys.stderr.flush()
+
+
+def as_row(item: Any) -> Mapping[str, Any]:
+    if is_dataclass(item) and not isinstance(item, type):
+        return {key: getattr(item, key) for key in item.__dataclass_fields__}
+    if isinstance(item, Mapping):
+        return item
+    return {"value": item}
+
+
+def plain(value: Any) -> Any:
+    """The JSON form of the house's records: money as decimal string with currency, times as ISO 8601."""
+    if isinstance(value, Money):
+        return {"amount": f"{value.to_decimal():f}", "currency": value.currency}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {key: getattr(value, key) for key in value.__dataclass_fields__}
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, Decimal | Path):
+        return str(value)
+    if isinstance(value, Iterable):
+        return list(value)
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _cell(value: Any) -> str:
+    from rich.markup import escape
+
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, tuple | list):
+        return escape(", ".join(str(v) for v in value))
+    if is_dataclass(value) and not isinstance(value, type | Money):
+        return escape(json.dumps(asdict(value), default=plain))
+    return escape(str(value))

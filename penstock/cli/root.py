@@ -1,0 +1,90 @@
+"""Joins the stages into one `penstock` command, reads the options that may stand anywhere, and maps errors to exits."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import typer
+
+from penstock.cli import data, demo, improve, money, release, run_, sell, start, train
+from penstock.cli.output import OPTIONS, note
+from penstock.core.errors import BadInput, GateRefused, PenstockError
+
+EPILOG = (
+    "Anywhere on the line: --workspace DIR (default: the current folder), --json (data for programs), "
+    "--no-input (never ask). Exits: 0 done, 1 failed, 2 bad usage or input, 3 the gate said no."
+)
+
+
+def build() -> typer.Typer:
+    """The command tree."""
+    app = typer.Typer(
+        name="penstock",
+        help="From a labelled file to money in the bank: train, gate, serve, meter, bill, share, improve.",
+        epilog=EPILOG,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    for stage in (start, data, train, release, run_, sell, money, improve, demo):
+        stage.register(app)
+    return app
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; answers the exit code."""
+    try:
+        rest = _take_options(arguments)
+        build()(args=rest, standalone_mode=False)
+    except typer.Exit as stop:
+        return stop.exit_code
+    except PenstockError as error:
+        return _report(error)
+    except (KeyboardInterrupt, typer.Abort):
+        note("stopped")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        show = getattr(error, "show", None)  # click's usage errors know how to show themselves
+        if show is None:
+            raise
+        show()
+        return int(getattr(error, "exit_code", 2))
+    return 0
+
+
+def _take_options(arguments: list[str]) -> list[str]:
+    rest: list[str] = []
+    it = iter(arguments)
+    for word in it:
+        if word == "--json":
+            OPTIONS.json = True
+        elif word == "--no-input":
+            OPTIONS.no_input = True
+        elif word in ("--workspace", "-C"):
+            folder = next(it, None)
+            if folder is None:
+                raise BadInput(f"{word} needs a folder")
+            OPTIONS.workspace = Path(folder)
+        elif word.startswith("--workspace="):
+            OPTIONS.workspace = Path(word.partition("=")[2])
+        else:
+            rest.append(word)
+    return rest
+
+
+def _report(error: PenstockError) -> int:
+    if OPTIONS.json:
+        facts = {"error": type(error).__name__, "message": error.message, "where": error.where, "hint": error.hint}
+        sys.stderr.write(json.dumps(facts, ensure_ascii=False) + "\n")
+    else:
+        note(f"penstock: {error}")
+    if isinstance(error, GateRefused):
+        return 3
+    return 2 if isinstance(error, BadInput) else 1

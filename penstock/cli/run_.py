@@ -1,0 +1,51 @@
+"""Run: everything (up), a gateway alone (serve), background work alone (worker)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from penstock.cli.output import OPTIONS
+
+AnnounceOption = Annotated[Path | None, typer.Option(hidden=True, help="Write the address here once ready.")]
+PortOption = Annotated[int | None, typer.Option(min=0, max=65535, help="0: any free port.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(up)
+    app.command()(serve)
+    app.command()(office)
+    app.command()(worker)
+
+
+def up(
+    gateway_port: PortOption = None,
+    office_port: PortOption = None,
+) -> None:
+    """Start the gateway and the office (console, admin, background work); stop both with Ctrl-C."""
+    from penstock.app import run_up
+
+    raise typer.Exit(run_up(OPTIONS.workspace, gateway_port=gateway_port, office_port=office_port))
+
+
+def serve(host: str | None = None, port: PortOption = None, announce: AnnounceOption = None) -> None:
+    """Start a gateway alone."""
+    from penstock.app import run_gateway
+
+    raise typer.Exit(run_gateway(OPTIONS.workspace, host=host, port=port, announce=announce))
+
+
+def office(host: str | None = None, port: PortOption = None, announce: AnnounceOption = None) -> None:
+    """Start the office alone: console, admin interface and background work."""
+    from penstock.app import run_office
+
+    raise typer.Exit(run_office(OPTIONS.workspace, host=host, port=port, announce=announce))
+
+
+def worker() -> None:
+    """Do background work alone: training, billing and retraining asked for elsewhere."""
+    from penstock.app import run_worker
+
+    raise typer.Exit(run_worker(OPTIONS.workspace))

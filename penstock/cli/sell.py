@@ -1,0 +1,224 @@
+"""Sell: customers, keys, subscriptions, credit, limits and partners."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from penstock.cli.output import OPTIONS, as_row, note, show
+
+
+def register(app: typer.Typer) -> None:
+    customer = typer.Typer(help="Who pays.", no_args_is_help=True)
+    customer.command("add")(customer_add)
+    customer.command("list")(customer_list)
+    customer.command("consent")(customer_consent)
+    customer.command("limit")(customer_limit)
+    key = typer.Typer(help="The secrets that programs call with.", no_args_is_help=True)
+    key.command("create")(key_create)
+    key.command("list")(key_list)
+    key.command("revoke")(key_revoke)
+    subscription = typer.Typer(help="Who is on which plan.", no_args_is_help=True)
+    subscription.command("start")(subscription_start)
+    subscription.command("end")(subscription_end)
+    credit = typer.Typer(help="Prepaid money.", no_args_is_help=True)
+    credit.command("add")(credit_add)
+    credit.command("balance")(credit_balance)
+    partner = typer.Typer(help="Who brings customers.", no_args_is_help=True)
+    partner.command("add")(partner_add)
+    partner.command("list")(partner_list)
+    groups = {"customer": customer, "key": key, "subscription": subscription, "credit": credit, "partner": partner}
+    for name, group in groups.items():
+        app.add_typer(group, name=name)
+
+
+CustomerArg = Annotated[str, typer.Argument(metavar="CUSTOMER", help="Name, e-mail or id.")]
+
+
+def customer_add(
+    name: str,
+    email: Annotated[str, typer.Option(help="Where invoices go.")],
+    ref: Annotated[str | None, typer.Option(help="The referral code of the partner who sent them.")] = None,
+    locale: Annotated[str, typer.Option(help="en or zh-CN: the language of invoices.")] = "en",
+    address: str = "",
+    tax_id: str = "",
+    training_consent: Annotated[bool, typer.Option(help="They agree that their corrections may train models.")] = False,
+) -> None:
+    """Sign a customer up."""
+    from penstock.channels.attribution import attribute
+    from penstock.identity.customers import add_customer
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.transaction() as tx:
+        made = add_customer(
+            tx,
+            name=name,
+            email=email,
+            locale=locale,
+            address=address,
+            tax_id=tax_id,
+            training_consent=training_consent,
+        )
+        if ref is not None:
+            attribute(tx, made.id, ref)
+    show(made)
+
+
+def customer_list() -> None:
+    """Every customer."""
+    from penstock.identity.customers import list_customers
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.read() as tx:
+        show(list_customers(tx))
+
+
+def customer_consent(customer: CustomerArg, give: Annotated[bool, typer.Option("--give/--withdraw")] = True) -> None:
+    """Record that a customer gives or withdraws consent to train on its corrections."""
+    from penstock.identity.customers import get_customer, set_training_consent
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.transaction() as tx:
+        set_training_consent(tx, get_customer(tx, customer).id, give)
+    note(f"{customer}: consent to training {'given' if give else 'withdrawn'}")
+
+
+def customer_limit(
+    customer: CustomerArg,
+    product: str,
+    units: Annotated[int | None, typer.Argument(help="Units a month; leave out for no limit.")] = None,
+) -> None:
+    """Cap the units of a product that a customer can use in a month."""
+    from penstock.billing.limits import set_limit
+    from penstock.identity.customers import get_customer
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.transaction() as tx:
+        set_limit(tx, get_customer(tx, customer).id, product, units)
+    note(f"{customer}: {'no limit' if units is None else f'at most {units:,} units a month'} of {product}")
+
+
+def key_create(
+    customer: CustomerArg,
+    name: Annotated[str, typer.Option(help="What it is for.")] = "default",
+    product: Annotated[list[str] | None, typer.Option(help="Only this product (repeatable; default: all).")] = None,
+    requests_per_minute: Annotated[int | None, typer.Option(min=1)] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="Expires after so many days.")] = None,
+) -> None:
+    """Make a key. Its secret is printed once, now, and never kept."""
+    from penstock.identity.customers import get_customer
+    from penstock.identity.keys import create_key
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.transaction() as tx:
+        key, secret = create_key(
+            tx,
+            customer=get_customer(tx, customer).id,
+            name=name,
+            products=tuple(product) if product else None,
+            requests_per_minute=requests_per_minute,
+            expires_at=None if days is None else tx.now + timedelta(days=days),
+        )
+    facts = {"key": secret, "id": key.id, "customer": customer, "products": key.products or "all"}
+    show(facts)
+    note("keep it now: only its hash is stored")
+
+
+def key_list(customer: Annotated[str | None, typer.Argument(metavar="[CUSTOMER]")] = None) -> None:
+    """Every key: never its secret."""
+    from penstock.identity.customers import get_customer
+    from penstock.identity.keys import list_keys
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.read() as tx:
+        keys = list_keys(tx, get_customer(tx, customer).id if customer else None)
+    rows = [{k: v for k, v in as_row(key).items() if k != "secret_sha256"} for key in keys]
+    show(rows, rows=rows)
+
+
+def key_revoke(key_id: str) -> None:
+    """Revoke a key: every gateway refuses it within a second."""
+    from penstock.identity.keys import revoke_key
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.transaction() as tx:
+        revoke_key(tx, key_id)
+    note(f"{key_id} is revoked")
+
+
+def subscription_start(customer: CustomerArg, plan: str) -> None:
+    """Put a customer on a plan from now on."""
+    from penstock.billing.subscriptions import subscribe
+    from penstock.identity.customers import get_customer
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.transaction() as tx:
+        show(subscribe(tx, get_customer(tx, customer).id, plan))
+
+
+def subscription_end(customer: CustomerArg) -> None:
+    """End a customer's plan now; what it was is still billed."""
+    from penstock.billing.subscriptions import unsubscribe
+    from penstock.identity.customers import get_customer
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.transaction() as tx:
+        unsubscribe(tx, get_customer(tx, customer).id)
+    note(f"{customer}: subscription ended")
+
+
+def credit_add(
+    customer: CustomerArg,
+    amount: Annotated[str, typer.Argument(help='In the company\'s currency, e.g. "5.00".')],
+    operation: Annotated[str | None, typer.Option(help="Your own id: the same id counts once.")] = None,
+) -> None:
+    """Record prepaid money received. From then on the customer's use stops when it is used up."""
+    from penstock.billing.credits import add_credit, credit_balance
+    from penstock.core.money import money
+    from penstock.identity.customers import get_customer
+    from penstock.runtime.house import open_house
+
+    house = open_house(OPTIONS.workspace)
+    with house.store.transaction() as tx:
+        who = get_customer(tx, customer)
+        paid = money(amount, house.workspace.company.currency)
+        add_credit(tx, who.id, paid, operation or tx.new_id("op"))
+        show({"customer": who.name, "added": paid, "balance": credit_balance(tx, who.id)})
+
+
+def credit_balance(customer: CustomerArg) -> None:
+    """The prepaid money left."""
+    from penstock.billing import credits
+    from penstock.identity.customers import get_customer
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.read() as tx:
+        who = get_customer(tx, customer)
+        show({"customer": who.name, "balance": credits.credit_balance(tx, who.id)})
+
+
+def partner_add(
+    name: str,
+    email: Annotated[str, typer.Option()],
+    agreement: Annotated[str, typer.Option(help="Its name under [agreements].")] = "referral",
+    customer: Annotated[str | None, typer.Option(help="The partner's own customer, if it is one.")] = None,
+) -> None:
+    """Add a partner; its referral code is printed."""
+    from penstock.channels.partners import add_partner
+    from penstock.identity.customers import get_customer
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.transaction() as tx:
+        own = get_customer(tx, customer).id if customer else None
+        show(add_partner(tx, name=name, email=email, agreement=agreement, customer=own))
+
+
+def partner_list() -> None:
+    """Every partner with its code."""
+    from penstock.channels.partners import list_partners
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.read() as tx:
+        show(list_partners(tx))

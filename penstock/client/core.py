@@ -1,0 +1,189 @@
+"""The client without the sending: builds requests, reads answers, decides on retries. Pure; both shells use it."""
+
+from __future__ import annotations
+
+import json
+import random
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from penstock.client.errors import ApiError, QuotaExceeded, RateLimited, Unavailable, error_from
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """An answer. amount: what it added to the bill, in major units of `currency`. replayed: it was given before."""
+
+    id: str
+    product: str
+    release: str
+    outputs: tuple[dict[str, Any], ...]
+    units: int
+    amount: Decimal
+    currency: str
+    replayed: bool = False
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A product that the key may call, with the release that serves it."""
+
+    product: str
+    title: str
+    task: str
+    unit: str
+    release: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One request to make, and how to read its answer. idempotency_key: the same for every attempt."""
+
+    method: str
+    path: str
+    read: Callable[[Any, Mapping[str, str]], T]
+    body: bytes | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    idempotency_key: str | None = None
+
+    def headers(self) -> dict[str, str]:
+        found = {"Accept": "application/json"}
+        if self.body is not None:
+            found["Content-Type"] = "application/json"
+        if self.idempotency_key is not None:
+            found["Idempotency-Key"] = self.idempotency_key
+        return found
+
+
+@dataclass(frozen=True)
+class Retries:
+    """When to send again: `attempts` in all, waiting at most `longest_s` between two, from `first_s` doubling.
+
+    Sending again is safe: every attempt carries the same Idempotency-Key.
+    """
+
+    attempts: int = 5
+    first_s: float = 0.2
+    longest_s: float = 20.0
+
+    def wait_s(self, attempt: int, error: ApiError, chance: random.Random) -> float | None:
+        """Seconds to wait after failed `attempt` (from 1), or None to give up. Full jitter over the backoff."""
+        if attempt >= self.attempts or not _may_pass(error):
+            return None
+        backoff = min(self.longest_s, self.first_s * 2 ** (attempt - 1))
+        if error.retry_after_s is None:
+            return chance.uniform(0, backoff)
+        if error.retry_after_s > self.longest_s:
+            return None
+        return error.retry_after_s + chance.uniform(0, min(1.0, backoff))
+
+
+def predict(product: str, inputs: Sequence[Any], request_id: str | None) -> Call[Prediction]:
+    return Call(
+        "POST",
+        f"/v1/products/{_part(product)}/predict",
+        _prediction,
+        _encode({"inputs": list(inputs)}),
+        idempotency_key=request_id or new_request_id(),
+    )
+
+
+def feedback(
+    request_id: str, index: int, rating: int | str | None, correction: str | None, comment: str
+) -> Call[dict[str, Any]]:
+    body: dict[str, Any] = {"id": request_id, "index": index}
+    if rating is not None:
+        body["rating"] = rating
+    if correction is not None:
+        body["correction"] = correction
+    if comment:
+        body["comment"] = comment
+    return Call("POST", "/v1/feedback", _plain, _encode(body), idempotency_key=new_request_id())
+
+
+def usage(period: str | None) -> Call[Any]:
+    return Call("GET", "/v1/usage", _plain, query={"period": period} if period else {})
+
+
+def invoices() -> Call[Any]:
+    return Call("GET", "/v1/invoices", _plain)
+
+
+def invoice_events(number: str, line: int) -> Call[Any]:
+    return Call("GET", f"/v1/invoices/{_part(number)}/lines/{line}/events", _plain)
+
+
+def models() -> Call[tuple[ModelInfo, ...]]:
+    return Call("GET", "/v1/models", _models)
+
+
+def read_answer(call: Call[T], status: int, headers: Mapping[str, str], body: bytes) -> T | ApiError:
+    """What the server's answer means: a result, or the error to raise (or to retry)."""
+    try:
+        document = json.loads(body, parse_float=Decimal if status == 200 and call.read is _plain else None)
+    except ValueError:
+        document = None
+    if not 200 <= status < 300:
+        return error_from(status, headers, document)
+    try:
+        return call.read(document, headers)
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        return Unavailable("the answer is not one of this interface", status=status, hint="check the base address")
+
+
+def no_answer(error: Exception, address: str, idempotency_key: str | None) -> Unavailable:
+    """The error for a request that got no answer."""
+    reason = str(error) or type(error).__name__
+    return Unavailable(
+        f"no answer from {address}: {reason}",
+        hint="check the address and that the gateway runs",
+        request_id=idempotency_key,
+    )
+
+
+def new_request_id() -> str:
+    return f"req_{secrets.token_hex(16)}"
+
+
+def _may_pass(error: ApiError) -> bool:
+    if isinstance(error, QuotaExceeded):
+        return False
+    return isinstance(error, RateLimited | Unavailable) and (error.status == 0 or error.status >= 429)
+
+
+def _prediction(document: Any, headers: Mapping[str, str]) -> Prediction:
+    usage = document["usage"]
+    return Prediction(
+        id=document["id"],
+        product=document["product"],
+        release=document["release"],
+        outputs=tuple(document["outputs"]),
+        units=int(usage["units"]),
+        amount=Decimal(usage["amount"]),
+        currency=usage["currency"],
+        replayed=headers.get("idempotent-replay") == "true",
+    )
+
+
+def _models(document: Any, headers: Mapping[str, str]) -> tuple[ModelInfo, ...]:
+    names = ModelInfo.__dataclass_fields__
+    return tuple(ModelInfo(**{name: row[name] for name in names}) for row in document["models"])
+
+
+def _plain(document: Any, headers: Mapping[str, str]) -> Any:
+    return document
+
+
+def _encode(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")

@@ -1,0 +1,5 @@
+"""The admin interface: the verbs of the command line as JSON under /admin/v1, for the holder of the admin token."""
+
+from penstock.console.admin import books, company, customers, models, partners
+
+ROUTES = (*company.ROUTES, *customers.ROUTES, *partners.ROUTES, *models.ROUTES, *books.ROUTES)

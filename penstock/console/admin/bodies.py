@@ -1,0 +1,90 @@
+"""What the verbs take: every field named, unknown ones refused. Amounts are decimal strings."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Body(BaseModel):
+    """A JSON object with these fields and no others."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class NewCustomer(Body):
+    name: str
+    email: str
+    locale: str = "en"
+    address: str = ""
+    tax_id: str = ""
+    training_consent: bool = False
+    ref: str | None = Field(default=None, description="The referral code of the partner who sent them.")
+
+
+class Consent(Body):
+    training: bool
+
+
+class NewKey(Body):
+    customer: str
+    name: str = "default"
+    products: list[str] | None = None
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    days: int | None = Field(default=None, ge=1, le=3650, description="Expires after so many days.")
+
+
+class NewSubscription(Body):
+    customer: str
+    plan: str
+
+
+class Whom(Body):
+    customer: str
+
+
+class NewCredit(Body):
+    customer: str
+    amount: str = Field(description='In the company\'s currency, e.g. "5.00".')
+    operation: str | None = Field(default=None, description="Your own id: the same id counts once.")
+
+
+class NewLimit(Body):
+    customer: str
+    product: str
+    units: int | None = Field(default=None, description="Units a month; null lifts the limit.")
+
+
+class NewPartner(Body):
+    name: str
+    email: str
+    agreement: str = "referral"
+    customer: str | None = Field(default=None, description="The partner's own customer, if it is one.")
+    code: str | None = None
+
+
+class NewPayout(Body):
+    operation: str | None = None
+
+
+class WhichCandidate(Body):
+    candidate: str | None = Field(default=None, description="Default: the newest that passed.")
+
+
+class Training(Body):
+    rungs: list[str] = []
+
+
+class Month(Body):
+    period: str = Field(description='E.g. "2026-11".')
+
+
+class NewPayment(Body):
+    amount: str | None = Field(default=None, description="Default: all that is open.")
+    operation: str | None = None
+    method: str = "bank transfer"
+
+
+class NewRefund(Body):
+    amount: str
+    reason: str
+    operation: str | None = None

@@ -1,0 +1,100 @@
+"""Verbs of the money: closing a month, invoices, payments, refunds, the ledger."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from penstock.billing import ledger
+from penstock.billing.invoices import get_invoice, line_events, list_invoices, pdf, to_json
+from penstock.billing.verification import verify
+from penstock.console import runs
+from penstock.console.admin import bodies
+from penstock.console.desk import AtDesk
+from penstock.console.guard import Route
+from penstock.console.wire import answer
+from penstock.core.money import Money
+from penstock.identity.customers import get_customer
+from penstock.jobs.money import give_refund, month, take_payment
+
+MOST_EVENTS = 1_000
+
+
+def bill_close(desk: AtDesk, body: bodies.Month) -> Response:
+    """Start closing a month; answers the run's id at once. Closing again changes nothing."""
+    period = month(desk.house, body.period).name
+    run = runs.begin(desk, "close", {"period": period})
+    response = answer({"id": run.id, "name": run.name, "arguments": run.arguments, "begun_at": run.begun_at}, 202)
+    response.headers["Location"] = f"/admin/v1/jobs/{run.id}"
+    return response
+
+
+def invoices_list(desk: AtDesk, customer: str | None = None, period: str | None = None, after: str = "") -> Response:
+    """Invoices by number, at most 1,000 at once: send the last one's number as ?after= for more."""
+    with desk.house.store.read() as tx:
+        whose = None if customer is None else get_customer(tx, customer).id
+        found = list_invoices(tx, customer=whose, period=period, after=after, limit=1_000)
+    return answer([to_json(one) for one in found])
+
+
+def invoice_show(desk: AtDesk, number: str) -> Response:
+    """One invoice with its lines."""
+    with desk.house.store.read() as tx:
+        return answer(to_json(get_invoice(tx, number)))
+
+
+def invoice_pdf_file(desk: AtDesk, number: str) -> Response:
+    """The invoice as PDF."""
+    with desk.house.store.read() as tx:
+        found = get_invoice(tx, number)
+    return pdf_answer(pdf(found), number)
+
+
+def invoice_events(desk: AtDesk, number: str, line: int, after: int = 0) -> Response:
+    """The usage events behind a line, at most 1,000 at once: send the last one's seq as ?after= for more."""
+    with desk.house.store.read() as tx:
+        return answer(list(line_events(tx, number, line, after, MOST_EVENTS)))
+
+
+def invoice_pay(desk: AtDesk, number: str, body: bodies.NewPayment) -> Response:
+    """Record a payment received, and the commission it earns a partner."""
+    made = take_payment(desk.house, number, amount=body.amount, operation=body.operation, method=body.method)
+    return answer(made, 201)
+
+
+def invoice_refund(desk: AtDesk, number: str, body: bodies.NewRefund) -> Response:
+    """Record money given back, and take back the commission on it."""
+    made = give_refund(desk.house, number, amount=body.amount, operation=body.operation, reason=body.reason)
+    return answer(made, 201)
+
+
+def ledger_verify(desk: AtDesk) -> Response:
+    """Check every invariant of the books."""
+    with desk.house.store.read() as tx:
+        problems = verify(tx)
+    return answer({"sound": not problems, "problems": problems})
+
+
+def ledger_balances(desk: AtDesk) -> Response:
+    """The balance of every account: debit positive, credit negative."""
+    with desk.house.store.read() as tx:
+        found = ledger.balances(tx)
+    return answer([{"account": one.account, "balance": Money(one.amount_minor, one.currency)} for one in found])
+
+
+def pdf_answer(content: bytes, number: str) -> Response:
+    """An invoice's PDF, named after it."""
+    headers = {"Content-Disposition": f'inline; filename="invoice-{number}.pdf"'}
+    return Response(content, headers=headers, media_type="application/pdf")
+
+
+ROUTES = (
+    Route("POST", "/admin/v1/bill/close", bill_close, "admin", 202),
+    Route("GET", "/admin/v1/invoices", invoices_list, "admin"),
+    Route("GET", "/admin/v1/invoices/{number}", invoice_show, "admin"),
+    Route("GET", "/admin/v1/invoices/{number}/pdf", invoice_pdf_file, "admin"),
+    Route("GET", "/admin/v1/invoices/{number}/lines/{line}/events", invoice_events, "admin"),
+    Route("POST", "/admin/v1/invoices/{number}/payments", invoice_pay, "admin", 201),
+    Route("POST", "/admin/v1/invoices/{number}/refunds", invoice_refund, "admin", 201),
+    Route("GET", "/admin/v1/ledger/verify", ledger_verify, "admin"),
+    Route("GET", "/admin/v1/ledger/balances", ledger_balances, "admin"),
+)

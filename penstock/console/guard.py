@@ -1,0 +1,157 @@
+"""Who may pass which door: every route declares a policy, and a route that declares none cannot be built.
+
+Policies: "open" (nothing is asked), "admin" (the bearer token), "operator" (a signed-in browser; its POSTs also carry
+the session's form token). It knows nothing of what lies behind the doors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from hmac import compare_digest
+from typing import Any, Literal
+from urllib.parse import parse_qsl
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from penstock.console import sessions
+from penstock.core.clock import Clock
+from penstock.core.errors import BadInput, Broken, Forbidden, Unauthorised
+
+Policy = Literal["open", "admin", "operator"]
+POLICIES: tuple[Policy, ...] = ("open", "admin", "operator")
+ALL_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+COOKIE = "penstock_office"
+CSRF_FIELD = "csrf"
+MAX_FIELDS = 40
+_MARK = "x-policy"
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One door: a method (or several), a path, what it calls, and who may pass."""
+
+    method: str | tuple[str, ...]
+    path: str
+    call: Callable[..., Any]
+    policy: Policy | None = None
+    status: int = 200
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """What the guard compares with. Both secrets have one purpose each."""
+
+    admin_token: bytes
+    session_secret: bytes
+    clock: Clock
+
+
+def mount(app: FastAPI, routes: Iterable[Route], keeper: Keeper) -> None:
+    """Add the routes to `app`, each behind its policy, and check that nothing else is there.
+
+    Raises Broken naming a route without a policy.
+    """
+    app.router.route_class = GuardedRoute
+    app.state.keeper = keeper
+    for route in routes:
+        methods = [route.method] if isinstance(route.method, str) else list(route.method)
+        app.add_api_route(
+            route.path,
+            route.call,
+            methods=methods,
+            status_code=route.status,
+            response_model=None,
+            include_in_schema=route.policy == "admin" and len(methods) == 1,
+            openapi_extra={_MARK: route.policy},
+        )
+    for there in app.routes:
+        if not isinstance(there, GuardedRoute):
+            raise Broken(f"the route {getattr(there, 'path', there)!r} is not behind the guard", hint=_HINT)
+
+
+class GuardedRoute(APIRoute):
+    """A route that asks its policy before it reads the request."""
+
+    def get_route_handler(self) -> Handler:
+        policy = (self.openapi_extra or {}).get(_MARK)
+        if policy not in POLICIES:
+            raise Broken(f"the route {self.path!r} declares no policy", hint=_HINT)
+        inner = super().get_route_handler()
+        admit = _ADMIT[policy]
+
+        async def handle(request: Request) -> Response:
+            refusal = await admit(request, request.app.state.keeper)
+            return refusal or await inner(request)
+
+        return handle
+
+
+def form_of(request: Request) -> Mapping[str, str]:
+    """The fields of a POST that the guard has admitted; blank ones left out."""
+    return {name: value for name, value in request.state.form.items() if value.strip()}
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of an urlencoded body, stripped. Raises BadInput for any other body."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise BadInput("this is not a form", where="Content-Type")
+    try:
+        pairs = parse_qsl(
+            (await request.body()).decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"
+        )
+    except (UnicodeDecodeError, ValueError):
+        raise BadInput("the form cannot be read") from None
+    return {name: value.strip() for name, value in pairs}
+
+
+def same_secret(given: str, kept: bytes) -> bool:
+    """Whether they are equal, in a time that tells nothing of either."""
+    return compare_digest(sha256(given.encode()).digest(), sha256(kept).digest())
+
+
+async def _open(request: Request, keeper: Keeper) -> Response | None:
+    return None
+
+
+async def _admin(request: Request, keeper: Keeper) -> Response | None:
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not same_secret(given.strip(), keeper.admin_token):
+        raise Unauthorised(
+            "the admin token is missing or wrong",
+            where="Authorization",
+            hint="send Authorization: Bearer …, the content of .penstock/secrets/admin",
+        )
+    return None
+
+
+async def _operator(request: Request, keeper: Keeper) -> Response | None:
+    reading = request.method in ("GET", "HEAD")
+    try:
+        session = sessions.read(keeper.session_secret, request.cookies.get(COOKIE, ""), keeper.clock.now())
+    except Unauthorised:
+        if not reading:
+            raise
+        return RedirectResponse("/sign-in", status_code=303, headers={"Cache-Control": "no-store"})
+    request.state.session = session
+    if not reading:
+        form = await read_form(request)
+        if not same_secret(form.pop(CSRF_FIELD, ""), sessions.csrf_token(keeper.session_secret, session).encode()):
+            raise Forbidden("this form is not from your present session", hint="load the page again, then send it")
+        request.state.form = form
+    return None
+
+
+_HINT = "every route says who may pass: give it one of the policies open, admin, operator"
+_ADMIT: dict[str, Callable[[Request, Keeper], Awaitable[Response | None]]] = {
+    "open": _open,
+    "admin": _admin,
+    "operator": _operator,
+}

@@ -1,0 +1,107 @@
+"""The office: builds the admin interface and the console over an opened house, and serves them on one address."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+import penstock
+from penstock.console import admin, pages, problems, render, signing_in
+from penstock.console.desk import Desk, Workflows
+from penstock.console.guard import ALL_METHODS, Keeper, Route, mount
+from penstock.console.headers import SecurityHeaders
+from penstock.console.signing_in import sign_in_link
+from penstock.core.errors import BadInput, PenstockError, Unavailable
+from penstock.runtime.house import House
+
+MAX_BODY_BYTES = 1_000_000
+SHORTEST_TOKEN = 16
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def build_office(house: House, workflows: Workflows, token: bytes) -> FastAPI:
+    """The office as an ASGI application. token: the admin token, house.secret("admin").
+
+    Raises Broken when a route declares no policy.
+    """
+    if len(token) < SHORTEST_TOKEN:
+        raise BadInput(f"the admin token has {len(token)} bytes, at least {SHORTEST_TOKEN} are needed")
+    app = FastAPI(
+        title="Penstock admin",
+        version=penstock.__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        max_body_size=MAX_BODY_BYTES,
+    )
+    app.state.desk = Desk(house, workflows)
+    app.state.pages = render.environment()
+    for kind in (PenstockError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, problems.answer_error)
+    app.add_middleware(SecurityHeaders)
+    routes = (*signing_in.ROUTES, *admin.ROUTES, *pages.ROUTES, *_REST)
+    mount(app, routes, Keeper(token, house.secret("session"), house.store.clock))
+    return app
+
+
+def serve_office(
+    house: House,
+    workflows: Workflows,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    on_ready: Callable[[str, str], None] = lambda address, link: None,
+) -> None:
+    """Serve until SIGINT or SIGTERM. host, port: default to [office] in penstock.toml; port 0 takes any free one.
+
+    on_ready: called with the address and a sign-in link once connections are accepted. Raises Unavailable when the
+    port is taken.
+    """
+    import uvicorn
+
+    settings = house.workspace.office
+    app = build_office(house, workflows, house.secret("admin"))
+    with _listen(host or settings.host, settings.port if port is None else port) as listener:
+        name, bound = listener.getsockname()[:2]
+        address = f"http://[{name}]:{bound}" if ":" in name else f"http://{name}:{bound}"
+
+        class Server(uvicorn.Server):
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                if self.started:
+                    on_ready(address, sign_in_link(house, address))
+
+        # access logs would put sign-in links on the terminal and into files
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, lifespan="off", proxy_headers=False
+        )
+        Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise BadInput(f"cannot listen on {host}: {error.strerror}", where="office.host") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        hint = "an office may be running already; otherwise choose another port under [office]"
+        raise Unavailable(f"cannot listen on {host}:{port}: {error.strerror}", hint=hint) from None
+    return listener
+
+
+_REST = (  # what no other route takes is refused to strangers before it is not found
+    Route(ALL_METHODS, "/admin/{rest:path}", signing_in.nothing, "admin"),
+    Route(ALL_METHODS, "/{rest:path}", signing_in.nothing, "operator"),
+)

@@ -1,0 +1,153 @@
+"""Customers: who they are, what they used and owe, their keys, credit, plan, limits and consent."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from penstock.analytics.overview import overview
+from penstock.billing import credits, limits
+from penstock.billing.catalogue import open_subscription, priced_products, subscribe, unsubscribe
+from penstock.billing.invoices import list_invoices
+from penstock.channels.attribution import attribute, attribution_of
+from penstock.channels.partners import get_partner
+from penstock.console import render
+from penstock.console.desk import AtDesk
+from penstock.console.guard import Route, form_of
+from penstock.console.pages.parts import back, field, months, part, whole_number
+from penstock.core.errors import NotFound
+from penstock.core.money import money
+from penstock.identity.customers import LOCALES, add_customer, consent_history, get_customer, set_training_consent
+from penstock.identity.keys import create_key, list_keys, revoke_key
+
+
+def index(request: Request, desk: AtDesk, period: str | None = None, q: str = "", page: int = 1) -> Response:
+    """All customers with their month, those that match `q` by name or e-mail."""
+    chosen = months(desk, period)
+    with desk.house.store.read() as tx:
+        found = overview(tx, desk.house.workspace, chosen.shown).customers
+    wanted = q.strip().casefold()
+    rows = [one for one in found if wanted in one.name.casefold() or wanted in one.email.casefold()]
+    facts = {"months": chosen, "part": part(rows, page), "q": q, "locales": LOCALES}
+    return render.page(request, "customers.html", facts)
+
+
+def add(request: Request, desk: AtDesk) -> Response:
+    form = form_of(request)
+    with desk.house.store.transaction() as tx:
+        made = add_customer(
+            tx,
+            name=field(form, "name"),
+            email=field(form, "email"),
+            locale=form.get("locale", "en"),
+            address=form.get("address", ""),
+            tax_id=form.get("tax_id", ""),
+            training_consent="training_consent" in form,
+        )
+        if "ref" in form:
+            attribute(tx, made.id, form["ref"])
+    return back(f"/customers/{made.id}", "added")
+
+
+def show(request: Request, desk: AtDesk, customer: str) -> Response:
+    """One customer."""
+    return _page(request, desk, customer)
+
+
+def key(request: Request, desk: AtDesk, customer: str) -> Response:
+    """Make a key and show its text: the one time it can be shown."""
+    form = form_of(request)
+    days = whole_number(form, "days")
+    with desk.house.store.transaction() as tx:
+        _, text = create_key(
+            tx,
+            customer=get_customer(tx, customer).id,
+            name=form.get("name", "default"),
+            products=[form["product"]] if "product" in form else None,
+            requests_per_minute=whole_number(form, "requests_per_minute"),
+            expires_at=None if days is None else tx.now + timedelta(days=days),
+        )
+    return _page(request, desk, customer, new_key=text)
+
+
+def revoke(request: Request, desk: AtDesk, customer: str) -> Response:
+    chosen = field(form_of(request), "key")
+    with desk.house.store.transaction() as tx:
+        if chosen not in {one.id for one in list_keys(tx, customer)}:
+            raise NotFound(f"this customer has no key {chosen!r}")
+        revoke_key(tx, chosen)
+    return back(f"/customers/{customer}", "revoked")
+
+
+def credit(request: Request, desk: AtDesk, customer: str) -> Response:
+    form = form_of(request)
+    amount = money(field(form, "amount"), desk.company.currency)
+    with desk.house.store.transaction() as tx:
+        credits.add_credit(tx, get_customer(tx, customer).id, amount, field(form, "operation"))
+    return back(f"/customers/{customer}", "credited")
+
+
+def plan(request: Request, desk: AtDesk, customer: str) -> Response:
+    """Change the plan; a blank one ends it."""
+    form = form_of(request)
+    with desk.house.store.transaction() as tx:
+        who = get_customer(tx, customer)
+        if "plan" in form:
+            subscribe(tx, who.id, form["plan"])
+        else:
+            unsubscribe(tx, who.id)
+    return back(f"/customers/{customer}", "plan-changed")
+
+
+def limit(request: Request, desk: AtDesk, customer: str) -> Response:
+    form = form_of(request)
+    with desk.house.store.transaction() as tx:
+        limits.set_limit(tx, get_customer(tx, customer).id, field(form, "product"), whole_number(form, "units"))
+    return back(f"/customers/{customer}", "limited")
+
+
+def consent(request: Request, desk: AtDesk, customer: str) -> Response:
+    given = field(form_of(request), "training") == "yes"
+    with desk.house.store.transaction() as tx:
+        set_training_consent(tx, get_customer(tx, customer).id, given)
+    return back(f"/customers/{customer}", "consent")
+
+
+def _page(request: Request, desk: AtDesk, customer: str, *, new_key: str | None = None) -> Response:
+    chosen = months(desk, None)
+    with desk.house.store.read() as tx:
+        who = get_customer(tx, customer)
+        figures = next(one for one in overview(tx, desk.house.workspace, chosen.shown).customers if one.id == who.id)
+        brought = attribution_of(tx, who.id)
+        facts = {
+            "who": who,
+            "figures": figures,
+            "months": chosen,
+            "new_key": new_key,
+            "keys": list(reversed(list_keys(tx, who.id))),
+            "invoices": list(reversed(list_invoices(tx, customer=who.id))),
+            "subscription": open_subscription(tx, who.id),
+            "plans": desk.house.workspace.plans,
+            "products": priced_products(tx),
+            "limits": limits.list_limits(tx, who.id),
+            "consents": list(reversed(consent_history(tx, who.id))),
+            "partner": get_partner(tx, brought.partner) if brought else None,
+            "operation": tx.new_id("op"),
+            "now": tx.now,
+        }
+    return render.page(request, "customer.html", facts)
+
+
+ROUTES = (
+    Route("GET", "/customers", index, "operator"),
+    Route("POST", "/customers", add, "operator"),
+    Route("GET", "/customers/{customer}", show, "operator"),
+    Route("POST", "/customers/{customer}/key", key, "operator"),
+    Route("POST", "/customers/{customer}/revoke", revoke, "operator"),
+    Route("POST", "/customers/{customer}/credit", credit, "operator"),
+    Route("POST", "/customers/{customer}/plan", plan, "operator"),
+    Route("POST", "/customers/{customer}/limit", limit, "operator"),
+    Route("POST", "/customers/{customer}/consent", consent, "operator"),
+)

@@ -1,0 +1,125 @@
+"""Invoices: the list, one with its lines, the events that prove a line, payments and refunds, and closing a month."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from penstock.billing.invoices import get_invoice, line_events, list_invoices, pdf
+from penstock.billing.payments import list_payments, list_refunds
+from penstock.billing.records import Invoice
+from penstock.console import render, runs
+from penstock.console.admin.books import MOST_EVENTS, pdf_answer
+from penstock.console.desk import AtDesk
+from penstock.console.guard import Route, form_of
+from penstock.console.pages.parts import back, field, months, part
+from penstock.core.errors import NotFound
+from penstock.core.money import Money
+from penstock.jobs.money import give_refund, month, take_payment
+
+MOST_INVOICES = 10_000
+
+
+def index(
+    request: Request, desk: AtDesk, period: str | None = None, state: str = "", page: int = 1
+) -> Response:
+    """Invoices, newest first: of a month with ?period=, the unpaid ones with ?state=open."""
+    chosen = months(desk, period)
+    with desk.house.store.read() as tx:
+        found = list_invoices(tx, period=chosen.shown.name if period else None, limit=MOST_INVOICES)
+        now = tx.now
+    rows = [one for one in reversed(found) if state != "open" or one.open_minor > 0]
+    previous = months(desk, None).before
+    facts = {
+        "months": chosen,
+        "by_month": period is not None,
+        "state": state,
+        "part": part(rows, page),
+        "total": _total(rows, desk.company.currency, "total_minor"),
+        "open": _total(rows, desk.company.currency, "open_minor"),
+        "closable": chosen.shown if period and chosen.following else previous,
+        "jobs": [run for run in runs.running(desk) if run.name == "close"],
+        "now": now,
+    }
+    return render.page(request, "invoices.html", facts)
+
+
+def close(request: Request, desk: AtDesk) -> Response:
+    """Start closing a month."""
+    period = month(desk.house, field(form_of(request), "period")).name
+    runs.begin(desk, "close", {"period": period})
+    return back("/invoices", "closing")
+
+
+def show(request: Request, desk: AtDesk, number: str) -> Response:
+    """One invoice."""
+    with desk.house.store.read() as tx:
+        invoice = get_invoice(tx, number)
+        facts = {
+            "invoice": invoice,
+            "payments": list_payments(tx, number),
+            "refunds": list_refunds(tx, number),
+            "amount": lambda minor: Money(minor, invoice.currency),
+            "decimal": lambda minor: f"{Money(minor, invoice.currency).to_decimal():f}",
+            "refundable_minor": invoice.paid_minor - invoice.refunded_minor,
+            "operations": (tx.new_id("op"), tx.new_id("op")),
+            "now": tx.now,
+        }
+    return render.page(request, "invoice.html", facts)
+
+
+def pdf_file(desk: AtDesk, number: str) -> Response:
+    with desk.house.store.read() as tx:
+        invoice = get_invoice(tx, number)
+    return pdf_answer(pdf(invoice), number)
+
+
+def events(request: Request, desk: AtDesk, number: str, line: int, after: int = 0) -> Response:
+    """The usage events behind a line, a thousand at a time."""
+    with desk.house.store.read() as tx:
+        invoice = get_invoice(tx, number)
+        found = line_events(tx, number, line, after, MOST_EVENTS)
+    shown = next((one for one in invoice.lines if one.number == line), None)
+    if shown is None:
+        raise NotFound(f"invoice {number} has no line {line}")
+    facts = {"invoice": invoice, "line": shown, "events": found, "more": len(found) == MOST_EVENTS, "after": after}
+    return render.page(request, "events.html", facts)
+
+
+def pay(request: Request, desk: AtDesk, number: str) -> Response:
+    form = form_of(request)
+    take_payment(
+        desk.house,
+        number,
+        amount=field(form, "amount"),
+        operation=field(form, "operation"),
+        method=form.get("method", "bank transfer"),
+    )
+    return back(f"/invoices/{number}", "paid")
+
+
+def refund(request: Request, desk: AtDesk, number: str) -> Response:
+    form = form_of(request)
+    give_refund(
+        desk.house,
+        number,
+        amount=field(form, "amount"),
+        operation=field(form, "operation"),
+        reason=field(form, "reason"),
+    )
+    return back(f"/invoices/{number}", "refunded")
+
+
+def _total(rows: list[Invoice], currency: str, name: str) -> Money:
+    return Money(sum(getattr(one, name) for one in rows if one.currency == currency), currency)
+
+
+ROUTES = (
+    Route("GET", "/invoices", index, "operator"),
+    Route("POST", "/invoices", close, "operator"),
+    Route("GET", "/invoices/{number}", show, "operator"),
+    Route("GET", "/invoices/{number}/pdf", pdf_file, "operator"),
+    Route("GET", "/invoices/{number}/lines/{line}", events, "operator"),
+    Route("POST", "/invoices/{number}/pay", pay, "operator"),
+    Route("POST", "/invoices/{number}/refund", refund, "operator"),
+)

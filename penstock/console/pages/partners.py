@@ -1,0 +1,84 @@
+"""Partners: who brings customers, what each earned in a month, and paying it out."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from penstock.channels import statements
+from penstock.channels.attribution import attributions_of_partner
+from penstock.channels.partners import add_partner, get_partner, list_partners
+from penstock.channels.payouts import owed, payable, payout
+from penstock.console import render
+from penstock.console.admin.partners import csv_answer
+from penstock.console.desk import AtDesk
+from penstock.console.guard import Route, form_of
+from penstock.console.pages.parts import back, field, months, part
+from penstock.jobs.money import month
+
+
+def index(request: Request, desk: AtDesk, page: int = 1) -> Response:
+    """All partners with what is owed to them now."""
+    with desk.house.store.read() as tx:
+        shown = part(list_partners(tx), page)
+        rows = [
+            {
+                "partner": one,
+                "customers": len(attributions_of_partner(tx, one.id)),
+                "owed": owed(tx, one.id),
+                "payable": payable(tx, one.id),
+            }
+            for one in shown.rows
+        ]
+    facts = {"part": shown, "rows": rows, "agreements": desk.house.workspace.agreements}
+    return render.page(request, "partners.html", facts)
+
+
+def add(request: Request, desk: AtDesk) -> Response:
+    form = form_of(request)
+    with desk.house.store.transaction() as tx:
+        made = add_partner(
+            tx,
+            name=field(form, "name"),
+            email=field(form, "email"),
+            agreement=field(form, "agreement"),
+            customer=form.get("customer"),
+        )
+    return back(f"/partners/{made.id}", "added")
+
+
+def show(request: Request, desk: AtDesk, partner: str, period: str | None = None) -> Response:
+    """A partner's statement of a month."""
+    chosen = months(desk, period)
+    with desk.house.store.read() as tx:
+        known = get_partner(tx, partner)
+        facts = {
+            "partner": known,
+            "months": chosen,
+            "statement": statements.statement(tx, known, chosen.shown),
+            "customers": len(attributions_of_partner(tx, known.id)),
+            "operation": tx.new_id("op"),
+        }
+    return render.page(request, "partner.html", facts)
+
+
+def csv_file(desk: AtDesk, partner: str, period: str | None = None) -> Response:
+    with desk.house.store.read() as tx:
+        made = statements.statement(tx, get_partner(tx, partner), month(desk.house, period))
+    return csv_answer(made)
+
+
+def pay_out(request: Request, desk: AtDesk, partner: str) -> Response:
+    operation = field(form_of(request), "operation")
+    with desk.house.store.transaction() as tx:
+        payout(tx, get_partner(tx, partner), operation)
+    return back(f"/partners/{partner}", "paid-out")
+
+
+ROUTES = (
+    Route("GET", "/partners", index, "operator"),
+    Route("POST", "/partners", add, "operator"),
+    Route("GET", "/partners/{partner}", show, "operator"),
+    Route("GET", "/partners/{partner}/statement.csv", csv_file, "operator"),
+    Route("POST", "/partners/{partner}/payout", pay_out, "operator"),
+)

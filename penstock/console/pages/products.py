@@ -1,0 +1,151 @@
+"""Products: how each stands, its candidates with the gate's reasons, its releases, and the forms that move it on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from penstock.analytics.overview import overview
+from penstock.console import render, runs
+from penstock.console.admin.models import document
+from penstock.console.desk import AtDesk, Desk
+from penstock.console.guard import Route, form_of
+from penstock.console.pages.parts import back, field, months
+from penstock.core.errors import NotFound
+from penstock.datasets.versions import list_versions
+from penstock.evaluation.report import Report
+from penstock.evaluation.words import reason_in_words
+from penstock.jobs.reports import candidate_report
+from penstock.registry import candidates, decisions, releases
+from penstock.storage.engine import Transaction
+from penstock.workspace.loader import product_of
+
+ACTOR = "console"
+MOST_CANDIDATES = 50  # each opens a report; older ones are in `penstock candidates`
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A candidate on the ladder: its report's figures, the newest decision, whether it serves now."""
+
+    candidate: candidates.Candidate
+    report: Report | None
+    decision: decisions.Decision | None
+    serves: bool
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The axis of the accuracy pictures: from `low` to 1, in 150 steps."""
+
+    low: float
+
+    def at(self, share: float) -> int:
+        return round(4 + 142 * (min(max(share, self.low), 1.0) - self.low) / (1.0 - self.low))
+
+
+def index(request: Request, desk: AtDesk, period: str | None = None) -> Response:
+    """All products in one table."""
+    chosen = months(desk, period)
+    with desk.house.store.read() as tx:
+        found = overview(tx, desk.house.workspace, chosen.shown)
+    return render.page(request, "products.html", {"months": chosen, "view": found})
+
+
+def show(request: Request, desk: AtDesk, product: str) -> Response:
+    """One product."""
+    known = product_of(desk.house.workspace, product)
+    chosen = months(desk, None)
+    with desk.house.store.read() as tx:
+        view = overview(tx, desk.house.workspace, chosen.shown)
+        ladder = _ladder(tx, desk, product)
+        facts = {
+            "name": product,
+            "product": known,
+            "figures": next(one for one in view.products if one.name == product),
+            "ladder": ladder,
+            "versions": list_versions(tx, product)[:20],
+            "releases": list(reversed(releases.list_releases(tx, product))),
+            "history": list(reversed(releases.history(tx, product)))[:20],
+        }
+    lang = render.language(request)
+    extra = {
+        "months": chosen,
+        "scale": _scale(ladder),
+        "threshold": next((c.threshold for c in known.gate if c.metric == "accuracy" and c.op == ">="), None),
+        "say": lambda reason: reason_in_words(reason, lang),
+        "jobs": [run for run in runs.running(desk) if run.arguments.get("product") == product],
+    }
+    return render.page(request, "product.html", {**facts, **extra})
+
+
+def report(desk: AtDesk, product: str, number: int) -> Response:
+    """The drawn report of a candidate."""
+    product_of(desk.house.workspace, product)
+    return document(candidate_report(desk.house, f"{product}/{number}").html())
+
+
+def train(request: Request, desk: AtDesk, product: str) -> Response:
+    product_of(desk.house.workspace, product)
+    runs.begin(desk, "train", {"product": product, "rungs": []})
+    return back(f"/products/{product}", "training")
+
+
+def retrain(request: Request, desk: AtDesk, product: str) -> Response:
+    product_of(desk.house.workspace, product)
+    runs.begin(desk, "retrain", {"product": product})
+    return back(f"/products/{product}", "training")
+
+
+def release(request: Request, desk: AtDesk, product: str) -> Response:
+    chosen = field(form_of(request), "candidate")
+    with desk.house.store.transaction() as tx:
+        if candidates.get_candidate(tx, chosen).product != product:
+            raise NotFound(f"{product} has no candidate {chosen!r}")
+        releases.release(tx, chosen, desk.house.secret("decisions"), actor=ACTOR)
+    return back(f"/products/{product}", "released")
+
+
+def rollback(request: Request, desk: AtDesk, product: str) -> Response:
+    with desk.house.store.transaction() as tx:
+        releases.rollback(tx, product, actor=ACTOR)
+    return back(f"/products/{product}", "rolled-back")
+
+
+def _ladder(tx: Transaction, desk: Desk, product: str) -> list[Rung]:
+    found = sorted(candidates.list_candidates(tx, product), key=lambda one: one.number, reverse=True)
+    verdicts = {one.candidate: one for one in decisions.list_decisions(tx, product)}  # the newest stays
+    live = releases.live(tx, product)
+    return [
+        Rung(one, _report(desk, one.report_blob), verdicts.get(one.id), live is not None and live.candidate == one.id)
+        for one in found[:MOST_CANDIDATES]
+    ]
+
+
+def _report(desk: Desk, digest: str) -> Report | None:
+    try:
+        data: Any = json.loads(desk.house.blobs.get(digest))
+    except NotFound:  # a blob that was cleaned away must not hide the rest of the page
+        return None
+    return Report.from_json(data)
+
+
+def _scale(ladder: Sequence[Rung]) -> Scale:
+    lows = [rung.report.accuracy.low for rung in ladder if rung.report is not None]
+    return Scale(max(0.0, min([*lows, 0.9]) - 0.05))
+
+
+ROUTES = (
+    Route("GET", "/products", index, "operator"),
+    Route("GET", "/products/{product}", show, "operator"),
+    Route("GET", "/products/{product}/candidates/{number}", report, "operator"),
+    Route("POST", "/products/{product}/train", train, "operator"),
+    Route("POST", "/products/{product}/retrain", retrain, "operator"),
+    Route("POST", "/products/{product}/release", release, "operator"),
+    Route("POST", "/products/{product}/rollback", rollback, "operator"),
+)

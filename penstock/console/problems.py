@@ -1,0 +1,64 @@
+"""Errors at the office's edge: the statuses that serving gives the error tree, as problem documents or as pages.
+
+Unlike the gateway it tells its reader, who is the operator, what broke inside.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from penstock.console import render
+from penstock.core.errors import BadInput, NotFound, PenstockError, Unauthorised
+from penstock.serving import problems
+
+_log = logging.getLogger(__name__)
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """The response for any error: a problem document under /admin, a page elsewhere."""
+    known = _of_the_house(error)
+    if not isinstance(known, PenstockError):
+        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    status, document, headers = problem(known)
+    if request.url.path.startswith(("/admin", "/healthz")):
+        body = json.dumps(document, ensure_ascii=False).encode()
+        return Response(body, status, headers)
+    page = render.page(request, "problem.html", {"problem": document}, status=status)
+    page.headers.update({name: value for name, value in headers.items() if name not in ("Content-Type",)})
+    return page
+
+
+def problem(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Status, RFC 9457 document and headers of an error."""
+    found = problems.problem_of(error, "")
+    document: dict[str, Any] = json.loads(found.body)
+    document.pop("instance", None)
+    if isinstance(error, PenstockError):
+        document |= {"detail": error.message, "where": error.where, "hint": error.hint}
+    else:
+        hint = "look at what the office wrote on its terminal; if it stays, report it"
+        document |= {"detail": f"unforeseen: {type(error).__name__}", "where": None, "hint": hint}
+    if isinstance(error, Unauthorised):
+        document["title"] = "Sign in first"
+    return found.status, document, found.headers
+
+
+def _of_the_house(error: Exception) -> Exception:
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
+        others = len(error.errors()) - 1
+        more = f" (and {others} more)" if others else ""
+        return BadInput(f"{first['msg']}{more}", where=place)
+    if isinstance(error, HTTPException):
+        if error.status_code == 413:
+            return problems.TooLarge("the body is larger than the office takes")
+        return NotFound("there is nothing here") if error.status_code == 404 else BadInput(str(error.detail))
+    return error

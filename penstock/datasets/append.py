@@ -1,0 +1,111 @@
+"""Joins labelled rows to a data file in that file's own format. The file is replaced whole, or left as it was."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from penstock.core.errors import BadInput
+from penstock.datasets.lines import opened, read_all
+from penstock.datasets.readers import columns_of, csv_header, extension_of, iter_rows, read_rows
+from penstock.datasets.rows import Row
+
+
+def append_rows(target: Path, file: Path, columns: Mapping[str, str] | None = None) -> int:
+    """Append the rows of `file` to `target` (made when absent); answers how many. Formats may differ.
+
+    Both files' columns are named by `columns`; other columns of `target` stay empty in the new rows. Raises
+    BadInput at file:line when either file cannot be read; then nothing is written.
+    """
+    rows = read_rows(file, columns)
+    named = columns_of(columns or {})
+    writer = {".csv": _csv, ".tsv": _csv, ".jsonl": _jsonl, ".ndjson": _jsonl, ".parquet": _parquet}
+    extension = extension_of(target)
+    if target.exists() and target.stat().st_size:
+        for _ in iter_rows(target, columns):  # a broken file is not made longer
+            pass
+        with opened(target) as stream:
+            before = read_all(stream, target)
+    else:
+        before = b""
+    content = writer[extension](target, before, rows, named)
+    _replace(target, gzip.compress(content, mtime=0) if target.suffix.lower() == ".gz" else content)
+    return len(rows)
+
+
+def _values(row: Row, named: Mapping[str, str]) -> dict[str, str | None]:
+    return {column: getattr(row, field) for field, column in named.items()}
+
+
+def _csv(target: Path, before: bytes, rows: Sequence[Row], named: Mapping[str, str]) -> bytes:
+    if before:
+        header, delimiter = csv_header(target, named)
+    else:
+        header, delimiter = list(named.values()), "\t" if extension_of(target) == ".tsv" else ","
+    out = io.StringIO()
+    writer = csv.DictWriter(out, header, restval="", delimiter=delimiter, lineterminator="\n")
+    if not before:
+        writer.writeheader()
+    writer.writerows({name: value or "" for name, value in _values(row, named).items()} for row in rows)
+    return _joined(before, out.getvalue())
+
+
+def _jsonl(target: Path, before: bytes, rows: Sequence[Row], named: Mapping[str, str]) -> bytes:
+    return _joined(before, "".join(json.dumps(_values(row, named), ensure_ascii=False) + "\n" for row in rows))
+
+
+def _joined(before: bytes, more: str) -> bytes:
+    gap = b"" if not before or before.endswith(b"\n") else b"\n"
+    return before + gap + more.encode()
+
+
+def _parquet(target: Path, before: bytes, rows: Sequence[Row], named: Mapping[str, str]) -> bytes:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    values = [_values(row, named) for row in rows]
+    table = pa.table({column: pa.array([each[column] for each in values], pa.string()) for column in named.values()})
+    if before:
+        old = parquet.read_table(io.BytesIO(before))
+        table = pa.concat_tables([old, _fitted(table, old.schema, target)])
+    out = io.BytesIO()
+    parquet.write_table(table, out)
+    return out.getvalue()
+
+
+def _fitted(table: Any, schema: Any, target: Path) -> Any:
+    """The new rows in the old columns and their types; columns that they lack are null."""
+    import pyarrow as pa
+
+    arrays = []
+    for field in schema:
+        try:
+            known = field.name in table.column_names
+            column = table[field.name].cast(field.type) if known else pa.nulls(len(table), field.type)
+        except pa.ArrowException:
+            place = f"{target.name}: {field.name}"
+            raise BadInput(f"the new rows do not fit the column's type {field.type}", where=place) from None
+        arrays.append(column)
+    return pa.table(dict(zip(schema.names, arrays, strict=True)), schema=schema)
+
+
+def _replace(target: Path, content: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".part-")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).chmod(target.stat().st_mode if target.exists() else 0o644)
+        Path(name).replace(target)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise BadInput(f"cannot be written: {error.strerror}", where=str(target)) from None

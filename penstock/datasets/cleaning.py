@@ -1,0 +1,260 @@
+"""Cleans labelled rows and counts everything it finds: nothing is dropped or masked without a line in the report.
+
+The steps, in order: personal data, empty and over-long texts, contradictions, repeats, the split, leaks, labels
+without rows, feedback, near repeats, suspect labels. Cleaning what has been cleaned changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from penstock.core.errors import BadInput
+from penstock.datasets import personal
+from penstock.datasets.compare import normalise, outside, without_conflicts, without_repeats
+from penstock.datasets.near import near_pairs
+from penstock.datasets.report import MAX_EXAMPLES, ClassCount, CleaningReport, Example, Finding, Part, shortened
+from penstock.datasets.rows import Row
+from penstock.datasets.splits import set_aside
+from penstock.datasets.suspects import out_of_fold, suspects
+from penstock.workspace.records import Cleaning
+
+__all__ = ["Cleaned", "CleaningReport", "clean"]
+
+SMALL_CLASS_ROWS = 5
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """Rows fit to learn from and to be judged by, and the account of how they became so."""
+
+    train: tuple[Row, ...]
+    test: tuple[Row, ...]
+    report: CleaningReport
+
+
+def clean(
+    train: Sequence[Row],
+    test: Sequence[Row] | None,
+    options: Cleaning,
+    seed: int,
+    *,
+    extra: Sequence[Row] = (),
+) -> Cleaned:
+    """Clean `train`, and `test` or a share of train set aside by content (test None).
+
+    extra: feedback that joins train after the test rows are fixed, so it never changes what is tested. Raises
+    BadInput naming label and row when a label has too few rows, or nothing is left to learn or to test.
+    """
+    log: list[Finding] = []
+    base = _agreeing(_screened(train, "train", options, log), "train", log)
+    if test is None:
+        base, tested = set_aside(base, options.test_share, seed)
+    else:
+        tested = _agreeing(_screened(test, "test", options, log), "test", log)
+        base = _not_tested(base, tested, "train", log)
+        tested = _learnable(tested, base, log)
+    rows = _with_feedback(base, tested, extra, options, log)
+    rows = _not_nearly_repeated(rows, tested, options, log)
+    _check_labels(rows, tested, train, options)
+    classes = _class_counts(rows, tested, log)
+    _note_suspects(rows, seed, log)
+    report = CleaningReport(
+        read_train=len(train),
+        read_test=len(test or ()),
+        read_feedback=len(extra),
+        rows_train=len(rows),
+        rows_test=len(tested),
+        classes=classes,
+        findings=tuple(log),
+    )
+    return Cleaned(tuple(rows), tuple(tested), report)
+
+
+def _screened(rows: Sequence[Row], part: Part, options: Cleaning, log: list[Finding]) -> list[Row]:
+    """Without empty and over-long texts; personal data counted, and masked if the options say so."""
+    masked = _personal_data(rows, part, options.mask_personal_data, log)
+    kept, empty, long = [], [], []
+    for row in masked:
+        if not normalise(row.text):
+            empty.append((row, ""))
+        elif len(row.text) > options.max_chars:
+            long.append((row, f"{len(row.text):,} characters"))
+        else:
+            kept.append(row)
+    _note_dropped(log, "empty", part, empty)
+    _note_dropped(log, "too-long", part, long)
+    return kept
+
+
+def _personal_data(rows: Sequence[Row], part: Part, mask: bool, log: list[Finding]) -> list[Row]:
+    out: list[Row] = []
+    examples: dict[str, list[Example]] = {kind: [] for kind in personal.KINDS}
+    counts: Counter[str] = Counter()
+    for row in rows:
+        kinds = {kind for kind, _, _ in personal.find(row.text)}
+        hidden = personal.mask(row.text) if kinds else row.text
+        for kind in kinds:
+            counts[kind] += 1
+            if len(examples[kind]) < MAX_EXAMPLES:  # a report is read by more people than the data
+                examples[kind].append(Example(row.origin, shortened(hidden), row.label))
+        out.append(replace(row, text=hidden) if mask and kinds else row)
+    action = "masked" if mask else "kept; mask_personal_data = true would mask them"
+    for kind, count in sorted(counts.items()):
+        log.append(Finding(f"personal-{kind}", part, count, 0, action, tuple(examples[kind])))
+    return out
+
+
+def _agreeing(rows: Sequence[Row], part: Part, log: list[Finding]) -> list[Row]:
+    """Each text once, with one label."""
+    agreed, texts = without_conflicts(rows)
+    if texts:
+        action = f"{len(agreed.dropped)} rows dropped: the majority's label stays, a tie goes"
+        log.append(Finding("conflict", part, texts, len(agreed.dropped), action, _examples(agreed.dropped)))
+    single = without_repeats(agreed.rows)
+    _note_dropped(log, "duplicate", part, single.dropped)
+    return single.rows
+
+
+def _not_tested(rows: Sequence[Row], tested: Sequence[Row], part: Part, log: list[Finding]) -> list[Row]:
+    """Train without the texts of test: a model must not be judged by what it learned by heart."""
+    kept = outside(rows, tested)
+    _note_dropped(log, "test-in-train", part, kept.dropped, f"dropped from {part}, kept in test")
+    return kept.rows
+
+
+def _learnable(tested: Sequence[Row], rows: Sequence[Row], log: list[Finding]) -> list[Row]:
+    known = {row.label for row in rows}
+    kept = [row for row in tested if row.label in known]
+    _note_dropped(log, "unseen-label", "test", [(row, "") for row in tested if row.label not in known])
+    return kept
+
+
+def _with_feedback(
+    base: list[Row], tested: Sequence[Row], extra: Sequence[Row], options: Cleaning, log: list[Finding]
+) -> list[Row]:
+    """Train joined by feedback. A label that only a few feedback rows know waits until there are more."""
+    if not extra:
+        return base
+    known = {row.label for row in base}
+    fresh = _not_tested(_screened(extra, "feedback", options, log), tested, "feedback", log)
+    fresh = _known_or_frequent(fresh, known, options, log)
+    joined = _agreeing([*base, *fresh], "feedback", log)
+    return _known_or_frequent(joined, known, options, log)  # contradictions may have left a new label too few rows
+
+
+def _known_or_frequent(rows: list[Row], known: set[str], options: Cleaning, log: list[Finding]) -> list[Row]:
+    counts = Counter(label for _, label in {(normalise(row.text), row.label) for row in rows})
+    rare = {label for label, count in counts.items() if label not in known and count < options.min_class_rows}
+    waiting = [(row, "") for row in rows if row.label in rare]
+    _note_dropped(log, "rare-label", "feedback", waiting, "held back until there are more")
+    return [row for row in rows if row.label not in rare]
+
+
+def _not_nearly_repeated(rows: list[Row], tested: Sequence[Row], options: Cleaning, log: list[Finding]) -> list[Row]:
+    """Near repeats counted, and dropped from train if the options say so."""
+    leaks, repeats, conflicts = _near(rows, tested)
+    if conflicts:
+        action = "kept: look whether the labels are right"
+        log.append(Finding("near-conflict", "train", len(conflicts), 0, action, _examples(conflicts)))
+    if not options.drop_near_duplicates:
+        for kind, found in (("near-test", leaks), ("near-duplicate", repeats)):
+            if found:
+                action = "kept; drop_near_duplicates = true would drop them"
+                log.append(Finding(kind, "train", len(found), 0, action, _examples(found)))
+        return rows
+    all_leaks, all_repeats = list(leaks), list(repeats)
+    while leaks or repeats:  # large buckets are searched in part, so what is left is searched again
+        gone = {id(row) for row, _ in [*leaks, *repeats]}
+        rows = [row for row in rows if id(row) not in gone]
+        leaks, repeats, _ = _near(rows, tested)
+        all_leaks += leaks
+        all_repeats += repeats
+    _note_dropped(log, "near-test", "train", all_leaks)
+    _note_dropped(log, "near-duplicate", "train", all_repeats)
+    return rows
+
+
+_Reasons = list[tuple[Row, str]]
+
+
+def _near(rows: Sequence[Row], tested: Sequence[Row]) -> tuple[_Reasons, _Reasons, _Reasons]:
+    """Train rows near a test row; those near an earlier train row of their label; pairs of different labels."""
+    both = [*rows, *tested]
+    pairs = near_pairs([normalise(row.text) for row in both])
+    leaking = {i: j for i, j in pairs if i < len(rows) <= j}
+    repeating: dict[int, int] = {}
+    conflicts: _Reasons = []
+    for i, j in pairs:
+        if j >= len(rows):
+            continue
+        if both[i].label != both[j].label:
+            conflicts.append((both[j], f"{both[i].origin} {both[i].label}"))
+        elif not {i, j} & (leaking.keys() | repeating.keys()):
+            repeating[j] = i
+    leaks = [(both[i], both[j].origin) for i, j in leaking.items()]
+    repeats = [(both[j], both[i].origin) for j, i in repeating.items()]
+    return leaks, repeats, conflicts
+
+
+def _check_labels(rows: Sequence[Row], tested: Sequence[Row], before: Sequence[Row], options: Cleaning) -> None:
+    """Every label of the data can be learned; there is something to tell apart, and something to test with."""
+    if not rows:
+        hint = "the data file holds no usable rows, or the test file holds the same ones"
+        raise BadInput("no training rows are left after cleaning", hint=hint)
+    counts = Counter(row.label for row in [*rows, *tested])
+    trained = {row.label for row in rows}
+    for label in dict.fromkeys(row.label for row in before):
+        if label not in trained or counts[label] < options.min_class_rows:
+            _refuse_label(label, [row for row in rows if row.label == label], before, options)
+    if len(trained) == 1:
+        (only,) = trained
+        hint = "a classifier needs rows of at least two labels; is `columns` in penstock.toml right?"
+        raise BadInput(f"all rows have the label {only!r}", where=rows[0].origin, hint=hint)
+    if not tested:
+        hint = "its labels must be those of the data; or give no test file: then a share of the data is set aside"
+        raise BadInput("no test rows are left after cleaning", hint=hint)
+
+
+def _refuse_label(label: str, left: Sequence[Row], before: Sequence[Row], options: Cleaning) -> None:
+    had = [row for row in before if row.label == label]
+    origin = (left or had)[0].origin
+    lost = f", {len(had) - len(left)} more were dropped by cleaning" if len(had) > len(left) else ""
+    rows = "1 row" if len(left) == 1 else f"{len(left)} rows" if left else "no training row"
+    least = options.min_class_rows
+    hint = f"add rows of this label until there are {least}, correct it if it is a slip, or delete its rows"
+    raise BadInput(f"the label {label!r} has {rows}, which is too few to learn{lost}", where=origin, hint=hint)
+
+
+def _class_counts(rows: Sequence[Row], tested: Sequence[Row], log: list[Finding]) -> tuple[ClassCount, ...]:
+    train, test = Counter(row.label for row in rows), Counter(row.label for row in tested)
+    first = {row.label: row for row in reversed(rows)}
+    untested = [(first[label], "") for label in sorted(train) if not test[label]]
+    small = [(first[label], f"{train[label]} rows") for label in sorted(train) if train[label] < SMALL_CLASS_ROWS]
+    if untested:
+        action = "kept: their quality is not known"
+        log.append(Finding("untested-class", "test", len(untested), 0, action, _examples(untested)))
+    if small:
+        action = "kept: more rows would help most here"
+        log.append(Finding("small-class", "train", len(small), 0, action, _examples(small)))
+    return tuple(ClassCount(label, train[label], test[label]) for label in sorted(train))
+
+
+def _note_suspects(rows: Sequence[Row], seed: int, log: list[Finding]) -> None:
+    texts, labels = [row.text for row in rows], [row.label for row in rows]
+    probabilities = out_of_fold(texts, labels, seed=seed)
+    found = [] if probabilities is None else suspects(texts, labels, probabilities)
+    if found:
+        shown = _examples((rows[each.index], each.proposed) for each in found)
+        log.append(Finding("suspect", "train", len(found), 0, "kept: look at the first ones", shown))
+
+
+def _note_dropped(log: list[Finding], kind: str, part: Part, dropped: _Reasons, action: str = "dropped") -> None:
+    if dropped:
+        log.append(Finding(kind, part, len(dropped), len(dropped), action, _examples(dropped)))
+
+
+def _examples(reasons: Iterable[tuple[Row, str]]) -> tuple[Example, ...]:
+    first = [pair for pair, _ in zip(reasons, range(MAX_EXAMPLES), strict=False)]
+    return tuple(Example(row.origin, shortened(row.text), row.label, other) for row, other in first)

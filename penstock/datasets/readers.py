@@ -1,0 +1,271 @@
+"""Reads labelled rows from csv, jsonl and parquet files, each also gzipped. Knows formats and columns, no cleaning.
+
+Every defect that makes a row meaningless is an error at file:line; empty and over-long texts pass, to be
+counted and dropped by cleaning.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from penstock.core.errors import BadInput
+from penstock.datasets.lines import decoded_lines, opened, read_all
+from penstock.datasets.rows import Row
+
+MAX_FIELD_CHARS = 1_000_000
+MAX_LABEL_CHARS = 200
+FIELDS = ("text", "label", "customer")
+"""What a row is made of; `customer` is read only when the mapping names its column."""
+
+_Record = tuple[str, Mapping[str, Any]]
+"""A row's origin and its values by field."""
+
+
+def read_rows(path: Path, columns: Mapping[str, str] | None = None) -> list[Row]:
+    """All rows of a data file. columns: {"text": "message", "label": "intent"} where the file says so.
+
+    Raises BadInput with where="file.csv:12" (line, or row of a parquet file) and what to do.
+    """
+    rows = list(iter_rows(Path(path), columns))
+    if not rows:
+        raise BadInput("holds no rows", where=path.name, hint="it needs a header and labelled rows below it")
+    return rows
+
+
+def iter_rows(path: Path, columns: Mapping[str, str] | None = None) -> Iterator[Row]:
+    """Like read_rows, one row at a time (a gzipped parquet file is unpacked whole)."""
+    reader = _READERS[extension_of(path)]
+    named = columns_of(columns or {})
+    for origin, values in reader(path, named):
+        yield Row(
+            text=_text(values["text"], f"{origin}: {named['text']}"),
+            label=_label(values["label"], f"{origin}: {named['label']}"),
+            origin=origin,
+            customer=_text(values.get("customer"), f"{origin}: {named.get('customer')}") or None,
+        )
+
+
+def extension_of(path: Path) -> str:
+    """ ".csv", ".jsonl", ... without .gz. Raises BadInput for a type that cannot be read."""
+    plain = path.name.lower().removesuffix(".gz")
+    for extension in _READERS:
+        if plain.endswith(extension):
+            return extension
+    if path.is_dir():
+        raise BadInput("is a folder, not a file", where=str(path), hint="name the file inside it")
+    raise BadInput("the file's type is unknown", where=path.name, hint="use .csv, .jsonl or .parquet, also with .gz")
+
+
+def columns_of(columns: Mapping[str, str]) -> dict[str, str]:
+    """The file's column for each field: text and label under their own names unless mapped; customer if mapped."""
+    unknown = [name for name in columns if name not in FIELDS]
+    if unknown:
+        hint = f"the left side is one of {', '.join(FIELDS)}; the right side names the file's column"
+        raise BadInput(f"unknown field {unknown[0]!r}", where=f"columns.{unknown[0]}", hint=hint)
+    return {"text": "text", "label": "label", **columns}
+
+
+def _require(named: Mapping[str, str], found: Collection[str], where: str) -> None:
+    missing = [name for name in named.values() if name not in found]
+    if missing:
+        names = " and ".join(map(repr, missing))
+        listed = ", ".join(repr(str(name)) for name in list(found)[:20]) or "none"
+        hint = 'name them in penstock.toml: columns = { text = "...", label = "..." }'
+        raise BadInput(f"no column {names}; the columns found are: {listed}", where=where, hint=hint)
+
+
+# csv
+
+
+def csv_header(path: Path, named: Mapping[str, str]) -> tuple[list[str], str]:
+    """The column names of a CSV file and the character between them."""
+    line = next(decoded_lines(path), "")
+    delimiter = _delimiter(line, named)
+    return [name.strip() for name in next(csv.reader([line], delimiter=delimiter))], delimiter
+
+
+def _csv(path: Path, named: Mapping[str, str]) -> Iterator[_Record]:
+    lines = decoded_lines(path)
+    header_line = next(lines, None)
+    if header_line is None:
+        raise BadInput("the file is empty", where=path.name, hint="the first line names the columns: text,label")
+    # process-wide, and the default of 131,072 is less than a long document
+    csv.field_size_limit(MAX_FIELD_CHARS)
+    source = itertools.chain([header_line], lines)
+    records = _csv_records(csv.reader(source, delimiter=_delimiter(header_line, named), strict=True), path)
+    where, record = next(records)
+    header = [name.strip() for name in record]
+    places = _places(header, named, where)
+    for where, record in records:
+        if len(record) == len(header):
+            yield where, {field: record[place] for field, place in places.items()}
+        elif record:  # an empty line is no row
+            _ragged(record, header, where)
+
+
+def _csv_records(records: Any, path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Each record with the line on which it begins."""
+    while True:
+        where = f"{path.name}:{records.line_num + 1}"
+        try:
+            record = next(records, None)
+        except csv.Error as error:
+            raise _csv_error(error, where) from None
+        if record is None:
+            return
+        yield where, record
+
+
+def _places(header: Sequence[str], named: Mapping[str, str], where: str) -> dict[str, int]:
+    _require(named, header, where)
+    for name in named.values():
+        if header.count(name) > 1:
+            raise BadInput(f"the column {name!r} is there twice", where=where, hint="rename one of them")
+    return {field: header.index(name) for field, name in named.items()}
+
+
+def _ragged(record: Sequence[str], header: Sequence[str], where: str) -> None:
+    message = f"the row has {len(record)} columns, the header {len(header)}"
+    raise BadInput(message, where=where, hint='a text with commas, quotes or line breaks goes in quotes: "a, b"')
+
+
+def _delimiter(header: str, named: Mapping[str, str]) -> str:
+    """A comma, unless the columns are found only between tabs or semicolons, as some spreadsheets write."""
+    for delimiter in (",", "\t", ";"):
+        names = [name.strip().strip('"') for name in header.strip().split(delimiter)]
+        if named["text"] in names and named["label"] in names:
+            return delimiter
+    return ","
+
+
+def _csv_error(error: csv.Error, where: str) -> BadInput:
+    text = str(error)
+    if "field larger" in text:
+        message = f"a field is longer than {MAX_FIELD_CHARS:,} characters"
+        return BadInput(message, where=where, hint="probably a quote that is opened here and never closed")
+    if "unexpected end" in text:
+        return BadInput("a quote is opened here and never closed", where=where, hint='close it, or double it: ""')
+    if "expected after" in text:
+        return BadInput("there is text after a closing quote", where=where, hint='inside quotes, double them: ""')
+    if "new-line" in text:
+        return BadInput("the lines end in the old Mac way", where=where, hint="save the file with Unix line ends")
+    return BadInput(f"is not valid CSV: {text}", where=where)
+
+
+# jsonl
+
+
+def _jsonl(path: Path, named: Mapping[str, str]) -> Iterator[_Record]:
+    number = 0
+    for number, line in enumerate(decoded_lines(path), 1):
+        if not line.strip():
+            continue
+        where = f"{path.name}:{number}"
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError as error:
+            hint = 'each line is one object: {"text": "...", "label": "..."}'
+            raise BadInput(f"is not JSON: {error.msg} (column {error.colno})", where=where, hint=hint) from None
+        except (ValueError, RecursionError):
+            raise BadInput("is not JSON that can be read", where=where, hint="numbers or nesting go too far") from None
+        if not isinstance(value, dict):
+            hint = 'each line is one object: {"text": "...", "label": "..."}'
+            raise BadInput(f"is {_kind(value)}, not an object", where=where, hint=hint)
+        _require(named, value, where)
+        yield where, {field: value.get(name) for field, name in named.items()}
+    if number == 0:
+        raise BadInput(
+            "the file is empty", where=path.name, hint='write one object a line: {"text": ..., "label": ...}'
+        )
+
+
+# parquet
+
+
+def _parquet(path: Path, named: Mapping[str, str]) -> Iterator[_Record]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    with opened(path) as stream:
+        source = io.BytesIO(read_all(stream, path)) if path.suffix.lower() == ".gz" else stream
+        try:
+            table = parquet.ParquetFile(source)
+            _require(named, table.schema_arrow.names, path.name)
+            number = 0
+            for batch in table.iter_batches(batch_size=4_096, columns=list(set(named.values()))):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield f"{path.name}:{number}", {field: values[name] for field, name in named.items()}
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            reason = str(error).splitlines()[0][:200]
+            hint = "the file is damaged or was not copied whole"
+            raise BadInput(f"is not a parquet file that can be read: {reason}", where=path.name, hint=hint) from None
+
+
+# values
+
+
+def _text(value: object, where: str) -> str:
+    """Text as it is; nothing at all as empty text, for cleaning to count."""
+    if value is None or _is_nan(value):
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise BadInput(f"must be text, not {_kind(value)}", where=where)
+    if len(value) > MAX_FIELD_CHARS:
+        raise BadInput(f"is longer than {MAX_FIELD_CHARS:,} characters", where=where, hint="split it, or leave it out")
+    if "\0" in value:
+        raise BadInput("holds a NUL character", where=where, hint="delete it, or save the file as text again")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadInput(
+            "holds half a character (a lone surrogate)", where=where, hint="delete the \\ud... escape"
+        ) from None
+    return value
+
+
+def _label(value: object, where: str) -> str:
+    """The label as text: whole numbers and true/false are names of classes too."""
+    if value is None or _is_nan(value) or (isinstance(value, str) and value.strip().lower() in ("", "nan")):
+        raise BadInput("the row has no label", where=where, hint="label it, or delete the row")
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if not isinstance(value, str | int):
+        raise BadInput(f"a label must be text or a whole number, not {_kind(value)}", where=where)
+    label = _text(value, where).strip()
+    if len(label) > MAX_LABEL_CHARS:
+        hint = "are the columns mixed up? In penstock.toml: columns = { text = ..., label = ... }"
+        raise BadInput(f"the label is longer than {MAX_LABEL_CHARS} characters", where=where, hint=hint)
+    return label
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, dict):
+        return "an object"
+    return f"the {type(value).__name__} {str(value)[:40]}"
+
+
+_READERS: dict[str, Callable[[Path, Mapping[str, str]], Iterator[_Record]]] = {
+    ".csv": _csv,
+    ".tsv": _csv,
+    ".jsonl": _jsonl,
+    ".ndjson": _jsonl,
+    ".parquet": _parquet,
+}

@@ -1,0 +1,131 @@
+"""What cleaning found and did: counts with a few examples each, as frozen records that go to JSON and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from penstock.core.errors import BadInput
+
+MAX_EXAMPLES = 20
+_EXAMPLE_CHARS = 160
+
+Part = Literal["train", "test", "feedback"]
+
+KINDS = {
+    "empty": "texts that are empty",
+    "too-long": "texts that are too long",
+    "conflict": "texts with contradicting labels",
+    "duplicate": "rows that repeat an earlier one",
+    "test-in-train": "TRAINING ROWS THAT ARE ALSO TEST ROWS",
+    "near-duplicate": "rows that nearly repeat an earlier one",
+    "near-conflict": "nearly equal texts with different labels",
+    "near-test": "training rows that nearly repeat a test row",
+    "unseen-label": "test rows whose label is not in train",
+    "untested-class": "labels without a test row",
+    "small-class": "labels with fewer than 5 training rows",
+    "rare-label": "feedback rows whose new label has too few rows",
+    "suspect": "labels that look wrong",
+    "personal-email": "rows with e-mail addresses",
+    "personal-phone": "rows with phone numbers",
+    "personal-id": "rows with Chinese ID numbers",
+    "personal-card": "rows with bank card numbers",
+}
+"""Each kind of finding, in words, in the order in which the report shows them."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One instance: origin "file.csv:12", its text shortened, its label; other: the row, label or class beside it."""
+
+    origin: str
+    text: str
+    label: str
+    other: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """found: how many (in the unit the kind's words name). dropped: rows removed for it. action: what was done."""
+
+    kind: str
+    part: Part
+    found: int
+    dropped: int
+    action: str
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """Rows of a label after cleaning."""
+
+    label: str
+    train: int
+    test: int
+
+
+@dataclass(frozen=True)
+class CleaningReport:
+    """What went in, what came out, and everything found between. read_* - sum of dropped == train + test rows."""
+
+    read_train: int
+    read_test: int
+    read_feedback: int
+    rows_train: int
+    rows_test: int
+    classes: tuple[ClassCount, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def dropped(self) -> int:
+        return sum(finding.dropped for finding in self.findings)
+
+    def found(self, kind: str, part: Part | None = None) -> int:
+        """How many of a kind were found, in one part or in all."""
+        return sum(f.found for f in self.findings if f.kind == kind and part in (None, f.part))
+
+    def table(self) -> list[dict[str, str | int]]:
+        """Rows of what, rows, done and example, for the command line and the console."""
+        order = {kind: place for place, kind in enumerate(KINDS)}
+        return [
+            {
+                "what": f"{KINDS[f.kind]} ({f.part})",
+                "rows": f.found,
+                "done": f.action,
+                "example": _shown(f.examples[0]) if f.examples else "",
+            }
+            for f in sorted(self.findings, key=lambda f: (order[f.kind], f.part))
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values only: for the database and the blob store."""
+        content = asdict(self)
+        content["classes"] = [asdict(each) for each in self.classes]
+        content["findings"] = [{**asdict(f), "examples": [asdict(e) for e in f.examples]} for f in self.findings]
+        return content
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> CleaningReport:
+        """The inverse of to_json. Raises BadInput when it is not such a report."""
+        try:
+            findings = tuple(
+                Finding(**{**f, "examples": tuple(Example(**e) for e in f["examples"])}) for f in content["findings"]
+            )
+            classes = tuple(ClassCount(**each) for each in content["classes"])
+            return cls(**{**content, "findings": findings, "classes": classes})
+        except (KeyError, TypeError) as error:
+            raise BadInput(f"is not a cleaning report: {error}") from None
+
+
+def shortened(text: str) -> str:
+    """One line of at most 160 characters."""
+    line = " ".join(text[: 4 * _EXAMPLE_CHARS].split())
+    return line if len(line) <= _EXAMPLE_CHARS else line[: _EXAMPLE_CHARS - 1] + "…"
+
+
+def _shown(example: Example) -> str:
+    text = example.text if len(example.text) <= 60 else example.text[:59] + "…"
+    other = f" / {example.other}" if example.other else ""
+    return f"{example.origin}: {text} [{example.label}{other}]"

@@ -1,0 +1,148 @@
+"""Immutable dataset versions, named by their content, with the version each one grew from.
+
+Knows rows and reports; not what was trained on them (models hold a version's id).
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from penstock.core.errors import Broken, NotFound
+from penstock.core.hashing import canonical_json, sha256_of
+from penstock.datasets.cleaning import Cleaned
+from penstock.datasets.report import CleaningReport
+from penstock.datasets.rows import Row, Split, split_of
+from penstock.datasets.tables import dataset_version
+from penstock.storage import counters
+from penstock.storage.blobs import BlobStore
+from penstock.storage.engine import Transaction
+
+
+@dataclass(frozen=True)
+class DatasetVersion:
+    """id: sha256 of the rows. number: 1, 2, ... within the product. blob: where the rows lie. source: in words."""
+
+    id: str
+    product: str
+    number: int
+    blob: str
+    report: CleaningReport
+    rows_train: int
+    rows_test: int
+    parent: str | None
+    source: str
+    created_at: datetime
+
+
+def add_version(
+    tx: Transaction, blobs: BlobStore, *, product: str, cleaned: Cleaned, parent: str | None = None, source: str
+) -> DatasetVersion:
+    """Keep cleaned rows as the product's next version; the same rows again answer the version there is.
+
+    parent: id of the version it grew from. Raises NotFound when the product has no such version.
+    """
+    if parent is not None and _find(tx, product, dataset_version.c.id == parent) is None:
+        raise NotFound(f"no dataset version {parent[:12]} of {product}", hint=_list_hint(product))
+    content = _content(cleaned)
+    digest = sha256_of(content)
+    counter = f"dataset_version:{product}"
+    counters.take(tx, counter, 0)  # takes no number, but holds the counter: two writers of one product take turns
+    same = _find(tx, product, dataset_version.c.id == digest)
+    if same is not None:
+        return same
+    version = DatasetVersion(
+        id=digest,
+        product=product,
+        number=counters.take(tx, counter),
+        blob=blobs.put(gzip.compress(content, compresslevel=6, mtime=0)),
+        report=cleaned.report,
+        rows_train=len(cleaned.train),
+        rows_test=len(cleaned.test),
+        parent=parent,
+        source=source,
+        created_at=tx.now,
+    )
+    values = {**vars(version), "organisation": tx.organisation, "report": version.report.to_json()}
+    tx.execute(sa.insert(dataset_version), values)
+    return version
+
+
+def get_version(tx: Transaction, product: str, number: int | None = None) -> DatasetVersion:
+    """Version `number` of the product, or the newest. Raises NotFound."""
+    condition = sa.true() if number is None else dataset_version.c.number == number
+    version = _find(tx, product, condition)
+    if version is None:
+        what = "no dataset version yet" if number is None else f"no dataset version {number}"
+        raise NotFound(f"{what} of {product}", hint=_list_hint(product))
+    return version
+
+
+def find_version(tx: Transaction, product: str, digest: str) -> DatasetVersion:
+    """The version with this id. Raises NotFound."""
+    version = _find(tx, product, dataset_version.c.id == digest)
+    if version is None:
+        raise NotFound(f"no dataset version {digest[:12]} of {product}", hint=_list_hint(product))
+    return version
+
+
+def list_versions(tx: Transaction, product: str) -> list[DatasetVersion]:
+    """All versions of the product, the newest first."""
+    return [_version(row) for row in tx.all(_select(tx, product))]
+
+
+def load_rows(blobs: BlobStore, version: DatasetVersion) -> tuple[Split, Split]:
+    """(train, test) of a version, as trainers and evaluation want them."""
+    train, test = load_origins(blobs, version)
+    return split_of(train), split_of(test)
+
+
+def load_origins(blobs: BlobStore, version: DatasetVersion) -> tuple[list[Row], list[Row]]:
+    """(train, test) rows of a version with their origins and customers. Raises Broken when they were altered."""
+    content = gzip.decompress(blobs.get(version.blob))
+    if sha256_of(content) != version.id:
+        raise Broken("the rows do not match their version's id", where=f"{version.product} version {version.number}")
+    parts: dict[str, list[Row]] = {"train": [], "test": []}
+    for line in content.splitlines():
+        value = json.loads(line)
+        parts[value.pop("split")].append(Row(**value))
+    return parts["train"], parts["test"]
+
+
+def _content(cleaned: Cleaned) -> bytes:
+    """Canonical JSON lines, test then train, each sorted: the order of the file read does not matter."""
+    lines = [*_lines("test", cleaned.test), *_lines("train", cleaned.train)]
+    return b"".join(line + b"\n" for line in lines)
+
+
+def _lines(part: str, rows: Iterable[Row]) -> Iterator[bytes]:
+    ordered = sorted(rows, key=lambda row: (row.text, row.label, row.origin))
+    for row in ordered:
+        values = {"text": row.text, "label": row.label, "origin": row.origin, "customer": row.customer, "split": part}
+        yield canonical_json(values)
+
+
+def _select(tx: Transaction, product: str) -> sa.Select[Any]:
+    table = dataset_version
+    mine = sa.and_(table.c.organisation == tx.organisation, table.c.product == product)
+    return sa.select(table).where(mine).order_by(table.c.number.desc())
+
+
+def _find(tx: Transaction, product: str, condition: sa.ColumnElement[bool]) -> DatasetVersion | None:
+    row = tx.first(_select(tx, product).where(condition).limit(1))
+    return None if row is None else _version(row)
+
+
+def _version(row: sa.RowMapping) -> DatasetVersion:
+    values = {name: value for name, value in row.items() if name != "organisation"}
+    return DatasetVersion(**{**values, "report": CleaningReport.from_json(row["report"])})
+
+
+def _list_hint(product: str) -> str:
+    return f"see: penstock data versions {product}"

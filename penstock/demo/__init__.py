@@ -1,0 +1,1 @@
+"""The demo: one story from labelled files to money in the bank, through the ordinary rooms, over real HTTP."""

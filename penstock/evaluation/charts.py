@@ -1,0 +1,186 @@
+"""The report's charts as self-contained SVG, drawn offline by Vega-Lite.
+
+Labels may be in any language: a Noto CJK font is registered so that text is measured right; the page's reader draws it
+with its own fonts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from penstock.evaluation.latency import Latency
+from penstock.evaluation.metrics import Calibration, ClassMetrics
+from penstock.evaluation.report import Report
+from penstock.evaluation.words import Say
+
+MOST_BARS = 25
+MOST_HEAT_CLASSES = 14
+FONT = "system-ui, 'Segoe UI', 'Noto Sans', 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', sans-serif"
+
+_INK, _MUTED, _GRID = "#1b2733", "#52606d", "#e4e9ee"
+_BLUE, _DEEP, _ORANGE = "#2f6f9f", "#12395a", "#b4530a"
+_WIDTH = 560
+
+
+def weakest(report: Report) -> tuple[ClassMetrics, ...]:
+    """The classes the bar chart shows: all of them, or the 25 with the lowest F1; weakest first."""
+    known = [each for each in report.per_class if each.support or each.predicted]
+    return tuple(sorted(known, key=lambda each: (each.f1.value, each.label))[:MOST_BARS])
+
+
+def class_bars(classes: Sequence[ClassMetrics], say: Say) -> str:
+    """Horizontal F1 bars with their intervals."""
+    import altair as alt
+
+    rows = [{"label": each.label, "f1": each.f1.value, "low": each.f1.low, "high": each.f1.high} for each in classes]
+    base = alt.Chart({"values": rows}).encode(
+        y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=230, ticks=False, domain=False))
+    )
+    bars = base.mark_bar(color=_BLUE, height={"band": 0.62}).encode(
+        x=alt.X("f1:Q", title="F1", scale=alt.Scale(domain=[0, 1]))
+    )
+    lines = base.mark_rule(color=_DEEP, strokeWidth=2).encode(x="low:Q", x2="high:Q")
+    return _svg((bars + lines).properties(width=_WIDTH - 140, height={"step": 22}))
+
+
+def reliability(calibration: Calibration, say: Say) -> str:
+    """Share of right answers against score, with intervals; the diagonal is perfect calibration."""
+    import altair as alt
+
+    rows = [
+        {"score": b.confidence, "right": b.accuracy.value, "low": b.accuracy.low, "high": b.accuracy.high, "n": b.rows}
+        for b in calibration.bins
+    ]
+    unit = alt.Scale(domain=[0, 1])
+    x = alt.X("score:Q", title=say("Mean score"), scale=unit)
+    base = alt.Chart({"values": rows}).encode(x=x)
+    diagonal = (
+        alt.Chart({"values": [{"score": 0, "right": 0}, {"score": 1, "right": 1}]})
+        .mark_line(color=_MUTED, strokeDash=[5, 4], strokeWidth=1.5)
+        .encode(x=x, y="right:Q")
+    )
+    intervals = base.mark_rule(color=_BLUE, strokeWidth=2, opacity=0.6).encode(y="low:Q", y2="high:Q")
+    points = base.mark_circle(color=_DEEP, opacity=1).encode(
+        y=alt.Y("right:Q", title=say("Share right"), scale=unit),
+        size=alt.Size("n:Q", legend=None, scale=alt.Scale(range=[40, 320])),
+    )
+    return _svg((diagonal + intervals + points).properties(width=360, height=320))
+
+
+def latency_curve(latency: Latency, say: Say) -> str:
+    """Share of calls answered within a time, with p50 and p95 and their intervals; the slowest 1% is cut off."""
+    import altair as alt
+
+    rows = [{"ms": ms, "share": i / 100} for i, ms in enumerate(latency.curve_ms[:100])]
+    top = max(latency.curve_ms[99], latency.p95_ms.high)
+    x = alt.X("ms:Q", title=say("Milliseconds"), scale=alt.Scale(domain=[0, top], nice=True))
+    curve = (
+        alt.Chart({"values": rows})
+        .mark_line(color=_BLUE, strokeWidth=2.5, interpolate="step-after", clip=True)
+        .encode(x=x, y=alt.Y("share:Q", title=say("Share answered"), axis=alt.Axis(format="%")))
+    )
+    marks = [
+        {"name": f"{name} {found.value:.3g} ms", "ms": found.value, "low": found.low, "high": found.high, "share": at}
+        for name, found, at in (("p50", latency.p50_ms, 0.5), ("p95", latency.p95_ms, 0.95))
+    ]
+    base = alt.Chart({"values": marks}).encode(y="share:Q")
+    intervals = base.mark_rule(color=_ORANGE, strokeWidth=3).encode(x=alt.X("low:Q"), x2="high:Q")
+    points = base.mark_point(color=_ORANGE, filled=True, size=70, opacity=1).encode(x="ms:Q")
+    names = base.mark_text(align="right", dx=-10, dy=-9, color=_INK, fontSize=12).encode(x="ms:Q", text="name:N")
+    return _svg((curve + intervals + points + names).properties(width=_WIDTH - 80, height=260))
+
+
+def confused_classes(report: Report) -> tuple[int, ...]:
+    """The label indices of the heat map: those of the largest confused pairs, at most 14, pair mates side by side."""
+    chosen: list[int] = []
+    for pair in report.top_confused(len(report.confusion)):
+        fresh = [i for i in (pair.truth, pair.predicted) if i not in chosen]
+        if len(chosen) + len(fresh) <= MOST_HEAT_CLASSES:
+            chosen += fresh
+    return tuple(chosen)
+
+
+def confusion_heat(report: Report, chosen: Sequence[int], say: Say) -> str:
+    """Counts of true label (row) by answer (column) for the chosen labels; colour shows wrong answers only."""
+    import altair as alt
+
+    names = [report.labels[i] for i in chosen]
+    shown = [cell for cell in report.confusion if cell.truth in chosen and cell.predicted in chosen]
+    most = max(cell.count for cell in shown if cell.truth != cell.predicted)
+    rows = [
+        {
+            "truth": report.labels[cell.truth],
+            "predicted": report.labels[cell.predicted],
+            "n": cell.count,
+            "wrong": cell.count if cell.truth != cell.predicted else 0,
+        }
+        for cell in shown
+    ]
+    axis = alt.Axis(labelLimit=170, ticks=False, domain=False, grid=False)
+    base = alt.Chart({"values": rows}).encode(
+        x=alt.X("predicted:N", sort=names, title=say("Answered"), axis=alt.Axis(labelAngle=-50, **_plain(axis))),
+        y=alt.Y("truth:N", sort=names, title=say("True label"), axis=axis),
+    )
+    cells = base.mark_rect(stroke="white", strokeWidth=1).encode(
+        color=alt.condition(
+            "datum.wrong == 0",
+            alt.value("#eef2f5"),
+            alt.Color("wrong:Q", legend=None, scale=alt.Scale(domain=[0, most], range=["#fdebd7", "#a33c00"])),
+        )
+    )
+    counts = base.mark_text(fontSize=12).encode(
+        text="n:Q",
+        color=alt.condition(f"datum.wrong > {most * 0.55}", alt.value("white"), alt.value(_INK)),
+    )
+    return _svg((cells + counts).properties(width={"step": 30}, height={"step": 30}))
+
+
+def _plain(axis: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = axis.to_dict()
+    return plain
+
+
+def _svg(chart: Any) -> str:
+    import vl_convert
+
+    _register_fonts()
+    styled = (
+        chart.configure(font=FONT, background="white")
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelColor=_INK,
+            titleColor=_MUTED,
+            gridColor=_GRID,
+            labelFontSize=12,
+            titleFontSize=12,
+            titleFontWeight="normal",
+            tickColor=_GRID,
+            domainColor=_MUTED,
+        )
+    )
+    text: str = vl_convert.vegalite_to_svg(styled.to_dict())
+    return _scalable(text)
+
+
+@cache
+def _register_fonts() -> None:
+    """Let Vega measure Chinese text; without the font package labels are measured as Latin and may be cut."""
+    import vl_convert
+
+    found = find_spec("noto_cjk_sans_otc")
+    if found is not None and found.origin is not None:
+        vl_convert.register_font_directory(str(Path(found.origin).parent))
+
+
+def _scalable(svg: str) -> str:
+    """Width and height of the root become a maximum, so that the chart shrinks with the page."""
+    root, rest = svg.split(">", 1)
+    width = re.search(r'\swidth="([\d.]+)"', root)
+    root = re.sub(r'\s(width|height)="[\d.]+"', "", root)
+    limit = f' style="max-width:{float(width[1]):.0f}px"' if width else ""
+    return f'{root} aria-hidden="true" focusable="false"{limit}>{rest}'

@@ -1,0 +1,215 @@
+"""Judges a report against a product's conditions and against the model now live; says why in plain words.
+
+A condition is held against the pessimistic end of the metric's 95% interval. It records nothing (see registry).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from penstock.core.errors import BadInput, Conflict
+from penstock.evaluation.pairing import Paired, paired
+from penstock.evaluation.parity import MOST_DIFFERENCE
+from penstock.evaluation.report import METRICS, Report
+from penstock.workspace.records import Condition
+
+SIGNIFICANT = 0.05
+MOST_LOSS = 0.01  # accuracy a new model may lose where the test is too small to prove it worse
+
+_GROWS_WITH_ROWS = ("accuracy", "macro_f1", "ece")  # intervals that more test rows make narrower
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One thing the gate looked at. For a condition `bound` is what was judged: low for >=, high for <=."""
+
+    kind: Literal["condition", "parity", "incumbent", "empty"]
+    metric: str
+    passed: bool
+    text: str
+    op: str = ""
+    threshold: float | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+
+    @property
+    def bound(self) -> float | None:
+        return self.high if self.op == "<=" else self.low
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Yes or no, with every reason, on the rows named by `rows_digest`. paired: None without an incumbent."""
+
+    passed: bool
+    reasons: tuple[Reason, ...]
+    paired: Paired | None
+    rows: int
+    rows_digest: str
+
+    def to_json(self) -> dict[str, Any]:
+        data: dict[str, Any] = msgspec.to_builtins(self)
+        return data
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """How near a failed condition came. points: what the judged bound lacks.
+
+    rows_needed: test rows at which the same estimate would pass, None where more rows would not help.
+    """
+
+    metric: str
+    points: float
+    rows_needed: int | None
+    text: str
+
+
+def judge(report: Report, conditions: tuple[Condition, ...], incumbent: Report | None) -> Verdict:
+    """Every condition, parity, and (with an incumbent) a paired comparison on the same rows must hold.
+
+    Raises BadInput for an unknown metric, Conflict when the incumbent was measured on other rows.
+    """
+    for condition in conditions:
+        _known(condition)
+    reasons = [_condition(report, condition) for condition in conditions] or [_EMPTY]
+    reasons.append(_parity(report))
+    comparison = None
+    if incumbent is not None:
+        comparison = _pair(report, incumbent)
+        reasons.append(_no_worse(report, incumbent, comparison))
+    passed = all(reason.passed for reason in reasons)
+    return Verdict(passed, tuple(reasons), comparison, report.rows, report.rows_digest)
+
+
+def shortfall(verdict: Verdict) -> tuple[Shortfall, ...]:
+    """What failed and how near it came: points lacking, and roughly how many test rows would settle it."""
+    failed = [reason for reason in verdict.reasons if not reason.passed]
+    return tuple(_shortfall(reason, verdict.rows) for reason in failed)
+
+
+_EMPTY = Reason(
+    kind="empty",
+    metric="gate",
+    passed=False,
+    text='the gate has no condition, so nothing speaks for this model: write one, e.g. accuracy = ">= 0.90"',
+)
+
+
+def _known(condition: Condition) -> None:
+    if condition.metric not in METRICS:
+        raise BadInput(
+            f"the gate names an unknown metric {condition.metric!r}",
+            where=f"gate.{condition.metric}",
+            hint=f"use one of: {', '.join(METRICS)}",
+        )
+
+
+def _condition(report: Report, condition: Condition) -> Reason:
+    name, op, threshold = condition.metric, condition.op, condition.threshold
+    found = report.metric(name)
+    if found is None:
+        why = "the lowest unit price is zero, so there is no margin"
+        text = f"{name} cannot be computed ({why}), needs {op} {threshold:g}: no"
+        return Reason("condition", name, False, text, op, threshold)
+    bound = found.low if op == ">=" else found.high
+    passed = condition.holds(bound)
+    value_text, bound_text, threshold_text = _shown(found.value, bound, threshold)
+    side = "at least" if op == ">=" else "at most"
+    interval = "" if found.low == found.high else f", 95% {side} {bound_text}"
+    text = f"{name} {value_text}{interval}, needs {op} {threshold_text}: {_yes(passed)}"
+    return Reason("condition", name, passed, text, op, threshold, found.value, found.low, found.high)
+
+
+def _parity(report: Report) -> Reason:
+    parity = report.parity
+    agreement = min(parity.trained_reloaded.label_agreement, parity.single_batch.label_agreement)
+    largest = parity.max_difference
+    text = (
+        f"parity: trained, reloaded, single and batched answers differ by at most {largest:.1e} "
+        f"and agree on {_percent(agreement)} of labels, needs <= {MOST_DIFFERENCE:g} and 100%: {_yes(parity.holds)}"
+    )
+    return Reason("parity", "parity", parity.holds, text, "<=", MOST_DIFFERENCE, largest, largest, largest)
+
+
+def _pair(report: Report, incumbent: Report) -> Paired:
+    if report.rows_digest != incumbent.rows_digest:
+        raise Conflict(
+            f"the live model was measured on other test rows ({incumbent.rows_digest[:12]}…) "
+            f"than this candidate ({report.rows_digest[:12]}…)",
+            hint="evaluate the live model again on this test split, then judge",
+        )
+    return paired(report.correct, incumbent.correct)
+
+
+def _no_worse(report: Report, incumbent: Report, comparison: Paired) -> Reason:
+    difference = comparison.difference
+    significant = comparison.p_value < SIGNIFICANT and difference.value < 0
+    lost = difference.value < -MOST_LOSS
+    passed = not significant and not lost
+    verdict = "yes" if passed else "no, significantly worse" if significant else f"no, loses more than {MOST_LOSS:g}"
+    text = (
+        f"against the live model on the same {comparison.rows:,} rows: accuracy {report.accuracy.value:.4f} "
+        f"after {incumbent.accuracy.value:.4f}, difference {difference.value:+.4f} "
+        f"(95% {difference.low:+.4f} to {difference.high:+.4f}), {comparison.better} rows better and "
+        f"{comparison.worse} worse, p = {comparison.p_value:.3g}, needs not worse: {verdict}"
+    )
+    low, high = difference.low, difference.high
+    return Reason(
+        "incumbent", "accuracy", passed, text, ">=", -MOST_LOSS, difference.value, low, high, comparison.p_value
+    )
+
+
+def _shortfall(reason: Reason, rows: int) -> Shortfall:
+    if reason.kind != "condition" or reason.value is None or reason.threshold is None or reason.bound is None:
+        return Shortfall(reason.metric, 0.0, None, reason.text)
+    points = abs(reason.bound - reason.threshold)
+    gap = f"{reason.metric} lacks {_significant(points)}"
+    value_holds = reason.value > reason.threshold if reason.op == ">=" else reason.value < reason.threshold
+    if not value_holds:
+        itself = abs(reason.value - reason.threshold)
+        text = f"{gap}: the estimate itself is {_significant(itself)} short, so more test rows alone will not do"
+        return Shortfall(reason.metric, points, None, text)
+    if reason.metric not in _GROWS_WITH_ROWS:
+        return Shortfall(reason.metric, points, None, f"{gap} at the bound; the estimate itself holds: measure again")
+    # an interval's half-width falls with the root of the rows
+    needed = math.ceil(rows * ((reason.value - reason.bound) / (reason.value - reason.threshold)) ** 2)
+    text = f"{gap} at the bound; the estimate holds, and would pass on about {needed:,} test rows (now {rows:,})"
+    return Shortfall(reason.metric, points, needed, text)
+
+
+def _shown(value: float, bound: float, threshold: float) -> tuple[str, str, str]:
+    """The three numbers, with as many digits as tell bound and threshold apart."""
+    digits = 3
+    while digits < 9 and bound != threshold and f"{bound:.{digits}g}" == f"{threshold:.{digits}g}":
+        digits += 1
+    return _digits(value, digits), _digits(bound, digits), f"{threshold:g}"
+
+
+def _digits(number: float, digits: int) -> str:
+    return f"{number:,.0f}" if abs(number) >= 10**digits else f"{number:.{digits}g}"
+
+
+def _significant(value: float) -> str:
+    return f"{value:.2g}"
+
+
+def _percent(share: float) -> str:
+    """100% only when it is all of them."""
+    return "100%" if share == 1 else f"{math.floor(share * 10_000) / 100:.2f}%"
+
+
+def _yes(passed: bool) -> str:
+    return "yes" if passed else "no"
+
+
+def reasons_from_json(data: Sequence[dict[str, Any]]) -> tuple[Reason, ...]:
+    """The reasons of a stored decision."""
+    return msgspec.convert(list(data), tuple[Reason, ...])

@@ -1,0 +1,247 @@
+"""One self-contained HTML page about a candidate: cards, the decision, charts with a table behind each, errors, hashes.
+
+It formats what it is given; it measures nothing, decides nothing and loads nothing from elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.datasets.report import KINDS, CleaningReport
+from penstock.evaluation import charts
+from penstock.evaluation.intervals import Metric
+from penstock.evaluation.report import Report
+from penstock.evaluation.words import Say, reason_in_words, speaker
+
+_SHARES = ("accuracy", "macro_f1", "gross_margin")
+_CARDS = ("accuracy", "macro_f1", "ece", "latency_p95_ms", "cost_per_1000", "gross_margin")
+_PERCENTILES = (5, 25, 50, 75, 90, 95, 99)
+
+
+@dataclass(frozen=True)
+class Card:
+    """A headline figure."""
+
+    name: str
+    value: str
+    interval: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Header cells and rows of text; columns from `numbers_from` on hold numbers."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numbers_from: int = 1
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart with its words: what it shows (also read aloud), and the table behind it."""
+
+    title: str
+    subtitle: str
+    caption: str
+    alternative: str
+    svg: str
+    table: Table
+
+
+def report_html(
+    report: Report,
+    candidate: Mapping[str, Any],
+    decision: Mapping[str, Any] | None,
+    cleaning: Mapping[str, Any] | None,
+    locale: str,
+) -> str:
+    """The page as one string, without scripts and without anything fetched.
+
+    candidate: facts to show (product, title, number, rung, artifact, …; `currency` labels the costs). decision: a
+    registry decision's JSON. cleaning: a cleaning report's JSON. locale: "en" or "zh-CN".
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    say = speaker(locale)
+    environment = Environment(
+        loader=PackageLoader("penstock.evaluation", "templates"), autoescape=True, undefined=StrictUndefined
+    )
+    # the charts are drawn here and Vega escapes every label; all else is escaped by the template
+    environment.filters["svg"] = lambda text: Markup(text)
+    facts = {key: value for key, value in candidate.items() if value not in (None, "")}
+    currency = str(facts.get("currency", ""))
+    return environment.get_template("report.html").render(
+        locale=locale,
+        say=say,
+        heading=str(facts.get("title") or facts.get("product") or say("Candidate")),
+        subheading=_subheading(facts, say),
+        rows_text=f"{report.rows:,}",
+        verdict=_verdict(decision, say),
+        cards=[_card(report, name, currency, say) for name in _CARDS],
+        reasons=_reasons(decision, locale, say),
+        figures=_figures(report, say),
+        errors=report.worst_errors,
+        cost=_cost(report, currency, say),
+        cleaning=_cleaning(cleaning, say),
+        facts=_facts(report, facts, decision, say),
+    )
+
+
+def _subheading(facts: Mapping[str, Any], say: Say) -> str:
+    number = f"{say('Candidate')} {facts['number']}" if "number" in facts else say("Candidate")
+    return " · ".join([number, *(str(facts[key]) for key in ("rung", "created_at") if key in facts)])
+
+
+def _verdict(decision: Mapping[str, Any] | None, say: Say) -> tuple[str, str, str]:
+    """CSS class, sign and words."""
+    if decision is None:
+        return "open", "–", say("Not judged yet")
+    return ("yes", "✓", say("Passed the gate")) if decision["passed"] else ("no", "✗", say("Refused by the gate"))
+
+
+def _card(report: Report, name: str, currency: str, say: Say) -> Card:
+    found = report.metric(name)
+    if found is None:
+        return Card(say(name), "–", say("none: the lowest price is zero"))
+    show = _shower(name, currency)
+    return Card(say(name), show(found.value), f"{show(found.low)} – {show(found.high)}")
+
+
+def _shower(name: str, currency: str) -> Callable[[float], str]:
+    if name in _SHARES:
+        return lambda value: f"{value:.1%}" if -10 < value < 10 else f"{value:,.0%}"
+    if name == "cost_per_1000":
+        return lambda value: f"{_plain(value)} {currency}".strip()
+    if name.endswith("_ms"):
+        return lambda value: f"{value:.3g} ms"
+    return lambda value: f"{value:.3f}"
+
+
+def _plain(value: float) -> str:
+    """Three significant digits without an exponent: amounts of money are read by people."""
+    return f"{value:.12f}".rstrip("0").rstrip(".") if value == 0 else _digits(value)
+
+
+def _digits(value: float) -> str:
+    from decimal import Context, Decimal
+
+    return f"{Context(prec=3).create_decimal(Decimal(value)):f}"
+
+
+def _reasons(decision: Mapping[str, Any] | None, locale: str, say: Say) -> list[tuple[str, bool, str]]:
+    """Metric, held or not, the sentence."""
+    if decision is None:
+        return []
+    return [(say(r["metric"]), bool(r["passed"]), reason_in_words(r, locale)) for r in decision["reasons"]]
+
+
+def _figures(report: Report, say: Say) -> list[Figure]:
+    return [_bars(report, say), *_heat(report, say), _reliability(report, say), _latency(report, say)]
+
+
+def _bars(report: Report, say: Say) -> Figure:
+    shown, total = charts.weakest(report), len(report.per_class)
+    phrase = "all {total} classes" if len(shown) == total else "the {shown} weakest of {total} classes"
+    subtitle = say(phrase).format(shown=len(shown), total=total)
+    every = sorted(report.per_class, key=lambda each: (each.f1.value, each.label))
+    rows = [[c.label, str(c.support), *map(_share, (c.precision, c.recall, c.f1))] for c in every]
+    header = [say("Label"), say("Rows"), say("Precision"), say("Recall"), "F1"]
+    alternative = f"{say('F1 per class')}, {subtitle}: " + ", ".join(f"{c.label} {c.f1.value:.2f}" for c in shown[:5])
+    caption = say("The bar is the F1 on the test rows, the line its 95% interval.")
+    svg = charts.class_bars(shown, say)
+    return Figure(say("F1 per class"), subtitle, caption, alternative, svg, Table(header, rows))
+
+
+def _heat(report: Report, say: Say) -> list[Figure]:
+    title = say("Most confused classes")
+    chosen = charts.confused_classes(report)
+    if not chosen:
+        return []
+    pairs = report.top_confused()
+    rows = [[report.labels[p.truth], report.labels[p.predicted], str(p.count)] for p in pairs]
+    alternative = f"{title}: " + ", ".join(f"{truth} → {answer} {times}×" for truth, answer, times in rows[:5])
+    caption = say("Each cell counts test rows of one true label (row) by the label answered (column).")
+    table = Table([say("True label"), say("Answered"), say("Times")], rows, numbers_from=2)
+    return [Figure(title, "", caption, alternative, charts.confusion_heat(report, chosen, say), table)]
+
+
+def _reliability(report: Report, say: Say) -> Figure:
+    bins = report.calibration.bins
+    rows = [[f"{b.lower:.2f} – {b.upper:.2f}", str(b.rows), f"{b.confidence:.3f}", _share(b.accuracy)] for b in bins]
+    header = [say("Score"), say("Rows"), say("Mean score"), say("Share right")]
+    alternative = f"{say('Reliability')}: {say('ece')} {report.ece.value:.3f}"
+    caption = say("A calibrated model lies on the diagonal: of answers scored 0.8, 80% are right.")
+    svg = charts.reliability(report.calibration, say)
+    return Figure(say("Reliability"), "", caption, alternative, svg, Table(header, rows))
+
+
+def _latency(report: Report, say: Say) -> Figure:
+    found = report.latency
+    rows = [[f"p{p}", f"{found.curve_ms[p]:.3g}"] for p in _PERCENTILES]
+    alternative = f"{say('Latency')}: p50 {found.p50_ms.value:.3g} ms, p95 {found.p95_ms.value:.3g} ms"
+    caption = say("Share of single predictions answered within a time, on the machine named below.")
+    svg = charts.latency_curve(found, say)
+    table = Table([say("Percentile"), say("Milliseconds")], rows)
+    return Figure(say("Latency"), f"{found.calls:,} × 1", caption, alternative, svg, table)
+
+
+def _share(found: Metric) -> str:
+    return f"{found.value:.3f} ({found.low:.3f} – {found.high:.3f})"
+
+
+def _cost(report: Report, currency: str, say: Say) -> list[tuple[str, str]]:
+    cost, margin = report.cost, report.gross_margin
+    seconds = cost.cpu_s_per_1000
+    per_1000 = report.cost_per_1000
+    show = _shower("gross_margin", "")
+    left = (
+        say("none: the lowest price is zero")
+        if margin is None
+        else f"{show(margin.value)} ({show(margin.low)} – {show(margin.high)})"
+    )
+    low, high = _plain(per_1000.low), _plain(per_1000.high)
+    return [
+        (say("Core-seconds per 1,000"), f"{seconds.value:.3g} ({seconds.low:.3g} – {seconds.high:.3g})"),
+        (say("Cost of a core-hour"), f"{cost.cpu_core_hour} {currency}"),
+        (say("Cost per 1,000"), f"{_plain(per_1000.value)} {currency} ({low} – {high})"),
+        (say("Lowest price per 1,000"), f"{cost.price_per_1000} {currency}"),
+        (say("Gross margin"), left),
+    ]
+
+
+def _facts(
+    report: Report, facts: Mapping[str, Any], decision: Mapping[str, Any] | None, say: Say
+) -> list[tuple[str, str]]:
+    machine = report.latency.machine
+    described = f"{machine.cpu}, {machine.cores} {say('cores')}, {machine.system}, {', '.join(machine.features)}"
+    of_decision = (
+        {key: decision[key] for key in ("incumbent", "test_uses", "signature") if decision.get(key)}
+        if (decision)
+        else {}
+    )
+    shown = {key: value for key, value in facts.items() if key != "currency"} | of_decision
+    return [
+        *((say(key), str(value)) for key, value in shown.items()),
+        (say("test rows"), report.rows_digest),
+        (say("Machine"), described.rstrip(", ")),
+        ("onnxruntime", machine.onnxruntime),
+        ("Python", machine.python),
+    ]
+
+
+def _cleaning(data: Mapping[str, Any] | None, say: Say) -> Table | None:
+    """What cleaning counted: (finding, part, found, dropped)."""
+    if data is None:
+        return None
+    found = CleaningReport.from_json(data)
+    rows = [
+        [say("rows read"), say("train"), f"{found.read_train:,}", ""],
+        [say("rows read"), say("test"), f"{found.read_test:,}", ""],
+        *([say(KINDS.get(f.kind, f.kind)), say(f.part), f"{f.found:,}", f"{f.dropped:,}"] for f in found.findings),
+        [say("rows kept"), say("train"), f"{found.rows_train:,}", ""],
+        [say("rows kept"), say("test"), f"{found.rows_test:,}", ""],
+    ]
+    return Table([say("Finding"), say("Part"), say("Found"), say("Dropped")], rows, numbers_from=2)

@@ -1,0 +1,205 @@
+"""The few words that reports and model cards show, in English and in Chinese."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from penstock.core.errors import BadInput
+from penstock.evaluation.parity import MOST_DIFFERENCE
+
+LOCALES = ("en", "zh-CN")
+Say = Callable[[str], str]
+
+_CHINESE: Mapping[str, str] = {
+    "accuracy": "准确率",
+    "macro_f1": "宏平均 F1",
+    "ece": "校准误差",
+    "latency_p50_ms": "延迟中位数（毫秒）",
+    "latency_p95_ms": "延迟 P95（毫秒）",
+    "cost_per_1000": "每千次成本",
+    "gross_margin": "毛利率",
+    "parity": "一致性",
+    "gate": "门禁",
+    "Evaluation report": "评估报告",
+    "Model card": "模型卡",
+    "Candidate": "候选模型",
+    "Passed the gate": "通过门禁",
+    "Refused by the gate": "未通过门禁",
+    "Not judged yet": "尚未评审",
+    "At a glance": "概览",
+    "Decision": "评审结论",
+    "Condition": "条件",
+    "Measured": "测得值",
+    "95% interval": "95% 置信区间",
+    "Needs": "要求",
+    "Holds": "是否满足",
+    "In words": "说明",
+    "yes": "是",
+    "no": "否",
+    "F1 per class": "各类别 F1",
+    "the {shown} weakest of {total} classes": "共 {total} 类中最弱的 {shown} 类",
+    "all {total} classes": "全部 {total} 类",
+    "The bar is the F1 on the test rows, the line its 95% interval.": "条形为测试集上的 F1，细线为其 95% 置信区间。",
+    "Label": "类别",
+    "Rows": "行数",
+    "Precision": "精确率",
+    "Recall": "召回率",
+    "Most confused classes": "最易混淆的类别",
+    "Each cell counts test rows of one true label (row) by the label answered (column).": (
+        "每格为某一真实类别（行）被判为某类别（列）的测试行数。"
+    ),
+    "No test row was answered wrongly.": "测试集上没有判错的行。",
+    "True label": "真实类别",
+    "Answered": "判为",
+    "Times": "次数",
+    "Reliability": "可靠性",
+    "A calibrated model lies on the diagonal: of answers scored 0.8, 80% are right.": (
+        "校准良好的模型应落在对角线上：得分 0.8 的回答约有 80% 正确。"
+    ),
+    "Score": "得分",
+    "Mean score": "平均得分",
+    "Share right": "正确比例",
+    "Latency": "延迟",
+    "Share of single predictions answered within a time, on the machine named below.": (
+        "在下述机器上，单次预测在给定时间内完成的比例。"
+    ),
+    "Milliseconds": "毫秒",
+    "Share answered": "完成比例",
+    "Percentile": "百分位",
+    "Worst errors": "最严重的错误",
+    "Wrong answers given with the highest score.": "得分最高的错误回答。",
+    "Row": "行",
+    "Text": "文本",
+    "Cost and margin": "成本与毛利",
+    "Core-seconds per 1,000": "每千次核秒",
+    "Cost of a core-hour": "每核时成本",
+    "Cost per 1,000": "每千次成本",
+    "Lowest price per 1,000": "每千次最低售价",
+    "Gross margin": "毛利率",
+    "none: the lowest price is zero": "无：最低售价为零",
+    "Machine": "机器",
+    "cores": "核",
+    "Calls timed": "计时次数",
+    "Cleaning": "数据清洗",
+    "Facts and hashes": "事实与哈希",
+    "Table": "数据表",
+    "The table behind the chart": "图表数据",
+    "product": "产品",
+    "title": "名称",
+    "number": "编号",
+    "task": "任务",
+    "rung": "阶梯",
+    "artifact": "模型文件",
+    "backbone": "骨干模型",
+    "dataset_version": "数据版本",
+    "seed": "随机种子",
+    "seconds": "训练秒数",
+    "report_blob": "报告",
+    "created_at": "时间",
+    "id": "标识",
+    "test rows": "测试集",
+    "signature": "签名",
+    "test_uses": "测试集使用次数",
+    "incumbent": "现任模型",
+    "What it does": "用途",
+    "Data": "数据",
+    "Metrics": "指标",
+    "Cost": "成本",
+    "Limits": "局限",
+    "Hashes": "哈希",
+    "Metric": "指标",
+    "Value": "值",
+    "It answers one text with one of {total} labels and a score.": "对一段文本给出 {total} 个类别之一及其得分。",
+    "Trained on {train} rows, tested on {test} rows.": "训练 {train} 行，测试 {test} 行。",
+    "This test split has judged {uses} candidates; the more it judges, the less it proves.": (
+        "该测试集已评审 {uses} 个候选模型；用得越多，说服力越弱。"
+    ),
+    "Figures hold for texts like the test rows; on others it may do worse.": (
+        "以上数字适用于与测试集相似的文本；对其他文本可能更差。"
+    ),
+    "It always answers one of its labels, also for a text that fits none.": (
+        "即使文本不属于任何类别，它也会给出其中一个类别。"
+    ),
+    "Weakest labels": "最弱的类别",
+    "Latency and cost were measured on {cpu}; other machines differ.": "延迟与成本在 {cpu} 上测得；其他机器会有不同。",
+    "Finding": "发现",
+    "Part": "部分",
+    "Found": "数量",
+    "Dropped": "删除",
+    "rows read": "读入行数",
+    "rows kept": "保留行数",
+    "train": "训练",
+    "test": "测试",
+    "feedback": "反馈",
+    "texts that are empty": "空文本",
+    "texts that are too long": "过长文本",
+    "texts with contradicting labels": "标签矛盾的文本",
+    "rows that repeat an earlier one": "重复行",
+    "TRAINING ROWS THAT ARE ALSO TEST ROWS": "同时出现在测试集中的训练行",
+    "rows that nearly repeat an earlier one": "近似重复行",
+    "nearly equal texts with different labels": "文本近似但标签不同",
+    "training rows that nearly repeat a test row": "与测试行近似重复的训练行",
+    "test rows whose label is not in train": "训练集中没有其标签的测试行",
+    "labels without a test row": "没有测试行的标签",
+    "labels with fewer than 5 training rows": "训练行少于 5 的标签",
+    "feedback rows whose new label has too few rows": "新标签行数过少的反馈行",
+    "labels that look wrong": "疑似错误的标签",
+    "rows with e-mail addresses": "含邮箱地址的行",
+    "rows with phone numbers": "含电话号码的行",
+    "rows with Chinese ID numbers": "含身份证号的行",
+    "rows with bank card numbers": "含银行卡号的行",
+}
+
+
+def speaker(locale: str) -> Say:
+    """A function from an English phrase to the locale's; unknown phrases stay as they are."""
+    if locale not in LOCALES:
+        raise BadInput(f"no report in the language {locale!r}", hint=f"use one of: {', '.join(LOCALES)}")
+    if locale == "en":
+        return _english
+    return lambda phrase: _CHINESE.get(phrase, phrase)
+
+
+def reason_in_words(reason: Mapping[str, Any], locale: str) -> str:
+    """A decision's reason as a sentence. reason: the JSON form of gate.Reason."""
+    if locale == "en" or reason.get("kind") == "empty":
+        return str(reason["text"]) if locale == "en" else "门禁没有任何条件，无法证明该模型可用。"
+    return _chinese_reason(reason)
+
+
+_METRIC_NAMES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "ece": "calibration error",
+    "latency_p50_ms": "latency p50 (ms)",
+    "latency_p95_ms": "latency p95 (ms)",
+    "cost_per_1000": "cost per 1,000",
+    "gross_margin": "gross margin",
+    "dataset_version": "dataset version",
+    "report_blob": "report",
+    "created_at": "time",
+    "test_uses": "uses of the test split",
+}
+
+
+def _english(phrase: str) -> str:
+    return _METRIC_NAMES.get(phrase, phrase)
+
+
+def _chinese_reason(reason: Mapping[str, Any]) -> str:
+    verdict = "满足" if reason["passed"] else "不满足"
+    name = _CHINESE.get(str(reason["metric"]), str(reason["metric"]))
+    if reason["kind"] == "parity":
+        return f"训练、保存、单条与批量的回答最大相差 {reason['value']:.1e}，要求不超过 {MOST_DIFFERENCE:g}：{verdict}"
+    if reason["kind"] == "incumbent":
+        return (
+            f"与现任模型在相同测试行上比较：准确率差 {reason['value']:+.4f}"
+            f"（95% 区间 {reason['low']:+.4f} 至 {reason['high']:+.4f}），"
+            f"p = {reason['p_value']:.3g}，要求不更差：{verdict}"
+        )
+    if reason["value"] is None:
+        return f"{name}无法计算：最低售价为零：不满足"
+    side, bound = ("至少", reason["low"]) if reason["op"] == ">=" else ("至多", reason["high"])
+    needs = f"{reason['op']} {reason['threshold']:g}"
+    return f"{name} {reason['value']:.4g}，95% {side} {bound:.4g}，要求 {needs}：{verdict}"

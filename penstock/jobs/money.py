@@ -1,0 +1,99 @@
+"""Money across the rooms: closing a month as a durable workflow; payments and refunds with their commissions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock.billing import invoices, payments
+from penstock.billing.records import Payment, Refund
+from penstock.channels import commissions
+from penstock.core.clock import Period, period_at, period_of
+from penstock.core.money import Money, money
+from penstock.runtime.house import House
+from penstock.runtime.workflows import Workflows, step
+from penstock.storage.engine import Transaction
+
+
+def month(house: House, name: str | None) -> Period:
+    """The month by name, or the present one, in the company's time zone."""
+    timezone = house.workspace.company.timezone
+    return period_of(name, timezone) if name else period_at(house.store.clock.now(), timezone)
+
+
+def close_month(workflows: Workflows, period: str) -> dict[str, Any]:
+    """Close a month durably. Answers {"invoices": numbers, old and new; "quarantined": customers put aside}."""
+    closed: dict[str, Any] = workflows.run_or_resume("close", {"period": period})
+    return closed
+
+
+def close(house: House, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The workflow: one step and one transaction a customer, so a kill costs at most one customer's step."""
+    period = month(house, arguments["period"])
+    outcomes = [
+        step(f"invoice {customer}", _invoice, house, customer, period)
+        for customer in step("whom", _customers_to_invoice, house, period)
+    ]
+    return {
+        "invoices": sorted(outcome["invoice"] for outcome in outcomes if "invoice" in outcome),
+        "quarantined": [outcome for outcome in outcomes if "reason" in outcome],
+    }
+
+
+def take_payment(house: House, number: str, *, amount: str | None, operation: str | None, method: str) -> Payment:
+    """Record a payment of an invoice (default: all that is open), and the commission on it, in one transaction."""
+    with house.store.transaction() as tx:
+        invoice = invoices.get_invoice(tx, number)
+        made = payments.pay(
+            tx,
+            invoice=number,
+            amount=Money(invoice.open_minor, invoice.currency) if amount is None else money(amount, invoice.currency),
+            operation=operation or tx.new_id("op"),
+            method=method,
+        )
+        commissions.settle(tx)
+    return made
+
+
+def give_refund(house: House, number: str, *, amount: str, operation: str | None, reason: str) -> Refund:
+    """Record a refund of an invoice, and take the commission on it back, in one transaction."""
+    with house.store.transaction() as tx:
+        back = money(amount, invoices.get_invoice(tx, number).currency)
+        made = payments.refund(tx, invoice=number, amount=back, operation=operation or tx.new_id("op"), reason=reason)
+        commissions.settle(tx)
+    return made
+
+
+def invoice_pdf(house: House, number: str) -> bytes:
+    """An invoice as PDF."""
+    with house.store.read() as tx:
+        return invoices.pdf(invoices.get_invoice(tx, number))
+
+
+def invoice_rows(tx: Transaction) -> list[dict[str, Any]]:
+    """A table row per invoice, by number."""
+    return [
+        {
+            "number": invoice.number,
+            "customer": invoice.buyer["name"],
+            "period": invoice.period.name,
+            "total": Money(invoice.total_minor, invoice.currency),
+            "open": Money(invoice.open_minor, invoice.currency),
+            "state": invoice.state,
+            "issued": invoice.issued_at,
+        }
+        for invoice in invoices.list_invoices(tx)
+    ]
+
+
+def _customers_to_invoice(house: House, period: Period) -> list[str]:
+    with house.store.read() as tx:
+        return invoices.customers_to_invoice(tx, period)
+
+
+def _invoice(house: House, customer: str, period: Period) -> dict[str, str]:
+    made = invoices.close_customer(house.store.transaction, customer, period, house.workspace.company)
+    if isinstance(made, invoices.Quarantine):
+        return {"customer": customer, "reason": made.reason}
+    with house.store.transaction() as tx:
+        commissions.settle(tx)  # prepaid credit pays at once
+    return {"invoice": made.number}

@@ -1,0 +1,113 @@
+"""A candidate with all that is known of it: its report, the last decision, its data; as facts, table, page or card."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.core.errors import BadInput, GateRefused
+from penstock.datasets.versions import DatasetVersion, find_version
+from penstock.evaluation.html import report_html
+from penstock.evaluation.report import Report, summary_rows
+from penstock.jobs.artifacts import get_report
+from penstock.registry.candidates import Candidate, find_candidate, get_candidate, list_candidates
+from penstock.registry.decisions import Decision, latest_decision
+from penstock.registry.model_card import model_card
+from penstock.registry.releases import list_releases
+from penstock.runtime.house import House
+from penstock.storage.engine import Transaction
+from penstock.workspace.records import Product
+
+
+@dataclass(frozen=True)
+class CandidateReport:
+    """One candidate, measured and judged."""
+
+    candidate: Candidate
+    report: Report
+    decision: Decision | None
+    version: DatasetVersion
+    product: Product | None
+    currency: str
+    locale: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.candidate.product}, candidate {self.candidate.number} ({self.candidate.rung})"
+
+    def facts(self) -> dict[str, Any]:
+        """Everything, as JSON values."""
+        decision = None if self.decision is None else self.decision.to_json()
+        return {"candidate": self._candidate(), "report": self.report.to_json(), "decision": decision}
+
+    def summary_rows(self) -> list[dict[str, Any]]:
+        return [
+            {"metric": r.metric, "value": r.value, "95%": r.interval, "note": r.note} for r in summary_rows(self.report)
+        ]
+
+    def reason_rows(self) -> list[dict[str, Any]]:
+        if self.decision is None:
+            return []
+        return [{"": "yes" if reason["passed"] else "no", "reason": reason["text"]} for reason in self.decision.reasons]
+
+    def html(self) -> str:
+        """The report as one self-contained page in the company's language."""
+        decision = None if self.decision is None else self.decision.to_json()
+        return report_html(self.report, self._candidate(), decision, self.version.report.to_json(), self.locale)
+
+    def card(self) -> str:
+        """The model card, in markdown."""
+        return model_card(
+            candidate=self.candidate,
+            report=self.report,
+            decision=self.decision,
+            version=self.version,
+            product=self.product,
+            locale=self.locale,
+        )
+
+    def _candidate(self) -> dict[str, Any]:
+        facts = {**vars(self.candidate), "created_at": self.candidate.created_at.isoformat(), "currency": self.currency}
+        return {**facts, "data_version": self.version.number}
+
+
+def candidate_report(house: House, reference: str) -> CandidateReport:
+    """By candidate id, PRODUCT/NUMBER, or PRODUCT for its newest candidate."""
+    with house.store.read() as tx:
+        candidate = _find(tx, house, reference)
+        return CandidateReport(
+            candidate=candidate,
+            report=get_report(house.blobs, candidate.report_blob),
+            decision=latest_decision(tx, candidate.id),
+            version=find_version(tx, candidate.product, candidate.dataset_version),
+            product=house.workspace.products.get(candidate.product),
+            currency=house.workspace.company.currency,
+            locale=house.workspace.company.locale,
+        )
+
+
+def passed_candidate(tx: Transaction, product: str, reference: str | None) -> Candidate:
+    """The candidate named, or the product's newest that passed the gate and was never released."""
+    if reference is not None:
+        return find_candidate(tx, product, reference)
+    released = {release.candidate for release in list_releases(tx, product)}
+    for candidate in reversed(list_candidates(tx, product)):
+        decision = latest_decision(tx, candidate.id)
+        if decision is not None and decision.passed and candidate.id not in released:
+            return candidate
+    raise GateRefused(
+        f"no candidate of {product} passed the gate that is not released already",
+        hint=f"penstock train {product}; or name one with --candidate",
+    )
+
+
+def _find(tx: Transaction, house: House, reference: str) -> Candidate:
+    product, slash, number = reference.partition("/")
+    if slash:
+        return find_candidate(tx, product, number)
+    if product not in house.workspace.products:
+        return get_candidate(tx, reference)
+    found = list_candidates(tx, product)
+    if not found:
+        raise BadInput(f"{product} has no candidate yet", hint=f"penstock train {product}")
+    return found[-1]

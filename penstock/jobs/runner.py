@@ -1,0 +1,22 @@
+"""Opens the house's workflows for one executor: defines each, resumes what a killed process left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from penstock.jobs import money, train
+from penstock.runtime.house import House
+from penstock.runtime.progress import Progress, no_progress
+from penstock.runtime.workflows import Workflows
+
+
+@contextmanager
+def open_workflows(house: House, *, executor: str = "cli", progress: Progress = no_progress) -> Iterator[Workflows]:
+    """The house's workflows, launched. One process at a time may bear an executor's name: Conflict otherwise."""
+    workflows = Workflows(house.workspace.state, house.database_url, executor)
+    workflows.define("train", lambda arguments: train.train(house, arguments, progress))
+    workflows.define("retrain", lambda arguments: train.retrain(house, arguments, progress))
+    workflows.define("close", lambda arguments: money.close(house, arguments))
+    with workflows:
+        yield workflows

@@ -1,0 +1,134 @@
+"""How much of a product a customer used in a period, summed from the usage log. Knows no prices.
+
+An event belongs to the period that holds its time, [start, end), whenever it arrived. Sequence numbers become
+visible in order, so "seq <= cutoff" names the same events for ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from penstock.core.clock import Period, zone_of
+from penstock.serving.tables import usage_event
+from penstock.storage.engine import Transaction
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """`units` used by `customer` of `product` in `period`; cutoff_seq: the last event counted (0: there is none)."""
+
+    customer: str
+    product: str
+    period: Period
+    units: int
+    cutoff_seq: int
+
+
+@dataclass(frozen=True)
+class Day:
+    """Units of one product on one calendar day."""
+
+    day: date
+    product: str
+    units: int
+
+
+@dataclass(frozen=True)
+class Span:
+    """A product's events between two moments, both inclusive: what arrived late lies in these months."""
+
+    product: str
+    first: datetime
+    last: datetime
+
+
+def quantity(tx: Transaction, *, customer: str, product: str, period: Period, up_to_seq: int | None = None) -> Quantity:
+    """The exact sum of the period's events, those with seq <= `up_to_seq` if it is given."""
+    query = sa.select(
+        sa.func.coalesce(sa.func.sum(usage_event.c.units), 0).label("units"),
+        sa.func.coalesce(sa.func.max(usage_event.c.seq), 0).label("seq"),
+    ).where(*_of(tx, period), usage_event.c.customer == customer, usage_event.c.product == product)
+    if up_to_seq is not None:
+        query = query.where(usage_event.c.seq <= up_to_seq)
+    row = tx.all(query)[0]
+    return Quantity(customer, product, period, int(row["units"]), int(row["seq"]))
+
+
+def charges(tx: Transaction, period: Period, customer: str | None = None) -> list[tuple[str, str]]:
+    """Every (customer, product) with an event in the period, in order; of one customer if it is given."""
+    mine = () if customer is None else (usage_event.c.customer == customer,)
+    query = (
+        sa.select(usage_event.c.customer, usage_event.c.product)
+        .where(*_of(tx, period), *mine)
+        .distinct()
+        .order_by(usage_event.c.customer, usage_event.c.product)
+    )
+    return [(row["customer"], row["product"]) for row in tx.all(query)]
+
+
+def daily(tx: Transaction, customer: str, period: Period, timezone: str = "UTC") -> list[Day]:
+    """Units per calendar day of `timezone` and product, days without use left out."""
+    days = _days(period, timezone)
+    bucket = sa.case(*[(usage_event.c.time < end, number) for number, (_, end) in enumerate(days)])
+    events = (
+        sa.select(bucket.label("day"), usage_event.c.product, usage_event.c.units)
+        .where(*_of(tx, period), usage_event.c.customer == customer)
+        .subquery()
+    )
+    query = (
+        sa.select(events.c.day, events.c.product, sa.func.sum(events.c.units).label("units"))
+        .group_by(events.c.day, events.c.product)
+        .order_by(events.c.day, events.c.product)
+    )
+    return [Day(days[row["day"]][0], row["product"], int(row["units"])) for row in tx.all(query)]
+
+
+def late_spans(tx: Transaction, *, customer: str, before: datetime, after_seq: int) -> list[Span]:
+    """Per product, from when to when lie the events older than `before` that arrived after `after_seq`."""
+    first, last = sa.func.min(usage_event.c.time), sa.func.max(usage_event.c.time)
+    query = (
+        sa.select(usage_event.c.product, first.label("first"), last.label("last"))
+        .where(*_late(tx, before, after_seq), usage_event.c.customer == customer)
+        .group_by(usage_event.c.product)
+        .order_by(usage_event.c.product)
+    )
+    return [Span(row["product"], row["first"], row["last"]) for row in tx.all(query)]
+
+
+def late_customers(tx: Transaction, *, before: datetime, after_seq: int) -> set[str]:
+    """Who has events older than `before` that arrived after `after_seq`."""
+    query = sa.select(usage_event.c.customer).where(*_late(tx, before, after_seq)).distinct()
+    return {row["customer"] for row in tx.all(query)}
+
+
+def _of(tx: Transaction, period: Period) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        usage_event.c.organisation == tx.organisation,
+        usage_event.c.time >= period.start,
+        usage_event.c.time < period.end,
+    )
+
+
+def _late(tx: Transaction, before: datetime, after_seq: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        usage_event.c.organisation == tx.organisation,
+        usage_event.c.time < before,
+        usage_event.c.seq > after_seq,
+    )
+
+
+def _days(period: Period, timezone: str) -> list[tuple[date, Any]]:
+    zone = zone_of(timezone)
+    days, day = [], period.start.astimezone(zone).date()
+    while True:
+        # the wall clock's next midnight, not 24 h later: a day may have 23 or 25 hours
+        following = day + timedelta(days=1)
+        end = datetime(following.year, following.month, following.day, tzinfo=zone)
+        days.append((day, min(end, period.end)))
+        if end >= period.end:
+            return days
+        day = following

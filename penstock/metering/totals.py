@@ -1,0 +1,93 @@
+"""Running totals: "how much so far", reading only the events that came since the last question.
+
+A total is a projection of the usage log: (seq, units) says that every event up to `seq` is in `units`. Sequence
+numbers become visible in order, so a total never misses an event; two writers at once store the same truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from penstock.core.clock import Period
+from penstock.metering.sql import insert_new
+from penstock.metering.tables import usage_total
+from penstock.serving import usage_log
+from penstock.serving.tables import usage_event
+from penstock.storage.engine import Transaction
+
+Charge = tuple[str, Period]
+"""A product in a period."""
+
+
+def running(tx: Transaction, customer: str, charges: Sequence[Charge]) -> dict[tuple[str, str], int]:
+    """Units so far per (product, period name) of the customer, for each charge. Needs a writing transaction."""
+    insert_new(tx, usage_total, [_fresh(customer, product, period) for product, period in charges])
+    mine = _mine(tx, customer, charges)
+    watermark = usage_log.watermark(tx)  # before the sum: what comes in between is left for the next time
+    added = _added(tx, mine, watermark)
+    totals = tx.all(sa.select(usage_total).where(mine))
+    units = {
+        (row["product"], row["period"]): row["units"] + added.get((row["product"], row["period"]), 0) for row in totals
+    }
+    for row in totals:
+        key = row["product"], row["period"]
+        if row["seq"] < watermark:
+            tx.execute(
+                sa.update(usage_total)
+                .where(_mine(tx, customer, [key]), usage_total.c.seq == row["seq"])
+                .values(seq=watermark, units=units[key])
+            )
+    return units
+
+
+def charges_seen(tx: Transaction, customer: str) -> list[Charge]:
+    """Every charge of the customer whose running total was ever asked for."""
+    total = usage_total.c
+    query = sa.select(usage_total).where(total.organisation == tx.organisation, total.customer == customer)
+    return [(row["product"], Period(row["period"], row["period_start"], row["period_end"])) for row in tx.all(query)]
+
+
+def _fresh(customer: str, product: str, period: Period) -> dict[str, object]:
+    return {
+        "customer": customer,
+        "product": product,
+        "period": period.name,
+        "period_start": period.start,
+        "period_end": period.end,
+        "seq": 0,
+        "units": 0,
+    }
+
+
+def _mine(
+    tx: Transaction, customer: str, charges: Sequence[Charge] | Sequence[tuple[str, str]]
+) -> sa.ColumnElement[bool]:
+    keys = [(product, period if isinstance(period, str) else period.name) for product, period in charges]
+    return sa.and_(
+        usage_total.c.organisation == tx.organisation,
+        usage_total.c.customer == customer,
+        sa.tuple_(usage_total.c.product, usage_total.c.period).in_(keys),
+    )
+
+
+def _added(tx: Transaction, mine: sa.ColumnElement[bool], watermark: int) -> dict[tuple[str, str], int]:
+    """Units between each total and the watermark: one query, over the usage log's index by product and seq."""
+    total, event = usage_total.c, usage_event.c
+    same = sa.and_(
+        event.organisation == total.organisation,
+        event.customer == total.customer,
+        event.product == total.product,
+        event.seq > total.seq,
+        event.seq <= watermark,
+        event.time >= total.period_start,
+        event.time < total.period_end,
+    )
+    query = (
+        sa.select(total.product, total.period, sa.func.sum(event.units).label("units"))
+        .join_from(usage_total, usage_event, same)
+        .where(mine)
+        .group_by(total.product, total.period)
+    )
+    return {(row["product"], row["period"]): int(row["units"]) for row in tx.all(query)}

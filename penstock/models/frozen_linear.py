@@ -1,0 +1,54 @@
+"""`frozen-linear.v1`: a softmax head on the sentence vectors of a frozen backbone. It does not know how it was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.models.artifact import tensors_from_bytes, tensors_to_bytes
+from penstock.models.backbone import Backbone
+from penstock.models.protocol import Floats
+from penstock.models.softmax import check_linear, linear_scores, softmax, stacked
+
+KIND = "frozen-linear.v1"
+HEAD = "head.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenLinear:
+    """weights: (hidden, labels); bias: (labels,); scores are divided by the temperature."""
+
+    labels: tuple[str, ...]
+    backbone: Backbone
+    weights: Floats
+    bias: Floats
+    temperature: float
+    kind: str = KIND
+
+    def predict(self, texts: Sequence[str]) -> Floats:
+        """Probabilities (n, labels)."""
+        rows = [
+            softmax(linear_scores(vector, self.weights, self.bias), self.temperature)
+            for vector in self.backbone.embed(texts)
+        ]
+        return stacked(rows, len(self.labels))
+
+
+def to_files(weights: Floats, bias: Floats) -> dict[str, bytes]:
+    """What an artifact of this kind holds; the backbone is an artifact of its own."""
+    return {HEAD: tensors_to_bytes({"weights": weights, "bias": bias})}
+
+
+def from_files(
+    labels: tuple[str, ...],
+    settings: Mapping[str, Any],
+    read: Callable[[str], bytes],
+    backbone: Backbone,
+    where: str,
+) -> FrozenLinear:
+    """The model that was saved, on its backbone. Raises Broken when the parts do not fit."""
+    tensors = tensors_from_bytes(read(HEAD))
+    temperature = float(settings["temperature"])
+    check_linear(where, tensors["weights"], tensors["bias"], temperature, (backbone.hidden, len(labels)))
+    return FrozenLinear(labels, backbone, tensors["weights"], tensors["bias"], temperature)

@@ -1,0 +1,103 @@
+"""Texts as sparse tf-idf vectors of character n-grams within words and of word n-grams.
+
+The one featuriser of training and serving, so both see the same numbers. It knows nothing of labels or weights.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from penstock.core.errors import Broken
+from penstock.core.hashing import canonical_json
+from penstock.models.protocol import Floats, Integers
+
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The known n-grams with their columns: characters first, then words. idf: (columns,) float32.
+
+    Character n-grams have 1 to 3 characters and see where words begin and end; a Chinese clause counts as one word,
+    so the same recipe serves both scripts. Word n-grams have 1 or 2 words.
+    """
+
+    characters: dict[str, int]
+    words: dict[str, int]
+    idf: Floats
+
+    def __len__(self) -> int:
+        return len(self.idf)
+
+    def vector(self, text: str) -> tuple[Integers, Floats]:
+        """Columns (k,) and values (k,) of a text: (1 + ln tf) * idf, scaled to length 1. k is 0 for unknown grams."""
+        characters, words = grams(text)
+        counts = Counter(map(self.characters.get, characters))
+        counts.update(map(self.words.get, words))
+        counts.pop(None, None)
+        columns = np.fromiter(counts, np.int64, len(counts))
+        values = (1 + np.log(np.fromiter(counts.values(), np.float32, len(counts)))) * self.idf[columns]
+        length = np.sqrt((values * values).sum())
+        return columns, values / length if length > 0 else values
+
+
+def grams(text: str) -> tuple[list[str], list[str]]:
+    """Character n-grams and word n-grams of a text, each as often as it occurs."""
+    plain = unicodedata.normalize("NFKC", text).lower()
+    characters: list[str] = []
+    for word in plain.split():
+        padded = f" {word} "
+        characters.extend(word)
+        characters.extend(padded[i : i + 2] for i in range(len(padded) - 1))
+        characters.extend(padded[i : i + 3] for i in range(len(padded) - 2))
+    words = _WORD.findall(plain)
+    return characters, words + [f"{one} {next_}" for one, next_ in zip(words, words[1:], strict=False)]
+
+
+def learn_vocabulary(texts: Sequence[str], most_columns: int) -> Vocabulary:
+    """The n-grams in at least two texts (in one, when the texts are few), the most frequent first up to a limit."""
+    in_texts: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+    for text in texts:
+        for seen, found in zip(in_texts, grams(text), strict=True):
+            seen.update(set(found))
+    least = 2 if len(texts) >= _FEW_TEXTS else 1
+    known = [(-n, part, gram) for part, seen in enumerate(in_texts) for gram, n in seen.items() if n >= least]
+    kept = sorted(known)[:most_columns]
+    characters = sorted(gram for _, part, gram in kept if part == 0)
+    words = sorted(gram for _, part, gram in kept if part == 1)
+    frequency = [in_texts[0][gram] for gram in characters] + [in_texts[1][gram] for gram in words]
+    idf = np.log((1 + len(texts)) / (1 + np.array(frequency, dtype=np.float64))) + 1
+    return _vocabulary(characters, words, idf.astype(np.float32))
+
+
+_FEW_TEXTS = 200  # below this, what occurs once is still half of what there is to learn from
+
+
+def vocabulary_json(vocabulary: Vocabulary) -> bytes:
+    """The n-grams in the order of their columns; the idf travels with the weights."""
+    return canonical_json({"characters": list(vocabulary.characters), "words": list(vocabulary.words)})
+
+
+def read_vocabulary(content: bytes, idf: Floats, where: str) -> Vocabulary:
+    """The vocabulary whose JSON and idf were saved. Raises Broken when they do not fit each other."""
+    lists = json.loads(content)
+    found = _vocabulary(lists["characters"], lists["words"], idf)
+    if idf.shape != (len(found.characters) + len(found.words),):
+        raise Broken(f"a vocabulary of {len(found.characters) + len(found.words)} has {idf.shape} weights", where=where)
+    return found
+
+
+def _vocabulary(characters: list[str], words: list[str], idf: Floats) -> Vocabulary:
+    first_word = len(characters)
+    return Vocabulary(
+        {gram: column for column, gram in enumerate(characters)},
+        {gram: column for column, gram in enumerate(words, start=first_word)},
+        idf,
+    )

@@ -1,0 +1,51 @@
+"""Feedback's tables. Feedback is never edited: a newer word on the same answer marks the older as superseded."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from penstock.storage.schema import Instant, metadata
+
+feedback = sa.Table(
+    "feedback",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("organisation", sa.String, nullable=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("customer", sa.String, nullable=False),
+    sa.Column("product", sa.String, nullable=False),
+    sa.Column("request_id", sa.String, nullable=False),
+    sa.Column("index", sa.Integer, nullable=False),
+    sa.Column("rating", sa.Integer, nullable=True),
+    sa.Column("correction", sa.String, nullable=True),
+    sa.Column("comment", sa.String, nullable=False),
+    sa.Column("new_label", sa.Boolean, nullable=False),
+    # a copy of the input, only if its owner consented to training: the stored answer is forgotten after some days
+    sa.Column("text", sa.String, nullable=True),
+    sa.Column("superseded", sa.Boolean, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.UniqueConstraint("organisation", "number"),
+    sa.CheckConstraint('"index" >= 0', name="index"),
+    sa.CheckConstraint("rating is null or rating = -1 or rating between 1 and 5", name="rating"),
+    sa.Index(
+        "uq_feedback_current",
+        "organisation",
+        "customer",
+        "request_id",
+        "index",
+        unique=True,
+        sqlite_where=sa.text("not superseded"),
+        postgresql_where=sa.text("not superseded"),
+    ),
+    sa.Index("ix_feedback_product_number", "organisation", "product", "number"),
+)
+
+# lineage: which dataset versions hold rows made from which feedback, so that erasure finds the models
+feedback_use = sa.Table(
+    "feedback_use",
+    metadata,
+    sa.Column("organisation", sa.String, primary_key=True),
+    sa.Column("feedback", sa.String, sa.ForeignKey("feedback.id"), primary_key=True),
+    sa.Column("dataset_version", sa.String, primary_key=True),
+    sa.Column("used_at", Instant, nullable=False),
+)

@@ -1,0 +1,98 @@
+"""Candidates: trained models before judgement, numbered per product. What they measured lies in the report blob."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from penstock.core.errors import BadInput, NotFound
+from penstock.registry.tables import candidate as table
+from penstock.storage import counters
+from penstock.storage.engine import Transaction
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trained model: its artifact's and report's digests, where it came from. seconds: training time."""
+
+    id: str
+    product: str
+    number: int
+    rung: str
+    artifact: str
+    backbone: str | None
+    dataset_version: str
+    seed: int
+    report_blob: str
+    seconds: float
+    created_at: datetime
+
+
+def add_candidate(
+    tx: Transaction,
+    *,
+    product: str,
+    rung: str,
+    artifact: str,
+    backbone: str | None,
+    dataset_version: str,
+    seed: int,
+    report_blob: str,
+    seconds: float,
+) -> Candidate:
+    """Register a trained and evaluated model under the product's next number."""
+    made = Candidate(
+        id=tx.new_id("cand"),
+        product=product,
+        number=counters.take(tx, f"candidate:{product}"),
+        rung=rung,
+        artifact=artifact,
+        backbone=backbone,
+        dataset_version=dataset_version,
+        seed=seed,
+        report_blob=report_blob,
+        seconds=seconds,
+        created_at=tx.now,
+    )
+    tx.execute(sa.insert(table).values(organisation=tx.organisation, **vars(made)))
+    return made
+
+
+def get_candidate(tx: Transaction, candidate_id: str) -> Candidate:
+    """By id, or NotFound."""
+    row = tx.first(_mine(tx).where(table.c.id == candidate_id))
+    if row is None:
+        raise NotFound(f"no candidate {candidate_id!r}", hint="list them with `penstock candidates PRODUCT`")
+    return _candidate(row)
+
+
+def find_candidate(tx: Transaction, product: str, reference: str) -> Candidate:
+    """By id or by number within the product, as people type it. Raises NotFound, BadInput for another product's id."""
+    if reference.isascii() and reference.isdigit():
+        row = tx.first(_mine(tx).where(table.c.product == product, table.c.number == int(reference)))
+        if row is None:
+            raise NotFound(f"{product} has no candidate {reference}", hint=f"see `penstock candidates {product}`")
+        return _candidate(row)
+    found = get_candidate(tx, reference)
+    if found.product != product:
+        raise BadInput(f"{reference} is a candidate of {found.product}, not of {product}")
+    return found
+
+
+def list_candidates(tx: Transaction, product: str | None = None) -> list[Candidate]:
+    """All candidates, or one product's, oldest first."""
+    query = _mine(tx).order_by(table.c.product, table.c.number)
+    if product is not None:
+        query = query.where(table.c.product == product)
+    return [_candidate(row) for row in tx.all(query)]
+
+
+def _mine(tx: Transaction) -> sa.Select[Any]:
+    return sa.select(table).where(table.c.organisation == tx.organisation)
+
+
+def _candidate(row: sa.RowMapping) -> Candidate:
+    return Candidate(**{name: row[name] for name in Candidate.__dataclass_fields__})

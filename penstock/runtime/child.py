@@ -1,0 +1,86 @@
+"""The child's side of `executors.run_child`: a module that knows the jobs calls `run_job(jobs)` when run with -m.
+
+The protocol is one line of JSON each: arguments in on stdin; progress, then a result or an error, out on what
+was stdout. Whatever else the job prints goes to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from penstock.core.errors import NotFound, Unavailable
+from penstock.runtime import wire
+from penstock.runtime.progress import Progress
+
+Job = Callable[[dict[str, Any], Progress], dict[str, Any]]
+
+NICENESS = 10
+_PR_SET_PDEATHSIG = 1
+
+
+def run_job(jobs: Mapping[str, Job], argv: list[str] | None = None) -> None:
+    """Run the job named on the command line and answer its result. Ends the process with 0, or 1 after an error."""
+    name, parent = (sys.argv[1:] if argv is None else argv)[:2]
+    out = _private_stdout()
+    _die_with(int(parent))
+    os.nice(NICENESS)
+    arguments = wire.loads(sys.stdin.readline())
+    threading.Thread(target=_watch_parent, daemon=True).start()
+
+    def progress(stage: str, done: float, total: float, note: str = "") -> None:
+        _send(out, {"progress": [stage, done, total, note]})
+
+    try:
+        if name not in jobs:
+            raise NotFound(f"no job {name!r}", hint=f"known jobs: {', '.join(sorted(jobs))}")
+        _send(out, {"result": jobs[name](arguments, progress)})
+    except MemoryError as error:
+        _fail(out, Unavailable("the job ran out of memory", hint=MEMORY_HINT), error)
+    except Exception as error:  # noqa: BLE001 - the border of the process: every error is carried across
+        _fail(out, error, error)
+    os._exit(0)  # not sys.exit: stray non-daemon threads of libraries must not keep a finished job alive
+
+
+MEMORY_HINT = "most often memory ran out: use fewer rows or a lighter rung, or a machine with more memory"
+
+
+def _private_stdout() -> int:
+    out = os.dup(1)
+    os.dup2(2, 1)
+    return out
+
+
+def _send(out: int, message: dict[str, Any]) -> None:
+    line = (wire.dumps(message) + "\n").encode()
+    while line:
+        line = line[os.write(out, line) :]
+
+
+def _fail(out: int, told: Exception, cause: Exception) -> None:
+    import traceback
+
+    traceback.print_exception(cause, file=sys.stderr)
+    sys.stderr.flush()
+    _send(out, {"error": wire.error_to_json(told)})
+    os._exit(1)
+
+
+def _die_with(parent: int) -> None:
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died before we asked to be told
+        os._exit(1)
+
+
+def _watch_parent() -> None:
+    # the parent keeps our stdin open and writes nothing more: end of file means that it is gone
+    while os.read(0, 4096):
+        pass
+    os._exit(1)

@@ -1,0 +1,74 @@
+"""An opened workspace: its file, database, blobs and secrets, together. Every command and process begins with one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from penstock.core.clock import Clock
+from penstock.core.errors import BadInput
+from penstock.storage import migrate
+from penstock.storage.blobs import BlobStore
+from penstock.storage.engine import Store, open_store
+from penstock.workspace.loader import load
+from penstock.workspace.records import Workspace
+
+
+@dataclass(frozen=True)
+class House:
+    """What a room's functions need to work on one company. Close it when done."""
+
+    workspace: Workspace
+    store: Store
+    blobs: BlobStore
+    database_url: str
+
+    @property
+    def folder(self) -> Path:
+        return self.workspace.folder
+
+    def secret(self, purpose: str) -> bytes:
+        """This workspace's secret for one purpose ('decisions', 'admin'): made on first use, readable by its owner."""
+        return _secret(self.workspace.state / "secrets" / purpose)
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def open_house(folder: Path, *, clock: Clock | None = None) -> House:
+    """Load `folder`/penstock.toml, bring its database to the present schema, and open it.
+
+    PENSTOCK_DATABASE overrides the workspace's database. Raises BadInput or Unavailable with the place and the remedy.
+    """
+    workspace = load(folder)
+    _make_state(workspace.state)
+    url = os.environ.get("PENSTOCK_DATABASE") or workspace.database_url
+    migrate.upgrade(url)
+    store = open_store(url, workspace.organisation, clock=clock)
+    return House(workspace, store, BlobStore(workspace.blobs), url)
+
+
+def _make_state(state: Path) -> None:
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        (state / ".gitignore").write_text("*\n")
+    except OSError as error:
+        raise BadInput(f"cannot write here: {error.strerror}", where=str(state)) from None
+
+
+def _secret(path: Path) -> bytes:
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent)  # mkstemp makes it readable by its owner only
+        with os.fdopen(handle, "w") as stream:
+            stream.write(secrets.token_urlsafe(32))
+        try:
+            os.link(name, path)  # fails if another process was first: then its secret holds
+        except FileExistsError:
+            pass
+        finally:
+            Path(name).unlink()
+    return path.read_bytes()

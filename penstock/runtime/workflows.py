@@ -1,0 +1,305 @@
+"""Durable background work: a workflow's steps are recorded, so a killed process goes on at the step it was in.
+
+A thin layer over DBOS. A step may run twice (killed after its work, before its record), so every effect carries
+an operation id made from `run_id()`. Knows no domain.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import sqlalchemy as sa
+
+from penstock.core.errors import BadInput, Broken, Conflict, NotFound, PenstockError, Unavailable
+from penstock.core.hashing import digest_of
+from penstock.runtime import executors, wire
+from penstock.runtime.locks import exclusive
+from penstock.storage.engine import open_engine
+
+VERSION = "1"  # raise it when the steps of any workflow change: unfinished runs of another version are left alone
+POLL_S = 0.1
+CLOSE_WAIT_S = 10.0
+_UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
+
+WorkflowFunction = Callable[[dict[str, Any]], Any]
+
+
+@dataclass(frozen=True)
+class Handle:
+    """One run of a workflow."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any]
+    begun_at: datetime
+
+
+def step(name: str, function: Callable[..., Any], *args: Any) -> Any:
+    """Call `function(*args)` as a recorded step of the running workflow; its result must be plain JSON.
+
+    In a resumed run a step that was recorded is not called again: its result, or its error, is answered
+    as recorded. Outside a workflow it is a plain call.
+    """
+    from dbos import DBOS
+
+    owner = _owner.get()
+    if owner is not None and owner.closing:
+        raise executors.Interrupted  # not recorded: the next start goes on here
+
+    def call() -> Any:
+        try:
+            return wire.plain(function(*args))
+        except PenstockError:
+            raise
+        except Exception as error:
+            raise wire.broken_by(error) from error
+
+    return DBOS.run_step({"name": name}, call) if run_id() else call()
+
+
+def run_id() -> str | None:
+    """The id of the workflow run that this code is in: stable over resumes, the stem of operation ids."""
+    from dbos import DBOS
+
+    found: str | None = DBOS.workflow_id
+    return found
+
+
+class Workflows:
+    """The workflows of one executor. Define them, then use it as a context: entering resumes what was unfinished.
+
+        with Workflows(state, url, "office") as workflows: …   # after workflows.define(name, function)
+
+    executor: a short name; only one live process may bear it, since it takes over that name's unfinished runs.
+    One per process at a time. SQLite keeps the runs in `workflows.sqlite` of the state folder, Postgres in schema
+    "dbos" of the same database.
+    """
+
+    def __init__(self, state: Path, database_url: str, executor: str) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9-]{0,60}", executor):
+            raise BadInput(f"{executor!r} is not an executor name", hint="lower-case letters, digits and dashes")
+        self._state = state
+        self._url = database_url
+        self._executor = executor
+        self.closing = False
+        self._functions: dict[str, WorkflowFunction] = {}
+        self._open: ExitStack | None = None
+        self._registered: dict[str, Any] = {}
+        self._interrupted: set[str] = set()
+        self._active = 0
+        self._idle = threading.Condition()
+
+    def define(self, name: str, function: WorkflowFunction) -> None:
+        """Give workflow `name` its function: arguments (JSON object) in, JSON value out. Before launching."""
+        if self._open is not None:
+            raise Conflict("workflows must be defined before they are launched", where=name)
+        self._functions[name] = function
+
+    def __enter__(self) -> Self:
+        self._interrupted.clear()
+        with ExitStack() as stack:
+            lock = self._state / f"workflows-{self._executor}.lock"
+            stack.enter_context(exclusive(lock, f"work as {self._executor!r}"))
+            engine = _open_system_engine(self._state, self._url)
+            stack.callback(engine.dispose)
+            stack.enter_context(_launched(engine, self._executor, self._register))
+            stack.callback(self._interrupt)
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open, self.closing = None, False
+
+    def start(self, name: str, arguments: dict[str, Any]) -> Handle:
+        """Begin a run in the background."""
+        from dbos import DBOS
+
+        if name not in self._functions:
+            raise NotFound(f"no workflow {name!r}", hint=f"known: {', '.join(sorted(self._functions))}")
+        started = DBOS.start_workflow(self._registered[name], wire.plain(arguments))
+        return self._handle(started.get_status())
+
+    def result(self, handle: Handle) -> Any:
+        """Wait for a run and answer its result. Raises the error it ended with, the same class and fields."""
+        from dbos import DBOS
+
+        while (status := DBOS.get_workflow_status(handle.id)) is not None and status.status in _UNFINISHED:
+            if handle.id in self._interrupted:
+                raise Unavailable("the job was stopped before its end", where=handle.id, hint=_RESUME)
+            time.sleep(POLL_S)
+        if status is None:
+            raise NotFound(f"no run {handle.id!r}")
+        if status.status == "SUCCESS":
+            return status.output
+        if status.status == "ERROR":
+            ended = status.error or Broken("the job failed without saying why", where=handle.id)
+            raise ended if isinstance(ended, PenstockError) else wire.broken_by(ended)
+        if status.status == "MAX_RECOVERY_ATTEMPTS_EXCEEDED":
+            raise Broken("the job ended its process again and again and was given up", where=handle.id)
+        raise Unavailable(f"the job ended as {status.status.lower()}", where=handle.id, hint="start it again")
+
+    def pending(self, name: str) -> list[Handle]:
+        """This executor's unfinished runs of a workflow, oldest first."""
+        from dbos import DBOS
+
+        found = DBOS.list_workflows(name=name, status=_UNFINISHED, executor_id=self._executor, load_output=False)
+        return [self._handle(status) for status in found]
+
+    def run_or_resume(
+        self, name: str, arguments: dict[str, Any], say: Callable[[str], None] = lambda text: None
+    ) -> Any:
+        """The result of an unfinished run with the same arguments if there is one, else of a new run.
+
+        say: told when an earlier run is continued.
+        """
+        wanted = digest_of(wire.plain(arguments))
+        for handle in self.pending(name):
+            if digest_of(handle.arguments) == wanted:
+                say(f"continuing job {handle.id}, begun at {handle.begun_at:%Y-%m-%d %H:%M} UTC")
+                return self.result(handle)
+        return self.result(self.start(name, arguments))
+
+    def _register(self) -> None:
+        from dbos import DBOS
+
+        self._registered = {
+            name: DBOS.workflow(name=name)(self._watched(function)) for name, function in self._functions.items()
+        }
+
+    def _watched(self, function: WorkflowFunction) -> WorkflowFunction:
+        def run(arguments: dict[str, Any]) -> Any:
+            with self._idle:
+                self._active += 1
+            _owner.set(self)
+            try:
+                return wire.plain(function(arguments))
+            except executors.Interrupted:
+                self._interrupted.add(run_id() or "")
+                raise
+            finally:
+                _owner.set(None)
+                with self._idle:
+                    self._active -= 1
+                    self._idle.notify_all()
+
+        return run
+
+    def _interrupt(self) -> None:
+        self.closing = True
+        executors.stop_children()
+        with self._idle:
+            self._idle.wait_for(lambda: self._active == 0, timeout=CLOSE_WAIT_S)
+
+    def _handle(self, status: Any) -> Handle:
+        begun = datetime.fromtimestamp(status.created_at / 1000, UTC)
+        return Handle(status.workflow_id, status.name, status.input["args"][0], begun)
+
+
+_owner: ContextVar[Workflows | None] = ContextVar("owner", default=None)
+_RESUME = "run the same command again: it goes on where it was"
+
+
+@contextmanager
+def _launched(engine: sa.Engine, executor: str, register: Callable[[], None]) -> Iterator[None]:
+    from dbos import DBOS, DBOSConfig, _dbos
+
+    if _dbos._dbos_global_instance is not None:
+        raise Conflict("workflows are already launched in this process", hint="close the others first")
+    _forbid_pickle()
+    _keep_quiet()
+    config: DBOSConfig = {
+        "name": f"penstock-{executor}",  # also the scope of DBOS's recovery queue: no executor takes another's runs
+        "system_database_engine": engine,
+        "dbos_system_schema": "dbos",
+        "serializer": _json_serializer(),
+        "application_version": f"{executor}-{VERSION}",  # DBOS wants it unique among the names on one database
+        "executor_id": executor,
+        "log_level": "ERROR",
+        "enable_otlp": False,
+        "notification_listener_polling_interval_sec": 0.5,
+    }
+    DBOS(config=config)
+    try:
+        register()
+        DBOS.launch()
+        yield
+    finally:
+        DBOS.destroy(destroy_registry=True)
+
+
+def _json_serializer() -> Any:
+    from dbos import Serializer
+
+    class PenstockJson(Serializer):
+        """DBOS's portable JSON keeps of an error only its text; this one brings back the same error."""
+
+        def name(self) -> str:
+            return "penstock_json"
+
+        def serialize(self, data: Any) -> str:
+            return wire.dumps(data)
+
+        def deserialize(self, serialized_data: str) -> Any:
+            return wire.loads(serialized_data)
+
+    return PenstockJson()
+
+
+def _forbid_pickle() -> None:
+    # DBOS would unpickle any row that says it is pickled, so whoever can write a row could run code here
+    from dbos import _serialization
+
+    vars(_serialization)["pickle"] = _NoPickle
+
+
+class _NoPickle:
+    @staticmethod
+    def loads(_data: bytes) -> Any:
+        raise Broken("the workflow database holds pickled data, which is never read", hint="find out who wrote it")
+
+    @staticmethod
+    def dumps(_data: Any) -> bytes:
+        raise Broken("something tried to write pickled data to the workflow database")
+
+
+def _keep_quiet() -> None:
+    # errors of the house's tree are answered by `result`; their tracebacks on the terminal would be noise
+    def unforeseen(record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], PenstockError))
+
+    logger = logging.getLogger("dbos")
+    if not any(getattr(known, "__name__", "") == "unforeseen" for known in logger.filters):
+        unforeseen.__name__ = "unforeseen"
+        logger.addFilter(unforeseen)
+
+
+def _open_system_engine(state: Path, database_url: str) -> sa.Engine:
+    if not database_url.startswith("sqlite"):
+        return open_engine(database_url)
+    state.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(f"sqlite:///{state / 'workflows.sqlite'}")
+
+    @sa.event.listens_for(engine, "before_cursor_execute", retval=True)
+    def _begin_once(
+        connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> tuple[str, Any]:
+        # DBOS's migration sends its own BEGIN IMMEDIATE inside the transaction that our engine has begun
+        inside = statement == "BEGIN IMMEDIATE" and cursor.connection.in_transaction
+        return ("SELECT 1" if inside else statement), parameters
+
+    return engine

@@ -1,0 +1,90 @@
+"""Routes that other rooms add to the gateway: one call in one transaction, for one authenticated customer.
+
+It knows how to run them and that each must declare who may call it; it knows nothing of what they do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+import sqlalchemy as sa
+
+from penstock.core.errors import BadInput, Broken
+from penstock.serving.writer import UsageWriter
+from penstock.storage.engine import Store, Transaction
+
+Policy = Literal["customer"]
+POLICIES: tuple[str, ...] = ("customer",)
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+@dataclass(frozen=True)
+class EndpointRequest:
+    """One call: the transaction, the id of the customer whose key was sent, and what came with it."""
+
+    tx: Transaction
+    customer: str
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Any
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """`call` answers a JSON-able value. GET runs in a read, everything else in a write transaction.
+
+    path: as Starlette writes it, e.g. "/v1/invoices/{number}". policy: who may call it; "customer": any valid key.
+    """
+
+    method: str
+    path: str
+    policy: Policy
+    call: Callable[[EndpointRequest], Any]
+    summary: str = ""
+
+
+def check_endpoints(endpoints: Sequence[Endpoint], taken: Sequence[tuple[str, str]]) -> None:
+    """Raises Broken when a route declares no known policy, or two routes share an address."""
+    seen = set(taken)
+    for endpoint in endpoints:
+        where = f"{endpoint.method} {endpoint.path}"
+        if getattr(endpoint, "policy", None) not in POLICIES:
+            raise Broken("this route does not say who may call it", where=where, hint=f"policy: one of {POLICIES}")
+        if endpoint.method not in METHODS or not endpoint.path.startswith("/"):
+            raise Broken("this is no route", where=where, hint=f"a method of {METHODS} and a path from /")
+        if (endpoint.method, endpoint.path) in seen:
+            raise Broken("two routes share this address", where=where)
+        seen.add((endpoint.method, endpoint.path))
+
+
+async def run_endpoint(
+    endpoint: Endpoint,
+    store: Store,
+    writer: UsageWriter,
+    readers: Executor,
+    *,
+    customer: str,
+    path: Mapping[str, str],
+    query: Mapping[str, str],
+    body: Any,
+) -> bytes:
+    """The encoded answer of one call. Writes go through the gateway's one writer."""
+
+    def call(tx: Transaction) -> bytes:
+        try:
+            return msgspec.json.encode(endpoint.call(EndpointRequest(tx, customer, path, query, body)))
+        except sa.exc.DataError:
+            raise BadInput("the request holds a value that cannot be stored") from None
+
+    def read() -> bytes:
+        with store.read() as tx:
+            return call(tx)
+
+    if endpoint.method == "GET":
+        return await asyncio.get_running_loop().run_in_executor(readers, read)
+    return await asyncio.shield(asyncio.wrap_future(writer.call(call)))

@@ -1,0 +1,164 @@
+"""The edge of the gateway: every request gets an id, every answer carries it,
+every error becomes a problem document. It knows no product and no customer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from penstock.core.errors import BadInput, NotFound, PenstockError, Unavailable
+from penstock.serving.admission import Pace
+from penstock.serving.problems import Malformed, TooLarge, TooSlow, WrongMethod, problem_of
+
+BODY_TIMEOUT_S = 10.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Exchange:
+    """What the edge remembers of one request. `product` is a label of metrics: only ever a known name."""
+
+    id: str
+    idempotent: bool
+    bad_id: str | None = None
+    started: float = field(default_factory=time.monotonic)
+    product: str = ""
+    pace: Pace | None = None
+    status: int = 0
+
+
+class Edge:
+    """Outermost layer: ids, rate-limit headers, problem documents, one observation per request."""
+
+    def __init__(self, app: ASGIApp, *, new_id: Callable[[], str], observe: Callable[[Exchange, float], None]) -> None:
+        self._app = app
+        self._new_id = new_id
+        self._observe = observe
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = scope["exchange"] = _open_exchange(scope, self._new_id)
+
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                _add_headers(message, exchange)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, tell)
+        except ClientDisconnect:
+            exchange.status = 499  # nobody is there to be answered
+        except Exception as error:  # noqa: BLE001 - logged and answered
+            if not isinstance(error, PenstockError):
+                _log.exception("request %s failed", exchange.id)
+            if exchange.status == 0:
+                await refusal(error, exchange)(scope, receive, tell)
+        finally:
+            self._observe(exchange, time.monotonic() - exchange.started)
+
+
+def exchange_of(request: Request) -> Exchange:
+    found: Exchange = request.scope["exchange"]
+    return found
+
+
+def refusal(error: Exception, exchange: Exchange) -> Response:
+    problem = problem_of(error, exchange.id)
+    return Response(problem.body, problem.status, headers=problem.headers)
+
+
+async def on_error(request: Request, error: Exception) -> Response:
+    """For Starlette: its own errors (no such route, wrong method) and ours, as problem documents."""
+    if isinstance(error, HTTPException):
+        error = _own_words(request, error)
+    return refusal(error, exchange_of(request))
+
+
+async def read_json(request: Request, limit_bytes: int, kind: Any = Any) -> Any:
+    """The body as `kind` (None when empty and any value will do). Raises TooLarge, TooSlow, Malformed, BadInput."""
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            body = await _read(request, limit_bytes)
+    except TimeoutError:
+        raise TooSlow(f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s") from None
+    if not body and kind is Any:
+        return None
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at `$")
+        where = place.rstrip("`").lstrip(".") or "body"
+        raise BadInput(message.replace("`", "'"), where=where, hint="see /openapi.json for the shape") from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        detail = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise Malformed(f"the body is not JSON in UTF-8: {detail}", where="body") from None
+
+
+async def within(deadline_s: float, work: Any) -> Any:
+    """`work`'s result, or Unavailable after `deadline_s`."""
+    try:
+        async with asyncio.timeout(deadline_s):
+            return await work
+    except TimeoutError:
+        raise Unavailable(
+            f"no answer within {deadline_s:.0f} s",
+            hint="send it again with the request id as Idempotency-Key: if it was counted, its answer comes back",
+        ) from None
+
+
+async def _read(request: Request, limit_bytes: int) -> bytes:
+    told = request.headers.get("content-length", "")
+    if told.isdigit() and int(told) > limit_bytes:
+        raise _too_large(limit_bytes)
+    body = b""
+    async for chunk in request.stream():
+        body = chunk if not body else body + chunk
+        if len(body) > limit_bytes:
+            raise _too_large(limit_bytes)
+    return body
+
+
+def _too_large(limit_bytes: int) -> TooLarge:
+    return TooLarge(f"the body is larger than {limit_bytes:,} bytes", where="body", hint="send fewer inputs at once")
+
+
+def _open_exchange(scope: Scope, new_id: Callable[[], str]) -> Exchange:
+    sent = [value for name, value in scope["headers"] if name == b"idempotency-key"]
+    if not sent:
+        return Exchange(new_id(), idempotent=False)
+    if len(sent) == 1 and 1 <= len(sent[0]) <= 255 and all(33 <= byte <= 126 for byte in sent[0]):
+        return Exchange(sent[0].decode("ascii"), idempotent=True)
+    return Exchange(new_id(), idempotent=False, bad_id="an Idempotency-Key is 1 to 255 visible ASCII characters, once")
+
+
+def _add_headers(message: MutableMapping[str, Any], exchange: Exchange) -> None:
+    added = [(b"x-request-id", exchange.id.encode())]
+    if exchange.pace is not None:
+        added += [(name.lower().encode(), value.encode()) for name, value in exchange.pace.headers().items()]
+    message["headers"] = [*message["headers"], *added]
+
+
+def _own_words(request: Request, error: HTTPException) -> Exception:
+    if error.status_code == 405:
+        return WrongMethod(
+            f"{request.method} is not possible here",
+            where=request.url.path,
+            allow=(error.headers or {}).get("Allow", ""),
+        )
+    if error.status_code == 404:
+        return NotFound("there is nothing at this address", where=request.url.path, hint="see /openapi.json")
+    return BadInput(error.detail)

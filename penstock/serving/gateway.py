@@ -1,0 +1,351 @@
+"""The gateway: routes over the running parts. `build_gateway` wires them; their threads start with its lifespan.
+
+It knows HTTP, admission and the order of starting and stopping; the paid path is in predict.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from penstock import tasks
+from penstock.core.errors import BadInput, NotFound, PenstockError, RateLimited, Unavailable
+from penstock.identity.keys import Key, require_product
+from penstock.serving import metrics
+from penstock.serving.admission import REFRESH_EVERY_S, STALE_AFTER_S, Buckets, Watcher
+from penstock.serving.endpoints import Endpoint, check_endpoints, run_endpoint
+from penstock.serving.engine import Engine
+from penstock.serving.exchange import Edge, Exchange, exchange_of, on_error, read_json, within
+from penstock.serving.funding import Funding
+from penstock.serving.grants import Grants
+from penstock.serving.openapi import document
+from penstock.serving.predict import Ask, Predictions, find_served, payload_hash
+from penstock.serving.problems import Malformed
+from penstock.serving.releases import Loads, ServedReleases
+from penstock.serving.writer import UsageWriter
+from penstock.storage.engine import Store
+from penstock.workspace.records import GatewaySettings, Product
+
+OWN_ROUTES = (
+    ("POST", "/v1/products/{product}/predict"),
+    ("GET", "/v1/models"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),
+    ("GET", "/openapi.json"),
+)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Time limits, in seconds."""
+
+    deadline_s: float = 20.0
+    refresh_every_s: float = REFRESH_EVERY_S
+    stale_after_s: float = STALE_AFTER_S
+    tend_every_s: float = 1.0
+    drain_s: float = 20.0
+
+
+@dataclass(frozen=True)
+class GatewayDeps:
+    """All that a gateway needs of the rest. `gateway` names the process in its grants; empty: a new name."""
+
+    store: Store
+    products: Mapping[str, Product]
+    loader: Loads
+    funding: Funding
+    settings: GatewaySettings = field(default_factory=GatewaySettings)
+    endpoints: tuple[Endpoint, ...] = ()
+    gateway: str = ""
+    timing: Timing = field(default_factory=Timing)
+
+
+def build_gateway(deps: GatewayDeps) -> Starlette:
+    """The ASGI app. Raises Broken for a route without a policy, NotFound for a product whose task is unknown."""
+    check_endpoints(deps.endpoints, OWN_ROUTES)
+    gateway = Gateway(deps)
+    own: dict[str, Callable[[Request], Awaitable[Response]]] = {
+        "/v1/products/{product}/predict": gateway.predict,
+        "/v1/models": gateway.models,
+        "/healthz": gateway.healthz,
+        "/readyz": gateway.readyz,
+        "/metrics": gateway.metrics,
+        "/openapi.json": gateway.openapi,
+    }
+    routes = [Route(path, own[path], methods=[method]) for method, path in OWN_ROUTES]
+    routes += [_group(path, deps.endpoints, gateway) for path in dict.fromkeys(e.path for e in deps.endpoints)]
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(Edge, new_id=lambda: deps.store.ids("req"), observe=gateway.observe)],
+        exception_handlers={HTTPException: on_error, PenstockError: on_error},
+        lifespan=gateway.lifespan,
+    )
+    app.router.redirect_slashes = False
+    app.state.gateway = gateway
+    return app
+
+
+class Gateway:
+    """The running parts of one gateway process, and what each route does with them."""
+
+    def __init__(self, deps: GatewayDeps) -> None:
+        self.deps = deps
+        self.draining = False
+        self.tasks = {name: tasks.get(product.task) for name, product in deps.products.items()}
+        self.meters = _Meters(self)
+        self.writer = UsageWriter(deps.store, deps.funding, self.meters.batch.observe)
+        self.engine = Engine(deps.settings.queue_inputs)
+        self.releases = ServedReleases(deps.loader)
+        name = deps.gateway or deps.store.ids("gw")
+        self.grants = Grants(self.writer, deps.funding, name, deps.store.clock.now)
+        self.buckets = Buckets(deps.settings.requests_per_minute)
+        self.readers = ThreadPoolExecutor(4, thread_name_prefix="reader")
+        self.predictions = Predictions(deps.store, self.writer, self.engine, self.grants, self.readers)
+        self.watcher: Watcher | None = None
+        self.start_error: Exception | None = None
+        self._document = document(deps.products, deps.endpoints)
+
+    async def predict(self, request: Request) -> Response:
+        started = time.monotonic()
+        exchange = exchange_of(request)
+        if exchange.bad_id:
+            raise Malformed(exchange.bad_id, where="Idempotency-Key")
+        key = self._admit(request, exchange)
+        product = request.path_params["product"]
+        task = self.tasks.get(product)
+        if task is None:
+            raise NotFound(f"there is no product {product!r}", where="product", hint="GET /v1/models lists them")
+        exchange.product = product
+        require_product(key, product)
+        settled = self.releases.settled
+        served = find_served(self.releases.live, self.releases.problems, product, settled=settled)
+        body = await read_json(request, self.deps.settings.max_body_bytes, _Body)
+        inputs = _counted(body.inputs, self.deps.settings.max_inputs)
+        texts = task.parse_inputs(inputs)
+        deadline_s = self.deps.timing.deadline_s
+        ask = Ask(
+            exchange.id,
+            exchange.idempotent,
+            key,
+            product,
+            inputs,
+            texts,
+            payload_hash(product, inputs),
+            started + deadline_s,
+        )
+        reply = await within(deadline_s, self.predictions.answer(ask, served, task))
+        headers = {"Idempotent-Replay": "true"} if reply.replay else None
+        return Response(reply.body, media_type="application/json", headers=headers)
+
+    async def models(self, request: Request) -> Response:
+        key = self._admit(request, exchange_of(request))
+        served = self.releases.live
+        rows = [
+            {
+                "product": name,
+                "title": product.title,
+                "task": product.task,
+                "unit": product.price.unit,
+                "release": served[name].release.id,
+                "number": served[name].release.number,
+            }
+            for name, product in self.deps.products.items()
+            if name in served and (key.products is None or name in key.products)
+        ]
+        return _json({"models": rows})
+
+    async def healthz(self, request: Request) -> Response:
+        return _json({"status": "ok"})
+
+    async def readyz(self, request: Request) -> Response:
+        problems = self.problems()
+        if problems:
+            raise Unavailable("not ready: " + "; ".join(problems))
+        return _json({"status": "ready", "degraded": sorted(self.releases.problems.values())})
+
+    async def metrics(self, request: Request) -> Response:
+        return Response(metrics.render(self.meters.all), media_type="text/plain; version=0.0.4")
+
+    async def openapi(self, request: Request) -> Response:
+        return Response(self._document, media_type="application/json")
+
+    async def call(self, endpoint: Endpoint, request: Request) -> Response:
+        """One of the injected endpoints."""
+        key = self._admit(request, exchange_of(request))
+        body = await read_json(request, self.deps.settings.max_body_bytes) if endpoint.method != "GET" else None
+        running = run_endpoint(
+            endpoint,
+            self.deps.store,
+            self.writer,
+            self.readers,
+            customer=key.customer,
+            path=dict(request.path_params),
+            query=dict(request.query_params),
+            body=body,
+        )
+        return Response(await within(self.deps.timing.deadline_s, running), media_type="application/json")
+
+    def problems(self) -> list[str]:
+        """Why this gateway should get no requests at present."""
+        found = []
+        if self.draining:
+            found.append("shutting down")
+        if self.watcher is None or self.watcher.stale:
+            found.append("the keys are stale: the database does not answer")
+        if self.writer.problem:
+            found.append(self.writer.problem)
+        if not self.releases.settled:
+            found.append("the models are being loaded")
+        elif self.releases.problems and not self.releases.live:
+            found += sorted(self.releases.problems.values())
+        return found
+
+    def observe(self, exchange: Exchange, seconds: float) -> None:
+        self.meters.requests.add(exchange.product, str(exchange.status))
+        self.meters.latency.observe(seconds, exchange.product)
+
+    @asynccontextmanager
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+
+        def money_changed() -> None:
+            loop.call_soon_threadsafe(self.grants.retire)
+
+        self.watcher = Watcher(
+            self.deps.store,
+            on_releases=self.releases.want,
+            on_money=money_changed,
+            refresh_every_s=self.deps.timing.refresh_every_s,
+            stale_after_s=self.deps.timing.stale_after_s,
+        )
+        self.writer.start()
+        self.engine.start()
+        self.releases.start()
+        try:
+            await asyncio.to_thread(self.watcher.start)
+        except Exception as error:
+            self.start_error = error
+            await self._stop(self.watcher)
+            raise
+        tending = asyncio.create_task(self._tend())
+        try:
+            yield
+        finally:
+            self.draining = True
+            tending.cancel()
+            await self._stop(self.watcher)
+
+    async def _stop(self, watcher: Watcher) -> None:
+        """Work in hand first, then its grants, then the writer: the last things it commits."""
+        await asyncio.to_thread(self.engine.close)
+        await self.grants.close()
+        if not await asyncio.to_thread(self.writer.close):
+            _log.error("the usage writer did not finish in time; unanswered requests may be sent again")
+        await asyncio.to_thread(watcher.close)
+        self.releases.close()
+        self.readers.shutdown(wait=False)
+
+    async def _tend(self) -> None:
+        while True:
+            await asyncio.sleep(self.deps.timing.tend_every_s)
+            try:
+                await self.grants.tend()
+                self.buckets.forget_full(time.monotonic())
+            except Exception:  # noqa: BLE001 - logged; a grant that is not tended expires
+                _log.exception("tending the grants failed; trying again")
+
+    def _admit(self, request: Request, exchange: Exchange) -> Key:
+        if self.watcher is None:
+            raise Unavailable("the gateway is starting")
+        key = self.watcher.authenticate(request.headers.get("authorization"), self.deps.store.clock.now())
+        now = time.monotonic()
+        try:
+            exchange.pace = self.buckets.take(key, now)
+        except RateLimited:
+            exchange.pace = self.buckets.pace(key, now)
+            raise
+        return key
+
+
+class _Body(msgspec.Struct, forbid_unknown_fields=True):
+    inputs: list[Any]
+
+
+class _Meters:
+    """What /metrics shows."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.requests = metrics.Counter("penstock_requests_total", "Requests answered.", ("product", "status"))
+        self.latency = metrics.Histogram(
+            "penstock_request_seconds", "Time from the request's head to its answer.", metrics.LATENCY_S, ("product",)
+        )
+        self.batch = metrics.Histogram("penstock_writer_batch_rows", "Usage events per commit.", metrics.BATCH)
+
+        def one(read: Callable[[], float]) -> Callable[[], dict[tuple[str, ...], float]]:
+            return lambda: {(): read()}
+
+        def age() -> float:
+            return gateway.watcher.age_s if gateway.watcher is not None else 0.0
+
+        self.all: tuple[metrics.Counter | metrics.Gauge | metrics.Histogram, ...] = (
+            self.requests,
+            self.latency,
+            self.batch,
+            metrics.Gauge("penstock_queue_inputs", "Inputs accepted, unanswered.", one(lambda: gateway.engine.queued)),
+            metrics.Gauge("penstock_writer_waiting", "Writes waiting.", one(lambda: gateway.writer.waiting)),
+            metrics.Gauge("penstock_keys_age_seconds", "Age of the keys in memory.", one(age)),
+            metrics.Gauge("penstock_held_units", "Units held, unused.", one(lambda: gateway.grants.held_units)),
+            metrics.Gauge("penstock_ready", "1 when requests are welcome.", one(lambda: not gateway.problems())),
+            metrics.Gauge(
+                "penstock_release_number",
+                "The release being served.",
+                lambda: {(name, s.release.id): s.release.number for name, s in gateway.releases.live.items()},
+                ("product", "release"),
+            ),
+            metrics.Gauge(
+                "penstock_release_broken",
+                "1 when the live release cannot be served.",
+                lambda: {(name,): 1 for name in gateway.releases.problems},
+                ("product",),
+            ),
+        )
+
+
+def _group(path: str, endpoints: tuple[Endpoint, ...], gateway: Gateway) -> Route:
+    """One route per path, whatever its methods: otherwise a wrong method would read as the first one's 405."""
+    by_method = {endpoint.method: endpoint for endpoint in endpoints if endpoint.path == path}
+
+    async def dispatch(request: Request) -> Response:
+        return await gateway.call(by_method["GET" if request.method == "HEAD" else request.method], request)
+
+    return Route(path, dispatch, methods=list(by_method))
+
+
+def _counted(inputs: list[Any], most: int) -> list[Any]:
+    if not inputs:
+        raise BadInput("there is nothing to predict", where="inputs", hint="send at least one input")
+    if len(inputs) > most:
+        raise BadInput(
+            f"{len(inputs)} inputs are more than the {most} taken at once", where="inputs", hint="send several requests"
+        )
+    return inputs
+
+
+def _json(value: Any) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")

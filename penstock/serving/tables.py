@@ -1,0 +1,41 @@
+"""The usage log's tables: one metered fact per row, and the answer that was given for it."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from penstock.storage.schema import Instant, metadata
+
+usage_event = sa.Table(
+    "usage_event",
+    metadata,
+    sa.Column("organisation", sa.String, primary_key=True),
+    sa.Column("source", sa.String, primary_key=True),  # the customer for API calls, "correction" for corrections
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("customer", sa.String, nullable=False),
+    sa.Column("product", sa.String, nullable=False),
+    sa.Column("release", sa.String),
+    sa.Column("key", sa.String),
+    sa.Column("time", Instant, nullable=False),
+    sa.Column("units", sa.BigInteger, nullable=False),
+    sa.Column("payload_hash", sa.String(64), nullable=False),
+    sa.UniqueConstraint("organisation", "seq"),
+    sa.CheckConstraint("seq >= 1", name="seq_starts_at_one"),
+    sa.CheckConstraint("units > 0 or source = 'correction'", name="only_corrections_subtract"),
+    sa.Index("ix_usage_event_meter", "organisation", "customer", "product", "seq"),
+)
+
+answer = sa.Table(
+    "answer",
+    metadata,
+    sa.Column("organisation", sa.String, primary_key=True),
+    sa.Column("source", sa.String, primary_key=True),
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("customer", sa.String, nullable=False),
+    sa.Column("product", sa.String, nullable=False),
+    sa.Column("inputs", sa.JSON, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),  # the very bytes that were sent: a replay repeats them
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Index("ix_answer_age", "organisation", "created_at"),
+)

