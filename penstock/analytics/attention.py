@@ -70,7 +70,9 @@ def _overdue(tx: Transaction, currency: str) -> Iterator[Need]:
         .having(sa.func.sum(booked.amount_minor) > 0)
         .subquery()
     )
-    found = tx.all(sa.select(sa.func.count(late.c.number).label("count"), sa.func.sum(late.c.amount).label("amount")))[0]
+    found = tx.all(sa.select(sa.func.count(late.c.number).label("count"), sa.func.sum(late.c.amount).label("amount")))[
+        0
+    ]
     if found["count"]:
         yield Need("overdue", "", int(found["count"]), Money(int(found["amount"]), currency))
 

@@ -15,7 +15,8 @@ from penstock.billing.tables import invoice, invoice_line, usage_grant
 from penstock.billing.versions import price_for, priced_products
 from penstock.core.clock import Period, period_at
 from penstock.core.money import exponent, money
-from penstock.metering.totals import Charge, charges_seen, running
+from penstock.identity.customers import get_customer
+from penstock.metering.totals import running
 from penstock.storage.engine import Transaction
 from penstock.workspace.records import Company, Price
 
@@ -91,34 +92,36 @@ def held(tx: Transaction, customer: str, alive_after: datetime) -> Held:
 def account_of(tx: Transaction, customer: str, company: Company, holds: Held) -> Account:
     """The customer's credit against its use that is not invoiced yet, counting `holds` as used.
 
-    Reads the months before the current one too, as far as they have no invoice. Needs a writing transaction.
+    Reads the months since its last invoice, and the month before this one. Needs a writing transaction.
     """
     current = period_at(tx.now, company.timezone)
-    open_charges = _open_charges(tx, customer, current, company.timezone)
-    totals = running(tx, customer, open_charges)
-    asked = _invoiced(tx, customer)
+    months = _open_months(tx, customer, current, company.timezone)
+    totals = running(tx, customer, [(product, month) for product in priced_products(tx) for month in months.values()])
+    invoiced = _invoiced(tx, customer)
     charges = []
-    for product, period in open_charges:
-        key = product, period.name
-        price = price_for(tx, product, period)
-        extra = holds.of(product) if period.name == current.name else holds.of(product, period.name)
-        free = allowance(tx, customer, product, period)
-        invoiced = Decimal(asked.get(key, 0)).scaleb(-exponent(price.currency))
-        charges.append(Charged(product, period.name, totals[key] + extra, free, price.price, invoiced))
+    for (product, month), used in totals.items():
+        extra = holds.of(product) if month == current.name else holds.of(product, month)
+        if used or extra or month == current.name:
+            price = price_for(tx, product, months[month])
+            free = allowance(tx, customer, product, months[month])
+            asked = Decimal(invoiced.get((product, month), 0)).scaleb(-exponent(price.currency))
+            charges.append(Charged(product, month, used + extra, free, price.price, asked))
     credit = credit_balance(tx, customer)
     return Account(credit.currency, credit.to_decimal(), company.tax_rate, tuple(charges))
 
 
-def _open_charges(tx: Transaction, customer: str, current: Period, timezone: str) -> list[Charge]:
-    """All products in this month and the last, and in older months that were used and have no invoice."""
-    previous = period_at(current.start - timedelta(days=1), timezone)
-    charges = {(product, period.name): period for product in priced_products(tx) for period in (previous, current)}
-    done = sa.select(invoice.c.period).where(invoice.c.organisation == tx.organisation, invoice.c.customer == customer)
-    invoiced_periods = {row["period"] for row in tx.all(done)}
-    for product, period in charges_seen(tx, customer):
-        if period.name not in invoiced_periods:
-            charges.setdefault((product, period.name), period)
-    return [(product, period) for (product, _), period in sorted(charges.items(), key=lambda item: item[0])]
+def _open_months(tx: Transaction, customer: str, current: Period, timezone: str) -> dict[str, Period]:
+    """By name: this month, the last one (use may arrive late), and all since the customer's last invoice or start."""
+    last = sa.select(sa.func.max(invoice.c.period_end)).where(
+        invoice.c.organisation == tx.organisation, invoice.c.customer == customer
+    )
+    since: datetime = tx.scalar(last) or get_customer(tx, customer).created_at
+    month = period_at(min(since, current.start - timedelta(days=1)), timezone)
+    months = {}
+    while month.start <= current.start:
+        months[month.name] = month
+        month = period_at(month.end, timezone)
+    return months
 
 
 def _invoiced(tx: Transaction, customer: str) -> dict[tuple[str, str], int]:

@@ -26,6 +26,7 @@ from penstock.core.money import Money, exponent
 from penstock.metering.totals import running
 from penstock.serving.funding import Grant
 from penstock.storage.engine import Transaction
+from penstock.storage.schema import Instant
 from penstock.workspace.records import Company
 
 BLOCK_UNITS = 1_000
@@ -101,7 +102,7 @@ class LedgerFunding:
 
     def renew(self, tx: Transaction, gateway: str) -> Mapping[str, datetime]:
         """Extend the gateway's open grants by 60 s, within their month; answer id -> new expiry."""
-        column, until = usage_grant.c, tx.now + timedelta(seconds=GRANT_S)
+        column, until = usage_grant.c, sa.literal(tx.now + timedelta(seconds=GRANT_S), Instant())
         mine = (column.organisation == tx.organisation, column.gateway == gateway, column.state == "open")
         tx.execute(
             sa.update(usage_grant)

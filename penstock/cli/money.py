@@ -77,7 +77,7 @@ def bill_close(period: Annotated[str, typer.Option("--period", help="The month t
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
-    with open_workflows(house) as workflows:
+    with open_workflows(house, executor="cli-close") as workflows:
         closed = close_month(workflows, period)
     with house.store.read() as tx:
         rows = [row for row in invoice_rows(tx) if row["number"] in closed["invoices"]]

@@ -60,6 +60,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _take_options(arguments: list[str]) -> list[str]:
+    OPTIONS.workspace, OPTIONS.json, OPTIONS.no_input = Path(), False, False
     rest: list[str] = []
     it = iter(arguments)
     for word in it:

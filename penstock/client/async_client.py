@@ -62,8 +62,8 @@ class AsyncClient:
     async def invoices(self) -> Any:
         return await self._send(core.invoices())
 
-    async def invoice_events(self, number: str, line: int) -> Any:
-        return await self._send(core.invoice_events(number, line))
+    async def invoice_events(self, number: str, line: int, after: int = 0) -> Any:
+        return await self._send(core.invoice_events(number, line, after))
 
     async def models(self) -> tuple[ModelInfo, ...]:
         return await self._send(core.models())

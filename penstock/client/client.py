@@ -68,9 +68,9 @@ class Client:
     def invoices(self) -> Any:
         return self._send(core.invoices())
 
-    def invoice_events(self, number: str, line: int) -> Any:
-        """The usage events behind one line of an invoice."""
-        return self._send(core.invoice_events(number, line))
+    def invoice_events(self, number: str, line: int, after: int = 0) -> Any:
+        """A page of the usage events behind one line of an invoice: those whose `seq` is greater than `after`."""
+        return self._send(core.invoice_events(number, line, after))
 
     def models(self) -> tuple[ModelInfo, ...]:
         """The products that this key may call."""

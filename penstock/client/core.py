@@ -116,8 +116,9 @@ def invoices() -> Call[Any]:
     return Call("GET", "/v1/invoices", _plain)
 
 
-def invoice_events(number: str, line: int) -> Call[Any]:
-    return Call("GET", f"/v1/invoices/{_part(number)}/lines/{line}/events", _plain)
+def invoice_events(number: str, line: int, after: int) -> Call[Any]:
+    query = {"after": str(after)} if after else {}
+    return Call("GET", f"/v1/invoices/{_part(number)}/lines/{line}/events", _plain, query=query)
 
 
 def models() -> Call[tuple[ModelInfo, ...]]:

@@ -65,6 +65,7 @@ def page(request: Request, template: str, facts: Mapping[str, Any] | None = None
         "here": lambda place: path == place or (place != "/" and path.startswith(place + "/")),
         "told": DONE.get(request.query_params.get("done", "")),
         "money": lambda amount: money_text(amount, lang),
+        "minor": Money,
         "moment": lambda time: "" if time is None else f"{time.astimezone(zone):%Y-%m-%d %H:%M}",
         "day": lambda time: "" if time is None else f"{time.astimezone(zone):%Y-%m-%d}",
         **(facts or {}),

@@ -207,7 +207,8 @@ def _check_labels(rows: Sequence[Row], tested: Sequence[Row], before: Sequence[R
     trained = {row.label for row in rows}
     for label in dict.fromkeys(row.label for row in before):
         if label not in trained or counts[label] < options.min_class_rows:
-            _refuse_label(label, [row for row in rows if row.label == label], before, options)
+            left = [row for row in [*rows, *tested] if row.label == label]
+            _refuse_label(label, left if label in trained else [], before, options)
     if len(trained) == 1:
         (only,) = trained
         hint = "a classifier needs rows of at least two labels; is `columns` in penstock.toml right?"
@@ -220,7 +221,8 @@ def _check_labels(rows: Sequence[Row], tested: Sequence[Row], before: Sequence[R
 def _refuse_label(label: str, left: Sequence[Row], before: Sequence[Row], options: Cleaning) -> None:
     had = [row for row in before if row.label == label]
     origin = (left or had)[0].origin
-    lost = f", {len(had) - len(left)} more were dropped by cleaning" if len(had) > len(left) else ""
+    dropped = len({row.origin for row in had} - {row.origin for row in left})
+    lost = f"; {dropped} more were dropped by cleaning" if dropped else ""
     rows = "1 row" if len(left) == 1 else f"{len(left)} rows" if left else "no training row"
     least = options.min_class_rows
     hint = f"add rows of this label until there are {least}, correct it if it is a slip, or delete its rows"

@@ -96,7 +96,7 @@ def sell_price_list(stage: Stage) -> None:
 
 def train_and_release(stage: Stage, product: str) -> None:
     stage.say(f"training {product}: cheapest rung first, until the gate says yes")
-    with open_workflows(stage.house, progress=stage.progress) as workflows:
+    with open_workflows(stage.house, executor="cli-demo", progress=stage.progress) as workflows:
         result = workflows.run_or_resume("train", {"product": product, "rungs": []})
     for outcome in result["outcomes"]:
         verdict = "yes" if outcome["passed"] else "no"
@@ -206,7 +206,7 @@ def give_feedback(stage: Stage, buyer: Buyer, tally: Tally) -> None:
 def bill(stage: Stage, period: Period) -> None:
     stage.say(f"closing {period.name}, with the clock set just after it")
     house = _at(stage, period)
-    with open_workflows(house) as workflows:
+    with open_workflows(house, executor="cli-close") as workflows:
         closed = money_jobs.close_month(workflows, period.name)
         again = money_jobs.close_month(workflows, period.name)
     if closed != again or closed["quarantined"]:
@@ -248,7 +248,7 @@ def share(stage: Stage, partner: Partner) -> None:
 
 def improve(stage: Stage, buyer: Buyer) -> None:
     stage.say("retraining helpdesk on the corrections")
-    with open_workflows(stage.house, progress=stage.progress) as workflows:
+    with open_workflows(stage.house, executor="cli-demo", progress=stage.progress) as workflows:
         result = workflows.run_or_resume("retrain", {"product": "helpdesk"})
     if result["release"] is None:
         raise GateRefused("the retrained candidate was declined", hint=str(result["outcomes"][-1]["shortfall"]))

@@ -44,17 +44,17 @@ def climb(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
         version = get_version(tx, name, arguments["version"])
     train, test = load_rows(house.blobs, version)
     loader = Loader(house.blobs)
-    digest = None
+    digest, backbone = None, None
+
+    def say(stage: str, done: float, total: float, note: str = "") -> None:
+        progress(f"{name}: {stage}", done, total, note)
+
     if rung.needs_backbone and product.backbone is not None:
-        digest = resolve(house.workspace.backbones[product.backbone], product.backbone, house.blobs, house.folder)
-    request = TrainRequest(
-        train=train,
-        backbone=loader.backbone(digest) if digest else None,
-        seed=product.seed,
-        cache=EmbeddingCache(house.workspace.state / "cache" / "embeddings"),
-        progress=lambda stage, done, total, note="": progress(f"{name}: {stage}", done, total, note),
-    )
-    trained = rung.train(request)
+        source = house.workspace.backbones[product.backbone]
+        digest = resolve(source, product.backbone, house.blobs, house.folder, say)
+        backbone = loader.backbone(digest)
+    cache = EmbeddingCache(house.workspace.state / "cache" / "embeddings")
+    trained = rung.train(TrainRequest(train, backbone, product.seed, cache, say))
     artifact = save(trained, house.blobs)
     measured = evaluate(
         model=trained.model,
@@ -62,15 +62,16 @@ def climb(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
         test=test,
         price=product.price,
         costs=house.workspace.costs,
+        backbone_parity=None if backbone is None else backbone.parity,
         seed=product.seed,
-        progress=request.progress,
+        progress=say,
     )
     return {
         "artifact": artifact,
         "backbone": digest,
         "report": put_report(house.blobs, measured),
         "seconds": trained.seconds,
-        "incumbent_report": _incumbent(house, arguments, test, request.progress, measured),
+        "incumbent_report": _incumbent(house, arguments, test, say, measured),
     }
 
 
@@ -89,6 +90,7 @@ def _incumbent(house: House, arguments: dict[str, Any], test: Any, progress: Pro
         test=test,
         price=product.price,
         costs=house.workspace.costs,
+        backbone_parity=own.parity.backbone,
         seed=own.seed,
         progress=progress,
     )

@@ -12,7 +12,7 @@ from penstock.runtime.workflows import Workflows
 
 
 @contextmanager
-def open_workflows(house: House, *, executor: str = "cli", progress: Progress = no_progress) -> Iterator[Workflows]:
+def open_workflows(house: House, *, executor: str, progress: Progress = no_progress) -> Iterator[Workflows]:
     """The house's workflows, launched. One process at a time may bear an executor's name: Conflict otherwise."""
     workflows = Workflows(house.workspace.state, house.database_url, executor)
     workflows.define("train", lambda arguments: train.train(house, arguments, progress))

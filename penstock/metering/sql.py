@@ -20,4 +20,5 @@ def insert_new(tx: Transaction, table: sa.Table, rows: Sequence[Mapping[str, Any
         return 0
     insert = sqlite.insert if tx.connection.dialect.name == "sqlite" else postgresql.insert
     values = [{"organisation": tx.organisation, **row} for row in rows]
-    return tx.execute(insert(table).values(values).on_conflict_do_nothing()).rowcount
+    statement = insert(table).values(values).on_conflict_do_nothing().returning(table.c.organisation)
+    return len(tx.all(statement))  # a row count is not told alike by the two drivers

@@ -24,29 +24,19 @@ Charge = tuple[str, Period]
 def running(tx: Transaction, customer: str, charges: Sequence[Charge]) -> dict[tuple[str, str], int]:
     """Units so far per (product, period name) of the customer, for each charge. Needs a writing transaction."""
     insert_new(tx, usage_total, [_fresh(customer, product, period) for product, period in charges])
-    mine = _mine(tx, customer, charges)
+    mine = _mine(tx, customer, [(product, period.name) for product, period in charges])
     watermark = usage_log.watermark(tx)  # before the sum: what comes in between is left for the next time
     added = _added(tx, mine, watermark)
-    totals = tx.all(sa.select(usage_total).where(mine))
-    units = {
-        (row["product"], row["period"]): row["units"] + added.get((row["product"], row["period"]), 0) for row in totals
-    }
-    for row in totals:
+    units = {}
+    for row in tx.all(sa.select(usage_total).where(mine)):
         key = row["product"], row["period"]
-        if row["seq"] < watermark:
-            tx.execute(
-                sa.update(usage_total)
-                .where(_mine(tx, customer, [key]), usage_total.c.seq == row["seq"])
-                .values(seq=watermark, units=units[key])
-            )
+        units[key] = row["units"] + added.get(key, 0)
+        if key in added:
+            as_read = sa.and_(_mine(tx, customer, [key]), usage_total.c.seq == row["seq"])
+            tx.execute(sa.update(usage_total).where(as_read).values(seq=watermark, units=units[key]))
+    # the others have no event up to the watermark: they need not be searched again
+    tx.execute(sa.update(usage_total).where(mine, usage_total.c.seq < watermark).values(seq=watermark))
     return units
-
-
-def charges_seen(tx: Transaction, customer: str) -> list[Charge]:
-    """Every charge of the customer whose running total was ever asked for."""
-    total = usage_total.c
-    query = sa.select(usage_total).where(total.organisation == tx.organisation, total.customer == customer)
-    return [(row["product"], Period(row["period"], row["period_start"], row["period_end"])) for row in tx.all(query)]
 
 
 def _fresh(customer: str, product: str, period: Period) -> dict[str, object]:
@@ -61,10 +51,7 @@ def _fresh(customer: str, product: str, period: Period) -> dict[str, object]:
     }
 
 
-def _mine(
-    tx: Transaction, customer: str, charges: Sequence[Charge] | Sequence[tuple[str, str]]
-) -> sa.ColumnElement[bool]:
-    keys = [(product, period if isinstance(period, str) else period.name) for product, period in charges]
+def _mine(tx: Transaction, customer: str, keys: Sequence[tuple[str, str]]) -> sa.ColumnElement[bool]:
     return sa.and_(
         usage_total.c.organisation == tx.organisation,
         usage_total.c.customer == customer,

@@ -1,0 +1,1 @@
+"""Things that predict: the artifact format, the models, the loader. numpy and onnxruntime, no torch."""

@@ -1,4 +1,4 @@
-"""`frozen-linear.v1`: a softmax head on the sentence vectors of a frozen backbone. It does not know how it was trained."""
+"""`frozen-linear.v1`: a softmax head on a frozen backbone's sentence vectors. It does not know how it was trained."""
 
 from __future__ import annotations
 

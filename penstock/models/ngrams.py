@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def grams(text: str) -> tuple[list[str], list[str]]:
         characters.extend(padded[i : i + 2] for i in range(len(padded) - 1))
         characters.extend(padded[i : i + 3] for i in range(len(padded) - 2))
     words = _WORD.findall(plain)
-    return characters, words + [f"{one} {next_}" for one, next_ in zip(words, words[1:], strict=False)]
+    return characters, words + [f"{one} {next_}" for one, next_ in pairwise(words)]
 
 
 def learn_vocabulary(texts: Sequence[str], most_columns: int) -> Vocabulary:

@@ -25,7 +25,7 @@ from penstock.core.errors import BadInput, Broken, Conflict, NotFound, PenstockE
 from penstock.core.hashing import digest_of
 from penstock.runtime import executors, wire
 from penstock.runtime.locks import exclusive
-from penstock.storage.engine import open_engine
+from penstock.storage.engine import open_engine, translated_errors
 
 VERSION = "1"  # raise it when the steps of any workflow change: unfinished runs of another version are left alone
 POLL_S = 0.1
@@ -108,7 +108,7 @@ class Workflows:
 
     def __enter__(self) -> Self:
         self._interrupted.clear()
-        with ExitStack() as stack:
+        with translated_errors(), ExitStack() as stack:
             lock = self._state / f"workflows-{self._executor}.lock"
             stack.enter_context(exclusive(lock, f"work as {self._executor!r}"))
             engine = _open_system_engine(self._state, self._url)

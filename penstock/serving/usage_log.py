@@ -177,23 +177,29 @@ def _seen(event: UsageEvent, stored: UsageEvent, body: bytes | None) -> Outcome:
     return Outcome("replay", stored, body) if same else Outcome("conflict", stored)
 
 
+def _among(table: sa.Table, identities: Sequence[Identity] | sa.BindParameter[Any]) -> sa.ColumnElement[bool]:
+    return sa.tuple_(table.c.source, table.c.id).in_(identities)
+
+
+_WITH_ANSWER = sa.and_(
+    answer.c.organisation == usage_event.c.organisation,
+    answer.c.source == usage_event.c.source,
+    answer.c.id == usage_event.c.id,
+)
+_STORED = (  # built once: it runs before every commit of the writer
+    sa.select(usage_event, answer.c.body)
+    .select_from(usage_event.outerjoin(answer, _WITH_ANSWER))
+    .where(
+        usage_event.c.organisation == sa.bindparam("organisation"),
+        _among(usage_event, sa.bindparam("identities", expanding=True)),
+    )
+)
+
+
 def _stored(tx: Transaction, identities: Iterable[Identity]) -> dict[Identity, tuple[UsageEvent, bytes | None]]:
-    joined = sa.and_(
-        answer.c.organisation == usage_event.c.organisation,
-        answer.c.source == usage_event.c.source,
-        answer.c.id == usage_event.c.id,
-    )
-    query = (
-        sa.select(usage_event, answer.c.body)
-        .select_from(usage_event.outerjoin(answer, joined))
-        .where(usage_event.c.organisation == tx.organisation, _among(usage_event, identities))
-    )
-    found = ((_event(row), row["body"]) for row in tx.all(query))
+    rows = tx.execute(_STORED, {"organisation": tx.organisation, "identities": list(identities)}).mappings()
+    found = ((_event(row), row["body"]) for row in rows)
     return {event.identity: (event, body) for event, body in found}
-
-
-def _among(table: sa.Table, identities: Iterable[Identity]) -> sa.ColumnElement[bool]:
-    return sa.tuple_(table.c.source, table.c.id).in_(list(identities))
 
 
 def _event(row: Mapping[Any, Any]) -> UsageEvent:

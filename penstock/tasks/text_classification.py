@@ -38,7 +38,9 @@ def _problem(text: Any) -> tuple[str, str] | None:
         return "the text is empty", "send at least one character that is not a space"
     if len(text) > MAX_CHARS:
         return f"the text has {len(text):,} characters; at most {MAX_CHARS:,} are read", "shorten or split it"
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+    try:
+        text.encode()
+    except UnicodeEncodeError:
         return "the text holds half of a surrogate pair, which is no character", "send valid UTF-8"
     return None
 

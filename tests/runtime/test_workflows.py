@@ -3,6 +3,7 @@
 import base64
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -146,6 +147,21 @@ def test_closing_interrupts_a_child_and_the_next_launch_runs_that_step_again(
     with workflows:
         assert workflows.run_or_resume("train", {"product": "helpdesk"}, said.append) == [4]
     assert len(attempts) == 2 and said[0].startswith(f"continuing job {handle.id}, begun at ")
+
+
+def test_ctrl_c_ends_the_process_at_once_and_the_job_goes_on_next_time(tmp_path: Path, database_url: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    command = [sys.executable, HERE / "interrupted_process.py", tmp_path, database_url]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 30
+    while not (tmp_path / "pid").exists():
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=10)
+    assert (out, process.returncode) == ("stopped\n", 130)
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert again.stdout.splitlines()[-1] == "[2, 4]" and "continuing job" in again.stdout
 
 
 def test_two_processes_cannot_be_the_same_executor(workflows: Workflows, tmp_path: Path, database_url: str) -> None:

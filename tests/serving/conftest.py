@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from serving_support import Company, Running, make_company, running
+from serving.support import Company, Running, make_company, running
 
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store

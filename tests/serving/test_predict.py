@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import httpx2
 import pytest
-from serving_support import PRODUCT, Company, Running, running, small, tiny_artifact
+from serving.support import (
+    PATH,
+    PRODUCT,
+    Company,
+    Running,
+    go_live,
+    make_company,
+    problem,
+    running,
+    small,
+    tiny_artifact,
+    wait_for,
+)
 
 from penstock.core.clock import SettableClock
-from penstock.identity import keys
-
-PATH = f"/v1/products/{PRODUCT}/predict"
-
-
-def problem(answer: httpx2.Response, status: int) -> dict[str, Any]:
-    """The problem document, after checking what every one of them has."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    told: dict[str, Any] = answer.json()
-    assert told["status"] == status
-    assert told["instance"] == answer.headers["x-request-id"]
-    assert told["type"].startswith("urn:penstock:problem:") and told["title"] and told["detail"]
-    assert {"where", "hint"} <= told.keys()
-    return told
+from penstock.identity import customers, keys
+from penstock.serving import usage_log
+from penstock.storage.blobs import BlobStore
+from penstock.storage.engine import Store
 
 
 def test_a_prediction_names_its_release_and_its_cost_and_is_in_the_usage_log(
@@ -112,7 +112,7 @@ def test_unknown_and_revoked_keys_read_the_same(company: Company, gateway: Runni
     _, other = company.new_key()
     told = []
     with gateway.http() as http:
-        _wait_for(lambda: http.get("/v1/models").status_code == 401)
+        wait_for(lambda: http.get("/v1/models").status_code == 401)
         told.append(problem(http.get("/v1/models"), 401))
         mistyped = other[:20] + "zzzzzzzz"
         problem(http.get("/v1/models", headers={"Authorization": f"Bearer {mistyped}"}), 401)
@@ -128,7 +128,7 @@ def test_a_revoked_key_is_refused_within_a_second(company: Company) -> None:
         assert gateway.predict(["a"]).status_code == 200
         with company.store.transaction() as tx:
             keys.revoke_key(tx, company.key_id)
-        _wait_for(lambda: gateway.predict(["a"]).status_code == 401, within_s=1.0)
+        wait_for(lambda: gateway.predict(["a"]).status_code == 401, within_s=1.0)
 
 
 def test_a_new_key_works_within_a_second_and_an_expired_one_at_once_not(
@@ -136,7 +136,7 @@ def test_a_new_key_works_within_a_second_and_an_expired_one_at_once_not(
 ) -> None:
     _, text = company.new_key(expires_at=clock.now() + timedelta(hours=1))
     with gateway.http(text) as http:
-        _wait_for(lambda: http.get("/v1/models").status_code == 200, within_s=1.0)
+        wait_for(lambda: http.get("/v1/models").status_code == 200, within_s=1.0)
         clock.advance(timedelta(hours=2))
         problem(http.get("/v1/models"), 401)
 
@@ -144,7 +144,7 @@ def test_a_new_key_works_within_a_second_and_an_expired_one_at_once_not(
 def test_a_key_reaches_only_its_products(company: Company, gateway: Running) -> None:
     _, text = company.new_key(products=["something-else"])
     with gateway.http(text) as http:
-        _wait_for(lambda: http.get("/v1/models").status_code == 200)
+        wait_for(lambda: http.get("/v1/models").status_code == 200)
         assert http.get("/v1/models").json() == {"models": []}
         problem(http.post(PATH, json={"inputs": ["a"]}), 403)
 
@@ -152,7 +152,7 @@ def test_a_key_reaches_only_its_products(company: Company, gateway: Running) -> 
 def test_a_key_that_is_too_fast_is_told_when_to_come_back(company: Company, gateway: Running) -> None:
     _, text = company.new_key(requests_per_minute=3)
     with gateway.http(text) as http:
-        _wait_for(lambda: http.get("/healthz").status_code == 200 and http.get("/v1/models").status_code == 200)
+        wait_for(lambda: http.get("/healthz").status_code == 200 and http.get("/v1/models").status_code == 200)
         answers = [http.post(PATH, json={"inputs": ["a"]}) for _ in range(4)]
     assert [answer.status_code for answer in answers].count(200) == 2  # /v1/models took the third
     told = problem(answers[-1], 429)
@@ -167,9 +167,7 @@ def test_models_lists_what_the_key_may_call(company: Company, gateway: Running) 
     assert (row["product"], row["title"], row["number"], row["unit"]) == (PRODUCT, "Helpdesk router", 1, "prediction")
 
 
-def test_a_product_without_a_release_is_not_found(store: Any, blobs: Any) -> None:
-    from serving_support import make_company
-
+def test_a_product_without_a_release_is_not_found(store: Store, blobs: BlobStore) -> None:
     company = make_company(store, blobs, released=False)
     with running(company) as gateway:
         assert "no release" in problem(gateway.predict(["a"]), 404)["detail"]
@@ -199,8 +197,6 @@ class TestIdempotency:
         assert len(company.events()) == 1
 
     def test_duplicates_under_way_wait_for_the_first(self, company: Company) -> None:
-        from serving_support import go_live
-
         go_live(company.store, tiny_artifact(company.blobs, seconds=0.1))
         answers: list[httpx2.Response] = []
         with running(company) as gateway:
@@ -226,14 +222,12 @@ class TestIdempotency:
         assert company.events() == []
 
     def test_two_customers_may_use_the_same_key(self, company: Company, gateway: Running) -> None:
-        from penstock.identity import customers
-
         with company.store.transaction() as tx:
             other = customers.add_customer(tx, name="Pier", email="dev@pier.example")
             _, text = keys.create_key(tx, customer=other.id)
         gateway.predict(["a"], Idempotency_Key="order-17")
         with gateway.http(text) as http:
-            _wait_for(lambda: http.get("/v1/models").status_code == 200)
+            wait_for(lambda: http.get("/v1/models").status_code == 200)
             answer = http.post(PATH, json={"inputs": ["b"]}, headers={"Idempotency-Key": "order-17"})
         assert answer.status_code == 200
         assert {event.source for event in company.events()} == {company.customer, other.id}
@@ -242,8 +236,6 @@ class TestIdempotency:
 def test_texts_with_odd_characters_come_through(company: Company, gateway: Running) -> None:
     assert gateway.predict(["nul \x00 in it", "😀 𝔘", "line\u2028end"]).status_code == 200
     with company.store.read() as tx:
-        from penstock.serving import usage_log
-
         [event] = usage_log.events(tx)
         kept = usage_log.find_answer(tx, company.customer, event.id)
     assert kept is not None and kept.inputs == ["nul \x00 in it", "😀 𝔘", "line\u2028end"]
@@ -256,22 +248,19 @@ def test_a_large_batch_limit_is_the_workspace_s(company: Company) -> None:
 
 def _stranger(company: Company) -> str:
     """A key of right shape that this gateway never saw."""
-    from penstock.storage.engine import Store
-
     elsewhere = Store(company.store.engine, "elsewhere", company.store.clock, company.store.ids)
-    from penstock.identity import customers
-
     with elsewhere.transaction() as tx:
         name = company.store.ids("n")
         who = customers.add_customer(tx, name=name, email=f"{name}@x.example")
         return keys.create_key(tx, customer=who.id)[1]
 
 
-def _wait_for(happens: Callable[[], bool], within_s: float = 5.0) -> None:
-    import time
-
-    deadline = time.monotonic() + within_s
-    while not happens():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"did not happen within {within_s} s")
-        time.sleep(0.02)
+def test_a_body_that_never_arrives_is_given_up(
+    company: Company, gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.serving.exchange.BODY_TIMEOUT_S", 0.2)
+    host, port = gateway.url.removeprefix("http://").split(":")
+    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {company.key}\r\nContent-Length: 20\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=5) as wire:
+        wire.sendall(head.encode() + b'{"inp')
+        assert wire.recv(65536).startswith(b"HTTP/1.1 408")

@@ -7,28 +7,31 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import httpx2
 import pytest
-from serving_support import (
+from serving.support import (
     PRODUCT,
     Company,
     Running,
     TinyModel,
+    credit,
     credit_left,
     give_credit,
     go_live,
+    load,
     make_company,
     open_grants,
+    problem,
     running,
     small,
     tiny_artifact,
+    wait_for,
 )
-from test_predict import PATH, problem
 
 from penstock.core.errors import BadInput, Broken, Unavailable
 from penstock.registry import releases
@@ -108,7 +111,7 @@ class TestOverload:
 
     def test_a_request_that_takes_too_long_is_given_up_and_not_billed(self, store: Store, blobs: BlobStore) -> None:
         company = make_company(store, blobs, released=False)
-        go_live(store, tiny_artifact(blobs, seconds=0.4))
+        go_live(store, tiny_artifact(blobs, seconds=0.05))
         give_credit(store, company.customer, 50)
         with running(company, timing=replace(company.deps.timing, deadline_s=0.5)) as gateway:
             assert "within" in problem(gateway.predict(["a"] * 40), 503)["detail"]
@@ -131,9 +134,13 @@ class TestMoney:
 
     def test_two_gateways_share_one_credit(self, company: Company) -> None:
         give_credit(company.store, company.customer, 60)
-        with running(company) as east, running(company) as west:
-            with load(east, clients=4, stop_at=402) as first, load(west, clients=4, stop_at=402) as second:
-                wait_for(lambda: first and second and first[-1].status_code == second[-1].status_code == 402)
+        with (
+            running(company) as east,
+            running(company) as west,
+            load(east, clients=4, stop_at=402) as first,
+            load(west, clients=4, stop_at=402) as second,
+        ):
+            wait_for(lambda: first and second and first[-1].status_code == second[-1].status_code == 402)
         assert sum(event.units for event in company.events()) <= 60
         assert sum(event.units for event in company.events()) + credit_left(company.store, company.customer) == 60
 
@@ -171,8 +178,6 @@ class TestMoney:
         with running(company) as gateway:
             assert gateway.predict(["a"]).status_code == 402
             with company.store.transaction() as tx:
-                from serving_support import credit
-
                 tx.execute(credit.update().where(credit.c.organisation == tx.organisation).values(units=5))
             wait_for(lambda: gateway.predict(["a"]).status_code == 200, 3)
 
@@ -305,10 +310,10 @@ class TestStartAndStop:
 
     def test_stopping_answers_what_is_under_way(self, store: Store, blobs: BlobStore) -> None:
         company = make_company(store, blobs, released=False)
-        go_live(store, tiny_artifact(blobs, seconds=0.6))
+        go_live(store, tiny_artifact(blobs, seconds=0.1))
         answers: list[httpx2.Response] = []
         with running(company) as gateway:
-            thread = threading.Thread(target=lambda: answers.append(gateway.predict(["a"])))
+            thread = threading.Thread(target=lambda: answers.append(gateway.predict(["a"] * 6)))
             thread.start()
             time.sleep(0.2)
             gateway.stop()
@@ -332,38 +337,3 @@ class TestStartAndStop:
                     got += wire.recv(65536)
                 taken.append(time.monotonic() - began)
         assert sorted(taken)[10] < 0.02
-
-
-@contextmanager
-def load(
-    gateway: Running, *, clients: int, inputs: int = 1, stop_at: int | None = None
-) -> Iterator[list[httpx2.Response]]:
-    """Clients that ask without a pause, each until the block ends or it gets the status `stop_at`."""
-    answers: list[httpx2.Response] = []
-    stop = threading.Event()
-
-    def ask(name: int) -> None:
-        with gateway.http() as http:
-            while not stop.is_set():
-                answer = http.post(PATH, json={"inputs": [f"where is parcel {name}"] * inputs})
-                answers.append(answer)
-                if answer.status_code == stop_at:
-                    return
-
-    threads = [threading.Thread(target=ask, args=(n,)) for n in range(clients)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield answers
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-
-
-def wait_for(happens: Callable[[], Any], within_s: float = 10.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not happens():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"did not happen within {within_s} s")
-        time.sleep(0.02)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from serving_support import TestFunding
+from serving.support import TestFunding
 
 from penstock.core.errors import CreditExhausted, Unavailable
 from penstock.serving import usage_log

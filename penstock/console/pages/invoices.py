@@ -20,9 +20,7 @@ from penstock.jobs.money import give_refund, month, take_payment
 MOST_INVOICES = 10_000
 
 
-def index(
-    request: Request, desk: AtDesk, period: str | None = None, state: str = "", page: int = 1
-) -> Response:
+def index(request: Request, desk: AtDesk, period: str | None = None, state: str = "", page: int = 1) -> Response:
     """Invoices, newest first: of a month with ?period=, the unpaid ones with ?state=open."""
     chosen = months(desk, period)
     with desk.house.store.read() as tx:

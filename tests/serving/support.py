@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ from penstock.storage.engine import Store, Transaction
 from penstock.workspace.records import GatewaySettings, Price, Product
 
 PRODUCT = "helpdesk"
+PATH = f"/v1/products/{PRODUCT}/predict"
 SECRET = b"a secret of thirty-two bytes length"
 PRICE = Price.model_validate({"tiers": [{"up_to": 10, "unit_price": "0.0040"}, {"unit_price": "0.0020"}]})
 PRODUCTS = {
@@ -227,7 +229,7 @@ class Running:
     def _serve(self) -> None:
         try:
             serve(self.deps, "127.0.0.1", 0, on_ready=self._ready, stop=self._stop)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again in the test's thread
             self.error = error
         finally:
             self._up.set()
@@ -269,6 +271,53 @@ def running(company: Company, **changes: Any) -> Iterator[Running]:
         yield gateway
     finally:
         gateway.stop()
+
+
+@contextmanager
+def load(
+    gateway: Running, *, clients: int, inputs: int = 1, stop_at: int | None = None
+) -> Iterator[list[httpx2.Response]]:
+    """Clients that ask without a pause, each until the block ends or it gets the status `stop_at`."""
+    answers: list[httpx2.Response] = []
+    stop = threading.Event()
+
+    def ask(name: int) -> None:
+        with gateway.http() as http:
+            while not stop.is_set():
+                answer = http.post(PATH, json={"inputs": [f"where is parcel {name}"] * inputs})
+                answers.append(answer)
+                if answer.status_code == stop_at:
+                    return
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def problem(answer: httpx2.Response, status: int) -> dict[str, Any]:
+    """The problem document, after checking what every one of them has."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    told: dict[str, Any] = answer.json()
+    assert told["status"] == status
+    assert told["instance"] == answer.headers["x-request-id"]
+    assert told["type"].startswith("urn:penstock:problem:") and told["title"] and told["detail"]
+    assert {"where", "hint"} <= told.keys()
+    return told
+
+
+def wait_for(happens: Callable[[], Any], within_s: float = 10.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not happens():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"did not happen within {within_s} s")
+        time.sleep(0.02)
 
 
 def small(**settings: Any) -> GatewaySettings:

@@ -1,0 +1,29 @@
+"""The console's languages. English phrases are the keys; `chinese.py` has what they are in Chinese."""
+
+from __future__ import annotations
+
+from penstock.console.chinese import CHINESE
+
+LANGUAGES = ("en", "zh-CN")
+
+DONE = {  # what a page says after a form, by the key in ?done=
+    "added": "Added.",
+    "closing": "The month is being closed; its invoices will stand here in a moment.",
+    "consent": "Recorded.",
+    "credited": "The credit is added.",
+    "limited": "The limit is set.",
+    "paid": "The payment is recorded.",
+    "paid-out": "The payout is recorded.",
+    "plan-changed": "The plan is changed.",
+    "refunded": "The refund is recorded.",
+    "released": "Released: gateways switch within a second.",
+    "revoked": "Revoked: gateways refuse the key within a second.",
+    "rolled-back": "Rolled back: gateways switch within a second.",
+    "training": "Training has begun; its candidates will stand here when they are judged.",
+}
+
+
+def translate(language: str, phrase: str, **values: object) -> str:
+    """The phrase in the language, its {names} filled in; a phrase that is not known stays English."""
+    text = CHINESE.get(phrase, phrase) if language == "zh-CN" else phrase
+    return text.format(**values) if values else text

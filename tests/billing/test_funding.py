@@ -1,0 +1,195 @@
+"""Holding money and quota before work starts: never more than there is, and what is unused comes back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from billing.shop import Shop, open_shop, usd, use_in
+
+from penstock.billing import catalogue
+from penstock.billing.credits import add_credit, credit_balance
+from penstock.billing.funding import GRACE_S, expire_grants
+from penstock.billing.limits import limit_of, list_limits, set_limit
+from penstock.billing.terms import set_terms, terms_of
+from penstock.core.clock import SettableClock
+from penstock.core.errors import BadInput, Conflict, CreditExhausted, NotFound, QuotaExceeded
+from penstock.core.ids import random_ids
+from penstock.core.money import Money
+from penstock.serving.funding import Grant
+from penstock.storage.engine import Store
+
+
+def hold(shop: Shop, customer: str, units: int, product: str = "helpdesk", gateway: str = "gw-1") -> Grant:
+    with shop.store.transaction() as tx:
+        return shop.funding.open_grant(tx, gateway=gateway, customer=customer, product=product, units=units)
+
+
+def serve(shop: Shop, customer: str, grant: Grant, units: int, product: str = "helpdesk") -> None:
+    with shop.store.transaction() as tx:
+        use_in(tx, customer, units, product, None, random_ids("req"))
+        shop.funding.settle(tx, [(grant.id, units)])
+
+
+def prepaid(shop: Shop, amount: str) -> str:
+    blue = shop.customer()
+    with shop.store.transaction() as tx:
+        add_credit(tx, blue, usd(amount), "bank-1")
+    return blue
+
+
+def test_a_customer_by_invoice_gets_blocks(shop: Shop) -> None:
+    blue = shop.customer()
+    assert hold(shop, blue, 1).units == 1_000
+    assert hold(shop, blue, 5_000).units == 5_000
+    last = hold(shop, blue, 1)
+    assert (last.cumulative, last.currency, last.allowance) == (6_000, "USD", 0)
+
+
+def test_a_product_without_a_price_is_never_served(shop: Shop) -> None:
+    with pytest.raises(NotFound, match="has no price"):
+        hold(shop, shop.customer(), 1, product="chess")
+
+
+def test_credit_is_spent_to_the_last_unit_and_not_beyond(shop: Shop) -> None:
+    blue = prepaid(shop, "0.10")  # 25 units at 0.0040
+    served = 0
+    while True:
+        try:
+            grant = hold(shop, blue, 1)
+        except CreditExhausted:
+            break
+        serve(shop, blue, grant, grant.units)
+        served += grant.units
+    assert served == 25
+    shop.wait_until("2026-12")
+    invoice = shop.invoice("2026-11")
+    assert (invoice.total_minor, invoice.credit_minor, invoice.open_minor) == (10, 10, 0)
+
+
+def test_a_refusal_names_the_numbers(shop: Shop) -> None:
+    blue = prepaid(shop, "0.10")
+    with pytest.raises(CreditExhausted) as refused:
+        hold(shop, blue, 50)
+    assert refused.value.message == ("the credit left is 0.1 USD; 50 units of helpdesk cost 0.2 USD with tax")
+    assert refused.value.hint == "add at least 0.10 USD of credit"
+    with shop.store.transaction() as tx:
+        add_credit(tx, blue, usd("0.10"), "bank-2")
+    assert hold(shop, blue, 50).units == 50
+
+
+def test_tax_is_part_of_what_must_be_covered(store: Store, clock: SettableClock) -> None:
+    shop = open_shop(store, clock, tax_rate="25%")
+    blue = prepaid(shop, "1.00")
+    with pytest.raises(CreditExhausted):
+        hold(shop, blue, 81, product="translate")
+    assert hold(shop, blue, 80, product="translate").units == 80
+
+
+def test_what_one_gateway_holds_another_cannot_promise_until_it_is_given_back(shop: Shop) -> None:
+    blue = prepaid(shop, "4.00")  # 1,000 units
+    first = hold(shop, blue, 600)
+    with pytest.raises(CreditExhausted, match=r"the credit left is 1.6 USD"):
+        hold(shop, blue, 600, gateway="gw-2")
+    serve(shop, blue, first, 100)
+    with shop.store.transaction() as tx:
+        shop.funding.close(tx, [first.id])
+        shop.funding.close(tx, [first.id])
+    assert hold(shop, blue, 600, gateway="gw-2").units == 600
+
+
+def test_a_gateway_that_died_gives_its_units_back_after_expiry_and_grace(shop: Shop) -> None:
+    blue = prepaid(shop, "4.00")
+    dead = hold(shop, blue, 1_000)
+    assert dead.expires_at == shop.clock.now() + timedelta(seconds=60)
+    shop.clock.advance(timedelta(seconds=60 + GRACE_S - 1))
+    with pytest.raises(CreditExhausted):
+        hold(shop, blue, 1, gateway="gw-2")
+    shop.clock.advance(timedelta(seconds=1))
+    assert hold(shop, blue, 400, gateway="gw-2").units == 500  # half of what is left
+    with shop.store.transaction() as tx:
+        assert expire_grants(tx) == 1
+        assert expire_grants(tx) == 0
+    serve(shop, blue, dead, 10)  # work that was done is recorded all the same
+
+
+def test_a_living_gateway_renews_its_grants_and_only_those_that_live(shop: Shop) -> None:
+    blue = shop.customer()
+    old = hold(shop, blue, 1)
+    shop.clock.advance(timedelta(seconds=40))
+    young, other = hold(shop, blue, 1), hold(shop, blue, 1, gateway="gw-2")
+    shop.clock.advance(timedelta(seconds=30))
+    with shop.store.transaction() as tx:
+        renewed = shop.funding.renew(tx, "gw-1")
+    assert renewed == {young.id: shop.clock.now() + timedelta(seconds=60)}
+    assert old.id not in renewed and other.id not in renewed
+
+
+def test_a_grant_ends_with_its_month(shop: Shop) -> None:
+    blue = shop.customer()
+    end = shop.month("2026-11").end
+    shop.clock.set(end - timedelta(seconds=20))
+    grant = hold(shop, blue, 1)
+    assert grant.expires_at == end
+    shop.clock.advance(timedelta(seconds=10))
+    with shop.store.transaction() as tx:
+        assert shop.funding.renew(tx, "gw-1") == {grant.id: end}
+
+
+def test_use_of_a_month_not_yet_invoiced_still_counts_against_the_credit(shop: Shop) -> None:
+    blue = prepaid(shop, "1.00")
+    shop.use(blue, 200)  # 0.80 of November
+    for month in ("2026-12", "2027-01", "2027-02"):
+        shop.wait_until(month)
+        with pytest.raises(CreditExhausted, match=r"the credit left is 0.2 USD"):
+            hold(shop, blue, 51)
+    shop.invoice("2026-11")
+    with shop.store.read() as tx:
+        assert credit_balance(tx, blue) == usd("0.20")
+    with pytest.raises(CreditExhausted, match=r"the credit left is 0.2 USD"):
+        hold(shop, blue, 51)
+    assert hold(shop, blue, 50).units == 50
+
+
+def test_included_units_need_no_credit(shop: Shop) -> None:
+    blue = shop.customer()
+    with shop.store.transaction() as tx:
+        catalogue.subscribe(tx, blue, "team")
+        set_terms(tx, blue, "prepaid")
+    assert hold(shop, blue, 500).units == 500
+    with pytest.raises(CreditExhausted):
+        hold(shop, blue, 1)
+
+
+def test_a_cap_holds_for_the_month_and_starts_anew(shop: Shop) -> None:
+    blue = shop.customer()
+    with shop.store.transaction() as tx:
+        set_limit(tx, "Blue Shop", "helpdesk", 100)
+        assert list_limits(tx, blue) == {"helpdesk": 100}
+    grant = hold(shop, blue, 90)
+    serve(shop, blue, grant, 90)
+    with pytest.raises(QuotaExceeded) as refused:
+        hold(shop, blue, 11)
+    assert refused.value.message == "the monthly limit of 100 units of helpdesk leaves 10; 11 were asked for"
+    assert refused.value.retry_after_s == (shop.month("2026-11").end - shop.clock.now()).total_seconds()
+    assert hold(shop, blue, 11, product="translate").units == 1_000
+    shop.wait_until("2026-12")
+    assert hold(shop, blue, 100).units == 100
+    with shop.store.transaction() as tx:
+        set_limit(tx, blue, "helpdesk", None)
+        assert limit_of(tx, blue, "helpdesk") is None
+    assert hold(shop, blue, 5_000).units == 5_000
+
+
+def test_adding_credit_counts_once_and_makes_the_customer_prepaid(shop: Shop) -> None:
+    blue = shop.customer()
+    with shop.store.transaction() as tx:
+        assert terms_of(tx, blue) == "invoice"
+        add_credit(tx, blue, usd("5.00"), "bank-1")
+        assert add_credit(tx, blue, usd("5.00"), "bank-1") == usd("5.00")
+        assert terms_of(tx, blue) == "prepaid"
+        with pytest.raises(Conflict):
+            add_credit(tx, blue, usd("6.00"), "bank-1")
+        for wrong in (Money(100, "EUR"), usd("0.00"), usd("-1.00")):
+            with pytest.raises(BadInput):
+                add_credit(tx, blue, wrong, "bank-2")

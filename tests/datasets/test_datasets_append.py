@@ -1,0 +1,55 @@
+"""Adding rows to a data file: it keeps its format and its other columns, and is never left half written."""
+
+from pathlib import Path
+
+import pytest
+
+from penstock.core.errors import BadInput
+from penstock.datasets.append import append_rows
+from penstock.datasets.readers import read_rows
+
+
+def pairs(path: Path) -> list[tuple[str, str]]:
+    return [(row.text, row.label) for row in read_rows(path)]
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Path:
+    path = tmp_path / "new.csv"
+    path.write_text('text,label\n"c, with comma",x\nd,y\n')
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.jsonl", "a.jsonl.gz", "a.parquet", "a.tsv"])
+def test_rows_join_a_file_of_any_format_or_make_it(tmp_path: Path, new: Path, name: str) -> None:
+    assert append_rows(tmp_path / name, new) == 2
+    assert append_rows(tmp_path / name, new) == 2
+    assert pairs(tmp_path / name) == [("c, with comma", "x"), ("d", "y")] * 2
+
+
+def test_other_columns_stay_and_a_missing_last_line_end_is_mended(tmp_path: Path, new: Path) -> None:
+    target = tmp_path / "a.csv"
+    target.write_text("id;label;text\n1;x;a")
+    append_rows(target, new)
+    assert target.read_text() == "id;label;text\n1;x;a\n;x;c, with comma\n;y;d\n"
+
+
+def test_a_broken_file_on_either_side_changes_nothing(tmp_path: Path, new: Path) -> None:
+    broken = tmp_path / "broken.csv"
+    broken.write_text("text,label\na\n")
+    for target, file in ((broken, new), (new, broken)):
+        before = target.read_bytes()
+        with pytest.raises(BadInput, match="1 columns"):
+            append_rows(target, file)
+        assert target.read_bytes() == before
+
+
+def test_labels_that_do_not_fit_a_parquet_column_are_refused(tmp_path: Path, new: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    target = tmp_path / "a.parquet"
+    parquet.write_table(pa.table({"text": ["a"], "label": [1]}), target)
+    with pytest.raises(BadInput, match="do not fit the column's type int64"):
+        append_rows(target, new)
+    assert pairs(target) == [("a", "1")]

@@ -1,0 +1,57 @@
+"""The database keeps times exactly, refuses to be opened by older code, and says what to do when it cannot work."""
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from penstock.core.errors import BadInput, Unavailable
+from penstock.storage import engine as engine_module
+from penstock.storage import migrate
+from penstock.storage.engine import Store, open_engine, open_store
+from penstock.storage.schema import Instant, generation
+
+
+def test_a_time_comes_back_exactly_and_sorts_as_time(store: Store) -> None:
+    china = timezone(timedelta(hours=8))
+    moments = [datetime(2026, 11, 1, 7, 59, 59, 999_999, tzinfo=china), datetime(2026, 11, 1, 0, 0, tzinfo=china)]
+    kept = [Instant().process_bind_param(moment, None) for moment in moments]
+    assert kept == ["2026-10-31T23:59:59.999999Z", "2026-10-31T16:00:00.000000Z"]
+    assert [Instant().process_result_value(text, None) for text in kept] == moments
+    with pytest.raises(ValueError, match="without a zone"):
+        Instant().process_bind_param(datetime(2026, 11, 1), None)
+
+
+def test_a_database_of_newer_code_is_left_alone(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'p.sqlite'}"
+    assert migrate.upgrade(url) and not migrate.upgrade(url)
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("update alembic_version set version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(BadInput, match="newer than this Penstock"):
+        migrate.upgrade(url)
+
+
+def test_a_reader_does_not_wait_for_a_writer_and_a_second_writer_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "BUSY_TIMEOUT_MS", 50)
+    url = f"sqlite:///{tmp_path / 'p.sqlite'}"
+    migrate.upgrade(url)
+    store = open_store(url, "main")
+    with store.transaction() as writing:
+        writing.execute(sa.insert(generation), {"organisation": "main", "topic": "keys", "value": 1})
+        with store.read() as reading:
+            assert reading.all(sa.select(generation)) == []
+        with pytest.raises(Unavailable, match="locked"), store.transaction():
+            pass
+    store.close()
+
+
+def test_a_bad_address_says_what_to_write(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="unknown database"):
+        open_engine("mysql://root@localhost/x")
+    with pytest.raises(BadInput, match="folder of the database does not exist"):
+        open_engine(f"sqlite:///{tmp_path}/no/such/folder/p.sqlite")
