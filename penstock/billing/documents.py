@@ -6,7 +6,7 @@ The PDF shows the invoice as it was issued; later payments do not change it.
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from importlib.resources import files
 from typing import Any
@@ -32,7 +32,7 @@ _WORDS = {
         "quantity": "Quantity",
         "unit_price": "Unit price",
         "amount": "Amount",
-        "included": "included in the plan",
+        "included": "included",
         "late": "Used in {period}, recorded after that month was invoiced",
         "fee": "Monthly fee",
         "nothing": "Nothing was used in this period.",
@@ -62,7 +62,7 @@ _WORDS = {
         "quantity": "数量",
         "unit_price": "单价",
         "amount": "金额",
-        "included": "套餐内包含",
+        "included": "套餐内",
         "late": "使用于 {period}，在该月出账后记录",
         "fee": "月费",
         "nothing": "本账期没有用量。",
@@ -164,7 +164,6 @@ def printed(invoice: Invoice) -> dict[str, Any]:
     def day(moment: datetime) -> str:
         return _date(moment.astimezone(zone), locale)
 
-    last_day = invoice.period.end.astimezone(zone) - timedelta(days=1)
     totals = [(words["net"], amount(invoice.net_minor))]
     if invoice.tax_minor:
         rate = f"{(Decimal(invoice.tax['rate']) * 100).normalize():f}%"
@@ -177,7 +176,7 @@ def printed(invoice: Invoice) -> dict[str, Any]:
         (words["number"], invoice.number),
         (words["issued"], day(invoice.issued_at)),
         (words["due"], day(invoice.due_at)),
-        (words["period"], f"{day(invoice.period.start)} – {_date(last_day, locale)}"),
+        (words["period"], _month(invoice.period.name, locale)),
     ]
     return {
         "locale": locale,
@@ -199,7 +198,7 @@ def _line(line: Line, currency: str, locale: str, words: dict[str, str]) -> dict
     unit = _unit(line.unit, line.quantity, locale)
     detail = words["fee"] if line.kind == "plan" else line.product or ""
     if line.kind == "late usage":
-        detail = words["late"].format(period=line.period.name)
+        detail = words["late"].format(period=_month(line.period.name, locale))
     tiers = list(line.tiers)
     simple = len(tiers) == 1 and tiers[0].unit_price is not None
     return {
@@ -216,7 +215,7 @@ def _tier(tier: LineTier, currency: str, locale: str, words: dict[str, str]) -> 
     free = tier.unit_price is None
     return {
         "quantity": _count(tier.units, locale),
-        "unit_price": words["included"] if free else _price(tier.unit_price, currency, locale),
+        "unit_price": words["included"] if free else "× " + _price(tier.unit_price, currency, locale),
         "amount": "" if free else _price(tier.amount, currency, locale),
     }
 
@@ -254,6 +253,15 @@ def _date(moment: datetime, locale: str) -> str:
     from babel.dates import format_date
 
     text: str = format_date(moment.date(), "d MMM y" if locale == "en" else "long", locale=locale.replace("-", "_"))
+    return text
+
+
+def _month(name: str, locale: str) -> str:
+    """'2026-12' as 'December 2026' or '2026年12月'."""
+    from babel.dates import format_date
+
+    first = date.fromisoformat(f"{name}-01")
+    text: str = format_date(first, "MMMM y" if locale == "en" else "y年M月", locale=locale.replace("-", "_"))
     return text
 
 

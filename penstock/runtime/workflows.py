@@ -240,6 +240,7 @@ def _launched(engine: sa.Engine, executor: str, register: Callable[[], None]) ->
         yield
     finally:
         DBOS.destroy(destroy_registry=True)
+        logging.getLogger("dbos").handlers.clear()  # they hold this launch's stderr, which may be closed at the next
 
 
 def _json_serializer() -> Any:

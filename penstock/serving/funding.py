@@ -37,7 +37,7 @@ class Funding(Protocol):
     """Opens, settles, extends and returns grants. Each call runs in the caller's transaction."""
 
     def open_grant(self, tx: Transaction, *, gateway: str, customer: str, product: str, units: int) -> Grant:
-        """Hold about `units` units: more when the customer's funds are plenty, fewer (at least one) when they are short.
+        """Hold about `units` units: more when funds are plenty, fewer (at least one) when they are short.
 
         Raises CreditExhausted or QuotaExceeded when they do not suffice, NotFound when the product has no price.
         """

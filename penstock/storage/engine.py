@@ -154,8 +154,18 @@ def translated_errors() -> Iterator[None]:
     try:
         yield
     except sa.exc.OperationalError as error:
-        text = str(error.orig).strip()
+        text = str(_first(error).orig).strip()
         raise Unavailable(f"the database answered: {text}", hint=_hint(text)) from error
+
+
+def _first(error: sa.exc.OperationalError) -> sa.exc.OperationalError:
+    """What began it: a full disk ends the transaction, and leaving a savepoint then fails with an error of its own."""
+    before = error.__context__
+    while before is not None:
+        if isinstance(before, sa.exc.OperationalError):
+            error = before
+        before = before.__context__
+    return error
 
 
 def _hint(text: str) -> str:

@@ -48,7 +48,8 @@ def fit_path(
     """A head per strength, in the given order, each starting from the last one's solution.
 
     vectors: (rows, hidden); truth: (rows,) class numbers. Minimises mean log loss + |weights|^2 / (2 C rows); the
-    bias bears no penalty. tolerance: on the scaled gradient's largest component. Raises Broken when the loss is not finite.
+    bias bears no penalty. tolerance: on the scaled gradient's largest component. Raises Broken for a loss that is not
+    finite.
     """
     with training_libraries("training a head"):
         from scipy.optimize import minimize

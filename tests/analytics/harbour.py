@@ -6,6 +6,7 @@ Everything is made through the rooms' own functions; only the models are pretend
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -160,11 +161,7 @@ class Harbour:
             )
             live = releases.live(tx, product)
             before = candidates.get_candidate(tx, live.candidate) if live else None
-            incumbent = None
-            if before is not None:
-                import json
-
-                incumbent = Report.from_json(json.loads(self.house.blobs.get(before.report_blob)))
+            incumbent = Report.from_json(json.loads(self.house.blobs.get(before.report_blob))) if before else None
             decisions.decide(
                 tx,
                 candidate=made,

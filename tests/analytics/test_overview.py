@@ -17,6 +17,7 @@ from penstock.billing.invoices import list_invoices
 from penstock.billing.payments import list_payments, list_refunds
 from penstock.channels.commissions import list_commissions
 from penstock.core.money import Money, money
+from penstock.identity.customers import add_customer
 from penstock.metering.quantities import daily, quantity
 from penstock.storage.engine import Store
 
@@ -174,8 +175,6 @@ def test_more_customers_do_not_mean_more_queries(harbour: Harbour) -> None:
         return count
 
     few = queries()
-    from penstock.identity.customers import add_customer
-
     for number in range(20):
         with harbour.store.transaction() as tx:
             made = add_customer(tx, name=f"Shop {number}", email=f"{number}@example.com")

@@ -55,8 +55,8 @@ def test_an_invoice_as_pdf_says_all_that_matters(shop: Shop) -> None:
     text = text_of(pdf(invoice))
     for part in (
         "Invoice", "Harbour AI", "201912345K", "Blue Shop", "12 Harbour Street", invoice.number, "Team",
-        "Helpdesk router", "620 predictions", "included in the plan", "recorded after that month", "$49.00", "Tax 6%",
-        "Amount due", "/v1/invoices/2027-000001/lines/LINE/events", "1 Dec 2026 – 31 Dec 2026",
+        "Helpdesk router", "620 predictions", "included", "recorded after that month", "$49.00", "Tax 6%",
+        "Amount due", "/v1/invoices/2027-000001/lines/LINE/events", "December 2026",
     ):  # fmt: skip
         assert part in text, f"{part} is missing in {text}"
 
@@ -67,7 +67,7 @@ def test_a_chinese_customer_reads_chinese(shop: Shop) -> None:
         .replace(" ", "")
         .replace("\n", "")
     )
-    for part in ("账单", "蓝色商店（上海）有限公司", "应付金额", "2026年12月1日"):
+    for part in ("账单", "蓝色商店（上海）有限公司", "应付金额", "2026年12月"):
         assert part in text, f"{part} is missing in {text}"
 
 

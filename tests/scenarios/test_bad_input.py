@@ -15,11 +15,11 @@ from penstock.storage.engine import open_engine
 from tests.scenarios.conftest import Penstock, edit, rows, write_csv
 
 WORKSPACE = {
-    "malformed TOML": ('name = "Test Harbour"', 'name = "Test', ["penstock.toml", "line 3"]),
+    "malformed TOML": ('name = "Test Harbour"', 'name = "Test', ["penstock.toml:3", "TOML"]),
     "a price as float": ('unit_price = "0.10"', "unit_price = 0.10", ["penstock.toml:13", "unit_price", "quotes"]),
     "a negative price": ('unit_price = "0.10"', 'unit_price = "-0.10"', ["penstock.toml:13", "negative"]),
     "an unknown currency": ('currency = "USD"', 'currency = "SHELLS"', ["penstock.toml:4", "SHELLS"]),
-    "a duplicate product": ("[plans.team]", "[products.router]\ntask = 'x'\n\n[plans.team]", ["penstock.toml", "line"]),
+    "a duplicate product": ("[plans.team]", "[products.router]\ntask = 'x'\n\n[plans.team]", ["penstock.toml:1"]),
     "an unknown task": ('"text-classification"', '"mind-reading"', ["penstock.toml:7", "mind-reading", "text-class"]),
     "an unknown rung": ('["ngram-linear.v1"]', '["psychic.v1"]', ["penstock.toml:9", "psychic.v1", "ngram-linear.v1"]),
     "an unknown backbone": ('ladder = ["ngram', 'backbone = "martian"\nladder = ["ngram', ["martian", "[backbones]"]),
@@ -45,7 +45,7 @@ DATA = {
     "wrong encoding": ("text,label\n退款,refund\n快递,parcel\n".encode("gb18030"), ["router.csv", "gb18030"]),
     "ragged": (b"text,label\na,b,c\n", ["router.csv:2"]),
     "missing column": (b"message,label\na,b\n", ["router.csv", "text", "message"]),
-    "one class only": (b"text,label\none thing,a\nanother thing,a\n", ["one", "a"]),
+    "one class only": (b"text,label\none thing,a\nanother thing,a\n", ["all rows", "router.csv"]),
     "a class with one row": (b"text,label\na1,a\na2,a\na3,a\nb1,b\n", ["'b'", "router.csv:5"]),
     "a row of 10 MB": (b"text,label\n" + b"x" * 10_000_000 + b",a\n", ["router.csv:2"]),
     "an empty file": (b"", ["router.csv"]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from decimal import Decimal
 
 from serving.support import PRODUCT, PRODUCTS, load, make_company, running, wait_for
@@ -27,7 +26,7 @@ def open_books(store: Store) -> None:
 
 def test_sixteen_clients_cannot_overspend_a_prepaid_customer(store: Store, blobs: BlobStore) -> None:
     open_books(store)
-    company = replace(make_company(store, blobs, funding=LedgerFunding(HARBOUR)))
+    company = make_company(store, blobs, funding=LedgerFunding(HARBOUR))
     with store.transaction() as tx:
         add_credit(tx, company.customer, money("0.40", "USD"), "topup-1")
     # ten units at 0.0040, then 0.0020 each: 0.40 pays for 10 + 180

@@ -15,6 +15,7 @@ from serving.support import (
     PRODUCT,
     Company,
     Running,
+    TinyModel,
     go_live,
     make_company,
     problem,
@@ -196,13 +197,21 @@ class TestIdempotency:
         assert again.content == first.content and again.headers["idempotent-replay"] == "true"
         assert len(company.events()) == 1
 
-    def test_duplicates_under_way_wait_for_the_first(self, company: Company) -> None:
+    def test_duplicates_under_way_wait_for_the_first(self, company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
         go_live(company.store, tiny_artifact(company.blobs, seconds=0.1))
         answers: list[httpx2.Response] = []
+        predicted: list[str] = []
+        predict = TinyModel.predict
+
+        def remember(model: TinyModel, texts: Sequence[str]) -> Any:
+            predicted.extend(texts)
+            return predict(model, texts)
+
+        monkeypatch.setattr(TinyModel, "predict", remember)
         with running(company) as gateway:
             threads = [
                 threading.Thread(
-                    target=lambda: answers.append(gateway.predict(["a"], Idempotency_Key="order-17")), daemon=True
+                    target=lambda: answers.append(gateway.predict(["once"], Idempotency_Key="order-17")), daemon=True
                 )
                 for _ in range(8)
             ]
@@ -210,6 +219,7 @@ class TestIdempotency:
                 thread.start()
             for thread in threads:
                 thread.join()
+        assert predicted.count("once") == 1
         assert {answer.content for answer in answers} == {answers[0].content}
         assert sum("idempotent-replay" in answer.headers for answer in answers) == 7
         assert len(company.events()) == 1

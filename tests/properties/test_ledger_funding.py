@@ -1,0 +1,220 @@
+"""The books always sum to zero, and no interleaving of gateways ever spends more than the credit or the cap."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import sqlalchemy as sa
+from billing.shop import Shop, open_shop, usd, use_in
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from penstock.billing import ledger, payments
+from penstock.billing.credits import add_credit, credit_balance
+from penstock.billing.limits import set_limit
+from penstock.billing.register import list_invoices
+from penstock.billing.tables import posting
+from penstock.core.clock import SettableClock
+from penstock.core.errors import Conflict, Exhausted
+from penstock.core.ids import random_ids
+from penstock.core.money import Money
+from penstock.metering.quantities import quantity
+from penstock.serving.funding import Grant
+from penstock.storage.engine import Store
+
+slow = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+START = datetime(2026, 11, 30, 15, 58, tzinfo=UTC)  # two minutes before the month ends in Shanghai
+TIERS = [{"up_to": 40, "unit_price": "0.0130"}, {"up_to": 90, "unit_price": "0.0049"}, {"unit_price": "0.0070"}]
+
+
+def own_shop(store: Store, clock: SettableClock, **company: str) -> Shop:
+    clock.set(START)
+    return open_shop(Store(store.engine, random_ids("org"), clock, random_ids), clock, helpdesk=TIERS, **company)
+
+
+money_steps = st.lists(
+    st.tuples(st.sampled_from(["credit", "use", "close", "pay", "refund", "cancel"]), st.integers(1, 400)), max_size=14
+)
+
+
+@slow
+@given(steps=money_steps)
+def test_whatever_happens_to_money_the_books_sum_to_zero(
+    store: Store, clock: SettableClock, steps: list[tuple[str, int]]
+) -> None:
+    shop = own_shop(store, clock, tax_rate="6%")
+    customer = shop.customer()
+    months = ["2026-11", "2026-12", "2027-01", "2027-02"]
+    closed = 0
+    for number, (step, size) in enumerate(steps):
+        amount = Money(size, "USD")
+        with shop.store.transaction() as tx:
+            invoices = list_invoices(tx)
+            paid = [one for one in payments.list_payments(tx) if one.amount_minor > 0]
+            try:
+                if step == "credit":
+                    add_credit(tx, customer, amount, f"credit-{number}")
+                elif step == "use":
+                    use_in(tx, customer, size, "translate", None, f"req-{number}")
+                elif step == "pay" and invoices:
+                    payments.pay(
+                        tx, invoice=invoices[size % len(invoices)].number, amount=amount, operation=f"p{number}"
+                    )
+                elif step == "refund" and invoices:
+                    chosen = invoices[size % len(invoices)].number
+                    payments.refund(tx, invoice=chosen, amount=amount, operation=f"r{number}", reason="test")
+                elif step == "cancel" and paid:
+                    chosen = paid[size % len(paid)].operation
+                    payments.cancel_payment(tx, payment_operation=chosen, operation=f"c{number}")
+            except Conflict:
+                pass  # refused before anything was written
+        if step == "close" and closed < len(months):
+            shop.clock.set(shop.month(months[closed]).end)
+            assert shop.close(months[closed]).quarantined == ()
+            closed += 1
+    with shop.store.read() as tx:
+        assert ledger.verify(tx) == []
+        mine = posting.c.organisation == tx.organisation
+        assert int(tx.scalar(sa.select(sa.func.coalesce(sa.func.sum(posting.c.amount_minor), 0)).where(mine))) == 0
+        assert credit_balance(tx, customer).amount_minor >= 0
+        for invoice in list_invoices(tx):
+            assert 0 <= invoice.open_minor <= max(0, invoice.total_minor)
+            assert 0 <= invoice.refunded_minor <= max(0, invoice.paid_minor)
+
+
+serving_steps = st.lists(
+    st.tuples(
+        st.sampled_from(["open", "open", "serve", "serve", "serve", "close", "renew", "wait", "credit", "invoice"]),
+        st.sampled_from(["gw-1", "gw-2"]),
+        st.sampled_from(["helpdesk", "helpdesk", "translate"]),
+        st.integers(1, 60),
+    ),
+    max_size=40,
+)
+
+
+@slow
+@given(steps=serving_steps, credit=st.integers(1, 120), cap=st.integers(20, 200))
+def test_two_gateways_in_any_interleaving_never_overspend(
+    store: Store, clock: SettableClock, steps: list[tuple[str, str, str, int]], credit: int, cap: int
+) -> None:
+    shop = own_shop(store, clock, tax_rate="6%")
+    world = World(shop, shop.customer(), credit, cap)
+    for step in steps:
+        world.take(*step)
+    world.check()
+
+
+class World:
+    """Two gateways as they behave: they take from living grants only, and stop at a refusal."""
+
+    def __init__(self, shop: Shop, customer: str, credit: int, cap: int) -> None:
+        self.shop, self.customer, self.cap = shop, customer, cap
+        self.paid_in, self.requests = 0, 0
+        self.grants: dict[tuple[str, str], list[tuple[Grant, int]]] = {}
+        self.expiry: dict[str, datetime] = {}
+        self.add(credit)
+        with shop.store.transaction() as tx:
+            set_limit(tx, customer, "helpdesk", cap)
+
+    def add(self, amount: int) -> None:
+        with self.shop.store.transaction() as tx:
+            self.requests += 1
+            add_credit(tx, self.customer, Money(amount, "USD"), f"bank-{self.requests}")
+        self.paid_in += amount
+
+    def take(self, step: str, gateway: str, product: str, size: int) -> None:
+        funding, key = self.shop.funding, (gateway, product)
+        if step == "wait":
+            self.shop.clock.advance(timedelta(seconds=size * 3))
+            return
+        if step == "credit":
+            self.add(size)
+            return
+        if step == "invoice":
+            november = self.shop.month("2026-11")
+            if self.shop.clock.now() >= november.end:
+                assert self.shop.close("2026-11").quarantined == ()
+            return
+        with self.shop.store.transaction() as tx:
+            if step == "open":
+                try:
+                    grant = funding.open_grant(tx, gateway=gateway, customer=self.customer, product=product, units=size)
+                except Exhausted:
+                    return
+                assert grant.units >= size
+                self.grants.setdefault(key, []).append((grant, grant.units))
+                self.expiry[grant.id] = grant.expires_at
+            elif step == "renew":
+                self.expiry.update(funding.renew(tx, gateway))
+            elif step == "close":
+                funding.close(tx, [grant.id for grant, _ in self.grants.pop(key, [])])
+            elif step == "serve":
+                self.serve(tx, key, size)
+
+    def serve(self, tx: object, key: tuple[str, str], size: int) -> None:
+        for place, (grant, left) in enumerate(self.grants.get(key, [])):
+            if left >= size and self.expiry[grant.id] > self.shop.clock.now():
+                self.requests += 1
+                use_in(tx, self.customer, size, key[1], None, f"req-{self.requests}")  # type: ignore[arg-type]
+                self.shop.funding.settle(tx, [(grant.id, size)])  # type: ignore[arg-type]
+                self.grants[key][place] = (grant, left - size)
+                return
+
+    def check(self) -> None:
+        """By the independent sum: all use at its exact price with tax is within all that was paid in."""
+        price = {"translate": lambda units: units * Decimal("0.01"), "helpdesk": _helpdesk}
+        exact = Decimal(0)
+        with self.shop.store.read() as tx:
+            for name in ("2026-11", "2026-12"):
+                for product, cost in price.items():
+                    month = self.shop.month(name)
+                    units = quantity(tx, customer=self.customer, product=product, period=month).units
+                    assert product != "helpdesk" or units <= self.cap
+                    exact += cost(units)
+        assert exact * Decimal("1.06") <= Decimal(self.paid_in) / 100
+        for name in ("2026-11", "2026-12"):
+            self.shop.clock.set(max(self.shop.clock.now(), self.shop.month(name).end))
+            for invoice in self.shop.close(name).invoices:
+                assert invoice.open_minor == 0  # rounding and tax included, the credit was enough
+        with self.shop.store.read() as tx:
+            assert ledger.verify(tx) == []
+
+
+def _helpdesk(units: int) -> Decimal:
+    """The tiers once more, by hand."""
+    first, second, third = min(units, 40), max(0, min(units, 90) - 40), max(0, units - 90)
+    return first * Decimal("0.0130") + second * Decimal("0.0049") + third * Decimal("0.0070")
+
+
+def test_gateways_on_threads_of_their_own_never_overspend(store: Store, clock: SettableClock) -> None:
+    shop = own_shop(store, clock)
+    customer = shop.customer()
+    with shop.store.transaction() as tx:
+        add_credit(tx, customer, usd("1.00"), "bank-1")  # 100 translations
+    served: list[int] = []
+
+    def gateway(name: str) -> None:
+        for number in range(40):
+            try:
+                with shop.store.transaction() as tx:
+                    grant = shop.funding.open_grant(tx, gateway=name, customer=customer, product="translate", units=3)
+            except Exhausted:
+                return
+            with shop.store.transaction() as tx:
+                use_in(tx, customer, 3, "translate", None, f"{name}-{number}")
+                shop.funding.settle(tx, [(grant.id, 3)])
+                shop.funding.close(tx, [grant.id])
+            served.append(3)
+
+    threads = [threading.Thread(target=gateway, args=(f"gw-{number}",)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert 3 <= sum(served) <= 100
+    with shop.store.read() as tx:
+        month = shop.month("2026-11")
+        assert quantity(tx, customer=customer, product="translate", period=month).units == sum(served)

@@ -1,0 +1,78 @@
+"""A month's money through the command line: closed, invoiced, paid, refunded, shared, and each of it only once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from penstock.billing.subscriptions import subscribe
+from penstock.channels.attribution import attribute
+from penstock.channels.partners import add_partner
+from penstock.core.clock import Period, SettableClock, period_at
+from penstock.identity.customers import add_customer
+from penstock.metering.corrections import correct
+from penstock.runtime.house import open_house
+from tests.scenarios.conftest import Penstock
+
+
+@pytest.fixture
+def last_month(folder: Path, penstock: Penstock) -> Period:
+    """Last month a referred customer was on the plan and used 12 units, 5 of them included."""
+    first = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    month = period_at(first - timedelta(days=1), "UTC")
+    clock = SettableClock(month.start + timedelta(days=2))
+    house = open_house(folder, clock=clock)
+    from penstock.jobs.apply import apply_workspace
+
+    apply_workspace(house)
+    with house.store.transaction() as tx:
+        partner = add_partner(tx, name="Quay", email="quay@example.com", agreement="referral")
+        maple = add_customer(tx, name="Maple", email="it@maple.example.com")
+        attribute(tx, maple.id, partner.code)
+        subscribe(tx, maple.id, "team")
+        correct(
+            tx, customer=maple.id, product="router", units=12, time=tx.now, reason="moved from paper", operation="op-1"
+        )
+    house.close()
+    return month
+
+
+def test_a_month_becomes_an_invoice_a_payment_a_refund_and_a_commission(
+    folder: Path, penstock: Penstock, last_month: Period
+) -> None:
+    closed = penstock("bill", "close", "--period", last_month.name, "--json")
+    assert closed.code == 0, closed.err
+    (invoice,) = closed.json()["invoices"]
+    assert invoice["total"] == {"amount": "20.70", "currency": "USD"}  # 20.00 + 7 units at 0.10
+    number = invoice["number"]
+    again = penstock("bill", "close", "--period", last_month.name, "--json").json()
+    assert [one["number"] for one in again["invoices"]] == [number]
+
+    events = penstock("invoice", "events", number, "2", "--json").json()
+    assert sum(event["units"] for event in events) == 12
+
+    assert penstock("invoice", "pay", number, "--operation", "bank-1").code == 0
+    assert penstock("invoice", "pay", number, "--operation", "bank-1", "--amount", "20.70").code == 0
+    twice = penstock("invoice", "pay", number, "--operation", "bank-2", "--amount", "20.70")
+    assert twice.code == 1 and "open" in twice.err
+
+    more = penstock("invoice", "refund", number, "--amount", "99.00", "--reason", "too kind")
+    assert more.code == 1 and "20.70" in more.err
+    assert penstock("invoice", "refund", number, "--amount", "10.00", "--reason", "an outage").code == 0
+
+    statement = penstock("statement", "Quay", "--json").json()
+    assert statement["closing"] == "2.14"  # 20% of 20.70 - 10.00
+    assert penstock("ledger", "verify").code == 0
+    assert penstock("invoice", "pdf", number, str(folder / "invoice.pdf")).code == 0
+    assert (folder / "invoice.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_two_closings_at_once_do_not_interfere(penstock: Penstock, last_month: Period, folder: Path) -> None:
+    from penstock.runtime.locks import exclusive
+
+    with exclusive(folder / ".penstock" / "workflows-cli-close.lock", "closing a month"):
+        answer = penstock("bill", "close", "--period", last_month.name)
+    assert answer.code == 1
+    assert "at work" in answer.err
