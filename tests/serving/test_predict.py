@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import httpx2
 import pytest
