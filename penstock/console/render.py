@@ -46,7 +46,7 @@ def environment() -> Environment:
     )
     made.globals["style_digest"] = sha256_of((STATIC / "office.css").read_bytes())[:12]
     made.globals["navigation"] = NAVIGATION
-    made.filters |= {"units": units, "percent": percent, "number": number}
+    made.filters |= {"units": units, "percent": percent, "number": number, "cost": cost}
     return made
 
 
@@ -104,3 +104,8 @@ def number(value: float | Decimal | datetime | None, digits: int = 3) -> str:
         return "–"
     rounded = Decimal(f"{value:.{digits}g}")
     return f"{rounded:,f}"
+
+
+def cost(value: float | Decimal | None) -> str:
+    """A cost of 1,000 predictions in major units; what is next to nothing is said to be so."""
+    return "< 0.000001" if value is not None and 0 < value < Decimal("0.000001") else number(value)

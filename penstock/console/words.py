@@ -23,7 +23,25 @@ DONE = {  # what a page says after a form, by the key in ?done=
 }
 
 
+ONE = {  # how English says it of one
+    "{count} customers": "{count} customer",
+    "{count} invoices": "{count} invoice",
+    "{count} invoices, with tax": "{count} invoice, with tax",
+    "{count} invoices are overdue": "{count} invoice is overdue",
+    "{count} corrections may be trained on now": "{count} correction may be trained on now",
+    "{subject} is not closed: {count} customers have no invoice for it": (
+        "{subject} is not closed: {count} customer has no invoice for it"
+    ),
+    "{subject}: {count} pieces of feedback are not trained on yet": (
+        "{subject}: {count} piece of feedback is not trained on yet"
+    ),
+}
+
+
 def translate(language: str, phrase: str, **values: object) -> str:
     """The phrase in the language, its {names} filled in; a phrase that is not known stays English."""
-    text = CHINESE.get(phrase, phrase) if language == "zh-CN" else phrase
+    if language == "zh-CN":
+        text = CHINESE.get(phrase, phrase)
+    else:
+        text = ONE.get(phrase, phrase) if str(values.get("count")) == "1" else phrase
     return text.format(**values) if values else text

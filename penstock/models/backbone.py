@@ -6,9 +6,10 @@ It turns texts into vectors and knows nothing of labels, nor where the model cam
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,26 +80,33 @@ class Backbone:
 
 def load_backbone(blobs: BlobStore, digest: str, threads: int = 1) -> Backbone:
     """The backbone of that artifact digest, every hash checked. threads: of one run. Raises NotFound, Broken."""
-    import onnxruntime
-    from tokenizers import Tokenizer
-
     artifact = read_artifact(blobs, digest)
     if artifact.kind != KIND:
         raise Broken(f"the artifact is a {artifact.kind!r}, not a backbone", where=f"artifact {digest[:12]}…")
+    return open_backbone(digest, artifact.path(ONNX), artifact.read(TOKENIZER), artifact.settings, threads)
+
+
+def open_backbone(
+    digest: str, model: Path | bytes, tokenizer_json: bytes, settings: Mapping[str, Any], threads: int = 1
+) -> Backbone:
+    """A backbone from its parts. settings: hidden, max_tokens, parity."""
+    import onnxruntime
+    from tokenizers import Tokenizer
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning starves the other thread
-    session = onnxruntime.InferenceSession(artifact.path(ONNX), options, providers=["CPUExecutionProvider"])
-    tokenizer = Tokenizer.from_str(artifact.read(TOKENIZER).decode())
+    max_tokens = int(settings["max_tokens"])
+    tokenizer = Tokenizer.from_str(tokenizer_json.decode())
     tokenizer.no_padding()
-    tokenizer.enable_truncation(int(artifact.settings["max_tokens"]))
+    tokenizer.enable_truncation(max_tokens)
     return Backbone(
         digest=digest,
-        hidden=int(artifact.settings["hidden"]),
-        max_tokens=int(artifact.settings["max_tokens"]),
-        parity=float(artifact.settings["parity"]),
-        session=session,
+        hidden=int(settings["hidden"]),
+        max_tokens=max_tokens,
+        parity=float(settings["parity"]),
+        session=onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]),
         tokenizer=tokenizer,
     )
 

@@ -6,13 +6,14 @@ It finds the model, checks its sha256 before anything reads it, exports it, and 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from penstock.core.errors import BadInput, NotFound, PenstockError
 from penstock.core.hashing import digest_of, sha256_of_file
 from penstock.models.artifact import read_artifact, save_artifact
-from penstock.models.backbone import KIND, ONNX, TOKENIZER, load_backbone
+from penstock.models.backbone import KIND, ONNX, TOKENIZER, open_backbone
 from penstock.runtime.progress import Progress, no_progress
 from penstock.storage.blobs import BlobStore
 from penstock.training.sources import WEIGHTS, locate
@@ -55,7 +56,7 @@ def resolve(
         return known
     digest = _export(place, where, hashes[WEIGHTS], blobs, progress)
     exported.parent.mkdir(parents=True, exist_ok=True)
-    part = exported.with_suffix(".part")
+    part = exported.with_suffix(f".{os.getpid()}")
     part.write_text(json.dumps({"source": source.source, "artifact": digest}))
     part.replace(exported)
     return digest
@@ -77,28 +78,25 @@ def _export(place: Path, where: str, weights_sha256: str, blobs: BlobStore, prog
     if (place / WEIGHTS).stat().st_size > MOST_BYTES:
         raise BadInput("the model is too large: its weights must be below 1.9 GB", where=where)
     config = _json(place / "config.json")
-    settings = {
+    settings: dict[str, Any] = {
         "pooling": _pooling(_json(place / "1_Pooling" / "config.json")),
         "max_tokens": _max_tokens(place, config),
         "weights_sha256": weights_sha256,
     }
     progress("backbone", 0, 3, "loading the original")
-    encoder = onnx_export.load_encoder(place, where, pooling=str(settings["pooling"]))
+    encoder = onnx_export.load_encoder(place, where, pooling=settings["pooling"])
     progress("backbone", 1, 3, "exporting to ONNX, once")
     files = {ONNX: onnx_export.to_onnx(encoder), TOKENIZER: (place / TOKENIZER).read_bytes()}
-
-    def keep(parity: float) -> str:
-        facts = {**settings, "hidden": encoder.hidden, "parity": parity}
-        return save_artifact(blobs, kind=KIND, labels=(), files=files, settings=facts, backbone=None)
-
+    settings |= {"hidden": encoder.hidden, "parity": 0.0}
     progress("backbone", 2, 3, "comparing with the original")
     try:
-        unmeasured = load_backbone(blobs, keep(0.0))
-        digest = keep(onnx_export.measure_parity(encoder, unmeasured, where))
+        backbone = open_backbone("not saved yet", files[ONNX], files[TOKENIZER], settings)
+        settings["parity"] = onnx_export.measure_parity(encoder, backbone, where)
     except PenstockError:
         raise
     except Exception as error:  # onnxruntime and tokenizers raise bare Exceptions for models they cannot read
         raise BadInput(f"the exported model cannot be used: {error}", where=where, hint=_HINT) from error
+    digest = save_artifact(blobs, kind=KIND, labels=(), files=files, settings=settings, backbone=None)
     progress("backbone", 3, 3, "done")
     return digest
 

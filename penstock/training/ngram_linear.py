@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from penstock.core.errors import Broken
 from penstock.models import ngram_linear as model_kind
-from penstock.models.backbone import usable_cores
 from penstock.models.ngram_linear import NgramLinear
 from penstock.models.ngrams import Vocabulary, learn_vocabulary
 from penstock.models.protocol import Floats, Integers
@@ -44,12 +42,8 @@ def train(request: TrainRequest) -> Trained:
     vocabulary = learn_vocabulary(request.train.texts, min(MOST_COLUMNS, max(10_000, MOST_WEIGHTS // len(labels))))
     matrix = _matrix(vocabulary, request.train.texts)
     progress("train", 1, 3, "fitting")
-    with ThreadPoolExecutor(min(2, usable_cores())) as threads:  # liblinear releases the GIL
-        usual = threads.submit(_fit, matrix, truth, USUAL_STRENGTH, request.seed)
-        strength, temperature, rows = _calibrate(threads, matrix, truth, request.seed)
-        estimator = usual.result()
-    if strength != USUAL_STRENGTH:
-        estimator = _fit(matrix, truth, strength, request.seed)
+    strength, temperature, rows = _calibrate(matrix, truth, request.seed)
+    estimator = _fit(matrix, truth, strength, request.seed)
     weights, bias = _two_sided(estimator)
     progress("train", 2, 3, "checking")
     files = model_kind.to_files(vocabulary, weights, bias)
@@ -69,7 +63,7 @@ def train(request: TrainRequest) -> Trained:
     )
 
 
-def _calibrate(threads: ThreadPoolExecutor, matrix: Any, truth: Integers, seed: int) -> tuple[float, float, int]:
+def _calibrate(matrix: Any, truth: Integers, seed: int) -> tuple[float, float, int]:
     """The strength with the least held-out log loss (the usual one where trying is dear), its temperature, the rows."""
     parts = folds(truth, FOLDS, seed)
     cheap = matrix.nnz * len(np.unique(truth)) <= CHEAP_WORK
@@ -78,8 +72,8 @@ def _calibrate(threads: ThreadPoolExecutor, matrix: Any, truth: Integers, seed: 
     held = np.concatenate([out for _, out in parts])
     best: tuple[float, float, float] | None = None
     for strength in STRENGTHS if cheap else (USUAL_STRENGTH,):
-        fits = [threads.submit(_fit, matrix[kept], truth[kept], strength, seed) for kept, _ in parts]
-        scores = np.concatenate([_scores(fit.result(), matrix[out]) for fit, (_, out) in zip(fits, parts, strict=True)])
+        fits = [_fit(matrix[kept], truth[kept], strength, seed) for kept, _ in parts]
+        scores = np.concatenate([_scores(fit, matrix[out]) for fit, (_, out) in zip(fits, parts, strict=True)])
         temperature, loss = fit_temperature(scores, truth[held])
         if best is None or loss < best[0]:
             best = loss, strength, temperature
@@ -91,6 +85,7 @@ def _calibrate(threads: ThreadPoolExecutor, matrix: Any, truth: Integers, seed: 
 def _fit(matrix: Any, truth: Integers, strength: float, seed: int) -> Any:
     from sklearn.svm import LinearSVC
 
+    # one fit at a time: liblinear draws from one random source per process, so fits side by side would differ by run
     return LinearSVC(C=strength, tol=TOLERANCE, dual=True, random_state=seed).fit(matrix, truth)
 
 

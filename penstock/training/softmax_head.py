@@ -59,7 +59,7 @@ def fit_path(
     centred = vectors - centre
     with np.errstate(over="ignore", invalid="ignore"):
         spread = (centred.T @ centred).astype(np.float64) / rows
-    _check_finite(float(spread.sum()))
+        _check_finite(float(spread.sum()))
     variance, axes = np.linalg.eigh(spread)
     rotated = centred @ axes.astype(np.float32)
     solution = np.zeros((hidden + 1, classes))  # in the rotated coordinates; the last row is the bias

@@ -86,6 +86,15 @@ def test_tax_is_part_of_what_must_be_covered(store: Store, clock: SettableClock)
     assert hold(shop, blue, 80, product="translate").units == 80
 
 
+def test_lines_that_round_up_are_covered_too(store: Store, clock: SettableClock) -> None:
+    shop = open_shop(store, clock, helpdesk=[{"unit_price": "0.005"}])
+    blue = prepaid(shop, "0.01")
+    shop.use(blue, 1)  # a line of its own in November: 0.005 is asked for as 0.01
+    shop.wait_until("2026-12")
+    with pytest.raises(CreditExhausted):
+        hold(shop, blue, 1)
+
+
 def test_what_one_gateway_holds_another_cannot_promise_until_it_is_given_back(shop: Shop) -> None:
     blue = prepaid(shop, "4.00")  # 1,000 units
     first = hold(shop, blue, 600)
@@ -148,6 +157,14 @@ def test_use_of_a_month_not_yet_invoiced_still_counts_against_the_credit(shop: S
         assert credit_balance(tx, blue) == usd("0.20")
     with pytest.raises(CreditExhausted, match=r"the credit left is 0.2 USD"):
         hold(shop, blue, 51)
+    assert hold(shop, blue, 50).units == 50
+
+
+def test_what_was_just_invoiced_does_not_count_twice(shop: Shop) -> None:
+    blue = prepaid(shop, "1.00")
+    shop.use(blue, 200)  # 0.80 of November
+    shop.wait_until("2026-12")
+    assert shop.invoice("2026-11").open_minor == 0
     assert hold(shop, blue, 50).units == 50
 
 

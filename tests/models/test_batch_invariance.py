@@ -19,24 +19,7 @@ from penstock.storage.blobs import BlobStore
 
 SEEN = ("where is my parcel", "i want my money back", "退款什么时候到账", "包裹还没到", "card declined 100%")
 WORDS = st.sampled_from(
-    [
-        "where",
-        "is",
-        "my",
-        "parcel",
-        "money",
-        "back",
-        "please",
-        "退款",
-        "什么",
-        "时候",
-        "到账",
-        "包裹",
-        "CARD",
-        "１２３",
-        "don't",
-        "a",
-    ]
+    ["where", "is my", "parcel", "money back", "please", "退款", "什么时候", "CARD", "１２３", "don't"]
 )
 TEXTS = st.one_of(
     st.lists(WORDS, min_size=1, max_size=40).map(" ".join),

@@ -95,7 +95,7 @@ serving_steps = st.lists(
 
 
 @slow
-@given(steps=serving_steps, credit=st.integers(1, 120), cap=st.integers(20, 200))
+@given(steps=serving_steps, credit=st.integers(1, 120), cap=st.integers(5, 100))
 def test_two_gateways_in_any_interleaving_spend_all_there_is_and_never_more(
     store: Store, clock: SettableClock, steps: list[tuple[str, str, str, int]], credit: int, cap: int
 ) -> None:

@@ -31,12 +31,16 @@ MOST_CANDIDATES = 50  # each opens a report; older ones are in `penstock candida
 
 @dataclass(frozen=True)
 class Rung:
-    """A candidate on the ladder: its report's figures, the newest decision, whether it serves now."""
+    """A candidate on the ladder: its report's figures, the newest decision, whether it serves now.
+
+    fits: it passed, and was compared with what is live now, so it can be released.
+    """
 
     candidate: candidates.Candidate
     report: Report | None
     decision: decisions.Decision | None
     serves: bool
+    fits: bool
 
 
 @dataclass(frozen=True)
@@ -121,10 +125,13 @@ def _ladder(tx: Transaction, desk: Desk, product: str) -> list[Rung]:
     found = sorted(candidates.list_candidates(tx, product), key=lambda one: one.number, reverse=True)
     verdicts = {one.candidate: one for one in decisions.list_decisions(tx, product)}  # the newest stays
     live = releases.live(tx, product)
-    return [
-        Rung(one, _report(desk, one.report_blob), verdicts.get(one.id), live is not None and live.candidate == one.id)
-        for one in found[:MOST_CANDIDATES]
-    ]
+    serving = live.candidate if live else None
+    rungs = []
+    for one in found[:MOST_CANDIDATES]:
+        judged = verdicts.get(one.id)
+        fits = judged is not None and judged.passed and judged.incumbent == serving and one.id != serving
+        rungs.append(Rung(one, _report(desk, one.report_blob), judged, one.id == serving, fits))
+    return rungs
 
 
 def _report(desk: Desk, digest: str) -> Report | None:
