@@ -18,7 +18,7 @@ EXCEPTIONS: dict[str, int] = {}  # "path" or "path:function" -> the lines it has
 
 def main() -> int:
     root = Path(__file__).parent.parent
-    files = sorted((root / "penstock").rglob("*.py"))
+    files = sorted(f for f in (root / "penstock").rglob("*.py") if "versions" not in f.parts)  # migrations are frozen
     sizes: dict[str, int] = {}
     for file in files:
         for name, lines in measure(file, root):

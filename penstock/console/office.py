@@ -20,7 +20,7 @@ from penstock.runtime.house import House
 
 MAX_BODY_BYTES = 1_000_000
 SHORTEST_TOKEN = 16
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+SHUTDOWN_S = 10
 
 
 def build_office(house: House, workflows: Workflows, token: bytes) -> FastAPI:
@@ -78,7 +78,13 @@ def serve_office(
 
         # access logs would put sign-in links on the terminal and into files
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, server_header=False, lifespan="off", proxy_headers=False
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            proxy_headers=False,
+            timeout_graceful_shutdown=SHUTDOWN_S,
         )
         Server(config).run(sockets=[listener])
 

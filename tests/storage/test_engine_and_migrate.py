@@ -1,16 +1,20 @@
 """The database keeps times exactly, refuses to be opened by older code, and says what to do when it cannot work."""
 
+import importlib
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 
 from penstock.core.errors import BadInput, Unavailable
+from penstock.identity.customers import add_customer
 from penstock.storage import engine as engine_module
 from penstock.storage import migrate
 from penstock.storage.engine import Store, open_engine, open_store
-from penstock.storage.schema import Instant, generation
+from penstock.storage.schema import Instant, generation, metadata
 
 
 def test_a_time_comes_back_exactly_and_sorts_as_time(store: Store) -> None:
@@ -55,3 +59,21 @@ def test_a_bad_address_says_what_to_write(tmp_path: Path) -> None:
         open_engine("mysql://root@localhost/x")
     with pytest.raises(BadInput, match="folder of the database does not exist"):
         open_engine(f"sqlite:///{tmp_path}/no/such/folder/p.sqlite")
+
+
+def test_the_migrations_make_exactly_the_tables_that_the_rooms_declare(store: Store) -> None:
+    for room in ("identity", "datasets", "registry", "serving", "metering", "billing", "channels", "monitoring"):
+        importlib.import_module(f"penstock.{room}.tables")
+    with store.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": False})
+        differences = [found for found in compare_metadata(context, metadata) if found[0] != "remove_table"]
+    assert differences == []
+    assert len(metadata.tables) > 30
+
+
+def test_the_database_itself_refuses_to_change_a_fact(store: Store) -> None:
+    with store.transaction() as tx:
+        who = add_customer(tx, name="Maple", email="it@maple.example.com", training_consent=True)
+    for verb in ("update consent set customer = 'x'", "delete from consent"):
+        with pytest.raises(sa.exc.DBAPIError, match="never changed or deleted"), store.transaction() as tx:
+            tx.execute(sa.text(f"{verb} where customer = '{who.id}'"))

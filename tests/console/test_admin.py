@@ -1,0 +1,197 @@
+"""A program with the admin token does what the command line does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from analytics.harbour import Harbour
+from console.conftest import Runs
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from penstock.core.errors import GateRefused
+
+V1 = "/admin/v1"
+
+
+def test_a_customer_is_signed_up_through_a_partner_with_a_key_a_plan_and_a_limit(
+    admin: TestClient, harbour: Harbour
+) -> None:
+    made = admin.post(f"{V1}/customers", json={"name": "New Shop", "email": "new@example.com", "ref": "REED"})
+    assert made.status_code == 201
+    customer = made.json()["id"]
+    key = admin.post(f"{V1}/keys", json={"customer": customer, "products": ["helpdesk"], "days": 30})
+    assert key.status_code == 201 and key.json()["key"].startswith("pk_live_")
+    plan = admin.post(f"{V1}/subscriptions", json={"customer": customer, "plan": "team"})
+    assert plan.json()["plan"]["monthly"] == {"amount": "49.00", "currency": "USD"}
+    limit = admin.put(f"{V1}/limits", json={"customer": customer, "product": "helpdesk", "units": 1000})
+    assert limit.json()["limits"] == {"helpdesk": 1000}
+    assert admin.get(f"{V1}/customers/{customer}").json()["name"] == "New Shop"
+
+
+def test_no_answer_holds_a_keys_secret_or_its_hash(admin: TestClient) -> None:
+    listed = admin.get(f"{V1}/keys").json()
+    assert listed and all("secret" not in name for key in listed for name in key)
+
+
+def test_a_revoked_key_stays_listed_as_revoked(admin: TestClient, harbour: Harbour) -> None:
+    [key] = admin.get(f"{V1}/keys", params={"customer": harbour.blue}).json()
+    assert admin.post(f"{V1}/keys/{key['id']}/revoke").json()["revoked_at"] is not None
+    assert admin.get(f"{V1}/keys").json()[0]["revoked_at"] is not None
+
+
+def test_credit_with_the_same_operation_counts_once(admin: TestClient, harbour: Harbour) -> None:
+    for _ in range(2):
+        body = {"customer": harbour.quiet, "amount": "5.00", "operation": "wire 7"}
+        assert admin.post(f"{V1}/credits", json=body).json()["balance"]["amount"] == "5.00"
+    other = admin.post(f"{V1}/credits", json={"customer": harbour.quiet, "amount": "6.00", "operation": "wire 7"})
+    assert other.status_code == 409
+    assert admin.get(f"{V1}/customers/{harbour.quiet}/credit").json()["balance"]["amount"] == "5.00"
+
+
+def test_consent_is_recorded_and_withdrawn(admin: TestClient, harbour: Harbour) -> None:
+    path = f"{V1}/customers/{harbour.quiet}/consent"
+    assert admin.put(path, json={"training": True}).json()["training_consent"] is True
+    assert admin.put(path, json={"training": False}).json()["training_consent"] is False
+
+
+def test_an_invoice_is_read_proven_paid_and_refunded(admin: TestClient, harbour: Harbour) -> None:
+    number = harbour.invoices[harbour.blue]
+    shown = admin.get(f"{V1}/invoices/{number}").json()
+    assert (shown["state"], shown["period"]["name"]) == ("open", "2026-10")
+    proof = admin.get(f"{V1}/invoices/{number}/lines/2/events").json()
+    assert sum(event["units"] for event in proof) == 2_000
+    paid = admin.post(f"{V1}/invoices/{number}/payments", json={"operation": "bank 2"})
+    assert paid.status_code == 201 and paid.json()["amount_minor"] == 2_724
+    back = admin.post(f"{V1}/invoices/{number}/refunds", json={"amount": "1.00", "reason": "late"})
+    assert back.status_code == 201
+    assert admin.get(f"{V1}/invoices/{number}").json()["state"] == "partly refunded"
+    assert admin.get(f"{V1}/invoices/{number}/pdf").content.startswith(b"%PDF")
+    assert [one["number"] for one in admin.get(f"{V1}/invoices", params={"customer": harbour.blue}).json()] == [number]
+
+
+def test_a_payment_earns_the_partner_at_once(admin: TestClient, harbour: Harbour) -> None:
+    def earned() -> str:
+        found = admin.get(f"{V1}/partners/{harbour.partner}/statement", params={"period": "2026-11"})
+        return str(found.json()["earned"])
+
+    before = earned()
+    admin.post(f"{V1}/invoices/{harbour.invoices[harbour.blue]}/payments", json={})
+    assert float(earned()) > float(before)
+
+
+def test_a_statement_comes_as_csv_too(admin: TestClient, harbour: Harbour) -> None:
+    found = admin.get(f"{V1}/partners/REED/statement", params={"period": "2026-11", "format": "csv"})
+    assert found.headers["content-type"].startswith("text/csv")
+    assert 'filename="statement-REED-2026-11.csv"' in found.headers["content-disposition"]
+    assert "opening balance" in found.text and "Blue Shop" in found.text
+
+
+def test_the_books_are_sound_and_sum_to_zero(admin: TestClient) -> None:
+    assert admin.get(f"{V1}/ledger/verify").json() == {"sound": True, "problems": []}
+    balances = admin.get(f"{V1}/ledger/balances").json()
+    assert sum(round(float(one["balance"]["amount"]) * 100) for one in balances) == 0
+
+
+def test_training_is_started_once_and_can_be_followed_to_its_end(admin: TestClient, runs: Runs) -> None:
+    begun = admin.post(f"{V1}/products/helpdesk/train", json={})
+    assert begun.status_code == 202 and begun.headers["location"] == f"{V1}/jobs/{begun.json()['id']}"
+    again = admin.post(f"{V1}/products/helpdesk/train", json={})
+    assert again.json()["id"] == begun.json()["id"]
+    assert admin.get(begun.headers["location"]).json()["state"] == "running"
+    assert len(admin.get(f"{V1}/jobs").json()) == 1
+    runs.ended["run-1"] = {"version": 1, "outcomes": []}
+    assert admin.get(f"{V1}/jobs/run-1").json() == {
+        "id": "run-1",
+        "state": "done",
+        "result": {"version": 1, "outcomes": []},
+        "error": None,
+    }
+    assert admin.get(f"{V1}/jobs/run-9").status_code == 404
+
+
+def test_a_run_that_failed_says_why(admin: TestClient, runs: Runs) -> None:
+    admin.post(f"{V1}/products/helpdesk/retrain")
+    runs.ended["run-1"] = GateRefused("no rung passed", where="helpdesk", hint="add data")
+    assert admin.get(f"{V1}/jobs/run-1").json()["error"] == {
+        "kind": "GateRefused",
+        "message": "no rung passed",
+        "where": "helpdesk",
+        "hint": "add data",
+    }
+
+
+def test_closing_a_month_is_started_and_not_waited_for(admin: TestClient, runs: Runs) -> None:
+    answer = admin.post(f"{V1}/bill/close", json={"period": "2026-10"})
+    assert answer.status_code == 202
+    assert (runs.started[0].name, runs.started[0].arguments) == ("close", {"period": "2026-10"})
+    assert admin.post(f"{V1}/bill/close", json={"period": "October"}).status_code == 422
+
+
+def test_a_better_candidate_is_released_and_rolled_back(admin: TestClient, harbour: Harbour) -> None:
+    better = harbour.candidate("helpdesk", "full-finetune.v1", 117)
+    assert admin.post(f"{V1}/products/helpdesk/release", json={}).json()["number"] == 2
+    live = [one for one in admin.get(f"{V1}/releases").json() if one["state"] == "live"]
+    assert [one["candidate"] for one in live] == [better.id]
+    assert admin.post(f"{V1}/products/helpdesk/rollback").json()["number"] == 1
+    assert admin.post(f"{V1}/products/helpdesk/rollback").status_code == 409
+
+
+def test_a_refused_candidate_cannot_be_released(admin: TestClient, harbour: Harbour) -> None:
+    answer = admin.post(f"{V1}/products/helpdesk/release", json={"candidate": harbour.poor})
+    assert answer.status_code == 409
+    assert answer.json()["type"] == "urn:penstock:problem:gate-refused"
+    assert "accuracy" in answer.json()["detail"]
+
+
+def test_candidates_and_reports_are_shown(admin: TestClient, harbour: Harbour) -> None:
+    assert [one["gate"] for one in admin.get(f"{V1}/products/helpdesk/candidates").json()].count("yes") == 1
+    report = admin.get(f"{V1}/candidates/{harbour.good}/report").json()
+    assert report["report"]["rows"] == 120 and report["decision"]["passed"] is True
+    drawn = admin.get(f"{V1}/candidates/{harbour.good}/report.html")
+    assert drawn.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in drawn.headers["content-security-policy"]
+
+
+def test_the_overview_and_feedback_are_data_too(admin: TestClient) -> None:
+    found = admin.get(f"{V1}/overview", params={"period": "2026-10"}).json()
+    assert found["money"]["revenue"] == {"amount": "59.00", "currency": "USD"}
+    assert [one["correction"] for one in admin.get(f"{V1}/feedback").json()] == ["billing"]
+
+
+def test_what_is_wrong_with_a_body_is_said_with_its_place(admin: TestClient, harbour: Harbour) -> None:
+    def problem(body: Any) -> dict[str, Any]:
+        answer = admin.post(f"{V1}/customers", json=body)
+        assert answer.status_code == 422
+        assert answer.headers["content-type"] == "application/problem+json"
+        return dict(answer.json())
+
+    assert problem({"name": "X"})["where"] == "email"
+    assert problem({"name": "X", "email": "x@example.com", "colour": "red"})["where"] == "colour"
+    assert problem({"name": 7, "email": "x@example.com"})["where"] == "name"
+    assert "e-mail" in problem({"name": "X", "email": "nowhere"})["detail"]
+    assert admin.get(f"{V1}/customers/nobody").status_code == 404
+    assert admin.get(f"{V1}/nothing").status_code == 404
+    assert admin.post(f"{V1}/products/tarot/train", json={}).status_code in (404, 422)
+
+
+def test_an_unforeseen_error_is_a_problem_that_tells_no_secrets(
+    office: FastAPI, harbour: Harbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("the password is swordfish")
+
+    monkeypatch.setattr("penstock.console.admin.company.list_feedback", fail)
+    client = TestClient(office, raise_server_exceptions=False)
+    token = harbour.house.secret("admin").decode()
+    answer = client.get(f"{V1}/feedback", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 500 and answer.headers["content-type"] == "application/problem+json"
+    assert "RuntimeError" in answer.text and "swordfish" not in answer.text
+    assert "default-src" in answer.headers["content-security-policy"]
+
+
+def test_the_interface_describes_itself(admin: TestClient) -> None:
+    paths = admin.get(f"{V1}/openapi.json").json()["paths"]
+    assert f"{V1}/customers" in paths and len(paths) > 25
+    assert all(path.startswith(V1) for path in paths)

@@ -1,0 +1,201 @@
+"""What the operator sees and does in a browser."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from analytics.harbour import Harbour
+from console.conftest import Browser, Runs
+
+from penstock.console import words
+from penstock.console.chinese import CHINESE
+from penstock.console.pages import overview
+from penstock.identity.customers import add_customer
+
+TEMPLATES = Path(words.__file__).parent / "templates"
+
+
+def pages(harbour: Harbour) -> list[str]:
+    number = harbour.invoices[harbour.blue]
+    return [
+        "/",
+        "/?period=2026-10",
+        "/products",
+        "/products/helpdesk",
+        "/products/kefu",
+        "/customers",
+        "/customers?q=blue",
+        f"/customers/{harbour.blue}",
+        f"/customers/{harbour.hai}",
+        "/invoices",
+        "/invoices?period=2026-10&state=open",
+        f"/invoices/{number}",
+        f"/invoices/{number}/lines/2",
+        "/partners",
+        f"/partners/{harbour.partner}?period=2026-11",
+        "/ledger?check=true",
+        "/feedback",
+    ]
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_every_page_opens_in_both_languages(browser: Browser, harbour: Harbour, language: str) -> None:
+    browser.cookies.set("penstock_language", language)
+    for path in pages(harbour):
+        answer = browser.get(path)
+        assert answer.status_code == 200, path
+        assert f'<html lang="{language}">' in answer.text
+        for tag in re.findall(r"<(?:script|style)|\sstyle=|\son\w+=|https?://(?!www\.w3\.org)", answer.text):
+            pytest.fail(f"{path} holds {tag!r}, which its content policy forbids")
+
+
+def test_every_phrase_has_its_chinese() -> None:
+    phrases = set(words.DONE.values()) | set(overview._WORDS.values())
+    for template in TEMPLATES.glob("*.html"):
+        text = template.read_text(encoding="utf-8")
+        phrases |= {first or second for first, second in re.findall(r"""\bt\(\s*(?:"([^"]*)"|'([^']*)')""", text)}
+    assert len(phrases) > 150
+    assert sorted(phrases - CHINESE.keys()) == []
+
+
+def test_chinese_phrases_keep_the_names_that_are_filled_in() -> None:
+    names = re.compile(r"\{\w+\}")
+    different = [
+        phrase
+        for phrase, chinese in {**CHINESE, **words.ONE}.items()
+        if set(names.findall(phrase)) != set(names.findall(chinese))
+    ]
+    assert different == []
+
+
+def test_the_language_is_the_companys_until_the_reader_chooses(browser: Browser) -> None:
+    assert "Overview" in browser.get("/").text
+    assert "概览" in browser.get("/?lang=zh-CN").text
+    assert "概览" in browser.get("/").text
+    assert "概览" in browser.get("/?lang=xx").text
+
+
+def test_the_overview_shows_what_waits_and_what_was_earned(browser: Browser) -> None:
+    page = browser.get("/").text
+    assert "helpdesk: 1 piece of feedback is not trained on yet" in page
+    assert "kefu has no model yet" in page
+    assert "$52.16" in page and "release 1" in page
+
+
+def test_a_name_that_looks_like_markup_is_shown_as_text(browser: Browser) -> None:
+    name = "<script>alert(1)</script>"
+    page = browser.fill_in("/customers", "/customers", name=name, email="x@example.com")
+    assert "<script>" not in page.text and "&lt;script&gt;" in page.text
+
+
+def test_a_payment_is_recorded_once_however_often_the_form_is_sent(browser: Browser, harbour: Harbour) -> None:
+    number = harbour.invoices[harbour.blue]
+    for _ in range(2):
+        done = browser.fill_in(
+            f"/invoices/{number}", f"/invoices/{number}/pay", amount="10.00", operation="bank 9", method="bank"
+        )
+        assert "The payment is recorded." in done.text and "$17.24" in done.text
+    refused = browser.fill_in(
+        f"/invoices/{number}", f"/invoices/{number}/pay", amount="100.00", operation="bank 10", method="bank"
+    )
+    assert refused.status_code == 409 and "more than the open amount" in refused.text
+    assert f'href="/invoices/{number}"' in refused.text
+
+
+def test_a_refund_shows_on_the_invoice(browser: Browser, harbour: Harbour) -> None:
+    number = harbour.invoices[harbour.blue]
+    path = f"/invoices/{number}"
+    done = browser.fill_in(path, f"{path}/refund", amount="2.00", operation="back 2", reason="late answer")
+    assert "late answer" in done.text and "-$2.00" in done.text
+
+
+def test_a_new_key_is_shown_once(browser: Browser, harbour: Harbour) -> None:
+    path = f"/customers/{harbour.quiet}"
+    made = browser.fill_in(path, f"{path}/key", name="shop", product="helpdesk", requests_per_minute="60", days="30")
+    key = re.search(r"pk_live_\w{12}_\w{34}", made.text)
+    assert key is not None
+    page = browser.get(path).text
+    assert key[0] not in page and "shop" in page
+    revoked = browser.fill_in(path, f"{path}/revoke", key=key[0].split("_")[2])
+    assert "Revoked" in revoked.text
+
+
+def test_another_customers_key_cannot_be_revoked_here(browser: Browser, harbour: Harbour) -> None:
+    blue, hai = f"/customers/{harbour.blue}", f"/customers/{harbour.hai}"
+    key = re.search(r"pk_live_(\w{12})_", browser.get(blue).text)
+    assert key is not None
+    browser.fill_in(hai, f"{hai}/key", name="own")
+    assert browser.fill_in(hai, f"{hai}/revoke", key=key[1]).status_code == 404
+
+
+def test_plan_limit_credit_and_consent_are_changed_by_forms(browser: Browser, harbour: Harbour) -> None:
+    path = f"/customers/{harbour.quiet}"
+    assert "since 2026-11-15" in browser.fill_in(path, f"{path}/plan", plan="team").text
+    assert "9,000 units a month" in browser.fill_in(path, f"{path}/limit", product="helpdesk", units="9,000").text
+    assert "prepaid" in browser.fill_in(path, f"{path}/credit", amount="5.00", operation="wire 3").text
+    assert "Record its withdrawal" in browser.fill_in(path, f"{path}/consent", training="yes").text
+    assert browser.fill_in(path, f"{path}/limit", product="helpdesk", units="many").status_code == 422
+    assert browser.fill_in(path, f"{path}/plan", plan="").status_code == 200
+
+
+def test_a_product_page_has_the_ladder_the_reasons_and_the_report(browser: Browser, harbour: Harbour) -> None:
+    page = browser.get("/products/helpdesk").text
+    assert "frozen-linear.v1" in page and "ngram-linear.v1" in page
+    assert "needs &gt;= 0.8: no" in page
+    drawn = browser.get("/products/helpdesk/candidates/2")
+    assert drawn.status_code == 200 and "sandbox" in drawn.headers["content-security-policy"]
+
+
+def test_a_candidate_is_released_and_rolled_back_from_its_product(browser: Browser, harbour: Harbour) -> None:
+    better = harbour.candidate("helpdesk", "full-finetune.v1", 117)
+    path = "/products/helpdesk"
+    assert "release 2" in browser.fill_in(path, f"{path}/release", candidate=better.id).text
+    assert "release 1" in browser.fill_in(path, f"{path}/rollback").text
+    refused = browser.fill_in(path, f"{path}/train")
+    assert "Training has begun" in refused.text
+
+
+def test_only_candidates_that_can_be_released_have_a_button(browser: Browser, harbour: Harbour) -> None:
+    assert "/products/helpdesk/release" not in browser.get("/products/helpdesk").text
+    harbour.candidate("helpdesk", "full-finetune.v1", 117)
+    assert browser.get("/products/helpdesk").text.count('action="/products/helpdesk/release"') == 1
+
+
+def test_training_and_closing_show_as_work_in_progress(browser: Browser, runs: Runs) -> None:
+    browser.fill_in("/products/kefu", "/products/kefu/train")
+    browser.fill_in("/invoices", "/invoices", period="2026-10")
+    page = browser.get("/").text
+    assert page.count("In progress since") == 2 and "kefu" in page
+    assert [run.name for run in runs.started] == ["train", "close"]
+
+
+def test_a_partners_statement_can_be_read_and_taken_away(browser: Browser, harbour: Harbour) -> None:
+    page = browser.get(f"/partners/{harbour.partner}").text
+    assert "$5.66" in page and "held" in page
+    csv = browser.get(f"/partners/{harbour.partner}/statement.csv?period=2026-11")
+    assert csv.headers["content-type"].startswith("text/csv")
+    added = browser.fill_in("/partners", "/partners", name="Sail Ltd", email="sail@example.com", agreement="referral")
+    assert "Sail Ltd" in added.text
+
+
+def test_the_ledger_page_checks_the_books(browser: Browser) -> None:
+    assert "every invariant holds" not in browser.get("/ledger").text
+    assert "every invariant holds" in browser.get("/ledger?check=true").text
+
+
+def test_what_does_not_exist_is_a_page_that_says_so(browser: Browser) -> None:
+    for path in ("/nowhere", "/products/tarot", "/customers/nobody", "/invoices/none", "/partners/none"):
+        answer = browser.get(path)
+        assert answer.status_code in (404, 422) and "<h1>" in answer.text, path
+
+
+def test_a_long_list_comes_in_parts(browser: Browser, harbour: Harbour) -> None:
+    with harbour.store.transaction() as tx:
+        for number in range(120):
+            add_customer(tx, name=f"Shop {number:03d}", email=f"shop{number}@example.com")
+    first, second = browser.get("/customers").text, browser.get("/customers?page=2").text
+    assert "Shop 010" in first and "Shop 010" not in second
+    assert "Shop 119" in second and "Part 2 of 2" in second
+    assert browser.get("/customers?page=99").text.count("Part 2 of 2") == 1
