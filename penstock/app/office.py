@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
+from penstock.billing.funding import expire_grants
 from penstock.console.office import serve_office
+from penstock.core.errors import PenstockError
 from penstock.jobs.runner import open_workflows
-from penstock.runtime.house import open_house
+from penstock.runtime.house import House, open_house
+from penstock.serving.usage_log import forget_answers
+
+HOUSEKEEPING_S = 3600.0
 
 
 def run_office(folder: Path, *, host: str | None = None, port: int | None = None, announce: Path | None = None) -> int:
@@ -21,10 +30,45 @@ def run_office(folder: Path, *, host: str | None = None, port: int | None = None
         if announce is not None:
             announce.write_text(json.dumps({"address": address, "sign_in": sign_in}))
 
-    with open_workflows(house, executor="office") as workflows:
+    with open_workflows(house, executor="office") as workflows, housekeeping(house):
         serve_office(house, workflows, host=host, port=port, on_ready=ready)
     house.close()
     return 0
+
+
+@contextmanager
+def housekeeping(house: House) -> Iterator[None]:
+    """While the block runs, once an hour: forget answers older than `answer_days`, mark grants that ran out."""
+    stop = threading.Event()
+
+    def tidy() -> None:
+        while True:
+            try:
+                tidy_once(house)
+            except PenstockError as error:  # a busy database: the next hour will do
+                logging.getLogger(__name__).warning("housekeeping: %s", error)
+            if stop.wait(HOUSEKEEPING_S):
+                return
+
+    thread = threading.Thread(target=tidy, name="housekeeping", daemon=True)
+    thread.start()
+    yield
+    stop.set()
+    thread.join(5)
+
+
+def tidy_once(house: House) -> int:
+    """Forget old answers in bounded transactions, and expire grants; answers how many answers went."""
+    with house.store.transaction() as tx:
+        expire_grants(tx)
+        before = tx.now - timedelta(days=house.workspace.gateway.answer_days)
+    gone = 0
+    while True:
+        with house.store.transaction() as tx:
+            page = forget_answers(tx, before=before)
+        gone += page
+        if page == 0:
+            return gone
 
 
 def run_worker(folder: Path) -> int:

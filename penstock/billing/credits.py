@@ -8,6 +8,7 @@ from penstock.billing.versions import the_book
 from penstock.core.errors import BadInput
 from penstock.core.money import Money
 from penstock.identity.customers import get_customer
+from penstock.storage import counters
 from penstock.storage.engine import Transaction
 
 
@@ -29,6 +30,7 @@ def add_credit(tx: Transaction, customer: str, amount: Money, operation: str) ->
     ]
     if ledger.post(tx, operation, paid_in, "credit added"):
         set_terms(tx, customer, "prepaid")
+        counters.bump(tx, "terms")  # gateways remember a refusal for a second, and forget it now
     return credit_balance(tx, customer)
 
 

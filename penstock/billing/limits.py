@@ -9,6 +9,7 @@ from penstock.billing.terms import lock_customer
 from penstock.billing.versions import priced_products
 from penstock.core.errors import BadInput, NotFound
 from penstock.identity.customers import get_customer
+from penstock.storage import counters
 from penstock.storage.engine import Transaction
 
 
@@ -24,6 +25,7 @@ def set_limit(tx: Transaction, customer: str, product: str, units_per_month: int
     if units_per_month is not None:
         row = {"customer": customer, "product": product, "units_per_month": units_per_month}
         tx.execute(sa.insert(usage_limit), {"organisation": tx.organisation, **row})
+    counters.bump(tx, "terms")
 
 
 def limit_of(tx: Transaction, customer: str, product: str) -> int | None:

@@ -17,6 +17,7 @@ from penstock.billing.versions import PlanVersion, get_plan_version, newest_plan
 from penstock.core.clock import Period
 from penstock.core.errors import NotFound
 from penstock.identity.customers import get_customer
+from penstock.storage import counters
 from penstock.storage.engine import Transaction
 
 
@@ -51,6 +52,7 @@ def subscribe(tx: Transaction, customer: str, plan: str) -> Subscription:
         "ended_at": None,
     }
     tx.execute(sa.insert(subscription), row)
+    counters.bump(tx, "terms")
     return new
 
 
@@ -118,6 +120,7 @@ def _end(tx: Transaction, current: Subscription) -> None:
         )
         .values(ended_at=tx.now)
     )
+    counters.bump(tx, "terms")
 
 
 def _read(tx: Transaction, row: sa.RowMapping) -> Subscription:

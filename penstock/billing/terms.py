@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from penstock.billing.tables import customer_terms
 from penstock.core.errors import BadInput
 from penstock.metering.sql import insert_new
+from penstock.storage import counters
 from penstock.storage.engine import Transaction
 
 Terms = Literal["prepaid", "invoice"]
@@ -38,6 +39,7 @@ def set_terms(tx: Transaction, customer: str, terms: Terms) -> None:
             .where(customer_terms.c.organisation == tx.organisation, customer_terms.c.customer == customer)
             .values(terms=terms)
         )
+        counters.bump(tx, "terms")
 
 
 def _row(tx: Transaction, customer: str) -> sa.Select[tuple[str]]:

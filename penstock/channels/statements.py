@@ -65,6 +65,11 @@ class Statement:
     payable: Money
     made_at: datetime
 
+    @property
+    def closed_at(self) -> datetime:
+        """The moment the closing balance speaks of: the month's end, or now while it runs."""
+        return min(self.period.end, max(self.made_at, *(line.at for line in self.lines), self.period.start))
+
     def total(self, *kinds: Kind) -> Money:
         """The sum of the lines of these kinds."""
         amount = sum(line.amount.amount_minor for line in self.lines if line.kind in kinds)
@@ -129,7 +134,7 @@ def table(made: Statement) -> list[dict[str, Any]]:
     return [
         _row(made.period.start, "opening balance", made.opening),
         *(_line_row(line) for line in made.lines),
-        _row(min(made.period.end, made.made_at), "closing balance", made.closing),
+        _row(made.closed_at, "closing balance", made.closing),
     ]
 
 

@@ -33,7 +33,10 @@ def retrain(product: str) -> None:
     from penstock.runtime.progress import console_progress
 
     house = open_house(OPTIONS.workspace)
-    with console_progress() as progress, open_workflows(house, executor=f"cli-train-{product}", progress=progress) as workflows:
+    with (
+        console_progress() as progress,
+        open_workflows(house, executor=f"cli-train-{product}", progress=progress) as workflows,
+    ):
         result = workflows.run_or_resume("retrain", {"product": product}, note)
     show(result, rows=outcome_rows(result), title=f"{product}: data version {result['version']}")
     if result["release"] is None:

@@ -18,6 +18,8 @@ def register(app: typer.Typer) -> None:
     usage.command("correct")(usage_correct)
     bill = typer.Typer(help="Closing months.", no_args_is_help=True)
     bill.command("close")(bill_close)
+    bill.command("aside")(bill_aside)
+    bill.command("resume")(bill_resume)
     invoice = typer.Typer(help="Money asked and received.", no_args_is_help=True)
     invoice.command("list")(invoice_list)
     invoice.command("show")(invoice_show)
@@ -25,6 +27,7 @@ def register(app: typer.Typer) -> None:
     invoice.command("events")(invoice_events)
     invoice.command("pay")(invoice_pay)
     invoice.command("refund")(invoice_refund)
+    invoice.command("cancel-payment")(invoice_cancel_payment)
     ledger = typer.Typer(help="The double-entry books.", no_args_is_help=True)
     ledger.command("verify")(ledger_verify)
     ledger.command("balances")(ledger_balances)
@@ -88,6 +91,26 @@ def bill_close(period: Annotated[str, typer.Option("--period", help="The month t
         raise typer.Exit(1)
 
 
+def bill_aside() -> None:
+    """The customers put aside because their books do not hold, and why."""
+    from penstock.billing.verification import quarantined
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.read() as tx:
+        show(quarantined(tx))
+
+
+def bill_resume(customer: str) -> None:
+    """Bill a customer again whose books were put aside and have been mended."""
+    from penstock.billing.verification import release_from_quarantine
+    from penstock.identity.customers import get_customer
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.transaction() as tx:
+        release_from_quarantine(tx, get_customer(tx, customer).id)
+    note(f"{customer} is billed again: penstock bill close")
+
+
 def invoice_list() -> None:
     """Every invoice."""
     from penstock.jobs.money import invoice_rows
@@ -109,8 +132,11 @@ def invoice_show(number: str) -> None:
         show(facts)
         return
     head = {k: v for k, v in facts.items() if not isinstance(v, list | dict)}
-    print_table([head])
-    print_table([{k: v for k, v in line.items() if not isinstance(v, list | dict)} for line in facts["lines"]])
+    days = {k: head[k][:10] for k in ("issued_at", "due_at")}
+    print_table([{**head, "customer": facts["buyer"]["name"], **days}])
+    hidden = ("period", "tiers", "events")
+    print_table([{k: v for k, v in line.items() if k not in hidden} for line in facts["lines"]])
+    note(f"the proof of a usage line: penstock invoice events {number} LINE")
 
 
 def invoice_pdf(number: str, file: Annotated[Path | None, typer.Argument()] = None) -> None:
@@ -165,6 +191,17 @@ def invoice_refund(
     show(give_refund(open_house(OPTIONS.workspace), number, amount=amount, operation=operation, reason=reason))
 
 
+def invoice_cancel_payment(
+    payment_operation: Annotated[str, typer.Argument(help="The operation id the payment was recorded under.")],
+    operation: Annotated[str | None, typer.Option(help="Your own id: the same id counts once.")] = None,
+) -> None:
+    """Take back a payment that was recorded but did not arrive; its commission goes with it."""
+    from penstock.jobs.money import take_back_payment
+    from penstock.runtime.house import open_house
+
+    show(take_back_payment(open_house(OPTIONS.workspace), payment_operation, operation=operation))
+
+
 def ledger_verify() -> None:
     """Check every invariant of the books. Exits 1 when one does not hold."""
     from penstock.billing.verification import verify
@@ -180,12 +217,15 @@ def ledger_verify() -> None:
 
 
 def ledger_balances() -> None:
-    """The balance of every account."""
+    """The balance of every account: debit positive, credit negative."""
     from penstock.billing.ledger import balances
+    from penstock.core.money import Money
     from penstock.runtime.house import open_house
 
     with open_house(OPTIONS.workspace).store.read() as tx:
-        show(balances(tx))
+        found = balances(tx)
+    rows = [{"account": one.account, "debit": Money(one.amount_minor, one.currency)} for one in found]
+    show(found, rows=rows)
 
 
 def statement(

@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     subscription = typer.Typer(help="Who is on which plan.", no_args_is_help=True)
     subscription.command("start")(subscription_start)
     subscription.command("end")(subscription_end)
+    subscription.command("list")(subscription_list)
     credit = typer.Typer(help="Prepaid money.", no_args_is_help=True)
     credit.command("add")(credit_add)
     credit.command("balance")(credit_balance)
@@ -155,7 +156,8 @@ def subscription_start(customer: CustomerArg, plan: str) -> None:
     from penstock.runtime.house import open_house
 
     with open_house(OPTIONS.workspace).store.transaction() as tx:
-        show(subscribe(tx, get_customer(tx, customer).id, plan))
+        made = subscribe(tx, get_customer(tx, customer).id, plan)
+    show(made, rows=[{"customer": customer, "plan": plan, "version": made.plan.number, "since": made.started_at}])
 
 
 def subscription_end(customer: CustomerArg) -> None:
@@ -167,6 +169,26 @@ def subscription_end(customer: CustomerArg) -> None:
     with open_house(OPTIONS.workspace).store.transaction() as tx:
         unsubscribe(tx, get_customer(tx, customer).id)
     note(f"{customer}: subscription ended")
+
+
+def subscription_list() -> None:
+    """Every subscription, open and ended."""
+    from penstock.billing.subscriptions import list_subscriptions
+    from penstock.identity.customers import get_customer
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.read() as tx:
+        rows = [
+            {
+                "customer": get_customer(tx, one.customer).name,
+                "plan": one.plan.plan,
+                "version": one.plan.number,
+                "since": one.started_at,
+                "until": one.ended_at,
+            }
+            for one in list_subscriptions(tx)
+        ]
+    show(rows, rows=rows)
 
 
 def credit_add(

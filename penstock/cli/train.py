@@ -28,7 +28,10 @@ def train(
 
     house = open_house(OPTIONS.workspace)
     arguments = {"product": product, "rungs": list(rung or [])}
-    with console_progress() as progress, open_workflows(house, executor=f"cli-train-{product}", progress=progress) as workflows:
+    with (
+        console_progress() as progress,
+        open_workflows(house, executor=f"cli-train-{product}", progress=progress) as workflows,
+    ):
         result = workflows.run_or_resume("train", arguments, note)
     rows = outcome_rows(result)
     show(result, rows=rows, title=f"{product}: data version {result['version']}")

@@ -79,11 +79,11 @@ def play(folder: Path, say: Callable[[str], None], progress: Progress) -> list[F
         partner, buyers = sign_up(stage, addresses)
         answers = sell(stage, buyers)
         break_rules(stage, addresses, buyers)
-        give_feedback(stage, buyers["maple"], answers)
+        complaints = give_feedback(stage, buyers["maple"], answers)
         period = money_jobs.month(stage.house, None)
         bill(stage, period)
         share(stage, partner)
-        improve(stage, buyers["maple"])
+        improve(stage, buyers["maple"], complaints)
     verify_books(stage)
     return stage.facts
 
@@ -186,10 +186,11 @@ def break_rules(stage: Stage, addresses: Running, buyers: dict[str, Buyer]) -> N
     )
 
 
-def give_feedback(stage: Stage, buyer: Buyer, tally: Tally) -> None:
+def give_feedback(stage: Stage, buyer: Buyer, tally: Tally) -> list[Message]:
     stage.say(f"the customer corrects {CORRECTIONS} answers")
-    wrong = [one for one in tally.answered if not one.right]
-    right = [one for one in tally.answered if one.right]
+    answered = sorted(tally.answered, key=lambda one: one.message.text)  # whichever thread was first
+    wrong = [one for one in answered if not one.right]
+    right = [one for one in answered if one.right]
     seen: set[str] = set()
     corrected: list[Answered] = []
     for one in [*wrong, *right]:
@@ -201,6 +202,7 @@ def give_feedback(stage: Stage, buyer: Buyer, tally: Tally) -> None:
     for one in right[:20]:
         buyer.client.feedback(one.request_id, index=one.index, rating=1)
     stage.add("answers corrected by the customer", len(corrected), "penstock feedback list helpdesk")
+    return [one.message for one in corrected if not one.right]
 
 
 def bill(stage: Stage, period: Period) -> None:
@@ -246,7 +248,7 @@ def share(stage: Stage, partner: Partner) -> None:
     )
 
 
-def improve(stage: Stage, buyer: Buyer) -> None:
+def improve(stage: Stage, buyer: Buyer, complaints: list[Message]) -> None:
     stage.say("retraining helpdesk on the corrections")
     with open_workflows(stage.house, executor="cli-demo", progress=stage.progress) as workflows:
         result = workflows.run_or_resume("retrain", {"product": "helpdesk"})
@@ -266,6 +268,11 @@ def improve(stage: Stage, buyer: Buyer) -> None:
         f"gateway serves release {result['release']} after",
         f"{seconds:.1f} s, nothing dropped",
         "penstock releases helpdesk",
+    )
+    outputs = buyer.client.predict("helpdesk", [message.text for message in complaints]).outputs
+    mended = sum(output["label"] == message.label for output, message in zip(outputs, complaints, strict=True))
+    stage.add(
+        "messages it got wrong before, right now", f"{mended} of {len(complaints)}", "penstock feedback list helpdesk"
     )
     with stage.house.store.transaction() as tx:
         back = releases.rollback(tx, "helpdesk")

@@ -54,6 +54,14 @@ def take_payment(house: House, number: str, *, amount: str | None, operation: st
     return made
 
 
+def take_back_payment(house: House, payment_operation: str, *, operation: str | None) -> Payment:
+    """Record that a payment did not arrive after all, and take its commission back, in one transaction."""
+    with house.store.transaction() as tx:
+        made = payments.cancel_payment(tx, payment_operation=payment_operation, operation=operation or tx.new_id("op"))
+        commissions.settle(tx)
+    return made
+
+
 def give_refund(house: House, number: str, *, amount: str, operation: str | None, reason: str) -> Refund:
     """Record a refund of an invoice, and take the commission on it back, in one transaction."""
     with house.store.transaction() as tx:

@@ -52,7 +52,7 @@ def model_card(
             head("The gate"),
             *_decision(decision),
             head("Limits"),
-            "It knows only the labels above and the language of its training rows; figures hold for texts like the test rows.",
+            "It knows only the labels above and the language of its training rows. Figures hold for texts like the test's.",
             *_weakest(report),
             head("Hashes"),
             f"- artifact `{candidate.artifact}`",

@@ -22,7 +22,7 @@ from penstock.storage.engine import Store
 
 STALE_AFTER_S = 3.0
 REFRESH_EVERY_S = 0.25
-_MONEY_TOPICS = ("prices", "customers", "credits", "limits", "subscriptions")
+_MONEY_TOPICS = ("prices", "terms")
 _log = logging.getLogger(__name__)
 
 
