@@ -1,0 +1,115 @@
+"""Models whose answers are written down beforehand, and reports of them, for tests that need no training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from penstock.datasets.rows import Split
+from penstock.evaluation.evaluate import evaluate
+from penstock.evaluation.intervals import Metric, wilson
+from penstock.evaluation.parity import Comparison, Parity
+from penstock.evaluation.report import Report
+from penstock.runtime.progress import Progress, no_progress
+from penstock.workspace.records import Condition, Costs, Price
+
+PRICE = Price.model_validate({"tiers": [{"up_to": 10, "unit_price": "0.0040"}, {"unit_price": "0.0020"}]})
+FREE = Price.model_validate({"tiers": [{"unit_price": "0"}]})
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """Answers `answers[text]` with score 0.8, the rest shared by the other labels. bend: changes a batch's answers."""
+
+    labels: tuple[str, ...]
+    answers: Mapping[str, str]
+    bend: Callable[[Any], Any] = lambda probabilities: probabilities
+    kind: str = "scripted.v1"
+
+    def predict(self, texts: Sequence[str]) -> Any:
+        rows = np.full((len(texts), len(self.labels)), 0.2 / (len(self.labels) - 1), dtype=np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            row[self.labels.index(self.answers[text])] = 0.8
+        return self.bend(rows)
+
+
+def scripted(rows: Sequence[tuple[str, str, str]], **options: Any) -> tuple[Scripted, Split]:
+    """A model and its test split from rows of (text, true label, answer)."""
+    labels = options.pop("labels", tuple(sorted({answer for _, _, answer in rows})))
+    model = Scripted(labels, {text: answer for text, _, answer in rows}, **options)
+    return model, Split(tuple(text for text, _, _ in rows), tuple(truth for _, truth, _ in rows))
+
+
+def measure(
+    model: Any,
+    test: Split,
+    *,
+    reloaded: Any = None,
+    price: Price = PRICE,
+    backbone_parity: float | None = None,
+    seed: int = 0,
+    progress: Progress = no_progress,
+) -> Report:
+    """What evaluation says of a model that was saved and came back the same, unless `reloaded` is another."""
+    return evaluate(
+        model=model,
+        reloaded=reloaded or model,
+        test=test,
+        price=price,
+        costs=Costs(),
+        backbone_parity=backbone_parity,
+        seed=seed,
+        progress=progress,
+    )
+
+
+@cache
+def small_report() -> Report:
+    """Four rows, two labels, one answer wrong."""
+    return measure(*scripted([("a1", "a", "a"), ("a2", "a", "b"), ("b1", "b", "b"), ("b2", "b", "b")]))
+
+
+def report(right: int = 90, rows: int = 100, **figures: Metric | None) -> Report:
+    """A model that is right on the first `right` of `rows` rows; `figures` are metrics by the names a gate uses."""
+    return report_of([row < right for row in range(rows)], **figures)
+
+
+def report_of(correct: Sequence[bool], **figures: Metric | None) -> Report:
+    """A model that is right on these rows of one test split; `figures` as in `report`."""
+    made = replace(
+        small_report(),
+        rows=len(correct),
+        accuracy=wilson(sum(correct), len(correct)),
+        correct=tuple(correct),
+        predictions=tuple(int(each) for each in correct),
+    )
+    for name, figure in figures.items():
+        made = with_figure(made, name, figure)
+    return made
+
+
+def with_figure(made: Report, name: str, figure: Metric | None) -> Report:
+    """The report with one metric changed, wherever the report keeps it."""
+    if figure is None or name in ("accuracy", "macro_f1", "gross_margin"):
+        return replace(made, **{name: figure})
+    if name == "ece":
+        return replace(made, calibration=replace(made.calibration, ece=figure))
+    if name.startswith("latency_"):
+        return replace(made, latency=replace(made.latency, **{name.removeprefix("latency_"): figure}))
+    if name == "cost_per_1000":
+        low, value, high = (f"{number:.12f}" for number in (figure.low, figure.value, figure.high))
+        return replace(made, cost=replace(made.cost, per_1000=value, per_1000_low=low, per_1000_high=high))
+    return replace(made, parity=differing(figure.value))
+
+
+def differing(difference: float, agreement: float = 1.0) -> Parity:
+    """A model that answers otherwise in a batch, by so much, on all but `agreement` of the labels alike."""
+    return Parity(Comparison(100, 0.0, 1.0), Comparison(100, difference, agreement), None)
+
+
+def needs(metric: str, op: str, threshold: float) -> Condition:
+    return Condition(metric=metric, op=op, threshold=threshold)
