@@ -6,7 +6,9 @@ condition of every gate.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +20,7 @@ from penstock.models.protocol import Model
 
 MOST_DIFFERENCE = 1e-4
 MOST_ROWS = 1_000
-_BATCH = 128
+_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -79,18 +81,27 @@ def compare(one: Floats, other: Floats) -> Comparison:
 
 
 def probabilities(model: Model, texts: Sequence[str], on_rows: Callable[[int], None]) -> Floats:
-    """Predict in batches: (n, labels). Raises Broken when an answer is no probability row for the model's labels."""
+    """Predict in batches, one thread a core: (n, labels); a row's answer is the same in any batch and thread.
+
+    Raises Broken when an answer is no probability row for the model's labels.
+    """
+    starts = range(0, len(texts), _BATCH)
     parts = []
-    for start in range(0, len(texts), _BATCH):
-        batch = texts[start : start + _BATCH]
-        answer = np.asarray(model.predict(batch))
-        if answer.shape != (len(batch), len(model.labels)):
-            raise Broken(
-                f"the model answered an array of {answer.shape} for {len(batch)} texts and {len(model.labels)} labels",
-                where=model.kind,
-            )
-        if not (np.isfinite(answer).all() and (answer >= 0).all() and (answer <= 1 + 1e-5).all()):
-            raise Broken("the model answered numbers that are no probabilities", where=f"{model.kind}, row {start} on")
-        parts.append(answer)
-        on_rows(start + len(batch))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start, answer in zip(starts, pool.map(lambda at: _answers(model, texts, at), starts), strict=True):
+            parts.append(answer)
+            on_rows(start + len(answer))
     return np.concatenate(parts)
+
+
+def _answers(model: Model, texts: Sequence[str], start: int) -> Floats:
+    batch = texts[start : start + _BATCH]
+    answer: Floats = np.asarray(model.predict(batch))
+    if answer.shape != (len(batch), len(model.labels)):
+        raise Broken(
+            f"the model answered an array of {answer.shape} for {len(batch)} texts and {len(model.labels)} labels",
+            where=model.kind,
+        )
+    if not (np.isfinite(answer).all() and (answer >= 0).all() and (answer <= 1 + 1e-5).all()):
+        raise Broken("the model answered numbers that are no probabilities", where=f"{model.kind}, row {start} on")
+    return answer

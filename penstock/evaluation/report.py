@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from penstock.core.errors import BadInput
+from penstock.core.errors import BadInput, Broken
 from penstock.core.hashing import digest_of
 from penstock.evaluation.cost import Cost
 from penstock.evaluation.intervals import Metric
@@ -129,12 +129,15 @@ class Report:
         if not isinstance(data, dict) or data.get("version") != VERSION:
             raise BadInput("this is not a report that this Penstock can read", hint="evaluate the candidate again")
         try:
+            rows, width = data["rows"], data["predictions"]["type"]
             bits = np.frombuffer(_bytes(data["correct"]), dtype=np.uint8)
-            answers = np.frombuffer(_bytes(data["predictions"]["data"]), dtype=data["predictions"]["type"])
-            correct = np.unpackbits(bits, count=data["rows"]).astype(bool).tolist()
+            answers = np.frombuffer(_bytes(data["predictions"]["data"]), dtype=width)
+            if len(answers) != rows or len(bits) != (rows + 7) // 8:  # unpackbits would invent the missing rows
+                raise ValueError(f"it counts {rows} rows and holds {len(answers)} answers")
+            correct = np.unpackbits(bits, count=rows).astype(bool).tolist()
             unpacked = {**data, "correct": correct, "predictions": answers.tolist()}
             return msgspec.convert(unpacked, Report)
-        except (msgspec.ValidationError, KeyError, TypeError, ValueError, binascii.Error) as error:
+        except (msgspec.ValidationError, KeyError, TypeError, ValueError, binascii.Error, Broken) as error:
             raise BadInput(f"the report is damaged: {error}", hint="evaluate the candidate again") from error
 
 

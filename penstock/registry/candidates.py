@@ -13,6 +13,8 @@ from penstock.registry.tables import candidate as table
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 
+MOST_DIGITS = 18  # of a number that a database's 64-bit integer surely holds
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -43,11 +45,26 @@ def add_candidate(
     report_blob: str,
     seconds: float,
 ) -> Candidate:
-    """Register a trained and evaluated model under the product's next number."""
+    """Register a trained and evaluated model under the product's next number.
+
+    A job may run this again after a crash: the same model with the same report answers the candidate there is.
+    """
+    counter = f"candidate:{product}"
+    counters.take(tx, counter, 0)  # takes no number, but holds the counter: two writers of one product take turns
+    same = tx.first(
+        _mine(tx).where(
+            table.c.product == product,
+            table.c.artifact == artifact,
+            table.c.dataset_version == dataset_version,
+            table.c.report_blob == report_blob,
+        )
+    )
+    if same is not None:
+        return _candidate(same)
     made = Candidate(
         id=tx.new_id("cand"),
         product=product,
-        number=counters.take(tx, f"candidate:{product}"),
+        number=counters.take(tx, counter),
         rung=rung,
         artifact=artifact,
         backbone=backbone,
@@ -72,7 +89,8 @@ def get_candidate(tx: Transaction, candidate_id: str) -> Candidate:
 def find_candidate(tx: Transaction, product: str, reference: str) -> Candidate:
     """By id or by number within the product, as people type it. Raises NotFound, BadInput for another product's id."""
     if reference.isascii() and reference.isdigit():
-        row = tx.first(_mine(tx).where(table.c.product == product, table.c.number == int(reference)))
+        number = int(reference) if len(reference) <= MOST_DIGITS else 0  # 0: no candidate has it
+        row = tx.first(_mine(tx).where(table.c.product == product, table.c.number == number))
         if row is None:
             raise NotFound(f"{product} has no candidate {reference}", hint=f"see `penstock candidates {product}`")
         return _candidate(row)

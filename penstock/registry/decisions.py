@@ -96,7 +96,7 @@ def verify(tx: Transaction, decision: Decision, secret: bytes) -> bool:
     candidate = get_candidate(tx, decision.candidate)
     rows = decision.hashes.get("rows") or ""
     same = candidate.product == decision.product and _hashes(candidate, rows) == decision.hashes
-    return hmac.compare_digest(expected, decision.signature) and same
+    return hmac.compare_digest(expected.encode(), decision.signature.encode()) and same
 
 
 def latest_decision(tx: Transaction, candidate_id: str) -> Decision | None:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from penstock.datasets.report import KINDS
 from penstock.datasets.versions import DatasetVersion
 from penstock.evaluation.report import Report, summary_rows
+from penstock.evaluation.words import Say, reason_in_words, speaker
 from penstock.registry.candidates import Candidate
 from penstock.registry.decisions import Decision
 from penstock.workspace.records import Product
 
-_ZH = {
-    "Model card": "模型卡",
-    "What it does": "用途",
-    "Data": "数据",
-    "Measured": "测得",
-    "The gate": "准入判定",
-    "Limits": "局限",
-    "Hashes": "哈希",
-}
+WEAKEST = 3
 
 
 def model_card(
@@ -28,50 +24,82 @@ def model_card(
     product: Product | None,
     locale: str,
 ) -> str:
-    """The card of one candidate. locale: "en" or "zh-CN", the language of its headings."""
-
-    def head(text: str) -> str:
-        return f"\n## {_ZH[text] if locale == 'zh-CN' else text}\n"
-
+    """The card of one candidate in the language of `locale`, "en" or "zh-CN". Raises BadInput for another one."""
+    say = speaker(locale)
     name = product.title if product is not None and product.title else candidate.product
-    return "\n".join(
-        [
-            f"# {_ZH['Model card'] if locale == 'zh-CN' else 'Model card'}: {name}, candidate {candidate.number}",
-            head("What it does"),
-            f"Assigns one of {len(report.labels)} labels to a text: {', '.join(report.labels)}.",
-            f"Trained by the recipe `{candidate.rung}` with seed {candidate.seed} in {candidate.seconds:.1f} s.",
-            head("Data"),
-            f"Version {version.number} from `{version.source}`: {version.rows_train:,} rows to train, "
-            f"{version.rows_test:,} to test. Cleaning found:",
-            "",
-            *(f"- {row['what']}: {row['rows']}, {row['done']}" for row in version.report.table()),
-            head("Measured"),
-            "| metric | value | 95% interval | note |",
-            "|---|---|---|---|",
-            *(f"| {r.metric} | {r.value} | {r.interval} | {r.note} |" for r in summary_rows(report)),
-            head("The gate"),
-            *_decision(decision),
-            head("Limits"),
-            "It knows only the labels above and the language of its training rows. Figures hold for texts like the test's.",
-            *_weakest(report),
-            head("Hashes"),
-            f"- artifact `{candidate.artifact}`",
-            f"- backbone `{candidate.backbone or 'none'}`",
-            f"- data version `{candidate.dataset_version}`",
-            f"- report `{candidate.report_blob}`",
-            "",
-        ]
+    sections = (
+        (say("What it does"), _purpose(candidate, report, say)),
+        (say("Data"), _data(version, say)),
+        (say("Metrics"), _metrics(report, say)),
+        (say("gate"), _decision(decision, locale, say)),
+        (say("Limits"), _limits(report, decision, say)),
+        (say("Hashes"), _hashes(candidate, say)),
     )
+    lines = [f"# {say('Model card')}: {name}, {say('Candidate')} {candidate.number}"]
+    for heading, content in sections:
+        lines += ["", f"## {heading}", "", *content]
+    return "\n".join([*lines, ""])
 
 
-def _decision(decision: Decision | None) -> list[str]:
+def _purpose(candidate: Candidate, report: Report, say: Say) -> Iterator[str]:
+    yield say("It answers one text with one of {total} labels and a score.").format(total=len(report.labels))
+    yield ""
+    yield f"- {say('Label')}: {', '.join(map(_code, report.labels))}"
+    yield f"- {say('rung')}: {_code(candidate.rung)}"
+    yield f"- {say('seed')}: {candidate.seed}"
+    yield f"- {say('seconds')}: {candidate.seconds:.1f}"
+
+
+def _data(version: DatasetVersion, say: Say) -> Iterator[str]:
+    rows = say("Trained on {train} rows, tested on {test} rows.")
+    yield rows.format(train=f"{version.rows_train:,}", test=f"{version.rows_test:,}")
+    yield ""
+    yield f"- {say('data_version')}: {version.number} ({_code(version.source)})"
+    for finding in version.report.findings:
+        what = f"{say(KINDS.get(finding.kind, finding.kind))} ({say(finding.part)})"
+        yield f"- {what}: {finding.found:,}; {say('Dropped')}: {finding.dropped:,}"
+
+
+def _metrics(report: Report, say: Say) -> Iterator[str]:
+    yield f"| {say('Metric')} | {say('Value')} | {say('95% interval')} |"
+    yield "|---|---|---|"
+    for row in summary_rows(report):
+        missing = report.metric(row.metric) is None
+        value = say("none: the lowest price is zero") if missing else row.value
+        interval = row.interval.replace(" to ", " – ")
+        yield f"| {say(row.metric)} | {value} | {interval} |"
+
+
+def _decision(decision: Decision | None, locale: str, say: Say) -> Iterator[str]:
     if decision is None:
-        return ["Not judged."]
-    verdict = f"{'Yes' if decision.passed else 'No'}, on {decision.created_at:%Y-%m-%d}:"
-    return [verdict, "", *(f"- {reason['text']}" for reason in decision.reasons)]
+        yield say("Not judged yet")
+        return
+    verdict = say("Passed the gate") if decision.passed else say("Refused by the gate")
+    yield f"{verdict} ({decision.created_at:%Y-%m-%d})"
+    yield ""
+    for reason in decision.reasons:
+        yield f"- {reason_in_words(reason, locale)}"
 
 
-def _weakest(report: Report) -> list[str]:
-    weakest = sorted(report.per_class, key=lambda one: one.f1.value)[:3]
-    said = ", ".join(f"{one.label} (F1 {one.f1.value:.2f} on {one.support} rows)" for one in weakest)
-    return [f"Weakest labels: {said}."]
+def _limits(report: Report, decision: Decision | None, say: Say) -> Iterator[str]:
+    tested = [one for one in report.per_class if one.support]
+    weakest = sorted(tested, key=lambda one: (one.f1.value, one.label))[:WEAKEST]
+    yield f"- {say('Figures hold for texts like the test rows; on others it may do worse.')}"
+    yield f"- {say('It always answers one of its labels, also for a text that fits none.')}"
+    yield f"- {say('Weakest labels')}: {', '.join(f'{_code(one.label)} (F1 {one.f1.value:.2f})' for one in weakest)}"
+    if decision is not None:
+        uses = say("This test split has judged {uses} candidates; the more it judges, the less it proves.")
+        yield f"- {uses.format(uses=decision.test_uses)}"
+    measured_on = say("Latency and cost were measured on {cpu}; other machines differ.")
+    yield f"- {measured_on.format(cpu=report.latency.machine.cpu)}"
+
+
+def _hashes(candidate: Candidate, say: Say) -> Iterator[str]:
+    for name in ("artifact", "backbone", "dataset_version", "report_blob"):
+        if digest := getattr(candidate, name):
+            yield f"- {say(name)}: {_code(digest)}"
+
+
+def _code(text: str) -> str:
+    """A code span: whatever a label holds, it is shown and not rendered."""
+    return f"`{' '.join(text.split()).replace('`', chr(39))}`"

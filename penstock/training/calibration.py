@@ -35,5 +35,11 @@ def fit_temperature(scores: npt.NDArray[Any], truth: Integers) -> tuple[float, f
 
 def log_loss(scores: npt.NDArray[Any], truth: Integers) -> float:
     """Mean negative log likelihood in nats of the true classes under softmax(scores)."""
+    return float(log_losses(scores, truth).mean())
+
+
+def log_losses(scores: npt.NDArray[Any], truth: Integers) -> npt.NDArray[Any]:
+    """The same, row by row."""
     shifted = scores - scores.max(axis=1, keepdims=True)
-    return float((np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(truth)), truth]).mean())
+    losses: npt.NDArray[Any] = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(truth)), truth]
+    return losses

@@ -13,11 +13,11 @@ from penstock.models import frozen_linear as model_kind
 from penstock.models.backbone import Backbone
 from penstock.models.protocol import Floats, Integers
 from penstock.runtime.progress import Progress
-from penstock.training.calibration import fit_temperature
+from penstock.training.calibration import fit_temperature, log_losses
 from penstock.training.extras import training_libraries
 from penstock.training.records import Trained, TrainRequest
 from penstock.training.rows import folds, numbered
-from penstock.training.softmax_head import Head, fit_path
+from penstock.training.softmax_head import Exact, Head, fit_path
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 FOLDS = 3
@@ -70,32 +70,42 @@ def train(request: TrainRequest) -> Trained:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Choice:
     strength: float
     temperature: float
     loss: float
+    losses: Exact
     accuracy: float
     rows: int
 
 
 def _choose(vectors: Floats, truth: Integers, classes: int, seed: int, progress: Progress) -> _Choice:
-    """The strength with the least held-out log loss. The path rises from stiff to loose and ends once that worsens."""
+    """The stiffest strength whose held-out log loss is within one standard error of the least.
+
+    The one-standard-error rule (Breiman, Friedman, Olshen, Stone 1984): the loss is flat over a decade of strengths,
+    and its very minimum is noise. The path rises from stiff to loose and ends once the loss worsens.
+    """
     parts = folds(truth, FOLDS, seed)
     if vectors.size * classes > CHEAP_WORK:
         parts = parts[:1]
     held = np.concatenate([out for _, out in parts])
     paths = [fit_path(vectors[kept], truth[kept], classes, STRENGTHS, CHOOSING_TOLERANCE) for kept, _ in parts]
-    best: _Choice | None = None
+    tried: list[_Choice] = []
     for step, heads in enumerate(zip(*paths, strict=True)):
         progress("train", step, len(STRENGTHS) + 1, f"C = {heads[0].strength:g}")
-        found = _judge(heads, vectors, parts, truth[held])
-        if best is not None and found.loss >= best.loss:
+        tried.append(_judge(heads, vectors, parts, truth[held]))
+        if len(tried) > 1 and tried[-1].loss >= tried[-2].loss:
             break
-        best = found
-    if best is None:
+    if not tried:
         raise Broken("no regularisation strength was tried")
-    return best
+    best = min(tried, key=lambda choice: choice.loss)
+    return next(choice for choice in tried if _as_good(choice, best))
+
+
+def _as_good(choice: _Choice, best: _Choice) -> bool:
+    excess = choice.losses - best.losses
+    return bool(excess.mean() <= excess.std() / np.sqrt(len(excess)))
 
 
 def _judge(
@@ -104,7 +114,8 @@ def _judge(
     scores = np.concatenate([head.scores(vectors[out]) for head, (_, out) in zip(heads, parts, strict=True)])
     temperature, loss = fit_temperature(scores, truth)
     accuracy = float((scores.argmax(axis=1) == truth).mean())
-    return _Choice(heads[0].strength, temperature, loss, accuracy, len(truth))
+    losses = log_losses(scores.astype(np.float64) / temperature, truth)
+    return _Choice(heads[0].strength, temperature, loss, losses, accuracy, len(truth))
 
 
 def _embed(request: TrainRequest, backbone: Backbone) -> Floats:

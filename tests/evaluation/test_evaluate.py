@@ -153,8 +153,8 @@ def test_answers_that_are_no_probabilities_stop_the_evaluation(bend: Any) -> Non
 
 
 def test_progress_rises_to_its_end() -> None:
-    seen: list[tuple[float, float]] = []
+    shares: list[float] = []
     rows = [(f"text {n}", "ab"[n % 2], "a") for n in range(300)]
-    measure(*scripted(rows, labels=("a", "b")), progress=lambda _stage, done, total, _note="": seen.append((done, total)))
-    shares = [done / total for done, total in seen]
+    model, test = scripted(rows, labels=("a", "b"))
+    measure(model, test, progress=lambda _stage, done, total, _note="": shares.append(done / total))
     assert shares == sorted(shares) and shares[-1] == 1.0 and len(shares) > 4

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from penstock.runtime.locks import exclusive
 from penstock.storage.engine import open_engine
 from tests.scenarios.conftest import Penstock, edit, rows, write_csv
 
@@ -188,3 +189,17 @@ def test_a_month_that_has_not_ended_is_not_closed(folder: Path, penstock: Pensto
     answer = penstock("bill", "close", "--period", "2099-01")
     assert answer.code == 1 and "has not ended" in answer.err
     assert penstock("bill", "close", "--period", "January").code == 2
+
+
+def test_a_workspace_is_up_only_once(folder: Path, penstock: Penstock) -> None:
+    penstock("apply")
+    with exclusive(folder / ".penstock" / "up.lock", "running this workspace"):
+        answer = penstock("up")
+    assert answer.code == 1
+    assert "at work" in answer.err and "process" in answer.err
+
+
+def test_a_product_named_twice_on_the_command_line_or_not_at_all_is_explained(penstock: Penstock) -> None:
+    assert penstock("train").code == 2
+    unknown = penstock("train", "rooter")
+    assert unknown.code == 2 and "router" in unknown.err  # did you mean

@@ -1,0 +1,97 @@
+"""The model card: what a buyer or an auditor wants to know of a model, in either language."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from evaluation.measured import PRICE, measure, report, scripted
+from registry.shelf import candidate, decide
+
+from penstock.core.errors import BadInput
+from penstock.datasets.report import KINDS, ClassCount, CleaningReport, Finding
+from penstock.datasets.versions import DatasetVersion
+from penstock.evaluation.report import Report
+from penstock.registry.candidates import Candidate
+from penstock.registry.decisions import Decision
+from penstock.registry.model_card import model_card
+from penstock.storage.engine import Store
+from penstock.workspace.records import Product
+
+PRODUCT = Product.model_validate(
+    {"task": "text-classification", "title": "Helpdesk router", "data": "x.csv", "gate": {}, "price": PRICE}
+)
+MEASURED = measure(*scripted([("a1", "billing", "billing"), ("a2", "billing", "card"), ("b1", "card", "card")]))
+
+
+@pytest.fixture
+def judged(store: Store) -> tuple[Candidate, Decision]:
+    with store.transaction() as tx:
+        made = candidate(tx, backbone="b" * 64)
+        return made, decide(tx, made)
+
+
+def card(made: Candidate, decision: Decision | None, locale: str = "en", measured: Report = MEASURED) -> str:
+    findings = tuple(Finding(kind, "train", 3, 1, "dropped") for kind in KINDS)
+    cleaning = CleaningReport(1_200, 300, 0, 1_000, 300, (ClassCount("billing", 1_000, 300),), findings)
+    version = DatasetVersion("d" * 64, "helpdesk", 2, "e" * 64, cleaning, 1_000, 300, None, "x.csv", made.created_at)
+    return model_card(
+        candidate=made, report=measured, decision=decision, version=version, product=PRODUCT, locale=locale
+    )
+
+
+def test_the_card_says_what_the_model_does_from_which_data_how_well_and_its_limits(
+    judged: tuple[Candidate, Decision],
+) -> None:
+    text = card(*judged)
+    assert text.startswith("# Model card: Helpdesk router, Candidate 1\n")
+    for said in (
+        "one of 2 labels",
+        "`billing`, `card`",
+        "Trained on 1,000 rows, tested on 300 rows.",
+        "rows that repeat an earlier one (train): 3; Dropped: 1",
+        "| accuracy | 0.6667 | 0.2077 – 0.9385 |",
+        "Passed the gate (2026-11-15)",
+        "needs >= 0.8: yes",
+        "judged 1 candidates",
+        "Weakest labels: `billing` (F1 0.67)",
+        f"artifact: `{judged[0].artifact}`",
+        f"backbone: `{'b' * 64}`",
+        MEASURED.latency.machine.cpu,
+    ):
+        assert said in text
+
+
+def test_the_card_in_chinese_has_no_english_phrase_left(judged: tuple[Candidate, Decision]) -> None:
+    text = card(*judged, locale="zh-CN")
+    assert text.startswith("# 模型卡: Helpdesk router, 候选模型 1\n")
+    assert text.count("\n## ") == card(*judged).count("\n## ") == 6
+    plain = re.sub(r"`[^`]*`", "", text.replace(MEASURED.latency.machine.cpu, "").replace("Helpdesk router", ""))
+    assert [line for line in plain.splitlines() if re.search("[A-Za-z]{4}", line)] == []
+
+
+def test_a_candidate_that_was_not_judged_or_has_no_margin_or_backbone_says_so(store: Store) -> None:
+    with store.transaction() as tx:
+        made = candidate(tx)
+    text = card(made, None, measured=report(gross_margin=None))
+    assert "Not judged yet" in text and "| gross margin | none: the lowest price is zero |  |" in text
+    assert "backbone" not in text
+
+
+def test_a_refused_candidate_shows_why(store: Store) -> None:
+    with store.transaction() as tx:
+        made = candidate(tx)
+        text = card(made, decide(tx, made, passes=False))
+    assert "Refused by the gate" in text and "needs >= 0.8: no" in text
+
+
+def test_hostile_labels_stay_text(judged: tuple[Candidate, Decision]) -> None:
+    label = "x`\n# <script>alert(1)</script>"
+    text = card(*judged, measured=replace(MEASURED, labels=("billing", label)))
+    assert "`x' # <script>alert(1)</script>`" in text
+
+
+def test_a_card_in_another_language_is_refused(judged: tuple[Candidate, Decision]) -> None:
+    with pytest.raises(BadInput, match="'fr'"):
+        card(*judged, locale="fr")
