@@ -68,7 +68,8 @@ class CandidateReport:
 
     def _candidate(self) -> dict[str, Any]:
         facts = {**vars(self.candidate), "created_at": self.candidate.created_at.isoformat(), "currency": self.currency}
-        return {**facts, "data_version": self.version.number}
+        title = self.product.title if self.product is not None else ""
+        return {**facts, "title": title or self.candidate.product, "data_version": self.version.number}
 
 
 def candidate_report(house: House, reference: str) -> CandidateReport:
