@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -33,8 +34,9 @@ def last_month(folder: Path, penstock: Penstock) -> Period:
         attribute(tx, maple.id, partner.code)
         subscribe(tx, maple.id, "team")
         correct(
-            tx, customer=maple.id, product="router", units=12, time=tx.now, reason="moved from paper", operation="op-1"
-        )
+            tx, customer=maple.id, product="router", units=12, time=tx.now, reason="moved from paper", operation="op-1",
+            timezone="UTC",
+        )  # fmt: skip
     house.close()
     return month
 
@@ -54,6 +56,7 @@ def test_a_month_becomes_an_invoice_a_payment_a_refund_and_a_commission(
     assert sum(event["units"] for event in events) == 12
 
     assert penstock("invoice", "pay", number, "--operation", "bank-1").code == 0
+    assert penstock("invoice", "pay", number, "--operation", "bank-1").code == 0  # the same once more, not a second one
     assert penstock("invoice", "pay", number, "--operation", "bank-1", "--amount", "20.70").code == 0
     twice = penstock("invoice", "pay", number, "--operation", "bank-2", "--amount", "20.70")
     assert twice.code == 1 and "open" in twice.err
@@ -67,6 +70,27 @@ def test_a_month_becomes_an_invoice_a_payment_a_refund_and_a_commission(
     assert penstock("ledger", "verify").code == 0
     assert penstock("invoice", "pdf", number, str(folder / "invoice.pdf")).code == 0
     assert (folder / "invoice.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_month_that_was_closed_is_corrected_once_however_often_it_is_said(
+    penstock: Penstock, last_month: Period
+) -> None:
+    assert penstock("bill", "close", "--period", last_month.name).code == 0
+    words = ("usage", "correct", "Maple", "router", "-4", "--reason", "load test", "--operation", "ticket-88")
+    refused = penstock(*words)  # nothing was used this month
+    assert refused.code == 1 and "leaves -4" in refused.err
+    for _ in range(2):
+        assert penstock(*words, "--period", last_month.name).code == 0
+    events = [
+        json.loads(line) for line in penstock("usage", "export", "--period", last_month.name, "--json").out.splitlines()
+    ]
+    assert [event["units"] for event in events] == [12, -4]
+    assert (
+        penstock(
+            "usage", "correct", "Maple", "router", "1", *words[5:7], "--operation", "x", "--period", "2999-01"
+        ).code
+        == 2
+    )
 
 
 def test_two_closings_at_once_do_not_interfere(penstock: Penstock, last_month: Period, folder: Path) -> None:
