@@ -27,15 +27,15 @@ clean:
 
 $(VENV)/.base: constraints.txt
 	@echo "Making $(VENV) (once) ..."
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Penstock needs Python 3.11 or newer, not %s; try: make PYTHON=python3.11" % sys.version.split()[0])'
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -c constraints.txt pip
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Penstock needs Python 3.11 or newer, not %s; try: make PYTHON=python3.11" % sys.version.split()[0])'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install -c constraints.txt pip
+	@touch $@
 
 $(VENV)/.demo: $(VENV)/.base pyproject.toml
 	@echo "Installing Penstock with its training part (about a minute with a warm package cache) ..."
-	$(PIP) install -c constraints.txt -e ".[train]"
-	touch $@
+	@$(PIP) install -c constraints.txt -e ".[train]"
+	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
 	$(PIP) install -c constraints.txt -e ".[train,postgres,dev]"

@@ -13,6 +13,7 @@ from penstock.runtime.house import House
 from penstock.serving.endpoints import Endpoint, EndpointRequest
 
 LARGEST_PAGE = 1_000
+MOST_DIGITS = 18  # of a number that a database's 64-bit integer surely holds
 
 
 def customer_endpoints(house: House) -> tuple[Endpoint, ...]:
@@ -101,6 +102,6 @@ def _events(request: EndpointRequest) -> Any:
 
 
 def _number(text: str, where: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise BadInput(f"{text!r} is not a whole number", where=where)
+    if not text.isascii() or not text.isdigit() or len(text) > MOST_DIGITS:
+        raise BadInput(f"{text[:MOST_DIGITS]!r} is not a whole number", where=where, hint="use at most 18 digits")
     return int(text)

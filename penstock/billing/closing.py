@@ -22,15 +22,16 @@ from penstock.billing.rating import RatingRun, breakdown, rate, runs_to_invoice
 from penstock.billing.records import Invoice, Quarantine
 from penstock.billing.register import get_invoice, invoice_of
 from penstock.billing.subscriptions import subscribers, subscription_of
-from penstock.billing.tables import invoice, invoice_line
+from penstock.billing.tables import invoice, invoice_line, rating_run
 from penstock.billing.terms import lock_customer
 from penstock.billing.versions import get_price_version, the_book
 from penstock.core.clock import Period, period_at
 from penstock.core.errors import Broken, Conflict, NotFound
 from penstock.core.money import round_half_away
 from penstock.identity.customers import get_customer
-from penstock.metering.quantities import charges, late_customers, late_spans
+from penstock.metering.quantities import charges, late_spans
 from penstock.serving import usage_log
+from penstock.serving.tables import usage_event
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 from penstock.workspace.records import Company
@@ -66,13 +67,8 @@ def customers_to_invoice(tx: Transaction, period: Period) -> list[str]:
     issued = tx.all(
         sa.select(column.customer).where(column.organisation == tx.organisation, column.period == period.name)
     )
-    before = sa.select(sa.func.coalesce(sa.func.min(column.cutoff_seq), 0)).where(
-        column.organisation == tx.organisation, column.period_end == period.start
-    )
     found = {customer for customer, _ in charges(tx, period)} | {row["customer"] for row in issued}
-    found |= subscribers(tx, period)
-    found |= late_customers(tx, before=period.start, after_seq=int(tx.scalar(before)))
-    return sorted(found)
+    return sorted(found | subscribers(tx, period) | _with_late_use(tx, period))
 
 
 def close_customer(transaction: Transactions, customer: str, period: Period, company: Company) -> Invoice | Quarantine:
@@ -101,6 +97,35 @@ def invoice_customer(tx: Transaction, customer: str, period: Period, company: Co
     _rate_all(tx, customer, period, cutoff_seq, company.timezone)
     lines = _plan_lines(tx, customer, period) + _usage_lines(tx, customer, period)
     return _issue(tx, customer, period, company, lines, cutoff_seq)
+
+
+def _with_late_use(tx: Transaction, period: Period) -> set[str]:
+    """Customers with events of earlier periods that no rating run counted.
+
+    The last closing's cut-offs cannot tell: an event may have come after its customers were listed and before its
+    first invoice was issued. What came before the closing that preceded it was there when it listed them.
+    """
+    column, event, run = invoice.c, usage_event.c, rating_run.c
+    mine = column.organisation == tx.organisation
+    before_last = sa.select(sa.func.max(column.period_end)).where(mine, column.period_end < period.start)
+    seen = sa.select(sa.func.coalesce(sa.func.min(column.cutoff_seq), 0)).where(
+        mine, column.period_end == before_last.scalar_subquery()
+    )
+    counted = sa.exists().where(
+        run.organisation == event.organisation,
+        run.customer == event.customer,
+        run.product == event.product,
+        run.period_start <= event.time,
+        run.period_end > event.time,
+        run.cutoff_seq >= event.seq,
+    )
+    late = sa.select(event.customer).where(
+        event.organisation == tx.organisation,
+        event.time < period.start,
+        event.seq > int(tx.scalar(seen)),
+        ~counted,
+    )
+    return {row["customer"] for row in tx.all(late.distinct())}
 
 
 def _refuse_unfinished(tx: Transaction, period: Period) -> None:

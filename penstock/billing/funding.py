@@ -31,6 +31,7 @@ from penstock.workspace.records import Company
 
 BLOCK_UNITS = 1_000
 GRANT_S = 60
+SHORTEST_S = 5  # a grant opened as its month ends lives on for so long: one that is over at once serves nobody
 GRACE_S = 60  # a grant's units stay held this long after it expired: work begun before may still be settled
 
 
@@ -44,7 +45,8 @@ class LedgerFunding:
         """Hold at least `units` for the gateway, or refuse; up to a block of 1,000 when funds are plenty.
 
         When they are not, at most half of what is left is taken beyond `units`, so that other gateways can serve
-        too. A grant ends with its month. Raises CreditExhausted or QuotaExceeded, and NotFound without a price.
+        too. A grant ends with its month, at most some seconds later. Raises CreditExhausted or QuotaExceeded, and
+        NotFound without a price.
         """
         if units < 1:
             raise BadInput(f"cannot hold {units} units", where="units")
@@ -60,7 +62,8 @@ class LedgerFunding:
         granted = max(units, min(BLOCK_UNITS, most // 2))
         free = allowance(tx, customer, product, period)
         exact = version.price.amount(max(0, so_far + granted - free)) - version.price.amount(max(0, so_far - free))
-        expires_at = min(tx.now + timedelta(seconds=GRANT_S), period.end)
+        now = tx.now
+        expires_at = max(now + timedelta(seconds=SHORTEST_S), min(now + timedelta(seconds=GRANT_S), period.end))
         grant = Grant(tx.new_id("gnt"), granted, so_far, version.price, free, version.currency, expires_at)
         row = {
             "organisation": tx.organisation,

@@ -17,18 +17,24 @@ from penstock.storage.engine import Transaction
 CREDIT = "credit"  # the method of what is taken from the customer's credit when an invoice is issued
 
 
-def pay(tx: Transaction, *, invoice: str, amount: Money, operation: str, method: str = "by hand") -> Payment:
-    """Book a payment. The same operation again changes nothing and answers the payment that was booked.
+def pay(tx: Transaction, *, invoice: str, amount: Money | None, operation: str, method: str = "by hand") -> Payment:
+    """Book a payment of `amount`, or of all that is open (None). The same operation again changes nothing and
+    answers the payment that was booked.
 
-    Raises Conflict when more than the open amount is paid, or the operation was used for something else.
+    Raises Conflict when more than the open amount is paid, nothing is open, or the operation was used for something
+    else.
     """
     known = _locked(tx, invoice, amount)
     before = _payment(tx, operation)
     if before is not None:
-        _same(operation, (before.invoice, before.amount_minor, before.method), (invoice, amount.amount_minor, method))
+        asked = before.amount_minor if amount is None else amount.amount_minor
+        _same(operation, (before.invoice, before.amount_minor, before.method), (invoice, asked, method))
         return before
     if method == CREDIT:
         raise BadInput("credit is used when an invoice is issued, not by hand", where="method", hint="e.g. bank")
+    if amount is None and known.open_minor <= 0:
+        raise Conflict("nothing is open: it is paid", where=f"invoice {invoice}")
+    amount = amount or Money(known.open_minor, known.currency)
     if amount.amount_minor > known.open_minor:
         raise Conflict(
             f"{amount} is more than the open amount of {Money(known.open_minor, known.currency)}",
@@ -49,6 +55,8 @@ def cancel_payment(tx: Transaction, *, payment_operation: str, operation: str) -
     if before is not None:
         _same(operation, (before.invoice, before.amount_minor), (paid.invoice, -paid.amount_minor))
         return before
+    if paid.amount_minor < 0:
+        raise Conflict(f"{payment_operation!r} took money back: there is nothing to cancel", hint="book a new payment")
     known = get_invoice(tx, paid.invoice)
     left = known.paid_minor - known.refunded_minor if paid.method == CREDIT else _cash_left(tx, known)
     if left < paid.amount_minor:
@@ -126,12 +134,12 @@ def record_payment(tx: Transaction, invoice: Invoice, amount_minor: int, *, oper
     return _insert_payment(tx, invoice, amount_minor, tax, operation, method)
 
 
-def _locked(tx: Transaction, number: str, amount: Money) -> Invoice:
-    """The invoice as it stands once nobody else can change what is paid of it."""
+def _locked(tx: Transaction, number: str, amount: Money | None) -> Invoice:
+    """The invoice as it stands once nobody else can change what is paid of it. Checks the amount, if it is given."""
     known = get_invoice(tx, number)
-    if amount.currency != known.currency:
+    if amount is not None and amount.currency != known.currency:
         raise BadInput(f"invoice {number} is in {known.currency}, not {amount.currency}", where="amount")
-    if amount.amount_minor <= 0:
+    if amount is not None and amount.amount_minor <= 0:
         raise BadInput(f"{amount} is not an amount to pay or refund", where="amount")
     lock_customer(tx, known.customer)
     return get_invoice(tx, number)

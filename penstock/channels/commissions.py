@@ -100,7 +100,7 @@ def _book(tx: Transaction, event: sa.RowMapping) -> Commission:
         net_minor=net,
         amount_minor=earned_minor(version.share, net_before + net) - booked,
         earned_at=event["at"],
-        payable_at=event["at"] + timedelta(days=version.hold_days if event["paid_minor"] > 0 else 0),
+        payable_at=_payable_at(tx, event, version.hold_days),
         created_at=tx.now,
     )
     tx.execute(sa.insert(commission), {**vars(made), "organisation": tx.organisation})
@@ -113,6 +113,23 @@ def _book(tx: Transaction, event: sa.RowMapping) -> Commission:
         memo = f"commission on {made.source_kind} of {made.invoice}"
         ledger.post(tx, made.operation, entries, memo, reference=made.invoice)
     return made
+
+
+def _payable_at(tx: Transaction, event: sa.RowMapping, hold_days: int) -> datetime:
+    """After the hold days; a payment taken back has the day of that payment, so that the two cancel out throughout."""
+    at: datetime = event["at"]
+    if event["paid_minor"] > 0:
+        return at + timedelta(days=hold_days)
+    if event["source_kind"] != "payment":
+        return at
+    taken_back = sa.select(commission.c.payable_at).where(
+        commission.c.organisation == tx.organisation,
+        commission.c.source_kind == "payment",
+        commission.c.invoice == event["invoice"],
+        commission.c.paid_minor == -event["paid_minor"],
+    )
+    found: datetime | None = tx.scalar(taken_back.order_by(commission.c.number.desc()).limit(1))
+    return found or at
 
 
 def _net_that_counts(tx: Transaction, event: sa.RowMapping, own: tuple[sa.ColumnElement[bool], ...]) -> int:

@@ -78,7 +78,7 @@ def payable(tx: Transaction, partner_id: str) -> Money:
     whole: dict[str, int] = defaultdict(int)
     for one in list_commissions(tx, partner_id):
         whole[one.invoice] += one.amount_minor
-        if one.amount_minor > 0 and one.payable_at <= tx.now:
+        if one.source_kind == "payment" and one.payable_at <= tx.now:
             ripe[one.invoice] += one.amount_minor
     paid_out = sum(one.amount_minor for one in list_payouts(tx, partner_id))
     balance = owed(tx, partner_id)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from penstock.billing import ledger
 from penstock.billing.catalogue import the_book
@@ -21,7 +22,7 @@ from penstock.channels.agreements import list_versions
 from penstock.channels.commissions import Commission, list_commissions
 from penstock.channels.partners import Partner
 from penstock.channels.payouts import list_payouts, payable
-from penstock.core.clock import Period
+from penstock.core.clock import Period, zone_of
 from penstock.core.errors import Broken
 from penstock.core.money import Money
 from penstock.identity.customers import list_customers
@@ -54,11 +55,12 @@ class Line:
 class Statement:
     """A partner's month. closing == opening + the lines' amounts == the ledger's balance at the end of the month.
 
-    payable: what could be paid out at `made_at`, whatever the month.
+    payable: what could be paid out at `made_at`, whatever the month. timezone: the books', in which days begin.
     """
 
     partner: Partner
     period: Period
+    timezone: str
     opening: Money
     lines: tuple[Line, ...]
     closing: Money
@@ -78,7 +80,8 @@ class Statement:
 
 def statement(tx: Transaction, partner: Partner, period: Period) -> Statement:
     """The partner's month, as far as it has gone. Raises Broken when ledger and commissions disagree."""
-    currency = the_book(tx).currency
+    book = the_book(tx)
+    currency = book.currency
     account = [one for one in ledger.entries(tx, party=partner.id) if one.account == ACCOUNT]
     lines = [line for line in _lines(tx, partner, account, currency) if period.start <= line.at < period.end]
     opening = -sum(one.amount_minor for one in account if one.posted_at < period.start)
@@ -88,6 +91,7 @@ def statement(tx: Transaction, partner: Partner, period: Period) -> Statement:
     return Statement(
         partner=partner,
         period=period,
+        timezone=book.timezone,
         opening=Money(opening, currency),
         lines=tuple(lines),
         closing=Money(closing, currency),
@@ -131,10 +135,11 @@ def to_csv(made: Statement) -> str:
 
 def table(made: Statement) -> list[dict[str, Any]]:
     """Rows for the command line: the opening balance, the lines, the closing balance."""
+    zone = zone_of(made.timezone)
     return [
-        _row(made.period.start, "opening balance", made.opening),
-        *(_line_row(line) for line in made.lines),
-        _row(made.closed_at, "closing balance", made.closing),
+        _row(_day(made.period.start, zone), "opening balance", made.opening),
+        *(_line_row(line, zone) for line in made.lines),
+        _row(_day(made.closed_at, zone), "closing balance", made.closing),
     ]
 
 
@@ -208,9 +213,9 @@ def _line_facts(line: Line) -> dict[str, Any]:
     }
 
 
-def _line_row(line: Line) -> dict[str, Any]:
+def _line_row(line: Line, zone: ZoneInfo) -> dict[str, Any]:
     values = (
-        f"{line.at:%Y-%m-%d}",
+        _day(line.at, zone),
         line.memo if line.kind == "adjustment" else line.kind,
         line.customer,
         line.invoice,
@@ -218,14 +223,18 @@ def _line_row(line: Line) -> dict[str, Any]:
         line.net or "",
         "" if line.share is None else f"{(line.share * 100).normalize():f}%",
         line.amount,
-        f"{line.payable_at:%Y-%m-%d}" if line.payable_at else "",
+        _day(line.payable_at, zone) if line.payable_at else "",
         line.state,
     )
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def _row(at: datetime, what: str, amount: Money) -> dict[str, Any]:
-    return {**dict.fromkeys(COLUMNS, ""), "date": f"{at:%Y-%m-%d}", "what": what, "amount": amount}
+def _row(day: str, what: str, amount: Money) -> dict[str, Any]:
+    return {**dict.fromkeys(COLUMNS, ""), "date": day, "what": what, "amount": amount}
+
+
+def _day(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d}"
 
 
 def _decimal(amount: Money) -> str:

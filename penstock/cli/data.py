@@ -58,9 +58,13 @@ def versions(product: str) -> None:
     """Every dataset version of a product, with its parent."""
     from penstock.datasets.versions import list_versions
     from penstock.runtime.house import open_house
+    from penstock.workspace.loader import product_of
 
-    with open_house(OPTIONS.workspace).store.read() as tx:
+    house = open_house(OPTIONS.workspace)
+    with house.store.read() as tx:
         found = list_versions(tx, product)
+    if not found:
+        product_of(house.workspace, product)
     rows = [
         {
             "version": v.number,

@@ -18,11 +18,31 @@ def register(app: typer.Typer) -> None:
 
 def feedback_list(product: Annotated[str | None, typer.Argument()] = None) -> None:
     """Everything that customers said of answers."""
+    from penstock.identity.customers import list_customers
     from penstock.monitoring.feedback import list_feedback
     from penstock.runtime.house import open_house
+    from penstock.workspace.loader import product_of
 
-    with open_house(OPTIONS.workspace).store.read() as tx:
-        show(list_feedback(tx, product))
+    house = open_house(OPTIONS.workspace)
+    with house.store.read() as tx:
+        found = list_feedback(tx, product)
+        names = {one.id: one.name for one in list_customers(tx)}
+    if not found and product is not None:
+        product_of(house.workspace, product)
+    rows = [
+        {
+            "at": one.created_at,
+            "product": one.product,
+            "customer": names.get(one.customer, one.customer),
+            "request": f"{one.request_id}[{one.index}]",
+            "rating": one.rating,
+            "correction": one.correction,
+            "comment": one.comment,
+            "trained on": one.used_in is not None,
+        }
+        for one in found
+    ]
+    show(found, rows=rows)
 
 
 def retrain(product: str) -> None:

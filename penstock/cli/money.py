@@ -15,7 +15,8 @@ PeriodOption = Annotated[str | None, typer.Option("--period", help="A month, e.g
 def register(app: typer.Typer) -> None:
     usage = typer.Typer(help="What was used.", no_args_is_help=True)
     usage.command("export")(usage_export)
-    usage.command("correct")(usage_correct)
+    signed = {"ignore_unknown_options": True}  # -100 is a quantity, not an option
+    usage.command("correct", context_settings=signed)(usage_correct)
     bill = typer.Typer(help="Closing months.", no_args_is_help=True)
     bill.command("close")(bill_close)
     bill.command("aside")(bill_aside)
@@ -61,21 +62,20 @@ def usage_correct(
     units: Annotated[int, typer.Argument(help="Signed: -100 takes a hundred units off.")],
     reason: Annotated[str, typer.Option()],
     operation: Annotated[str, typer.Option(help="Your own id: the same id counts once.")],
+    period: Annotated[str | None, typer.Option("--period", help="The month it is about (default: this month).")] = None,
 ) -> None:
     """Correct a customer's quantity; the next rating run bills the difference."""
-    from penstock.identity.customers import get_customer
-    from penstock.metering.corrections import correct
+    from penstock.jobs.money import correct_use
     from penstock.runtime.house import open_house
 
-    with open_house(OPTIONS.workspace).store.transaction() as tx:
-        who = get_customer(tx, customer)
-        correct(tx, customer=who.id, product=product, units=units, time=tx.now, reason=reason, operation=operation)
+    house = open_house(OPTIONS.workspace)
+    correct_use(house, customer, product, units, period=period, reason=reason, operation=operation)
     note(f"{customer}: {units:+,} units of {product} ({reason})")
 
 
 def bill_close(period: Annotated[str, typer.Option("--period", help="The month to close, e.g. 2026-11.")]) -> None:
     """Rate a month's use and issue its invoices. Closing again changes nothing."""
-    from penstock.jobs.money import close_month, invoice_rows
+    from penstock.jobs.money import close_month, invoice_rows, month
     from penstock.jobs.runner import open_workflows
     from penstock.runtime.house import open_house
 
@@ -83,7 +83,7 @@ def bill_close(period: Annotated[str, typer.Option("--period", help="The month t
     with open_workflows(house, executor="cli-close") as workflows:
         closed = close_month(workflows, period)
     with house.store.read() as tx:
-        rows = [row for row in invoice_rows(tx) if row["number"] in closed["invoices"]]
+        rows = invoice_rows(tx, month(house, period).name)
     show({"invoices": rows, "quarantined": closed["quarantined"]}, rows=rows, title=f"invoices of {period}")
     for aside in closed["quarantined"]:
         note(f"put aside, not invoiced: {aside['customer']}: {aside['reason']}")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.core.money import Money
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 @dataclass
@@ -41,17 +45,38 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(soft_wrap=False, width=None if sys.stdout.isatty() else 160)
+    asked = sys.stdout.isatty() or "COLUMNS" in os.environ
+    console = Console(soft_wrap=False, width=None if asked else 160)
     if not rows:
         note("nothing to show")
         return
+    rows = _without_empty_columns(rows)
     table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for key, value in rows[0].items():
         right = isinstance(value, int | float | Decimal | Money) and not isinstance(value, bool)
         table.add_column(key.replace("_", " "), justify="right" if right else "left", overflow="fold")
     for row in rows:
         table.add_row(*[_cell(value) for value in row.values()])
+    if len(rows) == 1 and console.measure(table).maximum > console.width:
+        table = _upright(rows[0], title)
     console.print(table)
+
+
+def _without_empty_columns(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """A column in which no row says anything only takes the others' place."""
+    filled = [key for key in rows[0] if any(row[key] not in (None, "", (), []) for row in rows)]
+    return [{key: row[key] for key in filled} for row in rows]
+
+
+def _upright(row: Mapping[str, Any], title: str) -> Table:
+    """One row that is wider than the screen, as a name and a value a line: ids stay whole and can be copied."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title or None, box=box.SIMPLE, title_justify="left", pad_edge=False, show_header=False)
+    for key, value in row.items():
+        table.add_row(key.replace("_", " "), _cell(value))
+    return table
 
 
 def text(content: str) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from penstock.cli.output import OPTIONS, note, show
+
+if TYPE_CHECKING:
+    from penstock.registry.releases import Release
 
 
 def register(app: typer.Typer) -> None:
@@ -22,13 +26,17 @@ def release(
     """Make a candidate the live release. Gateways switch within a second and drop nothing."""
     from penstock.jobs.reports import passed_candidate
     from penstock.registry import releases as registry
+    from penstock.registry.candidates import list_candidates
     from penstock.runtime.house import open_house
+    from penstock.workspace.loader import product_of
 
     house = open_house(OPTIONS.workspace)
     with house.store.transaction() as tx:
+        if not list_candidates(tx, product):
+            product_of(house.workspace, product)
         chosen = passed_candidate(tx, product, candidate)
         made = registry.release(tx, chosen.id, house.secret("decisions"))
-    show(made)
+    show(made, rows=_rows([made]))
     note(f"{product}: release {made.number} is live (candidate {chosen.number}, {chosen.rung})")
 
 
@@ -39,7 +47,7 @@ def rollback(product: str) -> None:
 
     with open_house(OPTIONS.workspace).store.transaction() as tx:
         made = registry.rollback(tx, product)
-    show(made)
+    show(made, rows=_rows([made]))
     note(f"{product}: release {made.number} is live again")
 
 
@@ -47,7 +55,27 @@ def releases(product: Annotated[str | None, typer.Argument()] = None) -> None:
     """Every release, live and retired."""
     from penstock.registry.releases import list_releases
     from penstock.runtime.house import open_house
+    from penstock.workspace.loader import product_of
 
-    with open_house(OPTIONS.workspace).store.read() as tx:
-        rows = list_releases(tx, product)
-    show(rows)
+    house = open_house(OPTIONS.workspace)
+    with house.store.read() as tx:
+        found = list_releases(tx, product)
+    if not found and product is not None:
+        product_of(house.workspace, product)
+    show(found, rows=_rows(found))
+
+
+def _rows(found: Sequence[Release]) -> list[dict[str, Any]]:
+    """What people look for; the hashes and decisions stand in --json."""
+    return [
+        {
+            "product": one.product,
+            "release": one.number,
+            "state": one.state,
+            "candidate": one.candidate,
+            "made": one.created_at,
+            "retired": one.retired_at,
+            "id": one.id,
+        }
+        for one in found
+    ]

@@ -6,11 +6,13 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from penstock import __version__
 from penstock.cli import data, demo, improve, money, release, run_, sell, start, train
-from penstock.cli.output import OPTIONS, note
+from penstock.cli.output import OPTIONS, note, text
 from penstock.core.errors import BadInput, GateRefused, PenstockError
 
 EPILOG = (
@@ -29,10 +31,20 @@ def build() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
+        context_settings={"max_content_width": 120},
     )
+    app.callback()(_root)
     for stage in (start, data, train, release, run_, sell, money, improve, demo):
         stage.register(app)
     return app
+
+
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        text(f"penstock {__version__}")
+        raise typer.Exit
 
 
 def run(arguments: list[str]) -> int:
@@ -50,6 +62,10 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _report(PenstockError(f"{error.strerror or error}", where=str(error.filename)))
     except Exception as error:
         show = getattr(error, "show", None)  # click's usage errors know how to show themselves
         if show is None:

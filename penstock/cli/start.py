@@ -68,7 +68,7 @@ def doctor() -> None:
     from penstock.jobs.doctor import examine
 
     findings = examine(OPTIONS.workspace)
-    rows = [{"": f.verdict, "what": f.what, "found": f.found, "to do": f.remedy} for f in findings]
-    show(rows, rows=rows)
+    facts = [{"verdict": f.verdict, "what": f.what, "found": f.found, "remedy": f.remedy} for f in findings]
+    show(facts, rows=[{"": f.verdict, "what": f.what, "found": f.found, "to do": f.remedy} for f in findings])
     if any(f.verdict == "bad" for f in findings):
         raise typer.Exit(1)

@@ -45,9 +45,12 @@ def candidates(product: str) -> None:
     """Every candidate of a product with its last decision."""
     from penstock.jobs.train import candidate_rows
     from penstock.runtime.house import open_house
+    from penstock.workspace.loader import product_of
 
     house = open_house(OPTIONS.workspace)
     rows = candidate_rows(house, product)
+    if not rows:
+        product_of(house.workspace, product)
     show(rows, rows=rows)
 
 

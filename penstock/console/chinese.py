@@ -335,6 +335,7 @@ CHINESE = {
     "owed to partners": "应付伙伴",
     "paid to partners and to be taken back": "已付伙伴、待扣回",
     "There is no such thing": "找不到",
+    "there is nothing here": "这里没有内容",
     "The input is not right": "输入有误",
     "This does not fit what happened before": "与当前状态冲突",
     "The gate said no": "门禁未通过",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable
+from types import FrameType
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -71,6 +73,12 @@ def serve_office(
         address = f"http://[{name}]:{bound}" if ":" in name else f"http://{name}:{bound}"
 
         class Server(uvicorn.Server):
+            def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+                # not uvicorn's own: it raises the signal again, and the process dies before its work is put down
+                if self.should_exit and sig == signal.SIGINT:
+                    self.force_exit = True
+                self.should_exit = True
+
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
                 if self.started:

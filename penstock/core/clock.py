@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from penstock.core.errors import BadInput
 
+YEARS = range(1970, 3000)  # what every time zone, database and calendar here can hold with room to spare
+
 
 class Clock(Protocol):
     """Tells the time: an aware datetime in UTC."""
@@ -54,8 +56,10 @@ def period_of(name: str, timezone: str) -> Period:
     try:
         year, month = (int(part) for part in name.split("-"))
         start = datetime(year, month, 1, tzinfo=zone)
-    except ValueError:
-        raise BadInput(f"{name!r} is not a month", hint="write it as YYYY-MM, e.g. 2026-11") from None
+        if year not in YEARS:
+            raise ValueError
+    except (ValueError, OverflowError):
+        raise BadInput(f"{name[:20]!r} is not a month", hint="write it as YYYY-MM, e.g. 2026-11") from None
     end = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=zone)
     return Period(f"{year:04d}-{month:02d}", start.astimezone(UTC), end.astimezone(UTC))
 

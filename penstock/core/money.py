@@ -12,6 +12,8 @@ from functools import cache
 
 from penstock.core.errors import BadInput
 
+LARGEST = Decimal(10) ** 14  # major units: with four decimals it still fits the database's 64-bit integers
+
 
 @dataclass(frozen=True, order=False)
 class Money:
@@ -57,9 +59,11 @@ class Money:
 def money(amount: Decimal | str, currency: str) -> Money:
     """Round `amount` (major units) to `currency`'s minor unit, half away from zero.
 
-    Example: money("1.005", "USD") == Money(101, "USD").
+    Example: money("1.005", "USD") == Money(101, "USD"). Raises BadInput for more than 10^14 and for junk.
     """
     value = decimal_of(amount, "amount") if isinstance(amount, str) else amount
+    if abs(value) > LARGEST:
+        raise BadInput(f"{value:.3e} {currency} is more than can be counted", where="amount")
     return Money(int(round_half_away(value.scaleb(exponent(currency)))), currency)
 
 

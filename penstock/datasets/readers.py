@@ -78,7 +78,8 @@ def _require(named: Mapping[str, str], found: Collection[str], where: str) -> No
         names = " and ".join(map(repr, missing))
         listed = ", ".join(repr(str(name)) for name in list(found)[:20]) or "none"
         hint = 'name them in penstock.toml: columns = { text = "...", label = "..." }'
-        raise BadInput(f"no column {names}; the columns found are: {listed}", where=where, hint=hint)
+        columns = "column" if len(missing) == 1 else "columns"
+        raise BadInput(f"no {columns} {names}; the columns found are: {listed}", where=where, hint=hint)
 
 
 # csv
@@ -104,9 +105,11 @@ def _csv(path: Path, named: Mapping[str, str]) -> Iterator[_Record]:
     header = [name.strip() for name in record]
     places = _places(header, named, where)
     for where, record in records:
+        if not any(field.strip() for field in record):
+            continue  # an empty line, or the row of commas that spreadsheets write for it, is no row
         if len(record) == len(header):
             yield where, {field: record[place] for field, place in places.items()}
-        elif record:  # an empty line is no row
+        else:
             _ragged(record, header, where)
 
 

@@ -23,8 +23,8 @@ MOST_HEAT_CLASSES = 14
 FONT = "system-ui, 'Segoe UI', 'Noto Sans', 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', sans-serif"
 
 _INK, _MUTED, _GRID = "#1b2733", "#52606d", "#e4e9ee"
-_BLUE, _DEEP, _ORANGE = "#2f6f9f", "#12395a", "#b4530a"
-_WIDTH = 560
+_BLUE, _DEEP, _ORANGE = "#5b93bf", "#0b2b45", "#b4530a"
+_WIDTH = 620
 
 
 def weakest(report: Report) -> tuple[ClassMetrics, ...]:
@@ -45,7 +45,7 @@ def class_bars(classes: Sequence[ClassMetrics], say: Say) -> str:
         x=alt.X("f1:Q", title="F1", scale=alt.Scale(domain=[0, 1]))
     )
     lines = base.mark_rule(color=_DEEP, strokeWidth=2).encode(x="low:Q", x2="high:Q")
-    return _svg((bars + lines).properties(width=_WIDTH - 140, height={"step": 22}))
+    return _svg((bars + lines).properties(width=_WIDTH, height={"step": 22}))
 
 
 def reliability(calibration: Calibration, say: Say) -> str:
@@ -92,7 +92,7 @@ def latency_curve(latency: Latency, say: Say) -> str:
     intervals = base.mark_rule(color=_ORANGE, strokeWidth=3).encode(x=alt.X("low:Q"), x2="high:Q")
     points = base.mark_point(color=_ORANGE, filled=True, size=70, opacity=1).encode(x="ms:Q")
     names = base.mark_text(align="right", dx=-10, dy=-9, color=_INK, fontSize=12).encode(x="ms:Q", text="name:N")
-    return _svg((curve + intervals + points + names).properties(width=_WIDTH - 80, height=260))
+    return _svg((curve + intervals + points + names).properties(width=430, height=320))
 
 
 def confused_classes(report: Report) -> tuple[int, ...]:
@@ -150,7 +150,8 @@ def _svg(chart: Any) -> str:
 
     _register_fonts()
     styled = (
-        chart.configure(font=FONT, background="white")
+        # room at the left: a reader's font may be wider than the one labels were measured with
+        chart.configure(font=FONT, background="white", padding={"left": 28, "top": 5, "right": 12, "bottom": 5})
         .configure_view(stroke=None)
         .configure_axis(
             labelColor=_INK,

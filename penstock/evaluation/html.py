@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Context
 from typing import Any
 
 from penstock.datasets.report import KINDS, CleaningReport
@@ -78,7 +79,7 @@ def report_html(
         say=say,
         heading=str(facts.get("title") or facts.get("product") or say("Candidate")),
         subheading=_subheading(facts, say),
-        rows_text=f"{report.rows:,}",
+        rows_text=say("{rows} test rows").format(rows=f"{report.rows:,}"),
         verdict=_verdict(decision, say),
         cards=[_card(report, name, currency, say) for name in _CARDS],
         reasons=_reasons(decision, locale, say),
@@ -107,28 +108,29 @@ def _card(report: Report, name: str, currency: str, say: Say) -> Card:
     if found is None:
         return Card(say(name), "–", say("none: the lowest price is zero"))
     show = _shower(name, currency)
-    return Card(say(name), show(found.value), f"{show(found.low)} – {show(found.high)}")
+    low, high = show(found.low), show(found.high)
+    return Card(say(name), show(found.value), low if low == high else f"{low} – {high}")
 
 
 def _shower(name: str, currency: str) -> Callable[[float], str]:
     if name in _SHARES:
-        return lambda value: f"{value:.1%}" if -10 < value < 10 else f"{value:,.0%}"
+        return _percent
     if name == "cost_per_1000":
-        return lambda value: f"{_plain(value)} {currency}".strip()
+        return lambda value: f"{_plain(value) if value >= 0.0001 else '< 0.0001'} {currency}".strip()
     if name.endswith("_ms"):
         return lambda value: f"{value:.3g} ms"
     return lambda value: f"{value:.3f}"
 
 
+def _percent(share: float) -> str:
+    """100% only when it is all of it."""
+    text = f"{share:.1%}" if abs(share) < 10 else f"{share:,.0%}"
+    return "> 99.9%" if text == "100.0%" and share < 1 else text
+
+
 def _plain(value: float) -> str:
     """Three significant digits without an exponent: amounts of money are read by people."""
-    return f"{value:.12f}".rstrip("0").rstrip(".") if value == 0 else _digits(value)
-
-
-def _digits(value: float) -> str:
-    from decimal import Context, Decimal
-
-    return f"{Context(prec=3).create_decimal(Decimal(value)):f}"
+    return f"{Context(prec=3).create_decimal_from_float(value):f}"
 
 
 def _reasons(decision: Mapping[str, Any] | None, locale: str, say: Say) -> list[tuple[str, bool, str]]:

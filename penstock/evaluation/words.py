@@ -99,6 +99,7 @@ _CHINESE: Mapping[str, str] = {
     "report_blob": "报告",
     "created_at": "时间",
     "id": "标识",
+    "{rows} test rows": "{rows} 行测试数据",
     "test rows": "测试行",
     "signature": "签名",
     "test_uses": "测试集使用次数",

@@ -7,7 +7,7 @@ from penstock.channels import agreements
 from penstock.jobs.check import check_words
 from penstock.runtime.house import House
 from penstock.storage.documents import get_document, put_document
-from penstock.workspace.plan import Change, plan
+from penstock.workspace.plan import Change, plan, without_secrets
 from penstock.workspace.records import dump
 
 APPLIED = "workspace"
@@ -26,5 +26,6 @@ def apply_workspace(house: House) -> tuple[str, ...]:
         check_words(house.workspace, name, product)
     with house.store.transaction() as tx:
         published = (*catalogue.publish(tx, house.workspace), *agreements.publish(tx, house.workspace))
-        put_document(tx, APPLIED, {key: value for key, value in dump(house.workspace).items() if key != "folder"})
+        applied = {key: value for key, value in dump(house.workspace).items() if key != "folder"}
+        put_document(tx, APPLIED, without_secrets(applied))  # a backup of the database must not open it
     return published

@@ -40,7 +40,7 @@ def examine(folder: Path) -> list[Finding]:
         workspace = load(folder)
     except PenstockError as error:
         return [*findings, Finding("workspace", "bad", str(error).splitlines()[0], "penstock check shows every error")]
-    findings.append(Finding("workspace", "ok", f"{len(workspace.products)} products"))
+    findings.append(Finding("workspace", "ok", f"products: {', '.join(workspace.products) or 'none'}"))
     return [*findings, *_database(workspace), *_backbones(workspace), *_ports(workspace)]
 
 

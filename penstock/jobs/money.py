@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from penstock.billing import invoices, payments
@@ -9,8 +10,10 @@ from penstock.billing.records import Payment, Refund
 from penstock.channels import commissions
 from penstock.core.clock import Period, period_at, period_of
 from penstock.core.money import Money, money
+from penstock.metering import corrections
 from penstock.runtime.house import House
 from penstock.runtime.workflows import Workflows, step
+from penstock.serving.usage_log import UsageEvent
 from penstock.storage.engine import Transaction
 
 
@@ -46,7 +49,7 @@ def take_payment(house: House, number: str, *, amount: str | None, operation: st
         made = payments.pay(
             tx,
             invoice=number,
-            amount=Money(invoice.open_minor, invoice.currency) if amount is None else money(amount, invoice.currency),
+            amount=None if amount is None else money(amount, invoice.currency),
             operation=operation or tx.new_id("op"),
             method=method,
         )
@@ -77,8 +80,33 @@ def invoice_pdf(house: House, number: str) -> bytes:
         return invoices.pdf(invoices.get_invoice(tx, number))
 
 
-def invoice_rows(tx: Transaction) -> list[dict[str, Any]]:
-    """A table row per invoice, by number."""
+def correct_use(
+    house: House, customer: str, product: str, units: int, *, period: str | None, reason: str, operation: str
+) -> UsageEvent:
+    """Add `units` (negative: take away) to a customer's use in a month (default: this one). One operation counts once.
+
+    The correction stands at the end of a month that is over, and now in the present one.
+    """
+    chosen = month(house, period)
+    with house.store.transaction() as tx:
+        running = chosen.start <= tx.now < chosen.end
+        return corrections.correct(
+            tx,
+            customer=customer,
+            product=product,
+            units=units,
+            time=tx.now if running else chosen.end - timedelta(microseconds=1),
+            reason=reason,
+            operation=operation,
+            timezone=house.workspace.company.timezone,
+        )
+
+
+def invoice_rows(tx: Transaction, period: str | None = None) -> list[dict[str, Any]]:
+    """A table row per invoice, by number; of one month ('2026-11') if it is given."""
+    found: list[invoices.Invoice] = []
+    while page := invoices.list_invoices(tx, period=period, after=found[-1].number if found else ""):
+        found += page
     return [
         {
             "number": invoice.number,
@@ -89,7 +117,7 @@ def invoice_rows(tx: Transaction) -> list[dict[str, Any]]:
             "state": invoice.state,
             "issued": invoice.issued_at,
         }
-        for invoice in invoices.list_invoices(tx)
+        for invoice in found
     ]
 
 

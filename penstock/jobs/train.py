@@ -19,7 +19,9 @@ from penstock.runtime.executors import run_child
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
 from penstock.runtime.workflows import step
+from penstock.training.rungs import RUNGS
 from penstock.workspace.loader import product_of
+from penstock.workspace.records import Product
 
 
 def train(house: House, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -28,6 +30,7 @@ def train(house: House, arguments: dict[str, Any], progress: Progress) -> dict[s
     product = product_of(house.workspace, name)
     check_words(house.workspace, name, product)
     rungs = arguments.get("rungs") or list(ladder_of(product))
+    _check_rungs(product, rungs)
     version = step("clean", _make_version, house, name, [], None, progress)
     return {"version": version["version"], "outcomes": _climb(house, name, version, rungs, progress)}
 
@@ -77,7 +80,7 @@ def outcome_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def candidate_rows(house: House, product: str) -> list[dict[str, Any]]:
-    """A table row per candidate of a product, newest first."""
+    """A table row per candidate of a product, by number."""
     with house.store.read() as tx:
         found = candidates.list_candidates(tx, product)
         verdicts = {decision.candidate: decision for decision in decisions.list_decisions(tx, product)}
@@ -97,6 +100,15 @@ def candidate_rows(house: House, product: str) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _check_rungs(product: Product, rungs: list[str]) -> None:
+    """Before anything is cleaned: the rungs asked for by name must exist, and have what they need."""
+    for rung in rungs:
+        if rung not in RUNGS:
+            raise BadInput(f"unknown rung {rung!r}", where="--rung", hint=f"known rungs: {', '.join(RUNGS)}")
+        if RUNGS[rung].needs_backbone and product.backbone is None:
+            raise BadInput(f"{rung} needs a backbone", where="--rung", hint="name one: backbone = ... in penstock.toml")
 
 
 def _make_version(

@@ -41,9 +41,10 @@ def correct(
     time: datetime,
     reason: str,
     operation: str,
-    timezone: str = "UTC",
+    timezone: str,
 ) -> UsageEvent:
-    """Add `units` (negative: take away) to what was used at `time`. The same operation again changes nothing.
+    """Add `units` (negative: take away) to what was used at `time`. The same operation again changes nothing, at
+    whatever time of the same month it is sent.
 
     timezone: the company's, in which months begin. Raises NotFound for an unknown customer and Conflict when the
     operation was used for something else or the month would fall below zero: the transaction then rolls back.
@@ -53,7 +54,8 @@ def correct(
     if time > tx.now:
         raise BadInput(f"{time:%Y-%m-%d %H:%M} lies in the future", where=f"correction {operation}")
     customer = get_customer(tx, customer).id
-    content = {"customer": customer, "product": product, "units": units, "time": time.isoformat(), "reason": reason}
+    period = period_at(time, timezone)
+    content = {"customer": customer, "product": product, "units": units, "reason": reason}
     event = UsageEvent(
         source=usage_log.CORRECTION,
         id=operation,
@@ -63,7 +65,7 @@ def correct(
         key=None,
         time=time,
         units=units,
-        payload_hash=digest_of(content),
+        payload_hash=digest_of({**content, "period": period.name}),
     )
     # appended first: it holds the log's lock, so that no other correction can pass the check beside this one
     [outcome] = usage_log.append(tx, [event])
@@ -72,7 +74,7 @@ def correct(
             f"operation {operation!r} already corrected something else", hint="use a new operation id for a new change"
         )
     if outcome.kind == "new":
-        _refuse_below_zero(tx, event, period_at(time, timezone))
+        _refuse_below_zero(tx, event, period)
         row = {"operation": operation, **content, "time": time, "created_at": tx.now}
         insert_new(tx, usage_correction, [row])
     return outcome.event

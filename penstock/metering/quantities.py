@@ -99,12 +99,6 @@ def late_spans(tx: Transaction, *, customer: str, before: datetime, after_seq: i
     return [Span(row["product"], row["first"], row["last"]) for row in tx.all(query)]
 
 
-def late_customers(tx: Transaction, *, before: datetime, after_seq: int) -> set[str]:
-    """Who has events older than `before` that arrived after `after_seq`."""
-    query = sa.select(usage_event.c.customer).where(*_late(tx, before, after_seq)).distinct()
-    return {row["customer"] for row in tx.all(query)}
-
-
 def _of(tx: Transaction, period: Period) -> tuple[sa.ColumnElement[bool], ...]:
     return (
         usage_event.c.organisation == tx.organisation,

@@ -153,6 +153,13 @@ class Workflows:
             raise Broken("the job ended its process again and again and was given up", where=handle.id)
         raise Unavailable(f"the job ended as {status.status.lower()}", where=handle.id, hint="start it again")
 
+    def unfinished(self, id: str) -> bool:
+        """Whether the run `id`, of whichever executor, is known and has not ended."""
+        from dbos import DBOS
+
+        status = DBOS.get_workflow_status(id)
+        return status is not None and status.status in _UNFINISHED
+
     def pending(self, name: str) -> list[Handle]:
         """This executor's unfinished runs of a workflow, oldest first."""
         from dbos import DBOS

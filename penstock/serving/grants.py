@@ -201,15 +201,15 @@ class Grants:
         self._pairs.setdefault((pair.customer, pair.product), pair)
 
     async def _open_last(self, pair: _Pair, short: int, now: float) -> Open:
-        """Near the end of the funds: return what the customer's other products hold unused, ask for the least."""
+        """Near the end of the funds: return what the customer holds and this request cannot use, ask for the least."""
         pair.block = SMALLEST_BLOCK
         await self._give_back(
             [
                 held
                 for other in self._pairs.values()
-                if other.customer == pair.customer and other is not pair
+                if other.customer == pair.customer
                 for held in other.grants
-                if held.live == 0
+                if held.live == 0 and (other is not pair or held.retired or now >= held.usable_until)
             ]
         )
         try:

@@ -92,7 +92,8 @@ def open_engine(url: str, *, pool_size: int = 5) -> sa.Engine:
         return _sqlite_engine(url, pool_size)
     if url.startswith("postgres"):
         return _postgres_engine(url, pool_size)
-    raise BadInput(f"unknown database {url!r}", hint="use sqlite:///FILE or postgresql://USER@HOST/NAME")
+    kind = url.partition(":")[0]  # no more of it: it may hold a password
+    raise BadInput(f"unknown database {kind!r}", hint="use sqlite:///FILE or postgresql://USER@HOST/NAME")
 
 
 def is_sqlite(engine: sa.Engine) -> bool:

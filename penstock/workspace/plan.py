@@ -45,7 +45,7 @@ def plan(old: Mapping[str, Any] | None, new: Workspace) -> tuple[Change, ...]:
     Whole products, backbones, plans and agreements are added or removed; within one that stays, each field
     (price, gate, data, ...) is a change of its own.
     """
-    before, after = _without_secrets(old or {}), _without_secrets(dump(new))
+    before, after = without_secrets(old or {}), without_secrets(dump(new))
     changes: list[Change] = []
     for section in _SINGLE:
         changes += _between(section, before.get(section), after[section])
@@ -81,8 +81,8 @@ def _between(key: str, before: Mapping[str, Any] | None, after: Mapping[str, Any
                 yield Change("change", f"{key}.{field}", was, now)
 
 
-def _without_secrets(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The database's address without its password: a plan is printed and logged."""
+def without_secrets(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content with its database's address without the password: plans are printed, what was applied is kept."""
     storage = dict(content.get("storage") or {})
     if isinstance(storage.get("database"), str):
         storage["database"] = _PASSWORD.sub(r"\1:***@", storage["database"])

@@ -9,7 +9,7 @@ from billing.shop import Shop, open_shop, usd, use_in
 
 from penstock.billing import catalogue
 from penstock.billing.credits import add_credit, credit_balance
-from penstock.billing.funding import GRACE_S, expire_grants
+from penstock.billing.funding import GRACE_S, SHORTEST_S, expire_grants
 from penstock.billing.limits import limit_of, list_limits, set_limit
 from penstock.billing.terms import set_terms, terms_of
 from penstock.core.clock import SettableClock
@@ -143,6 +143,19 @@ def test_a_grant_ends_with_its_month(shop: Shop) -> None:
     shop.clock.advance(timedelta(seconds=10))
     with shop.store.transaction() as tx:
         assert shop.funding.renew(tx, "gw-1") == {grant.id: end}
+
+
+def test_a_grant_opened_in_the_last_instant_of_its_month_lasts_long_enough_to_be_used(shop: Shop) -> None:
+    blue = shop.customer()
+    shop.clock.set(shop.month("2026-11").end - timedelta(milliseconds=1))
+    grant = hold(shop, blue, 1)
+    assert grant.expires_at == shop.clock.now() + timedelta(seconds=SHORTEST_S)
+    shop.clock.advance(timedelta(seconds=1))
+    serve(shop, blue, grant, 10)
+    with shop.store.transaction() as tx:
+        set_limit(tx, blue, "helpdesk", 1_000)
+    with pytest.raises(QuotaExceeded):  # December: 10 are used and the other 990 of the grant still held
+        hold(shop, blue, 1)
 
 
 def test_use_of_a_month_not_yet_invoiced_still_counts_against_the_credit(shop: Shop) -> None:

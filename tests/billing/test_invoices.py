@@ -12,6 +12,7 @@ from penstock.billing import catalogue, ledger, payments
 from penstock.billing.credits import add_credit, credit_balance
 from penstock.billing.invoices import (
     close_customer,
+    customers_to_invoice,
     get_invoice,
     invoice_customer,
     line_events,
@@ -99,6 +100,22 @@ def test_use_that_arrived_before_the_month_before_was_closed_is_charged(shop: Sh
     assert shop.invoice("2026-11").lines[0].quantity == 100
     shop.wait_until("2027-01")
     assert [(line.kind, line.quantity) for line in shop.invoice("2026-12").lines] == [("usage", 7)]
+
+
+def test_use_that_arrives_while_the_month_is_being_closed_is_charged_with_the_next(shop: Shop) -> None:
+    blue, red = shop.customer(), shop.customer("Red Shop")
+    shop.use(blue, 100)
+    shop.wait_until("2026-12")
+    november = shop.month("2026-11")
+    with shop.store.read() as tx:
+        assert customers_to_invoice(tx, november) == [blue]
+    shop.use(red, 50, time=november.end - timedelta(seconds=1))  # a gateway commits its last event of the month
+    close_customer(shop.store.transaction, blue, november, shop.company)
+    shop.wait_until("2027-01")
+    (missed,) = shop.close("2026-12").invoices
+    assert (missed.customer, [(line.kind, line.quantity) for line in missed.lines]) == (red, [("late usage", 50)])
+    shop.wait_until("2027-02")
+    assert shop.close("2027-01").invoices == ()
 
 
 def test_a_month_closed_after_its_successor_asks_for_nothing_twice(shop: Shop) -> None:

@@ -65,6 +65,17 @@ def test_paying_twice_under_one_operation_counts_once(shop: Shop) -> None:
         pay(shop, "5.00", "p1")
 
 
+def test_paying_all_that_is_open_twice_under_one_operation_counts_once(shop: Shop) -> None:
+    pay(shop, "4.00", "p1")
+    with shop.store.transaction() as tx:
+        first = payments.pay(tx, invoice="2026-000001", amount=None, operation="bank-1")
+        assert first.amount_minor == 660
+        assert payments.pay(tx, invoice="2026-000001", amount=None, operation="bank-1") == first
+        with pytest.raises(Conflict, match="nothing is open"):
+            payments.pay(tx, invoice="2026-000001", amount=None, operation="bank-2")
+    assert state(shop) == ("paid", 1_060, 0, 0)
+
+
 def test_paying_or_refunding_too_much_is_refused_with_the_numbers(shop: Shop) -> None:
     with pytest.raises(Conflict, match=r"10.61 USD is more than the open amount of 10.60 USD"):
         pay(shop, "10.61", "p1")
@@ -99,6 +110,8 @@ def test_a_payment_booked_by_mistake_is_taken_back(shop: Shop) -> None:
             payments.cancel_payment(tx, payment_operation="p1", operation="c2")
     assert state(shop) == ("open", 660, 400, 0)
     pay(shop, "4.00", "p3")
+    with shop.store.transaction() as tx, pytest.raises(Conflict, match="there is nothing to cancel"):
+        payments.cancel_payment(tx, payment_operation="c1", operation="c3")  # it would be paid twice
     assert state(shop) == ("paid", 1_060, 0, 0)
     with shop.store.read() as tx:
         assert sum(one.tax_minor for one in payments.list_payments(tx)) == 60

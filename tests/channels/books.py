@@ -20,21 +20,21 @@ from penstock.storage.engine import Store, Transaction
 from penstock.workspace.records import Workspace
 
 
-def workspace(share: str = "20%", hold_days: int = 30, **further: Any) -> Workspace:
+def workspace(share: str = "20%", hold_days: int = 30, timezone: str = "UTC", **further: Any) -> Workspace:
     return Workspace.model_validate(
         {
-            "company": {"name": "Harbour AI"},
+            "company": {"name": "Harbour AI", "timezone": timezone},
             "agreements": {"referral": {"share": share, "hold_days": hold_days}, **further},
         }
     )
 
 
 class Books:
-    def __init__(self, store: Store, share: str = "20%") -> None:
+    def __init__(self, store: Store, share: str = "20%", timezone: str = "UTC") -> None:
         self.store = store
         with store.transaction() as tx:
-            catalogue.publish(tx, workspace(share))
-            agreements.publish(tx, workspace(share))
+            catalogue.publish(tx, workspace(share, timezone=timezone))
+            agreements.publish(tx, workspace(share, timezone=timezone))
         self._paid: dict[str, int] = {}
         self._returned: dict[str, int] = {}
 

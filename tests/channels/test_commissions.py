@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
@@ -20,9 +20,10 @@ from penstock.channels.attribution import attribute
 from penstock.channels.commissions import earned_minor, list_commissions, settle
 from penstock.channels.payouts import list_payouts, owed, payable, payout
 from penstock.channels.tables import commission
-from penstock.core.clock import period_at
+from penstock.core.clock import SettableClock, period_at
 from penstock.core.errors import Broken, Conflict
 from penstock.core.money import Money
+from penstock.storage.engine import Store
 
 
 def usd(minor: int) -> Money:
@@ -117,6 +118,32 @@ def test_a_refund_takes_from_what_is_held_before_what_is_payable(books: Books) -
     books.refund(second, 4_000)
     with books.writing() as tx:
         assert (payable(tx, partner.id), owed(tx, partner.id)) == (usd(2_000), usd(3_200))
+
+
+def test_a_payment_that_bounced_and_came_again_is_held_anew(books: Books) -> None:
+    partner = books.partner()
+    customer = books.customer("Blue Shop", partner.code)
+    number = books.bill(customer, 10_000)
+    books.pay(number, 10_000)
+    books.clock.advance(timedelta(days=20))
+    books.pay(number, -10_000)
+    books.clock.advance(timedelta(days=5))
+    books.pay(number, 10_000)
+    for days, expected in ((5, 0), (24, 0), (1, 2_000)):
+        books.clock.advance(timedelta(days=days))
+        with books.writing() as tx:
+            assert payable(tx, partner.id) == usd(expected)
+
+
+def test_a_statement_names_the_days_of_the_company_s_zone(store: Store, clock: SettableClock) -> None:
+    books = Books(store, timezone="Asia/Shanghai")
+    partner = books.partner()
+    clock.set(datetime(2026, 11, 30, 17, tzinfo=UTC))  # 1 December, 01:00 in Shanghai
+    books.pay(books.bill(books.customer("Blue Shop", partner.code), 10_000), 10_000)
+    with books.writing() as tx:
+        december = statements.statement(tx, partner, period_at(tx.now, "Asia/Shanghai"))
+    opening, line, _ = statements.table(december)
+    assert (opening["date"], line["date"], line["payable on"]) == ("2026-12-01", "2026-12-01", "2026-12-31")
 
 
 def test_a_statement_says_how_the_balance_came_about(books: Books) -> None:

@@ -40,6 +40,9 @@ class Runs:
     def pending(self, name: str) -> list[Handle]:
         return [run for run in self.started if run.name == name and run.id not in self.ended]
 
+    def unfinished(self, id: str) -> bool:
+        return any(run.id == id and run.id not in self.ended for run in self.started)
+
     def result(self, handle: Any) -> Any:
         if handle.id not in self.ended:
             raise NotFound(f"no run {handle.id!r}")

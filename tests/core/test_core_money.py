@@ -57,6 +57,12 @@ def test_amounts_that_are_not_exact_decimals_are_refused_with_their_place(spoile
     assert caught.value.where == "costs.gpu_hour"
 
 
+@pytest.mark.parametrize("much", ["1e15", "-1e15", "1e400"])
+def test_an_amount_that_no_database_could_hold_is_refused(much: str) -> None:
+    with pytest.raises(BadInput, match="more than can be counted"):
+        money(much, "USD")
+
+
 def test_an_unknown_currency_is_refused() -> None:
     assert (exponent("USD"), exponent("JPY")) == (2, 0)
     with pytest.raises(BadInput, match="unknown currency 'USX'"):

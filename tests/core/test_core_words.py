@@ -35,7 +35,7 @@ def test_every_moment_lies_in_exactly_one_month(moment: datetime, zone: str) -> 
     assert period_at(period.end, zone).start == period.end
 
 
-@pytest.mark.parametrize("name", ["2026", "2026-13", "2026-00", "Nov 2026", "", "2026-11-01"])
+@pytest.mark.parametrize("name", ["2026", "2026-13", "2026-00", "Nov 2026", "", "2026-11-01", "0001-01", "9999-12"])
 def test_what_is_not_a_month_is_refused(name: str) -> None:
     with pytest.raises(BadInput, match="not a month"):
         period_of(name, "UTC")

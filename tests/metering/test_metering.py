@@ -100,7 +100,8 @@ def test_a_correction_counts_once(shop: Shop) -> None:
     blue = shop.customer()
     shop.use(blue, 50)
     first = fix(shop, blue, -20, "fix-1")
-    assert fix(shop, blue, -20, "fix-1") == first
+    shop.clock.advance(timedelta(hours=1))
+    assert fix(shop, blue, -20, "fix-1") == first  # the command sent again, some time later
     assert used(shop, blue, shop.month("2026-11")) == (30, 2)
     with pytest.raises(Conflict, match="already corrected something else"):
         fix(shop, blue, -21, "fix-1")
@@ -123,6 +124,14 @@ def test_a_correction_cannot_take_more_than_was_used(shop: Shop) -> None:
         fix(shop, blue, 1, "fix-4", shop.clock.now() + timedelta(seconds=1))
     with pytest.raises(NotFound):
         fix(shop, "nobody", 1, "fix-5")
+
+
+def test_a_correction_is_held_against_the_month_of_the_company_s_zone(shop: Shop) -> None:
+    blue = shop.customer()
+    shop.use(blue, 50)
+    shop.clock.set(shop.month("2026-12").start + timedelta(minutes=30))  # still November in Greenwich
+    with pytest.raises(Conflict, match="leaves -10 in 2026-12"):
+        fix(shop, blue, -10, "fix-1")
 
 
 def test_an_export_pages_through_all_events_and_keeps_spreadsheets_safe(

@@ -129,6 +129,7 @@ def test_closing_interrupts_a_child_and_the_next_launch_runs_that_step_again(
         while not (tmp_path / "pid").exists():
             time.sleep(0.02)
         assert [one.arguments for one in workflows.pending("train")] == [{"product": "helpdesk"}]
+        assert workflows.unfinished(workflows.pending("train")[0].id) and not workflows.unfinished("no such run")
         waiter: list[BaseException] = []
 
         def wait() -> None:

@@ -123,6 +123,17 @@ def test_one_product_s_idle_grant_does_not_starve_another(company: Company) -> N
     with_grants(company, CountingFunding(), work)
 
 
+def test_a_change_of_terms_does_not_leave_the_credit_in_grants_that_nobody_may_use(company: Company) -> None:
+    give_credit(company.store, company.customer, 20)
+
+    async def work(grants: Grants) -> None:
+        (await grants.hold(company.customer, "helpdesk", 5)).void()
+        grants.retire()  # anybody's new terms do this
+        await grants.hold(company.customer, "helpdesk", 15)
+
+    with_grants(company, CountingFunding(), work)
+
+
 def test_a_grant_in_use_is_renewed_and_one_that_is_gone_is_not_used_again(company: Company) -> None:
     funding = CountingFunding(life=timedelta(seconds=0.6))
 

@@ -55,8 +55,9 @@ def test_a_reader_does_not_wait_for_a_writer_and_a_second_writer_is_told(
 
 
 def test_a_bad_address_says_what_to_write(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="unknown database"):
-        open_engine("mysql://root@localhost/x")
+    with pytest.raises(BadInput, match="unknown database 'mysql'") as refused:
+        open_engine("mysql://root:hunter2@localhost/x")
+    assert "hunter2" not in str(refused.value)
     with pytest.raises(BadInput, match="folder of the database does not exist"):
         open_engine(f"sqlite:///{tmp_path}/no/such/folder/p.sqlite")
 

@@ -1,0 +1,30 @@
+"""The customers' own routes, called without a gateway."""
+
+from __future__ import annotations
+
+import pytest
+from billing.shop import Shop, open_shop
+
+from penstock.app.customer_api import _events
+from penstock.core.clock import SettableClock
+from penstock.core.errors import BadInput
+from penstock.serving.endpoints import EndpointRequest
+from penstock.storage.engine import Store
+
+
+@pytest.fixture
+def shop(store: Store, clock: SettableClock) -> Shop:
+    return open_shop(store, clock)
+
+
+@pytest.mark.parametrize("after", ["-1", "x", "9" * 19, "9" * 5_000])
+def test_a_number_that_no_event_can_have_is_refused_not_broken_on(shop: Shop, after: str) -> None:
+    blue = shop.customer()
+    shop.use(blue, 1_000)
+    shop.wait_until("2026-12")
+    place = {"number": shop.invoice("2026-11").number, "line": "1"}
+    with shop.store.read() as tx:
+        assert len(_events(EndpointRequest(tx, blue, place, {"after": "0"}, None))["events"]) == 1
+        assert _events(EndpointRequest(tx, blue, place, {"after": "9" * 18}, None)) == {"events": []}
+        with pytest.raises(BadInput, match="not a whole number"):
+            _events(EndpointRequest(tx, blue, place, {"after": after}, None))
