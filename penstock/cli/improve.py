@@ -61,4 +61,5 @@ def retrain(product: str) -> None:
     show(result, rows=outcome_rows(result), title=f"{product}: data version {result['version']}")
     if result["release"] is None:
         raise gate_refused(product, result)
-    note(f"{product}: release {result['release']} is live, trained with {result['corrections']} corrections")
+    count = "1 correction" if result["corrections"] == 1 else f"{result['corrections']} corrections"
+    note(f"{product}: release {result['release']} is live, trained with {count}")

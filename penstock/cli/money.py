@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from penstock.cli.output import OPTIONS, note, print_table, show, text
+
+if TYPE_CHECKING:
+    from penstock.billing.records import Payment
 
 PeriodOption = Annotated[str | None, typer.Option("--period", help="A month, e.g. 2026-11 (default: this month).")]
 
@@ -84,7 +87,10 @@ def bill_close(period: Annotated[str, typer.Option("--period", help="The month t
         closed = close_month(workflows, period)
     with house.store.read() as tx:
         rows = invoice_rows(tx, month(house, period).name)
-    show({"invoices": rows, "quarantined": closed["quarantined"]}, rows=rows, title=f"invoices of {period}")
+    if not rows and not closed["quarantined"]:
+        note(f"{period}: nothing was used and no plan was running, so there is nothing to invoice")
+    if rows or OPTIONS.json:
+        show({"invoices": rows, "quarantined": closed["quarantined"]}, rows=rows, title=f"invoices of {period}")
     for aside in closed["quarantined"]:
         note(f"put aside, not invoiced: {aside['customer']}: {aside['reason']}")
     if closed["quarantined"]:
@@ -160,7 +166,12 @@ def invoice_events(
     from penstock.runtime.house import open_house
 
     with open_house(OPTIONS.workspace).store.read() as tx:
-        show(list(line_events(tx, number, line, limit=limit)))
+        found = list(line_events(tx, number, line, limit=limit))
+    rows = [
+        {"seq": e.seq, "time": e.time, "request": e.id, "key": e.key, "release": e.release, "units": e.units}
+        for e in found
+    ]
+    show(found, rows=rows)
 
 
 def invoice_pay(
@@ -175,7 +186,8 @@ def invoice_pay(
     from penstock.jobs.money import take_payment
     from penstock.runtime.house import open_house
 
-    show(take_payment(open_house(OPTIONS.workspace), number, amount=amount, operation=operation, method=method))
+    made = take_payment(open_house(OPTIONS.workspace), number, amount=amount, operation=operation, method=method)
+    show(made, rows=[_payment_row(made)])
 
 
 def invoice_refund(
@@ -185,10 +197,14 @@ def invoice_refund(
     operation: Annotated[str | None, typer.Option(help="Your own id: the same id counts once.")] = None,
 ) -> None:
     """Record money given back, and take back the commission on it."""
+    from penstock.core.money import Money
     from penstock.jobs.money import give_refund
     from penstock.runtime.house import open_house
 
-    show(give_refund(open_house(OPTIONS.workspace), number, amount=amount, operation=operation, reason=reason))
+    made = give_refund(open_house(OPTIONS.workspace), number, amount=amount, operation=operation, reason=reason)
+    row = {"invoice": made.invoice, "refunded": Money(made.amount_minor, made.currency)}
+    to_credit = Money(made.to_credit_minor, made.currency)
+    show(made, rows=[{**row, "of_it_to_credit": to_credit, "reason": made.reason, "operation": made.operation}])
 
 
 def invoice_cancel_payment(
@@ -199,7 +215,15 @@ def invoice_cancel_payment(
     from penstock.jobs.money import take_back_payment
     from penstock.runtime.house import open_house
 
-    show(take_back_payment(open_house(OPTIONS.workspace), payment_operation, operation=operation))
+    made = take_back_payment(open_house(OPTIONS.workspace), payment_operation, operation=operation)
+    show(made, rows=[_payment_row(made)])
+
+
+def _payment_row(made: Payment) -> dict[str, Any]:
+    from penstock.core.money import Money
+
+    paid = Money(made.amount_minor, made.currency)
+    return {"invoice": made.invoice, "paid": paid, "method": made.method, "operation": made.operation}
 
 
 def ledger_verify() -> None:

@@ -57,7 +57,8 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> None:
         table.add_column(key.replace("_", " "), justify="right" if right else "left", overflow="fold")
     for row in rows:
         table.add_row(*[_cell(value) for value in row.values()])
-    if len(rows) == 1 and console.measure(table).maximum > console.width:
+    natural = console.measure(table, options=console.options.update(max_width=10_000)).maximum
+    if len(rows) == 1 and natural > console.width:
         table = _upright(rows[0], title)
     console.print(table)
 

@@ -20,6 +20,9 @@ EPILOG = (
     "--no-input (never ask). Exits: 0 done, 1 failed, 2 bad usage or input, 3 the gate said no."
 )
 
+INTERRUPTED = 130
+"""What shells expect of a program that Ctrl-C ended."""
+
 
 def build() -> typer.Typer:
     """The command tree."""
@@ -39,26 +42,35 @@ def build() -> typer.Typer:
     return app
 
 
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _show_version(asked: bool) -> None:
+    if asked:
         text(f"penstock {__version__}")
         raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Only so that `penstock --version` is there."""
 
 
 def run(arguments: list[str]) -> int:
     """Run one command line; answers the exit code."""
     try:
         rest = _take_options(arguments)
-        build()(args=rest, standalone_mode=False)
-    except typer.Exit as stop:
-        return stop.exit_code
+        code = build()(args=rest, standalone_mode=False)  # typer answers the code of an Exit, and 130 for Ctrl-C
+        if code == INTERRUPTED:
+            note("stopped")
+        return code if isinstance(code, int) else 0
     except PenstockError as error:
         return _report(error)
     except (KeyboardInterrupt, typer.Abort):
         note("stopped")
-        return 130
+        return INTERRUPTED
+    except SystemExit:  # typer's answer to a reader that went away, as `head` does
+        return 0
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -72,7 +84,6 @@ def run(arguments: list[str]) -> int:
             raise
         show()
         return int(getattr(error, "exit_code", 2))
-    return 0
 
 
 def _take_options(arguments: list[str]) -> list[str]:

@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
     customer.command("add")(customer_add)
     customer.command("list")(customer_list)
     customer.command("consent")(customer_consent)
-    customer.command("limit")(customer_limit)
+    customer.command("limit", context_settings=SIGNED)(customer_limit)
     key = typer.Typer(help="The secrets that programs call with.", no_args_is_help=True)
     key.command("create")(key_create)
     key.command("list")(key_list)
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
     subscription.command("end")(subscription_end)
     subscription.command("list")(subscription_list)
     credit = typer.Typer(help="Prepaid money.", no_args_is_help=True)
-    credit.command("add")(credit_add)
+    credit.command("add", context_settings=SIGNED)(credit_add)
     credit.command("balance")(credit_balance)
     partner = typer.Typer(help="Who brings customers.", no_args_is_help=True)
     partner.command("add")(partner_add)
@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
         app.add_typer(group, name=name)
 
 
+SIGNED = {"ignore_unknown_options": True}  # -5 is an amount (refused in words), not an option
 CustomerArg = Annotated[str, typer.Argument(metavar="CUSTOMER", help="Name, e-mail or id.")]
 
 
@@ -73,7 +74,15 @@ def customer_list() -> None:
     from penstock.runtime.house import open_house
 
     with open_house(OPTIONS.workspace).store.read() as tx:
-        show(list_customers(tx))
+        found = list_customers(tx)
+    show(
+        found,
+        rows=[
+            {"name": c.name, "email": c.email, "locale": c.locale, "training_consent": c.training_consent}
+            | {"since": c.created_at, "id": c.id}
+            for c in found
+        ],
+    )
 
 
 def customer_consent(customer: CustomerArg, give: Annotated[bool, typer.Option("--give/--withdraw")] = True) -> None:
@@ -109,11 +118,18 @@ def key_create(
     days: Annotated[int | None, typer.Option(min=1, help="Expires after so many days.")] = None,
 ) -> None:
     """Make a key. Its secret is printed once, now, and never kept."""
+    from penstock.billing.versions import priced_products
     from penstock.identity.customers import get_customer
     from penstock.identity.keys import create_key
     from penstock.runtime.house import open_house
+    from penstock.workspace.loader import product_of
 
-    with open_house(OPTIONS.workspace).store.transaction() as tx:
+    house = open_house(OPTIONS.workspace)
+    with house.store.transaction() as tx:
+        known = priced_products(tx)
+        for each in product or ():
+            if each not in known:
+                product_of(house.workspace, each)
         key, secret = create_key(
             tx,
             customer=get_customer(tx, customer).id,
@@ -129,14 +145,15 @@ def key_create(
 
 def key_list(customer: Annotated[str | None, typer.Argument(metavar="[CUSTOMER]")] = None) -> None:
     """Every key: never its secret."""
-    from penstock.identity.customers import get_customer
+    from penstock.identity.customers import get_customer, list_customers
     from penstock.identity.keys import list_keys
     from penstock.runtime.house import open_house
 
     with open_house(OPTIONS.workspace).store.read() as tx:
         keys = list_keys(tx, get_customer(tx, customer).id if customer else None)
-    rows = [{k: v for k, v in as_row(key).items() if k != "secret_sha256"} for key in keys]
-    show(rows, rows=rows)
+        names = {one.id: one.name for one in list_customers(tx)}
+    facts = [{k: v for k, v in as_row(key).items() if k != "secret_sha256"} for key in keys]
+    show(facts, rows=[{**fact, "customer": names[fact["customer"]]} for fact in facts])
 
 
 def key_revoke(key_id: str) -> None:
@@ -198,14 +215,14 @@ def credit_add(
 ) -> None:
     """Record prepaid money received. From then on the customer's use stops when it is used up."""
     from penstock.billing.credits import add_credit, credit_balance
-    from penstock.core.money import money
+    from penstock.core.money import exact_money
     from penstock.identity.customers import get_customer
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
     with house.store.transaction() as tx:
         who = get_customer(tx, customer)
-        paid = money(amount, house.workspace.company.currency)
+        paid = exact_money(amount, house.workspace.company.currency)
         add_credit(tx, who.id, paid, operation or tx.new_id("op"))
         show({"customer": who.name, "added": paid, "balance": credit_balance(tx, who.id)})
 
@@ -243,4 +260,12 @@ def partner_list() -> None:
     from penstock.runtime.house import open_house
 
     with open_house(OPTIONS.workspace).store.read() as tx:
-        show(list_partners(tx))
+        found = list_partners(tx)
+    show(
+        found,
+        rows=[
+            {"name": p.name, "email": p.email, "code": p.code, "agreement": p.agreement}
+            | {"since": p.created_at, "id": p.id}
+            for p in found
+        ],
+    )

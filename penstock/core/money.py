@@ -67,6 +67,15 @@ def money(amount: Decimal | str, currency: str) -> Money:
     return Money(int(round_half_away(value.scaleb(exponent(currency)))), currency)
 
 
+def exact_money(amount: str, currency: str) -> Money:
+    """Like money, for sums that change hands: what would have to be rounded is refused."""
+    made = money(amount, currency)
+    if made.to_decimal() != decimal_of(amount, "amount"):
+        places = exponent(currency)
+        raise BadInput(f"{amount} has more decimals than {currency} has", where="amount", hint=f"at most {places}")
+    return made
+
+
 def round_half_away(value: Decimal) -> Decimal:
     """The one rounding of the house: to an integer, halves away from zero."""
     return value.quantize(Decimal(1), rounding=ROUND_HALF_UP)

@@ -47,7 +47,8 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     if path.is_dir():
         raise BadInput("is a folder, not a file", where=str(path), hint="name the file inside it")
     if not path.exists():
-        raise BadInput("there is no such file", where=str(path), hint="check the path; penstock.toml names them in `data` and `test`")
+        hint = "check the path; those of a product are `data` and `test` in penstock.toml"
+        raise BadInput("there is no such file", where=str(path), hint=hint)
     try:
         packed = path.suffix.lower() == ".gz"
         stream = cast(IO[bytes], gzip.GzipFile(path)) if packed else path.open("rb")
@@ -116,4 +117,5 @@ def _guess_encoding(path: Path) -> str | None:
 def _convert(encoding: str, path: Path) -> str:
     if path.suffix.lower() == ".gz":
         return f"unpack it, then: iconv -f {encoding} -t utf-8 FILE > NEW; or save it as UTF-8"
-    return f"convert it: iconv -f {encoding} -t utf-8 {quote(path.name)} > {quote('utf8-' + path.name)}; or save it as UTF-8"
+    old, new = quote(path.name), quote(f"utf8-{path.name}")
+    return f"convert it: iconv -f {encoding} -t utf-8 {old} > {new}; or save it as UTF-8"

@@ -21,6 +21,7 @@ from penstock.datasets.rows import Row
 
 MAX_FIELD_CHARS = 1_000_000
 MAX_LABEL_CHARS = 200
+MAX_SHOWN = 9
 FIELDS = ("text", "label", "customer")
 """What a row is made of; `customer` is read only when the mapping names its column."""
 
@@ -33,7 +34,15 @@ def read_rows(path: Path, columns: Mapping[str, str] | None = None) -> list[Row]
 
     Raises BadInput with where="file.csv:12" (line, or row of a parquet file) and what to do.
     """
-    rows = list(iter_rows(Path(path), columns))
+    rows: list[Row] = []
+    wrong: list[BadInput] = []
+    for made in _rows_or_errors(Path(path), columns):
+        if isinstance(made, Row):
+            rows.append(made)
+        else:
+            wrong.append(made)
+    if wrong:
+        raise _all_of(wrong)
     if not rows:
         raise BadInput("holds no rows", where=path.name, hint="it needs a header and labelled rows below it")
     return rows
@@ -41,15 +50,37 @@ def read_rows(path: Path, columns: Mapping[str, str] | None = None) -> list[Row]
 
 def iter_rows(path: Path, columns: Mapping[str, str] | None = None) -> Iterator[Row]:
     """Like read_rows, one row at a time (a gzipped parquet file is unpacked whole)."""
+    for made in _rows_or_errors(path, columns):
+        if not isinstance(made, Row):
+            raise made
+        yield made
+
+
+def _rows_or_errors(path: Path, columns: Mapping[str, str] | None) -> Iterator[Row | BadInput]:
+    """Each row, or what is wrong with its values; what is wrong with the file itself is raised."""
     reader = _READERS[extension_of(path)]
     named = columns_of(columns or {})
     for origin, values in reader(path, named):
-        yield Row(
-            text=_text(values["text"], f"{origin}: {named['text']}"),
-            label=_label(values["label"], f"{origin}: {named['label']}"),
-            origin=origin,
-            customer=_text(values.get("customer"), f"{origin}: {named.get('customer')}") or None,
-        )
+        try:
+            yield Row(
+                text=_text(values["text"], f"{origin}: {named['text']}"),
+                label=_label(values["label"], f"{origin}: {named['label']}"),
+                origin=origin,
+                customer=_text(values.get("customer"), f"{origin}: {named.get('customer')}") or None,
+            )
+        except BadInput as error:
+            yield error
+
+
+def _all_of(wrong: Sequence[BadInput]) -> BadInput:
+    """The first error in full, and where the others are: a person mends them all before trying again."""
+    first, *others = wrong
+    if not others:
+        return first
+    shown = "; ".join(f"{error.where}: {error.message}" for error in others[:MAX_SHOWN])
+    left = f"; and {len(others) - MAX_SHOWN:,} more" if len(others) > MAX_SHOWN else ""
+    hint = f"{first.hint}\n  " if first.hint else ""
+    return BadInput(first.message, where=first.where, hint=f"{hint}also {shown}{left}")
 
 
 def extension_of(path: Path) -> str:

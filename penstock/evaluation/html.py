@@ -18,6 +18,7 @@ from penstock.evaluation.words import Say, reason_in_words, speaker
 
 _SHARES = ("accuracy", "macro_f1", "gross_margin")
 _CARDS = ("accuracy", "macro_f1", "ece", "latency_p95_ms", "cost_per_1000", "gross_margin")
+_TINY = "<\u00a00.0001"  # one word: a narrow card must not break it
 _PERCENTILES = (5, 25, 50, 75, 90, 95, 99)
 
 
@@ -116,7 +117,7 @@ def _shower(name: str, currency: str) -> Callable[[float], str]:
     if name in _SHARES:
         return _percent
     if name == "cost_per_1000":
-        return lambda value: f"{_plain(value) if value >= 0.0001 else '< 0.0001'} {currency}".strip()
+        return lambda value: f"{_plain(value) if value >= 0.0001 else _TINY} {currency}".strip()
     if name.endswith("_ms"):
         return lambda value: f"{value:.3g} ms"
     return lambda value: f"{value:.3f}"

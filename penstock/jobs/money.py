@@ -7,14 +7,16 @@ from typing import Any
 
 from penstock.billing import invoices, payments
 from penstock.billing.records import Payment, Refund
+from penstock.billing.versions import priced_products
 from penstock.channels import commissions
 from penstock.core.clock import Period, period_at, period_of
-from penstock.core.money import Money, money
+from penstock.core.money import Money, exact_money
 from penstock.metering import corrections
 from penstock.runtime.house import House
 from penstock.runtime.workflows import Workflows, step
 from penstock.serving.usage_log import UsageEvent
 from penstock.storage.engine import Transaction
+from penstock.workspace.loader import product_of
 
 
 def month(house: House, name: str | None) -> Period:
@@ -49,7 +51,7 @@ def take_payment(house: House, number: str, *, amount: str | None, operation: st
         made = payments.pay(
             tx,
             invoice=number,
-            amount=None if amount is None else money(amount, invoice.currency),
+            amount=None if amount is None else exact_money(amount, invoice.currency),
             operation=operation or tx.new_id("op"),
             method=method,
         )
@@ -68,7 +70,7 @@ def take_back_payment(house: House, payment_operation: str, *, operation: str | 
 def give_refund(house: House, number: str, *, amount: str, operation: str | None, reason: str) -> Refund:
     """Record a refund of an invoice, and take the commission on it back, in one transaction."""
     with house.store.transaction() as tx:
-        back = money(amount, invoices.get_invoice(tx, number).currency)
+        back = exact_money(amount, invoices.get_invoice(tx, number).currency)
         made = payments.refund(tx, invoice=number, amount=back, operation=operation or tx.new_id("op"), reason=reason)
         commissions.settle(tx)
     return made
@@ -89,6 +91,8 @@ def correct_use(
     """
     chosen = month(house, period)
     with house.store.transaction() as tx:
+        if product not in priced_products(tx):
+            product_of(house.workspace, product)
         running = chosen.start <= tx.now < chosen.end
         return corrections.correct(
             tx,

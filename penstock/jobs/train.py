@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from penstock.core.errors import BadInput, GateRefused
+from penstock.core.errors import BadInput, Conflict, GateRefused
 from penstock.evaluation.gate import judge, shortfall
 from penstock.jobs.artifacts import get_report
 from penstock.jobs.check import check_words, ladder_of
@@ -40,13 +40,18 @@ def retrain(house: House, arguments: dict[str, Any], progress: Progress) -> dict
     name = arguments["product"]
     product_of(house.workspace, name)
     base = step("gather", _gather, house, name)
-    version = step("clean", _make_version, house, name, base["rows"], base["parent"], progress)
+    version = step("clean", _make_version, house, name, base["feedback"], base["parent"], progress)
+    if version["id"] == base["parent"]:
+        raise Conflict(
+            f"the corrections of {name} add no row to its data: they repeat it, or their label has too few rows",
+            hint=f"see `penstock feedback list {name}`; add rows of a new label with `penstock data add`",
+        )
     outcomes = _climb(house, name, version, [base["rung"]], progress)
     released = step("release", _release, house, name, outcomes[-1], base["feedback"], version["id"])
     return {
         "version": version["version"],
         "outcomes": outcomes,
-        "corrections": len(base["rows"]),
+        "corrections": len(base["feedback"]),
         "release": released,
     }
 
@@ -85,7 +90,7 @@ def candidate_rows(house: House, product: str) -> list[dict[str, Any]]:
         found = candidates.list_candidates(tx, product)
         verdicts = {decision.candidate: decision for decision in decisions.list_decisions(tx, product)}
     rows = []
-    for candidate in found:
+    for candidate in reversed(found):
         report, decision = get_report(house.blobs, candidate.report_blob), verdicts.get(candidate.id)
         rows.append(
             {
@@ -112,8 +117,12 @@ def _check_rungs(product: Product, rungs: list[str]) -> None:
 
 
 def _make_version(
-    house: House, product: str, extra: list[dict[str, Any]], parent: str | None, progress: Progress
+    house: House, product: str, feedback: list[str], parent: str | None, progress: Progress
 ) -> dict[str, Any]:
+    """feedback: ids of the corrections to train on. Only ids are recorded by the workflow, never a customer's text,
+    and a consent withdrawn meanwhile holds."""
+    with house.store.read() as tx:
+        extra = [asdict(one.row) for one in usable_corrections(tx, product) if one.feedback_id in set(feedback)]
     arguments = {"folder": str(house.folder.resolve()), "product": product, "extra": extra, "parent": parent}
     return run_child("penstock.jobs.child", "make-version", arguments, progress)
 
@@ -213,7 +222,6 @@ def _gather(house: House, product: str) -> dict[str, Any]:
     return {
         "rung": candidate.rung,
         "parent": candidate.dataset_version,
-        "rows": [asdict(correction.row) for correction in corrections],
         "feedback": [correction.feedback_id for correction in corrections],
     }
 

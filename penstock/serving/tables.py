@@ -24,6 +24,7 @@ usage_event = sa.Table(
     sa.CheckConstraint("seq >= 1", name="seq_starts_at_one"),
     sa.CheckConstraint("units > 0 or source = 'correction'", name="only_corrections_subtract"),
     sa.Index("ix_usage_event_meter", "organisation", "customer", "product", "seq"),
+    sa.Index("ix_usage_event_time", "organisation", "time"),
 )
 
 answer = sa.Table(

@@ -202,3 +202,14 @@ def test_rows_come_one_at_a_time(tmp_path: Path) -> None:
     assert next(rows) == Row("a", "x", "r.csv:2")
     with pytest.raises(BadInput):
         next(rows)
+
+
+def test_the_row_of_commas_that_spreadsheets_write_is_no_row(tmp_path: Path) -> None:
+    rows = read_rows(file_of(tmp_path, "r.csv", b"text,label,id\nhello,a,1\n,,\n , ,\n,\nbye,b,2\n"))
+    assert [row.text for row in rows] == ["hello", "bye"]
+
+
+def test_every_row_without_a_label_is_named_at_once(tmp_path: Path) -> None:
+    error = refusal(file_of(tmp_path, "r.csv", b"text,label\nhello,a\nwhat,\nbye,b\nwhen,\n"))
+    assert error.where == "r.csv:3: label"
+    assert "also r.csv:5: label: the row has no label" in (error.hint or "")

@@ -203,3 +203,45 @@ def test_a_product_named_twice_on_the_command_line_or_not_at_all_is_explained(pe
     assert penstock("train").code == 2
     unknown = penstock("train", "rooter")
     assert unknown.code == 2 and "router" in unknown.err  # did you mean
+
+
+def test_a_bad_finding_of_doctor_is_an_exit_code_too(tmp_path: Path, penstock: Penstock) -> None:
+    assert penstock("doctor", "--workspace", str(tmp_path / "nowhere")).code == 1
+
+
+def test_ctrl_c_is_not_success(penstock: Penstock, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("penstock.jobs.doctor.examine", interrupted)
+    answer = penstock("doctor")
+    assert (answer.code, answer.err) == (130, "stopped\n")
+
+
+@pytest.mark.parametrize(
+    "words", ["candidates rooter", "releases rooter", "data versions rooter", "feedback list rooter", "release rooter"]
+)
+def test_a_mistyped_product_is_not_an_empty_list(penstock: Penstock, words: str) -> None:
+    answer = penstock(*words.split())
+    assert answer.code == 2
+    assert "did you mean 'router'?" in answer.err
+
+
+def test_a_rung_that_does_not_exist_is_refused_before_anything_is_cleaned(penstock: Penstock) -> None:
+    answer = penstock("train", "router", "--rung", "psychic.v1")
+    assert answer.code == 2
+    assert "known rungs: ngram-linear.v1" in answer.err
+    assert "cleaning" not in answer.err
+
+
+def test_a_file_that_cannot_be_written_is_named(folder: Path, penstock: Penstock) -> None:
+    answer = penstock("usage", "export", "--file", str(folder / "absent" / "usage.csv"))
+    assert answer.code == 1
+    assert "usage.csv: No such file or directory" in answer.err
+
+
+def test_an_amount_that_would_have_to_be_rounded_is_refused(penstock: Penstock) -> None:
+    penstock("customer", "add", "Maple", "--email", "it@maple.example.com")
+    answer = penstock("credit", "add", "Maple", "5.001")
+    assert answer.code == 2
+    assert "more decimals" in answer.err

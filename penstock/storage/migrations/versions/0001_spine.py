@@ -390,6 +390,7 @@ def create_tables() -> None:
         sa.UniqueConstraint("organisation", "seq", name=op.f("uq_usage_event_organisation_seq")),
     )
     op.create_index("ix_usage_event_meter", "usage_event", ["organisation", "customer", "product", "seq"], unique=False)
+    op.create_index("ix_usage_event_time", "usage_event", ["organisation", "time"], unique=False)
     op.create_table(
         "usage_grant",
         sa.Column("organisation", sa.String(), nullable=False),
