@@ -1,4 +1,4 @@
-"""What a customer sees through the gateway: its own use, invoices and proofs, never another's. And what is forgotten."""
+"""What a customer sees through the gateway: its own use, invoices and proofs, never another's; what is forgotten."""
 
 from __future__ import annotations
 
