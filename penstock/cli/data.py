@@ -8,6 +8,8 @@ import typer
 
 from penstock.cli.output import OPTIONS, note, print_table, show
 
+SHOWN_LABELS = 12
+
 
 def register(app: typer.Typer) -> None:
     data = typer.Typer(help="A product's data: inspect, clean, add, versions.", no_args_is_help=True)
@@ -88,4 +90,9 @@ def _show_report(report: object) -> None:
     if OPTIONS.json:
         show(report.to_json())
     else:
-        print_table(report.table())
+        if report.table():
+            print_table(report.table())
+        labels = ", ".join(f"{one.label} {one.train:,}" for one in report.classes[:SHOWN_LABELS])
+        more = f" and {len(report.classes) - SHOWN_LABELS} more" if len(report.classes) > SHOWN_LABELS else ""
+        note(f"{report.rows_train:,} rows to train, {report.rows_test:,} to test")
+        note(f"{len(report.classes)} labels, with rows to train: {labels}{more}")
