@@ -238,7 +238,7 @@ def _launched(engine: sa.Engine, executor: str, register: Callable[[], None]) ->
         "executor_id": executor,
         "log_level": "ERROR",
         "enable_otlp": False,
-        "notification_listener_polling_interval_sec": 0.5,
+        "notification_listener_polling_interval_sec": 0.1,  # closing waits for it once
     }
     DBOS(config=config)
     try:

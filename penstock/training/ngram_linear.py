@@ -28,6 +28,7 @@ FOLDS = 5
 MOST_COLUMNS = 200_000
 MOST_WEIGHTS = 50_000_000  # 200 MB in float32
 TOLERANCE = 0.1  # of liblinear: the same accuracy as 1e-4 in half the time
+CALIBRATING_TOLERANCE = 1.0  # on BANKING77 the temperature moves by 2%, in two thirds of the time
 
 
 def train(request: TrainRequest) -> Trained:
@@ -72,7 +73,8 @@ def _calibrate(matrix: Any, truth: Integers, seed: int) -> tuple[float, float, i
     held = np.concatenate([out for _, out in parts])
     best: tuple[float, float, float] | None = None
     for strength in STRENGTHS if cheap else (USUAL_STRENGTH,):
-        fits = [_fit(matrix[kept], truth[kept], strength, seed) for kept, _ in parts]
+        tolerance = TOLERANCE if cheap else CALIBRATING_TOLERANCE
+        fits = [_fit(matrix[kept], truth[kept], strength, seed, tolerance) for kept, _ in parts]
         scores = np.concatenate([_scores(fit, matrix[out]) for fit, (_, out) in zip(fits, parts, strict=True)])
         temperature, loss = fit_temperature(scores, truth[held])
         if best is None or loss < best[0]:
@@ -82,11 +84,11 @@ def _calibrate(matrix: Any, truth: Integers, seed: int) -> tuple[float, float, i
     return best[1], best[2], len(held)
 
 
-def _fit(matrix: Any, truth: Integers, strength: float, seed: int) -> Any:
+def _fit(matrix: Any, truth: Integers, strength: float, seed: int, tolerance: float = TOLERANCE) -> Any:
     from sklearn.svm import LinearSVC
 
     # one fit at a time: liblinear draws from one random source per process, so fits side by side would differ by run
-    return LinearSVC(C=strength, tol=TOLERANCE, dual=True, random_state=seed).fit(matrix, truth)
+    return LinearSVC(C=strength, tol=tolerance, dual=True, random_state=seed).fit(matrix, truth)
 
 
 def _matrix(vocabulary: Vocabulary, texts: Sequence[str]) -> Any:
