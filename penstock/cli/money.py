@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
     invoice.command("show")(invoice_show)
     invoice.command("pdf")(invoice_pdf)
     invoice.command("events")(invoice_events)
+    invoice.command("payments")(invoice_payments)
     invoice.command("pay")(invoice_pay)
     invoice.command("refund")(invoice_refund)
     invoice.command("cancel-payment")(invoice_cancel_payment)
@@ -172,6 +173,26 @@ def invoice_events(
         for e in found
     ]
     show(found, rows=rows)
+
+
+def invoice_payments(number: str) -> None:
+    """The payments and refunds of one invoice, with the operation ids they were recorded under."""
+    from penstock.billing.payments import list_payments, list_refunds
+    from penstock.billing.register import get_invoice
+    from penstock.core.money import Money
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.read() as tx:
+        get_invoice(tx, number)
+        paid, back = list_payments(tx, number), list_refunds(tx, number)
+    rows = [
+        {"operation": p.operation, "what": p.method, "amount": Money(p.amount_minor, p.currency), "at": p.paid_at}
+        for p in paid
+    ] + [
+        {"operation": r.operation, "what": r.reason, "amount": Money(-r.amount_minor, r.currency), "at": r.refunded_at}
+        for r in back
+    ]
+    show({"payments": paid, "refunds": back}, rows=rows)
 
 
 def invoice_pay(

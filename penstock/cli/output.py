@@ -124,7 +124,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S")
+        return value.strftime("%Y-%m-%d %H:%M:%SZ")  # UTC, and said so
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, tuple | list):

@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     customer.command("list")(customer_list)
     customer.command("consent")(customer_consent)
     customer.command("limit", context_settings=SIGNED)(customer_limit)
+    customer.command("limits")(customer_limits)
     key = typer.Typer(help="The secrets that programs call with.", no_args_is_help=True)
     key.command("create")(key_create)
     key.command("list")(key_list)
@@ -108,6 +109,18 @@ def customer_limit(
     with open_house(OPTIONS.workspace).store.transaction() as tx:
         set_limit(tx, get_customer(tx, customer).id, product, units)
     note(f"{customer}: {'no limit' if units is None else f'at most {units:,} units a month'} of {product}")
+
+
+def customer_limits(customer: CustomerArg) -> None:
+    """The monthly caps of a customer."""
+    from penstock.billing.limits import list_limits
+    from penstock.identity.customers import get_customer
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.read() as tx:
+        found = list_limits(tx, get_customer(tx, customer).id)
+    rows = [{"product": product, "units a month": units} for product, units in found.items()]
+    show(found, rows=rows)
 
 
 def key_create(

@@ -163,7 +163,9 @@ def sell(stage: Stage, buyers: dict[str, Buyer]) -> Tally:
     right = sum(one.right for one in first.answered) / len(first.answered)
     stage.add("right answers on messages never seen", f"{right:.1%}", "penstock report helpdesk")
     over, poor = tallies["cedar", "kefu"].refused, tallies["beian", "kefu"].refused
-    stage.add("refused over the monthly limit (429)", over.get("QuotaExceeded", 0), "penstock customer list")
+    stage.add(
+        "refused over the monthly limit (429)", over.get("QuotaExceeded", 0), "penstock customer limits 'Cedar Home'"
+    )
     stage.add("refused when credit ran out (402)", poor.get("CreditExhausted", 0), "penstock credit balance 北岸贸易")
     return first
 

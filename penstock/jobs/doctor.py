@@ -15,6 +15,9 @@ from typing import Literal
 import sqlalchemy as sa
 
 from penstock.core.errors import PenstockError
+from penstock.models.load import Loader
+from penstock.registry.releases import live_releases
+from penstock.runtime.house import open_house
 from penstock.storage import migrate
 from penstock.storage.engine import OLDEST_SAFE_SQLITE, open_engine
 from penstock.workspace.loader import load
@@ -41,7 +44,7 @@ def examine(folder: Path) -> list[Finding]:
     except PenstockError as error:
         return [*findings, Finding("workspace", "bad", str(error).splitlines()[0], "penstock check shows every error")]
     findings.append(Finding("workspace", "ok", f"products: {', '.join(workspace.products) or 'none'}"))
-    return [*findings, *_database(workspace), *_backbones(workspace), *_ports(workspace)]
+    return [*findings, *_database(workspace), *_releases(folder), *_backbones(workspace), *_ports(workspace)]
 
 
 def _machine(folder: Path) -> Iterator[Finding]:
@@ -97,6 +100,24 @@ def _database(workspace: Workspace) -> Iterator[Finding]:
         engine.dispose()
     except PenstockError as error:
         yield Finding("database", "bad", error.message, error.hint or "")
+
+
+def _releases(folder: Path) -> Iterator[Finding]:
+    """Every live release must load: each file of its artifact is there and has its hash."""
+    try:
+        house = open_house(folder)
+    except PenstockError:
+        return  # said above
+    with house.store.read() as tx:
+        live = live_releases(tx)
+    for release in live:
+        what = f"release {release.product}/{release.number}"
+        try:
+            Loader(house.blobs).load(release.artifact)
+            yield Finding(what, "ok", "whole")
+        except PenstockError as error:
+            yield Finding(what, "bad", f"{error.message} ({error.where})", error.hint or "")
+    house.close()
 
 
 def _backbones(workspace: Workspace) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from penstock.core.errors import BadInput, GateRefused
+from penstock.core.errors import BadInput, Conflict, GateRefused
 from penstock.datasets.versions import DatasetVersion, find_version
 from penstock.evaluation.html import report_html
 from penstock.evaluation.report import Report, summary_rows
@@ -96,10 +96,12 @@ def passed_candidate(tx: Transaction, product: str, reference: str | None) -> Ca
         decision = latest_decision(tx, candidate.id)
         if decision is not None and decision.passed and candidate.id not in released:
             return candidate
-    raise GateRefused(
-        f"no candidate of {product} passed the gate that is not released already",
-        hint=f"penstock train {product}; or name one with --candidate",
-    )
+    if released:
+        raise Conflict(
+            f"every candidate of {product} that passed the gate is released already",
+            hint=f"train a new one (penstock train {product}), or go back to an earlier release (penstock rollback)",
+        )
+    raise GateRefused(f"no candidate of {product} passed the gate", hint=f"penstock train {product}")
 
 
 def _find(tx: Transaction, house: House, reference: str) -> Candidate:

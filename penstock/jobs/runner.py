@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from penstock.jobs import money, train
+from penstock.jobs import train
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress, no_progress
 from penstock.runtime.workflows import Workflows
@@ -17,6 +18,12 @@ def open_workflows(house: House, *, executor: str, progress: Progress = no_progr
     workflows = Workflows(house.workspace.state, house.database_url, executor)
     workflows.define("train", lambda arguments: train.train(house, arguments, progress))
     workflows.define("retrain", lambda arguments: train.retrain(house, arguments, progress))
-    workflows.define("close", lambda arguments: money.close(house, arguments))
+    workflows.define("close", lambda arguments: _close(house, arguments))
     with workflows:
         yield workflows
+
+
+def _close(house: House, arguments: dict[str, Any]) -> Any:
+    from penstock.jobs import money  # a training must not wait for billing to load
+
+    return money.close(house, arguments)

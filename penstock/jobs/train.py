@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from penstock.core.errors import BadInput, Conflict, GateRefused
+from penstock.datasets.versions import find_version, load_origins
 from penstock.evaluation.gate import judge, shortfall
 from penstock.jobs.artifacts import get_report
 from penstock.jobs.check import check_words, ladder_of
@@ -230,6 +231,9 @@ def _release(house: House, product: str, outcome: dict[str, Any], feedback: list
     if not outcome["passed"]:
         return None
     with house.store.transaction() as tx:
+        version = find_version(tx, product, version_id)
+        inside = {row.origin for rows in load_origins(house.blobs, version) for row in rows}
+        feedback = [one for one in feedback if f"feedback:{one}" in inside]  # cleaning may have dropped some
         made = releases.live(tx, product)
         if made is None or made.candidate != outcome["candidate"]:  # otherwise this step ran before
             made = releases.release(tx, outcome["candidate"], house.secret("decisions"))

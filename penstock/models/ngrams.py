@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import add
 
 import numpy as np
 
@@ -52,12 +53,10 @@ class Vocabulary:
 def grams(text: str) -> tuple[list[str], list[str]]:
     """Character n-grams and word n-grams of a text, each as often as it occurs."""
     plain = unicodedata.normalize("NFKC", text).lower()
-    characters: list[str] = []
-    for word in plain.split():
-        padded = f" {word} "
-        characters.extend(word)
-        characters.extend(padded[i : i + 2] for i in range(len(padded) - 1))
-        characters.extend(padded[i : i + 3] for i in range(len(padded) - 2))
+    line = " ".join(["", *plain.split(), ""])  # one space on either side of every word
+    characters = list(line.replace(" ", ""))
+    characters += map(add, line, line[1:])
+    characters += [three for three in map("".join, zip(line, line[1:], line[2:], strict=False)) if three[1] != " "]
     words = _WORD.findall(plain)
     return characters, words + [f"{one} {next_}" for one, next_ in pairwise(words)]
 

@@ -100,3 +100,15 @@ def test_two_closings_at_once_do_not_interfere(penstock: Penstock, last_month: P
         answer = penstock("bill", "close", "--period", last_month.name)
     assert answer.code == 1
     assert "at work" in answer.err
+
+
+def test_a_payment_that_bounced_is_found_and_taken_back(penstock: Penstock, last_month: Period) -> None:
+    (invoice,) = penstock("bill", "close", "--period", last_month.name, "--json").json()["invoices"]
+    number = invoice["number"]
+    penstock("invoice", "pay", number, "--operation", "bank-7")
+    found = penstock("invoice", "payments", number, "--json").json()
+    assert [one["operation"] for one in found["payments"]] == ["bank-7"]
+    assert penstock("invoice", "cancel-payment", "bank-7").code == 0
+    (again,) = penstock("invoice", "list", "--json").json()
+    assert again["open"] == again["total"]
+    assert penstock("ledger", "verify").code == 0
