@@ -36,7 +36,8 @@ def demo(
     rows = [{"what happened": f.what, "number": f.number, "look at it with": f.look} for f in facts]
     show(facts, rows=rows, title=f"From labelled files to money in the bank, in {time.monotonic() - began:.0f} seconds")
     if not OPTIONS.json:
-        note(_goodbye(target))
+        statement = next(f.look for f in facts if f.look.startswith("penstock statement"))
+        note(_goodbye(target, statement))
 
 
 def _free(wanted: Path) -> Path:
@@ -48,11 +49,11 @@ def _free(wanted: Path) -> Path:
     return target
 
 
-def _goodbye(folder: Path) -> str:
+def _goodbye(folder: Path, statement: str) -> str:
     return f"""The workspace is yours to look at (with .venv/bin/ before penstock if it is not on your path):
   cd {folder}
   penstock up                             the console and the gateway, on this machine only
   penstock report helpdesk --html report.html
   penstock invoice list
-  penstock statement 'Quay Partners'
+  {statement}
   penstock ledger balances"""
