@@ -1,10 +1,9 @@
-"""The office process: console, admin interface and durable background work in one; or the background work alone."""
+"""The office process: console, admin interface and durable background work in one."""
 
 from __future__ import annotations
 
 import json
 import logging
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,16 +68,3 @@ def tidy_once(house: House) -> int:
         gone += page
         if page == 0:
             return gone
-
-
-def run_worker(folder: Path) -> int:
-    """Do the work of the executor `worker` until SIGTERM or Ctrl-C; what is unfinished goes on at the next start."""
-    house = open_house(folder)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    with open_workflows(house, executor="worker"):
-        print("worker ready", flush=True)  # noqa: T201 - said once, to whoever started it
-        stop.wait()
-    house.close()
-    return 0

@@ -1,4 +1,4 @@
-"""Run: everything (up), a gateway alone (serve), background work alone (worker)."""
+"""Run: everything (up), a gateway alone (serve), the office alone (office)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(serve)
     app.command()(office)
-    app.command()(worker)
 
 
 def up(
@@ -42,10 +41,3 @@ def office(host: str | None = None, port: PortOption = None, announce: AnnounceO
     from penstock.app import run_office
 
     raise typer.Exit(run_office(OPTIONS.workspace, host=host, port=port, announce=announce))
-
-
-def worker() -> None:
-    """Do background work alone: training, billing and retraining asked for elsewhere."""
-    from penstock.app import run_worker
-
-    raise typer.Exit(run_worker(OPTIONS.workspace))
