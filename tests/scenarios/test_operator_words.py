@@ -34,3 +34,13 @@ def test_changes_around_a_live_release_are_said(folder: Path, penstock: Penstock
     edit(folder, "[products.router.price]", "[products.renamed.price]")
     edit(folder, "includes = { router = 5 }", "includes = { renamed = 5 }")
     assert "router is no longer in penstock.toml, but its release 1 is live" in penstock("apply").err
+
+
+def test_a_gate_that_says_no_exits_with_3_and_tells_what_fell_short(folder: Path, penstock: Penstock) -> None:
+    edit(folder, 'accuracy = ">= 0.60"', 'gross_margin = ">= 1.00", accuracy = ">= 0.60"')
+    penstock("apply")
+    answer = penstock("train", "router")
+    assert answer.code == 3
+    assert "gross_margin" in answer.err and "penstock report" in answer.err
+    assert penstock("release", "router").code == 3
+    assert penstock("releases", "router", "--json").json() == []
