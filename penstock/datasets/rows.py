@@ -1,9 +1,12 @@
-"""The records that flow through this room: a labelled row, where it came from, and a split as trainers see it."""
+"""The records that flow through this room: a labelled text, a split of them, and any task's rows made ready."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from penstock.datasets.report import CleaningReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +24,45 @@ class Row:
 
 @dataclass(frozen=True)
 class Split:
-    """Rows as trainers and evaluation see them: texts[i] is labelled labels[i]."""
+    """Labelled rows as trainers and evaluation see them: inputs[i] is labelled labels[i].
 
-    texts: tuple[str, ...]
+    An input is whatever the task's models read: a text, an image (height, width, channels), a table's row.
+    """
+
+    inputs: tuple[Any, ...]
     labels: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self.inputs)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The inputs of a task that reads text."""
+        return self.inputs
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The distinct labels, sorted."""
         return tuple(sorted(set(self.labels)))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A task's rows as JSON objects, cleaned, and the account of how they became so.
+
+    The order is canonical: the same rows in another file order come out the same, so that they are the same dataset
+    version. `origin` ("file.csv:12", "feedback:fb_…") and `customer` (None: the company's own) are read by the house
+    where a row has them; every other key is the task's.
+    """
+
+    train: Sequence[Mapping[str, Any]]
+    test: Sequence[Mapping[str, Any]]
+    report: CleaningReport
+
+
+def as_objects(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Labelled texts as a dataset version keeps them, in canonical order."""
+    return [asdict(row) for row in sorted(rows, key=lambda row: (row.text, row.label, row.origin))]
 
 
 def split_of(rows: Sequence[Row]) -> Split:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from penstock.models.artifact import tensors_from_bytes, tensors_to_bytes
 from penstock.models.backbone import Backbone
-from penstock.models.protocol import Floats
+from penstock.models.protocol import Floats, Parts
 from penstock.models.softmax import check_linear, linear_scores, softmax, stacked
 
 KIND = "frozen-linear.v1"
@@ -40,15 +39,11 @@ def to_files(weights: Floats, bias: Floats) -> dict[str, bytes]:
     return {HEAD: tensors_to_bytes({"weights": weights, "bias": bias})}
 
 
-def from_files(
-    labels: tuple[str, ...],
-    settings: Mapping[str, Any],
-    read: Callable[[str], bytes],
-    backbone: Backbone,
-    where: str,
-) -> FrozenLinear:
+def open_parts(parts: Parts) -> FrozenLinear:
     """The model that was saved, on its backbone. Raises Broken when the parts do not fit."""
-    tensors = tensors_from_bytes(read(HEAD))
-    temperature = float(settings["temperature"])
-    check_linear(where, tensors["weights"], tensors["bias"], temperature, (backbone.hidden, len(labels)))
-    return FrozenLinear(labels, backbone, tensors["weights"], tensors["bias"], temperature)
+    backbone = parts.text_backbone()
+    tensors = tensors_from_bytes(parts.read(HEAD))
+    temperature = float(parts.settings["temperature"])
+    shape = (backbone.hidden, len(parts.labels))
+    check_linear(parts.where, tensors["weights"], tensors["bias"], temperature, shape)
+    return FrozenLinear(parts.labels, backbone, tensors["weights"], tensors["bias"], temperature)

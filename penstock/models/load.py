@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping
+from typing import Any
 from weakref import WeakValueDictionary
 
 from penstock.core.errors import Broken
-from penstock.models import frozen_linear, ngram_linear
+from penstock.models import backbone as text
 from penstock.models.artifact import read_artifact
-from penstock.models.backbone import Backbone, load_backbone
-from penstock.models.protocol import Model
+from penstock.models.backbone import Backbone
+from penstock.models.kinds import KINDS
+from penstock.models.protocol import Model, Parts
 from penstock.storage.blobs import BlobStore
+
+BACKBONES: Mapping[str, Callable[[BlobStore, str, int], Any]] = {text.KIND: text.load_backbone}
+"""How each kind of backbone is loaded: (blobs, digest, threads)."""
 
 
 class Loader:
@@ -20,24 +26,35 @@ class Loader:
         self._blobs = blobs
         self._threads = threads
         self._lock = threading.Lock()
-        self._backbones: WeakValueDictionary[str, Backbone] = WeakValueDictionary()  # freed with their last model
+        self._backbones: WeakValueDictionary[str, Any] = WeakValueDictionary()  # freed with their last model
 
     def load(self, artifact_digest: str) -> Model:
         """The model of that artifact, every hash checked, its backbone's too. Raises NotFound, Broken."""
         artifact = read_artifact(self._blobs, artifact_digest)
         where = f"artifact {artifact_digest[:12]}…"
-        if artifact.kind == ngram_linear.KIND:
-            return ngram_linear.from_files(artifact.labels, artifact.settings, artifact.read, where)
-        if artifact.kind == frozen_linear.KIND and artifact.backbone is not None:
-            backbone = self.backbone(artifact.backbone)
-            return frozen_linear.from_files(artifact.labels, artifact.settings, artifact.read, backbone, where)
-        raise Broken(f"no model of kind {artifact.kind!r} is known", where=where, hint="update penstock")
+        opener = KINDS.get(artifact.kind)
+        if opener is None:
+            raise Broken(f"no model of kind {artifact.kind!r} is known", where=where, hint="update penstock")
+        backbone = None if artifact.backbone is None else self.any_backbone(artifact.backbone)
+        return opener(
+            Parts(artifact.labels, artifact.settings, artifact.read, where, backbone, artifact.path, self.load)
+        )
 
     def backbone(self, digest: str) -> Backbone:
-        """The backbone of that artifact, loaded at its first use."""
+        """The text backbone of that artifact, loaded at its first use. Raises Broken when it is of another kind."""
+        found = self.any_backbone(digest)
+        if not isinstance(found, Backbone):
+            raise Broken("the backbone does not read text", where=f"artifact {digest[:12]}…")
+        return found
+
+    def any_backbone(self, digest: str) -> Any:
+        """The backbone of that artifact, whatever it reads, loaded at its first use."""
         with self._lock:
             found = self._backbones.get(digest)
             if found is None:
-                found = load_backbone(self._blobs, digest, self._threads)
+                kind = read_artifact(self._blobs, digest).kind
+                if kind not in BACKBONES:
+                    raise Broken(f"no backbone of kind {kind!r} is known", where=f"artifact {digest[:12]}…")
+                found = BACKBONES[kind](self._blobs, digest, self._threads)
                 self._backbones[digest] = found
             return found

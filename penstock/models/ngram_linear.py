@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from penstock.models import ngrams
 from penstock.models.artifact import tensors_from_bytes, tensors_to_bytes
 from penstock.models.ngrams import Vocabulary
-from penstock.models.protocol import Floats
+from penstock.models.protocol import Floats, Parts
 from penstock.models.softmax import check_linear, linear_scores, softmax, stacked
 
 KIND = "ngram-linear.v1"
@@ -43,12 +42,11 @@ def to_files(vocabulary: Vocabulary, weights: Floats, bias: Floats) -> dict[str,
     return {WEIGHTS: tensors_to_bytes(tensors), VOCABULARY: ngrams.vocabulary_json(vocabulary)}
 
 
-def from_files(
-    labels: tuple[str, ...], settings: Mapping[str, Any], read: Callable[[str], bytes], where: str
-) -> NgramLinear:
-    """The model that was saved. read: gives a file of the artifact. Raises Broken when the parts do not fit."""
-    tensors = tensors_from_bytes(read(WEIGHTS))
-    vocabulary = ngrams.read_vocabulary(read(VOCABULARY), tensors["idf"], where)
-    temperature = float(settings["temperature"])
-    check_linear(where, tensors["weights"], tensors["bias"], temperature, (len(vocabulary), len(labels)))
-    return NgramLinear(labels, vocabulary, tensors["weights"], tensors["bias"], temperature)
+def open_parts(parts: Parts) -> NgramLinear:
+    """The model that was saved. Raises Broken when the parts do not fit."""
+    tensors = tensors_from_bytes(parts.read(WEIGHTS))
+    vocabulary = ngrams.read_vocabulary(parts.read(VOCABULARY), tensors["idf"], parts.where)
+    temperature = float(parts.settings["temperature"])
+    shape = (len(vocabulary), len(parts.labels))
+    check_linear(parts.where, tensors["weights"], tensors["bias"], temperature, shape)
+    return NgramLinear(parts.labels, vocabulary, tensors["weights"], tensors["bias"], temperature)

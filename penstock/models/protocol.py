@@ -1,19 +1,25 @@
-"""What every model is to the rooms that use it: labels, and probabilities for texts. It knows no kind of model."""
+"""What every model is to the rooms that use it: it scores its labels for inputs. It knows no kind of model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from penstock.models.backbone import Backbone
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Integers: TypeAlias = npt.NDArray[np.int64]
 
 
 class Model(Protocol):
-    """Predicts one of `labels` for a text. kind: the registered name of how, e.g. "ngram-linear.v1"."""
+    """Scores `labels` for each input: classes, entries, items, or the parts of an estimate. What an input is, its
+    task says. kind: the registered name of how, e.g. "ngram-linear.v1"."""
 
     @property
     def kind(self) -> str: ...
@@ -21,6 +27,36 @@ class Model(Protocol):
     @property
     def labels(self) -> tuple[str, ...]: ...
 
-    def predict(self, texts: Sequence[str]) -> Floats:
-        """Probabilities (n, len(labels)), float32. Row i is bit-identical to predicting texts[i] alone."""
+    def predict(self, inputs: Sequence[Any]) -> Floats:
+        """Scores (n, len(labels)), float32, finite. Row i is bit-identical to predicting inputs[i] alone."""
         ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an artifact holds, as a kind of model sees it when it is loaded.
+
+    read, path: a file's bytes, or where it lies (its hash is checked already). backbone: what it stands on, loaded
+    and shared, or None. load: another artifact's model by its digest. where: for errors.
+    """
+
+    labels: tuple[str, ...]
+    settings: Mapping[str, Any]
+    read: Callable[[str], bytes]
+    where: str
+    backbone: Any = None
+    path: Callable[[str], Path] | None = None
+    load: Callable[[str], Model] | None = None
+
+    def text_backbone(self) -> Backbone:
+        """The text encoder it stands on. Raises Broken when there is none."""
+        from penstock.core.errors import Broken
+        from penstock.models.backbone import Backbone
+
+        if not isinstance(self.backbone, Backbone):
+            raise Broken("the model stands on a text backbone, and the artifact names none", where=self.where)
+        return self.backbone
+
+
+Opener: TypeAlias = Callable[[Parts], Model]
+"""Makes the model of one kind from its parts. Raises Broken when they do not fit."""

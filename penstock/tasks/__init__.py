@@ -1,30 +1,80 @@
-"""What products do. Each task: its wire format, data columns, gate metrics and the ladder of rungs it can climb."""
+"""What products do. A task says how its data become rows, what its models read and score, how they are measured, and
+its wire format; its rungs are named here and trained elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from penstock.core.errors import NotFound
-from penstock.models.protocol import Floats
+from penstock.core.errors import BadInput, NotFound
+from penstock.datasets.rows import Prepared
+from penstock.evaluation.measured import Measured
+from penstock.models.protocol import Floats, Model
+from penstock.workspace.records import Product, Record
+
+COMMON_METRICS = ("latency_p50_ms", "latency_p95_ms", "cost_per_1000", "gross_margin", "parity")
+"""What is measured of any product, and any gate may name."""
+
+
+class NoOptions(Record):
+    """A task without options of its own."""
+
+
+def _no_correction(input: Any, correction: str) -> Mapping[str, Any]:
+    raise BadInput("answers of this product cannot be corrected", where="correction", hint="send a rating instead")
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task by its registered name.
+    """A task by its registered name: a record of functions over its own rows (JSON objects) and inputs.
 
-    parse_inputs: the wire's inputs as texts; raises BadInput naming `inputs[3]`.
-    render: labels and one row of probabilities (labels,) as the wire's output.
+    unit: what one metered input is called. ladder: rungs, cheapest first. quality: the metrics that `measure` may give,
+    the headline first. options: what [products.NAME.options] may say.
+    prepare(product, folder, extra): read, clean and split; extra rows join train only. Raises BadInput at file:line.
+    split(rows, product): rows of one part of a version, as its rungs train on them and `measure` reads them.
+    inputs(split): what is asked of a model to measure it, in the order of its rows.
+    measure(model, split, answers, seed): quality from the answers (n, labels) to `inputs(split)`.
+    parse(inputs, model): the wire's inputs as the model reads them; raises BadInput naming `inputs[3].field`.
+    render(model, input, scores): one answer (labels,) as the wire's output.
+    probes(model): a few inputs that any model of this kind must answer, used before a release is served.
+    correction(input, text): a customer's correction of one wire input as a row for train; raises BadInput.
+    amend(model, content): the model with facts that need no training (an entry added, an item out of stock), or None
+    where there are none; amendment_rows(content): the rows of it that the next training should learn from.
+    example: the folder of examples/ that `penstock init --task` copies; make_data(folder): makes data not copied.
+    section: the product's options and data for `penstock init --data`, in TOML; see workspace.create.
+    input_schema, output_schema: JSON schemas of one input and one output. chinese: words of its report.
+    uploads: files may be sent as they are (multipart, or one as the body); each becomes a base64 text input.
     """
 
     name: str
     unit: str
-    columns: tuple[str, ...]
     ladder: tuple[str, ...]
-    gate_metrics: tuple[str, ...]
-    parse_inputs: Callable[[list[Any]], list[str]]
-    render: Callable[[Sequence[str], Floats], dict[str, Any]]
+    quality: tuple[str, ...]
+    prepare: Callable[[Product, Path, Sequence[Mapping[str, Any]]], Prepared]
+    split: Callable[[Sequence[Mapping[str, Any]], Product], Any]
+    inputs: Callable[[Any], Sequence[Any]]
+    measure: Callable[[Model, Any, Floats, int], Measured]
+    parse: Callable[[list[Any], Model], list[Any]]
+    render: Callable[[Model, Any, Floats], dict[str, Any]]
+    probes: Callable[[Model], list[Any]]
+    input_schema: Mapping[str, Any]
+    output_schema: Mapping[str, Any]
+    options: type[Record] = NoOptions
+    correction: Callable[[Any, str], Mapping[str, Any]] = _no_correction
+    amend: Callable[[Model, Mapping[str, Any]], Model] | None = None
+    amendment_rows: Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]]] = lambda content: ()
+    example: str = ""
+    make_data: Callable[[Path], None] = lambda folder: None
+    section: str = ""
+    chinese: Mapping[str, str] = field(default_factory=dict)
+    uploads: bool = False
+
+    @property
+    def gate_metrics(self) -> tuple[str, ...]:
+        """What a gate of this task's products may name."""
+        return (*self.quality, *COMMON_METRICS)
 
 
 def get(name: str) -> Task:

@@ -11,7 +11,7 @@ import numpy as np
 from penstock.core.errors import BadInput, Broken
 from penstock.models import frozen_linear as model_kind
 from penstock.models.backbone import Backbone
-from penstock.models.protocol import Floats, Integers
+from penstock.models.protocol import Floats, Integers, Parts
 from penstock.runtime.progress import Progress
 from penstock.training.calibration import fit_temperature, log_losses
 from penstock.training.extras import training_libraries
@@ -53,7 +53,7 @@ def train(request: TrainRequest) -> Trained:
         "seed": request.seed,
         "rows": len(truth),
     }
-    model = model_kind.from_files(labels, settings, files.__getitem__, backbone, "the trained model")
+    model = model_kind.open_parts(Parts(labels, settings, files.__getitem__, "the trained model", backbone))
     request.progress("train", len(STRENGTHS) + 1, len(STRENGTHS) + 1, "done")
     return Trained(
         model=model,

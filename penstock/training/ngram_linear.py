@@ -15,7 +15,7 @@ from penstock.core.errors import Broken
 from penstock.models import ngram_linear as model_kind
 from penstock.models.ngram_linear import NgramLinear
 from penstock.models.ngrams import Vocabulary, learn_vocabulary
-from penstock.models.protocol import Floats, Integers
+from penstock.models.protocol import Floats, Integers, Parts
 from penstock.training.calibration import fit_temperature
 from penstock.training.extras import training_libraries
 from penstock.training.records import Trained, TrainRequest
@@ -49,7 +49,7 @@ def train(request: TrainRequest) -> Trained:
     progress("train", 2, 3, "checking")
     files = model_kind.to_files(vocabulary, weights, bias)
     settings = {"temperature": temperature, "strength": strength, "seed": request.seed, "rows": len(truth)}
-    model = model_kind.from_files(labels, settings, files.__getitem__, "the trained model")
+    model = model_kind.open_parts(Parts(labels, settings, files.__getitem__, "the trained model"))
     _check_same(model, estimator, matrix, request.train.texts)
     progress("train", 3, 3, "done")
     return Trained(

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from penstock.datasets.rows import Split
 from penstock.models.artifact import save_artifact
-from penstock.models.backbone import Backbone
 from penstock.models.protocol import Model
 from penstock.runtime.progress import Progress, no_progress
 from penstock.storage.blobs import BlobStore
@@ -17,13 +15,17 @@ from penstock.training.cache import EmbeddingCache
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """Train on these rows. backbone: for the rungs that need one. cache: of its vectors, None to go without."""
+    """Train on these rows. train: what the task's `split` made of them. backbone: for the rungs that need one; texts'
+    vectors by it are cached in `cache` (None: go without). options: [products.NAME.options], as written. load: another
+    artifact's model by its digest, for rungs that build on one."""
 
-    train: Split
-    backbone: Backbone | None = None
+    train: Any
+    backbone: Any = None
     seed: int = 0
     cache: EmbeddingCache | None = None
     progress: Progress = no_progress
+    options: Mapping[str, Any] = field(default_factory=dict)
+    load: Callable[[str], Model] | None = None
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,15 @@ class Trained:
 
 @dataclass(frozen=True)
 class Rung:
-    """A recipe by its registered name."""
+    """A recipe by its registered name. backbone: what kind it stands on, "" for none."""
 
     name: str
-    needs_backbone: bool
     train: Callable[[TrainRequest], Trained]
+    backbone: Literal["", "text", "vision"] = ""
+
+    @property
+    def needs_backbone(self) -> bool:
+        return self.backbone != ""
 
 
 def save(trained: Trained, blobs: BlobStore) -> str:

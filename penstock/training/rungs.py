@@ -7,10 +7,9 @@ from penstock.training.records import Rung, Trained, TrainRequest, save
 
 __all__ = ["RUNGS", "Rung", "TrainRequest", "Trained", "save"]
 
-RUNGS: dict[str, Rung] = {
-    rung.name: rung
-    for rung in (
-        Rung("ngram-linear.v1", needs_backbone=False, train=ngram_linear.train),
-        Rung("frozen-linear.v1", needs_backbone=True, train=frozen_linear.train),
-    )
-}
+_TEXT = (
+    Rung("ngram-linear.v1", ngram_linear.train),
+    Rung("frozen-linear.v1", frozen_linear.train, backbone="text"),
+)
+
+RUNGS: dict[str, Rung] = {rung.name: rung for rung in (*_TEXT,)}

@@ -182,7 +182,7 @@ class Cleaning(Record):
 
 
 class Product(Record):
-    """A task, its data, its gate and its price, sold under a name."""
+    """A task, its data, its gate and its price, sold under a name. options: what only this task asks; it checks them."""
 
     task: str
     title: str = ""
@@ -194,6 +194,7 @@ class Product(Record):
     gate: Annotated[tuple[Condition, ...], BeforeValidator(_gate)]
     price: Price
     cleaning: Cleaning = Cleaning()
+    options: dict[str, Any] = {}
     seed: int = Field(default=0, strict=True)
 
 
