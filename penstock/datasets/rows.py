@@ -29,14 +29,14 @@ class Split:
     An input is whatever the task's models read: a text, an image (height, width, channels), a table's row.
     """
 
-    inputs: tuple[Any, ...]
-    labels: tuple[str, ...]
+    inputs: Sequence[Any]
+    labels: Sequence[str]
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     @property
-    def texts(self) -> tuple[str, ...]:
+    def texts(self) -> Sequence[str]:
         """The inputs of a task that reads text."""
         return self.inputs
 

@@ -6,19 +6,18 @@ Knows rows and reports; not what was trained on them (models hold a version's id
 from __future__ import annotations
 
 import gzip
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from penstock.core.errors import Broken, NotFound
 from penstock.core.hashing import canonical_json, sha256_of
-from penstock.datasets.cleaning import Cleaned
 from penstock.datasets.report import CleaningReport
-from penstock.datasets.rows import Row, Split, split_of
+from penstock.datasets.rows import Prepared
 from penstock.datasets.tables import dataset_version
 from penstock.storage import counters
 from penstock.storage.blobs import BlobStore
@@ -42,15 +41,15 @@ class DatasetVersion:
 
 
 def add_version(
-    tx: Transaction, blobs: BlobStore, *, product: str, cleaned: Cleaned, parent: str | None = None, source: str
+    tx: Transaction, blobs: BlobStore, *, product: str, prepared: Prepared, parent: str | None = None, source: str
 ) -> DatasetVersion:
-    """Keep cleaned rows as the product's next version; the same rows again answer the version there is.
+    """Keep prepared rows as the product's next version; the same rows again answer the version there is.
 
     parent: id of the version it grew from. Raises NotFound when the product has no such version.
     """
     if parent is not None and _find(tx, product, dataset_version.c.id == parent) is None:
         raise NotFound(f"no dataset version {parent[:12]} of {product}", hint=_list_hint(product))
-    content = _content(cleaned)
+    content = _content(prepared)
     digest = sha256_of(content)
     counter = f"dataset_version:{product}"
     counters.take(tx, counter, 0)  # takes no number, but holds the counter: two writers of one product take turns
@@ -62,9 +61,9 @@ def add_version(
         product=product,
         number=counters.take(tx, counter),
         blob=blobs.put(gzip.compress(content, compresslevel=6, mtime=0)),
-        report=cleaned.report,
-        rows_train=len(cleaned.train),
-        rows_test=len(cleaned.test),
+        report=prepared.report,
+        rows_train=len(prepared.train),
+        rows_test=len(prepared.test),
         parent=parent,
         source=source,
         created_at=tx.now,
@@ -97,35 +96,27 @@ def list_versions(tx: Transaction, product: str) -> list[DatasetVersion]:
     return [_version(row) for row in tx.all(_select(tx, product))]
 
 
-def load_rows(blobs: BlobStore, version: DatasetVersion) -> tuple[Split, Split]:
-    """(train, test) of a version, as trainers and evaluation want them."""
-    train, test = load_origins(blobs, version)
-    return split_of(train), split_of(test)
-
-
-def load_origins(blobs: BlobStore, version: DatasetVersion) -> tuple[list[Row], list[Row]]:
-    """(train, test) rows of a version with their origins and customers. Raises Broken when they were altered."""
+def load_rows(blobs: BlobStore, version: DatasetVersion) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """(train, test) rows of a version, in order. Raises Broken when they were altered."""
     content = gzip.decompress(blobs.get(version.blob))
     if sha256_of(content) != version.id:
         raise Broken("the rows do not match their version's id", where=f"{version.product} version {version.number}")
-    parts: dict[str, list[Row]] = {"train": [], "test": []}
+    parts: dict[str, list[dict[str, Any]]] = {"train": [], "test": []}
     for line in content.splitlines():
-        value = json.loads(line)
-        parts[value.pop("split")].append(Row(**value))
+        row = msgspec.json.decode(line)
+        parts[row.pop("split")].append(row)
     return parts["train"], parts["test"]
 
 
-def _content(cleaned: Cleaned) -> bytes:
-    """Canonical JSON lines, test then train, each sorted: the order of the file read does not matter."""
-    lines = [*_lines("test", cleaned.test), *_lines("train", cleaned.train)]
+def _content(prepared: Prepared) -> bytes:
+    """Canonical JSON lines, test then train: the task has put the rows in an order that no file decides."""
+    lines = [*_lines("test", prepared.test), *_lines("train", prepared.train)]
     return b"".join(line + b"\n" for line in lines)
 
 
-def _lines(part: str, rows: Iterable[Row]) -> Iterator[bytes]:
-    ordered = sorted(rows, key=lambda row: (row.text, row.label, row.origin))
-    for row in ordered:
-        values = {"text": row.text, "label": row.label, "origin": row.origin, "customer": row.customer, "split": part}
-        yield canonical_json(values)
+def _lines(part: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    for row in rows:
+        yield canonical_json({**row, "split": part})
 
 
 def _select(tx: Transaction, product: str) -> sa.Select[Any]:

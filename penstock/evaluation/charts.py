@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from penstock.evaluation.latency import Latency
-from penstock.evaluation.metrics import Calibration, ClassMetrics
-from penstock.evaluation.report import Report
+from penstock.evaluation.measured import Chart, Classes
+from penstock.evaluation.metrics import Calibration, ClassMetrics, top_confused
 from penstock.evaluation.words import Say
 
 MOST_BARS = 25
@@ -24,12 +24,13 @@ FONT = "system-ui, 'Segoe UI', 'Noto Sans', 'Noto Sans CJK SC', 'PingFang SC', '
 
 _INK, _MUTED, _GRID = "#1b2733", "#52606d", "#e4e9ee"
 _BLUE, _DEEP, _ORANGE = "#5b93bf", "#0b2b45", "#b4530a"
+_SERIES = ["#5b93bf", "#b4530a", "#17603a", "#7a4f9a", "#8a6d1d", "#9b1c1c"]
 _WIDTH = 620
 
 
-def weakest(report: Report) -> tuple[ClassMetrics, ...]:
+def weakest(classes: Classes) -> tuple[ClassMetrics, ...]:
     """The classes the bar chart shows: all of them, or the 25 with the lowest F1; weakest first."""
-    known = [each for each in report.per_class if each.support or each.predicted]
+    known = [each for each in classes.per_class if each.support or each.predicted]
     return tuple(sorted(known, key=lambda each: (each.f1.value, each.label))[:MOST_BARS])
 
 
@@ -72,6 +73,39 @@ def reliability(calibration: Calibration, say: Say) -> str:
     return _svg((diagonal + intervals + points).properties(width=360, height=320))
 
 
+def section_chart(chart: Chart, say: Say) -> str:
+    """A task's own chart: horizontal bars with their intervals, or a line a series with its band."""
+    import altair as alt
+
+    several = len({point.series for point in chart.points}) > 1
+    rows = [
+        {
+            "x": point.x if chart.kind == "lines" else say(str(point.x)),
+            "y": point.y,
+            "low": point.y if point.low is None else point.low,
+            "high": point.y if point.high is None else point.high,
+            "series": say(point.series),
+        }
+        for point in chart.points
+    ]
+    base = alt.Chart({"values": rows})
+    scale, legend = alt.Scale(range=_SERIES), alt.Legend(orient="top")
+    colour = alt.Color("series:N", title=None, sort=None, scale=scale, legend=legend)
+    painted: dict[str, Any] = {"color": colour if several else alt.value(_BLUE)}
+    if chart.kind == "lines":
+        x, y = alt.X("x:Q", title=say(chart.x)), alt.Y("y:Q", title=say(chart.y), scale=alt.Scale(zero=False))
+        band = base.mark_area(opacity=0.18).encode(x=x, y=alt.Y("low:Q", title=say(chart.y)), y2="high:Q", **painted)
+        line = base.mark_line(strokeWidth=2.2).encode(x=x, y=y, **painted)
+        return _svg((band + line).properties(width=_WIDTH, height=260))
+    axis = alt.Axis(labelLimit=230, ticks=False, domain=False)
+    offset: dict[str, Any] = {"yOffset": alt.YOffset("series:N", sort=None)} if several else {}
+    placed = base.encode(y=alt.Y("x:N", sort=None, title=None, axis=axis), **offset)
+    bars = placed.mark_bar().encode(x=alt.X("y:Q", title=say(chart.x)), **painted)
+    lines = placed.mark_rule(color=_DEEP, strokeWidth=2).encode(x="low:Q", x2="high:Q")
+    step = 22 * (len({point.series for point in chart.points}) if several else 1)
+    return _svg((bars + lines).properties(width=_WIDTH, height={"step": max(22, step)}))
+
+
 def latency_curve(latency: Latency, say: Say) -> str:
     """Share of calls answered within a time, with p50 and p95 and their intervals; the slowest 1% is cut off."""
     import altair as alt
@@ -95,27 +129,27 @@ def latency_curve(latency: Latency, say: Say) -> str:
     return _svg((curve + intervals + points + names).properties(width=430, height=320))
 
 
-def confused_classes(report: Report) -> tuple[int, ...]:
+def confused_classes(classes: Classes) -> tuple[int, ...]:
     """The label indices of the heat map: those of the largest confused pairs, at most 14, pair mates side by side."""
     chosen: list[int] = []
-    for pair in report.top_confused(len(report.confusion)):
+    for pair in top_confused(classes.confusion, len(classes.confusion)):
         fresh = [i for i in (pair.truth, pair.predicted) if i not in chosen]
         if len(chosen) + len(fresh) <= MOST_HEAT_CLASSES:
             chosen += fresh
     return tuple(chosen)
 
 
-def confusion_heat(report: Report, chosen: Sequence[int], say: Say) -> str:
+def confusion_heat(classes: Classes, chosen: Sequence[int], say: Say) -> str:
     """Counts of true label (row) by answer (column) for the chosen labels; colour shows wrong answers only."""
     import altair as alt
 
-    names = [report.labels[i] for i in chosen]
-    shown = [cell for cell in report.confusion if cell.truth in chosen and cell.predicted in chosen]
+    names = [classes.labels[i] for i in chosen]
+    shown = [cell for cell in classes.confusion if cell.truth in chosen and cell.predicted in chosen]
     most = max(cell.count for cell in shown if cell.truth != cell.predicted)
     rows = [
         {
-            "truth": report.labels[cell.truth],
-            "predicted": report.labels[cell.predicted],
+            "truth": classes.labels[cell.truth],
+            "predicted": classes.labels[cell.predicted],
             "n": cell.count,
             "wrong": cell.count if cell.truth != cell.predicted else 0,
         }

@@ -15,13 +15,13 @@ import msgspec
 from penstock.core.errors import BadInput, Conflict
 from penstock.evaluation.pairing import Paired, paired
 from penstock.evaluation.parity import MOST_DIFFERENCE
-from penstock.evaluation.report import METRICS, Report
+from penstock.evaluation.report import Report
 from penstock.workspace.records import Condition
 
 SIGNIFICANT = 0.05
-MOST_LOSS = 0.02  # accuracy a new model may lose where the test is too small to prove it worse: see decision 0006
 
-_GROWS_WITH_ROWS = ("accuracy", "macro_f1", "ece")  # intervals that more test rows make narrower
+_OF_MACHINE = ("latency_p50_ms", "latency_p95_ms", "cost_per_1000", "gross_margin", "parity")
+"""Intervals that more test rows do not make narrower."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def judge(report: Report, conditions: tuple[Condition, ...], incumbent: Report |
     Raises BadInput for an unknown metric, Conflict when the incumbent was measured on other rows.
     """
     for condition in conditions:
-        _known(condition)
+        _known(report, condition)
     reasons = [_condition(report, condition) for condition in conditions] or [_EMPTY]
     reasons.append(_parity(report))
     comparison = None
@@ -103,12 +103,12 @@ _EMPTY = Reason(
 )
 
 
-def _known(condition: Condition) -> None:
-    if condition.metric not in METRICS:
+def _known(report: Report, condition: Condition) -> None:
+    if condition.metric not in report.metrics:
         raise BadInput(
-            f"the gate names an unknown metric {condition.metric!r}",
+            f"the gate names a metric that was not measured: {condition.metric!r}",
             where=f"gate.{condition.metric}",
-            hint=f"use one of: {', '.join(METRICS)}",
+            hint=f"use one of: {', '.join(report.metrics)}",
         )
 
 
@@ -134,7 +134,8 @@ def _parity(report: Report) -> Reason:
     largest = parity.max_difference
     text = (
         f"parity: trained, reloaded, single and batched answers differ by at most {largest:.1e} "
-        f"and agree on {_percent(agreement)} of labels, needs <= {MOST_DIFFERENCE:g} and 100%: {_yes(parity.holds)}"
+        f"and agree on {_percent(agreement)} of best labels, needs <= {MOST_DIFFERENCE:g} and 100%: "
+        f"{_yes(parity.holds)}"
     )
     return Reason("parity", "parity", parity.holds, text, "<=", MOST_DIFFERENCE, largest, largest, largest)
 
@@ -146,25 +147,24 @@ def _pair(report: Report, incumbent: Report) -> Paired:
             f"than this candidate ({report.rows_digest[:12]}…)",
             hint="evaluate the live model again on this test split, then judge",
         )
-    return paired(report.correct, incumbent.correct)
+    return paired(report.scores, incumbent.scores)
 
 
 def _no_worse(report: Report, incumbent: Report, comparison: Paired) -> Reason:
     difference = comparison.difference
     significant = comparison.p_value < SIGNIFICANT and difference.value < 0
-    lost = difference.value < -MOST_LOSS
+    lost, most = difference.value < -report.most_loss, f"{report.most_loss:g}"
     passed = not significant and not lost
-    verdict = "yes" if passed else "no, significantly worse" if significant else f"no, loses more than {MOST_LOSS:g}"
+    verdict = "yes" if passed else "no, significantly worse" if significant else f"no, loses more than {most}"
     text = (
-        f"against the live model on the same {comparison.rows:,} rows: accuracy {report.accuracy.value:.4f} "
-        f"after {incumbent.accuracy.value:.4f}, difference {difference.value:+.4f} "
-        f"(95% {difference.low:+.4f} to {difference.high:+.4f}), {comparison.better} rows better and "
+        f"against the live model on the same {comparison.rows:,} rows: {report.headline} "
+        f"{report.headline_metric.value:.4f} after {incumbent.headline_metric.value:.4f}, "
+        f"difference {difference.value:+.4f} (95% {difference.low:+.4f} to {difference.high:+.4f}), {comparison.better} rows better and "
         f"{comparison.worse} worse, p = {comparison.p_value:.3g}, needs not worse: {verdict}"
     )
     low, high = difference.low, difference.high
-    return Reason(
-        "incumbent", "accuracy", passed, text, ">=", -MOST_LOSS, difference.value, low, high, comparison.p_value
-    )
+    bounds = difference.value, low, high
+    return Reason("incumbent", report.headline, passed, text, ">=", -report.most_loss, *bounds, comparison.p_value)
 
 
 def _shortfall(reason: Reason, rows: int) -> Shortfall:
@@ -177,7 +177,7 @@ def _shortfall(reason: Reason, rows: int) -> Shortfall:
         itself = abs(reason.value - reason.threshold)
         text = f"{gap}: the estimate itself is {_significant(itself)} short, so more test rows alone will not do"
         return Shortfall(reason.metric, points, None, text)
-    if reason.metric not in _GROWS_WITH_ROWS:
+    if reason.metric in _OF_MACHINE:
         return Shortfall(reason.metric, points, None, f"{gap} at the bound; the estimate itself holds: measure again")
     # an interval's half-width falls with the root of the rows
     needed = math.ceil(rows * ((reason.value - reason.bound) / (reason.value - reason.threshold)) ** 2)

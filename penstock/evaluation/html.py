@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context
+from types import MappingProxyType
 from typing import Any
 
 from penstock.datasets.report import KINDS, CleaningReport
 from penstock.evaluation import charts
 from penstock.evaluation.intervals import Metric
-from penstock.evaluation.report import Report
+from penstock.evaluation.measured import Chart, Classes, Section
+from penstock.evaluation.metrics import top_confused
+from penstock.evaluation.report import SHARES, Report
 from penstock.evaluation.words import Say, reason_in_words, speaker
 
-_SHARES = ("accuracy", "macro_f1", "gross_margin")
-_CARDS = ("accuracy", "macro_f1", "ece", "latency_p95_ms", "cost_per_1000", "gross_margin")
+_CARDS = ("latency_p95_ms", "cost_per_1000", "gross_margin")
+_MOST_QUALITY_CARDS = 5
 _TINY = "<\u00a00.0001"  # one word: a narrow card must not break it
 _PERCENTILES = (5, 25, 50, 75, 90, 95, 99)
 
@@ -58,16 +61,18 @@ def report_html(
     decision: Mapping[str, Any] | None,
     cleaning: Mapping[str, Any] | None,
     locale: str,
+    chinese: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """The page as one string, without scripts and without anything fetched.
 
     candidate: facts to show (product, title, number, rung, artifact, …; `currency` labels the costs). decision: a
-    registry decision's JSON. cleaning: a cleaning report's JSON. locale: "en" or "zh-CN".
+    registry decision's JSON. cleaning: a cleaning report's JSON. locale: "en" or "zh-CN". chinese: the task's
+    own words.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    say = speaker(locale)
+    say = speaker(locale, chinese)
     environment = Environment(
         loader=PackageLoader("penstock.evaluation", "templates"), autoescape=True, undefined=StrictUndefined
     )
@@ -82,10 +87,12 @@ def report_html(
         subheading=_subheading(facts, say),
         rows_text=say("{rows} test rows").format(rows=f"{report.rows:,}"),
         verdict=_verdict(decision, say),
-        cards=[_card(report, name, currency, say) for name in _CARDS],
+        cards=[_card(report, name, currency, say) for name in (*list(report.quality)[:_MOST_QUALITY_CARDS], *_CARDS)],
         reasons=_reasons(decision, locale, say),
         figures=_figures(report, say),
-        errors=report.worst_errors,
+        halves=report.classes is not None,
+        tables=[_table_section(section, say) for section in report.sections if section.chart is None],
+        errors=None if report.classes is None else report.classes.worst_errors,
         cost=_cost(report, currency, say),
         cleaning=_cleaning(cleaning, say),
         facts=_facts(report, facts, decision, say),
@@ -114,7 +121,7 @@ def _card(report: Report, name: str, currency: str, say: Say) -> Card:
 
 
 def _shower(name: str, currency: str) -> Callable[[float], str]:
-    if name in _SHARES:
+    if name in SHARES:
         return _percent
     if name == "cost_per_1000":
         return lambda value: f"{_plain(value) if value >= 0.0001 else _TINY} {currency}".strip()
@@ -138,18 +145,36 @@ def _reasons(decision: Mapping[str, Any] | None, locale: str, say: Say) -> list[
     """Metric, held or not, the sentence."""
     if decision is None:
         return []
-    return [(say(r["metric"]), bool(r["passed"]), reason_in_words(r, locale)) for r in decision["reasons"]]
+    return [(say(r["metric"]), bool(r["passed"]), reason_in_words(r, locale, say)) for r in decision["reasons"]]
 
 
 def _figures(report: Report, say: Say) -> list[Figure]:
-    return [_bars(report, say), *_heat(report, say), _reliability(report, say), _latency(report, say)]
+    drawn = [_section(section, section.chart, say) for section in report.sections if section.chart is not None]
+    if report.classes is None:
+        return [*drawn, _latency(report, say)]
+    classes = report.classes
+    return [_bars(classes, say), *_heat(classes, say), *drawn, _reliability(classes, say), _latency(report, say)]
 
 
-def _bars(report: Report, say: Say) -> Figure:
-    shown, total = charts.weakest(report), len(report.per_class)
+def _section(section: Section, chart: Chart, say: Say) -> Figure:
+    shown = ", ".join(f"{point.series} {point.x} {point.y:.3g}".strip() for point in chart.points[:5])
+    title, table = say(section.title), _section_table(section, say)
+    return Figure(title, "", say(section.note), f"{title}: {shown}", charts.section_chart(chart, say), table)
+
+
+def _table_section(section: Section, say: Say) -> tuple[str, str, Table]:
+    return say(section.title), say(section.note), _section_table(section, say)
+
+
+def _section_table(section: Section, say: Say) -> Table:
+    return Table([say(cell) for cell in section.header], section.rows, section.numbers_from)
+
+
+def _bars(classes: Classes, say: Say) -> Figure:
+    shown, total = charts.weakest(classes), len(classes.per_class)
     phrase = "all {total} classes" if len(shown) == total else "the {shown} weakest of {total} classes"
     subtitle = say(phrase).format(shown=len(shown), total=total)
-    every = sorted(report.per_class, key=lambda each: (each.f1.value, each.label))
+    every = sorted(classes.per_class, key=lambda each: (each.f1.value, each.label))
     rows = [[c.label, str(c.support), *map(_share, (c.precision, c.recall, c.f1))] for c in every]
     header = [say("Label"), say("Rows"), say("Precision"), say("Recall"), "F1"]
     alternative = f"{say('F1 per class')}, {subtitle}: " + ", ".join(f"{c.label} {c.f1.value:.2f}" for c in shown[:5])
@@ -158,26 +183,27 @@ def _bars(report: Report, say: Say) -> Figure:
     return Figure(say("F1 per class"), subtitle, caption, alternative, svg, Table(header, rows))
 
 
-def _heat(report: Report, say: Say) -> list[Figure]:
+def _heat(classes: Classes, say: Say) -> list[Figure]:
     title = say("Most confused classes")
-    chosen = charts.confused_classes(report)
+    chosen = charts.confused_classes(classes)
     if not chosen:
         return []
-    pairs = report.top_confused()
-    rows = [[report.labels[p.truth], report.labels[p.predicted], str(p.count)] for p in pairs]
+    names, pairs = classes.labels, top_confused(classes.confusion)
+    rows = [[names[pair.truth], names[pair.predicted], str(pair.count)] for pair in pairs]
     alternative = f"{title}: " + ", ".join(f"{truth} → {answer} {times}×" for truth, answer, times in rows[:5])
     caption = say("Each cell counts test rows of one true label (row) by the label answered (column).")
     table = Table([say("True label"), say("Answered"), say("Times")], rows, numbers_from=2)
-    return [Figure(title, "", caption, alternative, charts.confusion_heat(report, chosen, say), table)]
+    return [Figure(title, "", caption, alternative, charts.confusion_heat(classes, chosen, say), table)]
 
 
-def _reliability(report: Report, say: Say) -> Figure:
-    bins = report.calibration.bins
+def _reliability(classes: Classes, say: Say) -> Figure:
+    calibration = classes.calibration
+    bins = calibration.bins
     rows = [[f"{b.lower:.2f} – {b.upper:.2f}", str(b.rows), f"{b.confidence:.3f}", _share(b.accuracy)] for b in bins]
     header = [say("Score"), say("Rows"), say("Mean score"), say("Share right")]
-    alternative = f"{say('Reliability')}: {say('ece')} {report.ece.value:.3f}"
+    alternative = f"{say('Reliability')}: {say('ece')} {calibration.ece.value:.3f}"
     caption = say("A calibrated model lies on the diagonal: of answers scored 0.8, 80% are right.")
-    svg = charts.reliability(report.calibration, say)
+    svg = charts.reliability(calibration, say)
     return Figure(say("Reliability"), "", caption, alternative, svg, Table(header, rows))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,11 +59,11 @@ class Latency:
     machine: Machine
 
 
-def time_single_calls(model: Model, texts: Sequence[str], seed: int) -> Timings:
-    """Predict real texts one at a time, in a seeded order: up to 1,000 calls or 3 s, but at least 75 calls."""
-    order = np.random.default_rng(seed).permutation(len(texts))
+def time_single_calls(model: Model, inputs: Sequence[Any], seed: int) -> Timings:
+    """Predict real inputs one at a time, in a seeded order: up to 1,000 calls or 3 s, but at least 75 calls."""
+    order = np.random.default_rng(seed).permutation(len(inputs))
     for row in order[:WARM_UP_CALLS]:
-        model.predict([texts[row]])
+        model.predict([inputs[row]])
     rows: list[int] = []
     wall_ms: list[float] = []
     cpu_s: list[float] = []
@@ -71,7 +72,7 @@ def time_single_calls(model: Model, texts: Sequence[str], seed: int) -> Timings:
     while len(rows) < MOST_CALLS and (len(rows) < FEWEST_CALLS or time.perf_counter() - started < SECONDS):
         row = int(order[len(rows) % len(order)])
         cpu_before, wall_before = time.process_time_ns(), time.perf_counter_ns()
-        answer = model.predict([texts[row]])
+        answer = model.predict([inputs[row]])
         wall_after, cpu_after = time.perf_counter_ns(), time.process_time_ns()
         rows.append(row)
         wall_ms.append((wall_after - wall_before) / 1e6)

@@ -1,4 +1,7 @@
-"""Two models on the same rows: exact McNemar test and the interval of the difference in accuracy."""
+"""Two models on the same rows: is the new one worse, and by how much?
+
+Right-or-wrong answers are compared by McNemar's exact test; graded ones by flipping the signs of their differences.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from penstock.core.errors import BadInput
-from penstock.evaluation.intervals import Z95, Metric, binomial_cdf, metric
+from penstock.evaluation.intervals import Z95, Floats, Metric, binomial_cdf, bootstrap_rows, metric
+
+FLIPS = 10_000
+_SEED = 0  # a decision must come out the same when it is checked again
 
 
 @dataclass(frozen=True)
 class Paired:
-    """better: rows only the new model gets right; worse: only the old one. difference: new minus old accuracy."""
+    """better, worse: rows on which the new model scores more, or less. difference: new minus old mean score."""
 
     rows: int
     better: int
@@ -23,13 +29,19 @@ class Paired:
     p_value: float
 
 
-def paired(new: Sequence[bool], old: Sequence[bool]) -> Paired:
-    """Compare two models by which rows they got right; both (n,) in the same order."""
-    if len(new) != len(old) or not new:
+def paired(new: Sequence[float], old: Sequence[float]) -> Paired:
+    """Compare two models by their scores per row, both (n,) in the same order, higher is better."""
+    if len(new) != len(old) or not len(new):
         raise BadInput(f"cannot pair {len(new)} rows with {len(old)}")
-    ours, theirs = np.asarray(new, dtype=bool), np.asarray(old, dtype=bool)
-    better, worse = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
-    return Paired(len(ours), better, worse, _difference(better, worse, len(ours)), mcnemar(better, worse))
+    ours, theirs = np.asarray(new, dtype=np.float64), np.asarray(old, dtype=np.float64)
+    better, worse = int((ours > theirs).sum()), int((theirs > ours).sum())
+    if np.isin(ours, (0.0, 1.0)).all() and np.isin(theirs, (0.0, 1.0)).all():
+        return Paired(len(ours), better, worse, _difference(better, worse, len(ours)), mcnemar(better, worse))
+    differences = ours - theirs
+    low, high = bootstrap_rows(differences, lambda rows: differences[rows].mean(axis=1), _SEED)
+    mean = float(differences.mean())
+    found = metric(mean, min(low, mean), max(high, mean))
+    return Paired(len(ours), better, worse, found, sign_flips(differences))
 
 
 def mcnemar(better: int, worse: int) -> float:
@@ -37,6 +49,23 @@ def mcnemar(better: int, worse: int) -> float:
     if better + worse == 0:
         return 1.0
     return min(1.0, 2 * float(binomial_cdf(better + worse, 0.5)[min(better, worse)]))
+
+
+def sign_flips(differences: Floats) -> float:
+    """Two-sided p-value that differences (n,) lie evenly around zero (Fisher 1935: a paired permutation test).
+
+    10,000 random flips, so it is never below 1 in 10,001.
+    """
+    held = differences[differences != 0]
+    if len(held) == 0:
+        return 1.0
+    random = np.random.default_rng(_SEED)
+    observed = abs(held.sum())
+    extreme = 0
+    for start in range(0, FLIPS, 500):  # 500 at a time: 4 MB for a thousand rows
+        signs = random.integers(0, 2, size=(min(500, FLIPS - start), len(held))) * 2 - 1
+        extreme += int((np.abs(signs @ held) >= observed * (1 - 1e-12)).sum())
+    return (extreme + 1) / (FLIPS + 1)
 
 
 def _difference(better: int, worse: int, rows: int) -> Metric:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,33 +19,25 @@ from penstock.core.hashing import digest_of
 from penstock.evaluation.cost import Cost
 from penstock.evaluation.intervals import Metric
 from penstock.evaluation.latency import Latency
-from penstock.evaluation.metrics import Calibration, ClassMetrics, ConfusedPair, top_confused
+from penstock.evaluation.measured import Classes, Section
 from penstock.evaluation.parity import Parity
 
-VERSION = 1
-METRICS = (
-    "accuracy",
-    "macro_f1",
-    "ece",
-    "latency_p50_ms",
-    "latency_p95_ms",
-    "cost_per_1000",
-    "gross_margin",
-    "parity",
+VERSION = 2
+SHARES = frozenset(
+    {
+        "accuracy",
+        "macro_f1",
+        "gross_margin",
+        "top1",
+        "coverage",
+        "precision",
+        "f1",
+        "out_of_scope_recall",
+        "hr_at_10",
+        "detection_rate",
+    }
 )
-"""What a gate may name. `parity` is the largest probability difference."""
-
-
-@dataclass(frozen=True)
-class WrongAnswer:
-    """A test row answered wrongly: its position, its text, both labels and both scores."""
-
-    row: int
-    text: str
-    truth: str
-    predicted: str
-    score: float
-    truth_score: float
+"""Metrics that people read as percentages."""
 
 
 @dataclass(frozen=True)
@@ -60,29 +52,32 @@ class SummaryRow:
 
 @dataclass(frozen=True)
 class Report:
-    """What evaluation measured. `correct` and `predictions` (label indices) are per test row, in the split's order."""
+    """What evaluation measured. quality: the task's metrics by name, the headline first. labels: how many the model
+    knows. scores: per test row, in the split's order, higher is better: models are paired by them."""
 
     rows: int
     rows_digest: str
-    labels: tuple[str, ...]
+    labels: int
     seed: int
-    accuracy: Metric
-    macro_f1: Metric
-    per_class: tuple[ClassMetrics, ...]
-    confusion: tuple[ConfusedPair, ...]
-    calibration: Calibration
+    quality: Mapping[str, Metric]
+    most_loss: float
+    classes: Classes | None
+    sections: tuple[Section, ...]
     latency: Latency
     cost: Cost
     gross_margin: Metric | None
     parity: Parity
-    worst_errors: tuple[WrongAnswer, ...]
-    correct: tuple[bool, ...] = field(repr=False)
-    predictions: tuple[int, ...] = field(repr=False)
+    scores: tuple[float, ...] = field(repr=False)
     version: int = VERSION
 
     @property
-    def ece(self) -> Metric:
-        return self.calibration.ece
+    def headline(self) -> str:
+        """The name of the metric that speaks for the quality of this task's models."""
+        return next(iter(self.quality))
+
+    @property
+    def headline_metric(self) -> Metric:
+        return self.quality[self.headline]
 
     @property
     def latency_p50_ms(self) -> Metric:
@@ -97,30 +92,37 @@ class Report:
         """As floats, for display and conditions; the exact decimals are in `cost`."""
         return self.cost.metric()
 
+    @property
+    def metrics(self) -> Mapping[str, Metric | None]:
+        """Everything that a gate may name, in the order people read it. `parity` is the largest difference; a free
+        product has no margin."""
+        largest = self.parity.max_difference
+        return {
+            **self.quality,
+            "latency_p50_ms": self.latency_p50_ms,
+            "latency_p95_ms": self.latency_p95_ms,
+            "cost_per_1000": self.cost_per_1000,
+            "gross_margin": self.gross_margin,
+            "parity": Metric(largest, largest, largest),
+        }
+
     def metric(self, name: str) -> Metric | None:
-        """A metric by the name a gate uses; None where it does not exist (the margin of a free product).
-
-        Raises BadInput, naming what can be measured.
-        """
-        if name not in METRICS:
-            raise BadInput(f"no metric {name!r}", where=f"gate.{name}", hint=f"use one of: {', '.join(METRICS)}")
-        if name == "parity":
-            largest = self.parity.max_difference
-            return Metric(largest, largest, largest)
-        found: Metric | None = getattr(self, name)
-        return found
-
-    def top_confused(self, most: int = 20) -> tuple[ConfusedPair, ...]:
-        """The label pairs most often taken for each other, largest first."""
-        return top_confused(self.confusion, most)
+        """A metric by the name a gate uses; None where it does not exist. Raises BadInput, naming those that do."""
+        found = self.metrics
+        if name not in found:
+            hint = f"use one of: {', '.join(found)}"
+            raise BadInput(f"no metric {name!r} was measured", where=f"gate.{name}", hint=hint)
+        return found[name]
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values; the per-row parts are packed (one bit, two or four bytes a row, base 64)."""
+        """JSON values; the scores are packed: one bit a row where all are 0 or 1, else eight bytes, in base 64."""
         data: dict[str, Any] = msgspec.to_builtins(self)
-        bits = np.packbits(np.array(self.correct, dtype=bool))
-        width = "<u2" if len(self.labels) <= 0xFFFF else "<u4"
-        data["correct"] = _text(bits.tobytes())
-        data["predictions"] = {"type": width, "data": _text(np.array(self.predictions, dtype=width).tobytes())}
+        values = np.array(self.scores, dtype="<f8")
+        if np.isin(values, (0.0, 1.0)).all():
+            packed, kind = np.packbits(values.astype(bool)).tobytes(), "bits"
+        else:
+            packed, kind = values.tobytes(), "<f8"
+        data["scores"] = {"type": kind, "count": len(values), "data": base64.b64encode(packed).decode("ascii")}
         return data
 
     @staticmethod
@@ -129,31 +131,27 @@ class Report:
         if not isinstance(data, dict) or data.get("version") != VERSION:
             raise BadInput("this is not a report that this Penstock can read", hint="evaluate the candidate again")
         try:
-            rows, width = data["rows"], data["predictions"]["type"]
-            bits = np.frombuffer(_bytes(data["correct"]), dtype=np.uint8)
-            answers = np.frombuffer(_bytes(data["predictions"]["data"]), dtype=width)
-            if len(answers) != rows or len(bits) != (rows + 7) // 8:  # unpackbits would invent the missing rows
-                raise ValueError(f"it counts {rows} rows and holds {len(answers)} answers")
-            correct = np.unpackbits(bits, count=rows).astype(bool).tolist()
-            unpacked = {**data, "correct": correct, "predictions": answers.tolist()}
-            return msgspec.convert(unpacked, Report)
+            return msgspec.convert({**data, "scores": _scores(data["scores"])}, Report)
         except (msgspec.ValidationError, KeyError, TypeError, ValueError, binascii.Error, Broken) as error:
             raise BadInput(f"the report is damaged: {error}", hint="evaluate the candidate again") from error
 
+    def __post_init__(self) -> None:
+        if not self.quality:
+            raise Broken("a report without a measure of quality")
 
-def rows_digest(texts: Sequence[str], labels: Sequence[str]) -> str:
-    """Names a test split: two reports can be paired only when this is equal. Order counts."""
-    return digest_of([list(texts), list(labels)])
+
+def rows_digest(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Names a test split: two reports can be paired only when this is equal. Order counts, origins do not."""
+    return digest_of([{key: value for key, value in row.items() if key not in ("origin", "customer")} for row in rows])
 
 
 def summary_rows(report: Report) -> tuple[SummaryRow, ...]:
     """The table of the command line: metric, value, 95% interval, note."""
-    margin = report.gross_margin
-    parity = report.parity
+    margin, parity = report.gross_margin, report.parity
+    notes = {report.headline: f"{report.rows:,} test rows", "macro_f1": f"{report.labels} labels"}
+    notes |= {"ece": "calibration error, 15 bins"}
     return (
-        _share("accuracy", report.accuracy, f"{report.rows:,} test rows"),
-        _share("macro_f1", report.macro_f1, f"{len(report.labels)} labels"),
-        _share("ece", report.ece, "calibration error, 15 bins"),
+        *(_share(name, metric, notes.get(name, "")) for name, metric in report.quality.items()),
         _number("latency_p50_ms", report.latency_p50_ms, f"{report.latency.calls} single calls"),
         _number("latency_p95_ms", report.latency_p95_ms, report.latency.machine.cpu),
         _number("cost_per_1000", report.cost_per_1000, f"{report.cost.cpu_s_per_1000.value:.3g} core-seconds"),
@@ -177,9 +175,14 @@ def _number(name: str, metric: Metric, note: str) -> SummaryRow:
     return SummaryRow(name, f"{metric.value:.3g}", f"{metric.low:.3g} to {metric.high:.3g}", note)
 
 
-def _text(content: bytes) -> str:
-    return base64.b64encode(content).decode("ascii")
-
-
-def _bytes(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)
+def _scores(packed: Mapping[str, Any]) -> list[float]:
+    content, count = base64.b64decode(packed["data"], validate=True), packed["count"]
+    if packed["type"] == "bits":
+        if len(content) != (count + 7) // 8:  # unpackbits would invent the missing rows
+            raise ValueError(f"it counts {count} scores and holds {len(content)} bytes of them")
+        found = np.unpackbits(np.frombuffer(content, dtype=np.uint8), count=count)
+    else:
+        found = np.frombuffer(content, dtype="<f8")
+        if len(found) != count:
+            raise ValueError(f"it counts {count} scores and holds {len(found)}")
+    return [float(value) for value in found]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from penstock.core.errors import BadInput
@@ -21,6 +23,7 @@ _CHINESE: Mapping[str, str] = {
     "gross_margin": "毛利率",
     "parity": "一致性",
     "gate": "门禁",
+    "task": "任务",
     "Evaluation report": "评估报告",
     "Model card": "模型卡",
     "Candidate": "候选模型",
@@ -112,16 +115,16 @@ _CHINESE: Mapping[str, str] = {
     "Hashes": "哈希",
     "Metric": "指标",
     "Value": "值",
-    "It answers one text with one of {total} labels and a score.": "对一段文本给出 {total} 个类别之一及其得分。",
+    "It answers one input with one of {total} labels and a score.": "对一个输入给出 {total} 个类别之一及其得分。",
     "Trained on {train} rows, tested on {test} rows.": "训练 {train} 行，测试 {test} 行。",
     "This test split has judged {uses} candidates; the more it judges, the less it proves.": (
         "该测试集已评审 {uses} 个候选模型；用得越多，说服力越弱。"
     ),
-    "Figures hold for texts like the test rows; on others it may do worse.": (
-        "以上数字适用于与测试集相似的文本；对其他文本可能更差。"
+    "Figures hold for inputs like the test rows; on others it may do worse.": (
+        "以上数字适用于与测试集相似的输入；对其他输入可能更差。"
     ),
-    "It always answers one of its labels, also for a text that fits none.": (
-        "即使文本不属于任何类别，它也会给出其中一个类别。"
+    "It always answers one of its labels, also for an input that fits none.": (
+        "即使输入不属于任何类别，它也会给出其中一个类别。"
     ),
     "Weakest labels": "最弱的类别",
     "Latency and cost were measured on {cpu}; other machines differ.": "延迟与成本在 {cpu} 上测得；其他机器会有不同。",
@@ -154,20 +157,21 @@ _CHINESE: Mapping[str, str] = {
 }
 
 
-def speaker(locale: str) -> Say:
-    """A function from an English phrase to the locale's; unknown phrases stay as they are."""
+def speaker(locale: str, chinese: Mapping[str, str] = MappingProxyType({})) -> Say:
+    """A function from an English phrase to the locale's; unknown phrases stay as they are. chinese: a task's own."""
     if locale not in LOCALES:
         raise BadInput(f"no report in the language {locale!r}", hint=f"use one of: {', '.join(LOCALES)}")
     if locale == "en":
         return _english
-    return lambda phrase: _CHINESE.get(phrase, phrase)
+    known = {**_CHINESE, **chinese}
+    return lambda phrase: known.get(phrase, phrase)
 
 
-def reason_in_words(reason: Mapping[str, Any], locale: str) -> str:
-    """A decision's reason as a sentence. reason: the JSON form of gate.Reason."""
+def reason_in_words(reason: Mapping[str, Any], locale: str, say: Say) -> str:
+    """A decision's reason as a sentence. reason: the JSON form of gate.Reason. say: the locale's speaker."""
     if locale == "en" or reason.get("kind") == "empty":
         return str(reason["text"]) if locale == "en" else "门禁没有任何条件，无法证明该模型可用。"
-    return _chinese_reason(reason)
+    return _chinese_reason(reason, say)
 
 
 _METRIC_NAMES = {
@@ -187,17 +191,19 @@ _METRIC_NAMES = {
 
 
 def _english(phrase: str) -> str:
-    return _METRIC_NAMES.get(phrase, phrase)
+    """Metrics of tasks are named by their own names, with spaces for underscores."""
+    plain = phrase.replace("_", " ") if re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)+", phrase) else phrase
+    return _METRIC_NAMES.get(phrase, plain)
 
 
-def _chinese_reason(reason: Mapping[str, Any]) -> str:
+def _chinese_reason(reason: Mapping[str, Any], say: Say) -> str:
     verdict = "满足" if reason["passed"] else "不满足"
-    name = _CHINESE.get(str(reason["metric"]), str(reason["metric"]))
+    name = say(str(reason["metric"]))
     if reason["kind"] == "parity":
         return f"训练、保存、单条与批量的回答最大相差 {reason['value']:.1e}，要求不超过 {MOST_DIFFERENCE:g}：{verdict}"
     if reason["kind"] == "incumbent":
         return (
-            f"与现任模型在相同测试行上比较：准确率差 {reason['value']:+.4f}"
+            f"与现任模型在相同测试行上比较：{name}之差 {reason['value']:+.4f}"
             f"（95% 区间 {reason['low']:+.4f} 至 {reason['high']:+.4f}），"
             f"p = {reason['p_value']:.3g}，要求不更差：{verdict}"
         )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import ValidationError
+
 from penstock import tasks
 from penstock.core.errors import BadInput, PenstockError
-from penstock.datasets.readers import read_rows
 from penstock.training.rungs import RUNGS
 from penstock.workspace.loader import where
 from penstock.workspace.records import Product, Workspace
@@ -28,14 +29,12 @@ def check_workspace(workspace: Workspace) -> list[dict[str, Any]]:
 
 def _check_product(workspace: Workspace, name: str, product: Product) -> dict[str, Any]:
     check_words(workspace, name, product)
-    rows = read_rows(workspace.folder / product.data, product.columns)
-    test = read_rows(workspace.folder / product.test, product.columns) if product.test else []
+    prepared = tasks.get(product.task).prepare(product, workspace.folder, ())
     return {
         "product": name,
         "task": product.task,
-        "rows": len(rows),
-        "test_rows": len(test) if product.test else f"{product.cleaning.test_share:.0%} of them",
-        "labels": len({row.label for row in rows}),
+        "train": len(prepared.train),
+        "test": len(prepared.test),
         "ladder": list(ladder_of(product)),
         "gate": [str(condition) for condition in product.gate],
     }
@@ -51,6 +50,7 @@ def check_words(workspace: Workspace, name: str, product: Product) -> None:
                 where=where(workspace.folder, "products", name, "ladder"),
                 hint=f"known rungs: {', '.join(RUNGS)}",
             )
+    _check_options(workspace, name, product, task)
     for condition in product.gate:
         if condition.metric not in task.gate_metrics:
             raise BadInput(
@@ -58,6 +58,19 @@ def check_words(workspace: Workspace, name: str, product: Product) -> None:
                 where=where(workspace.folder, "products", name, "gate"),
                 hint=f"metrics of {task.name}: {', '.join(task.gate_metrics)}",
             )
+
+
+def _check_options(workspace: Workspace, name: str, product: Product, task: tasks.Task) -> None:
+    """What the task itself asks of [products.NAME.options]."""
+    try:
+        task.options(**product.options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ("products", name, "options", *first["loc"])
+        allowed = ", ".join(task.options.model_fields) or "none"
+        hint = f"options of {task.name}: {allowed}" if first["type"] == "extra_forbidden" else ""
+        message = "is not an option" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        raise BadInput(message, where=where(workspace.folder, *path), hint=hint) from None
 
 
 def ladder_of(product: Product) -> tuple[str, ...]:

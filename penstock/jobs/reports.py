@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from penstock import tasks
 from penstock.core.errors import BadInput, Conflict, GateRefused
 from penstock.datasets.versions import DatasetVersion, find_version
 from penstock.evaluation.html import report_html
@@ -53,7 +55,8 @@ class CandidateReport:
     def html(self) -> str:
         """The report as one self-contained page in the company's language."""
         decision = None if self.decision is None else self.decision.to_json()
-        return report_html(self.report, self._candidate(), decision, self.version.report.to_json(), self.locale)
+        cleaning = self.version.report.to_json()
+        return report_html(self.report, self._candidate(), decision, cleaning, self.locale, self._chinese())
 
     def card(self) -> str:
         """The model card, in markdown."""
@@ -64,7 +67,11 @@ class CandidateReport:
             version=self.version,
             product=self.product,
             locale=self.locale,
+            chinese=self._chinese(),
         )
+
+    def _chinese(self) -> Mapping[str, str]:
+        return {} if self.product is None else tasks.get(self.product.task).chinese
 
     def _candidate(self) -> dict[str, Any]:
         facts = {**vars(self.candidate), "created_at": self.candidate.created_at.isoformat(), "currency": self.currency}

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from penstock.core.errors import BadInput, Conflict, GateRefused
-from penstock.datasets.versions import find_version, load_origins
+from penstock.datasets.versions import find_version, load_rows
 from penstock.evaluation.gate import judge, shortfall
 from penstock.jobs.artifacts import get_report
 from penstock.jobs.check import check_words, ladder_of
@@ -75,7 +75,7 @@ def outcome_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
         {
             "rung": outcome["rung"],
             "candidate": outcome["candidate"],
-            "accuracy": outcome["accuracy"],
+            outcome["headline"]: outcome["quality"],
             "p95 ms": outcome["latency_p95_ms"],
             "cost/1000": outcome["cost_per_1000"],
             "seconds": round(outcome["seconds"], 1),
@@ -98,8 +98,8 @@ def candidate_rows(house: House, product: str) -> list[dict[str, Any]]:
                 "candidate": candidate.id,
                 "number": candidate.number,
                 "rung": candidate.rung,
-                "accuracy": f"{report.accuracy.value:.4f}",
-                "at least": f"{report.accuracy.low:.4f}",
+                report.headline: f"{report.headline_metric.value:.4f}",
+                "95%": f"{report.headline_metric.low:.4f} to {report.headline_metric.high:.4f}",
                 "p95 ms": f"{report.latency_p95_ms.value:.2f}",
                 "gate": "" if decision is None else "yes" if decision.passed else "no",
                 "made": candidate.created_at,
@@ -123,7 +123,7 @@ def _make_version(
     """feedback: ids of the corrections to train on. Only ids are recorded by the workflow, never a customer's text,
     and a consent withdrawn meanwhile holds."""
     with house.store.read() as tx:
-        extra = [asdict(one.row) for one in usable_corrections(tx, product) if one.feedback_id in set(feedback)]
+        extra = gather_rows(house, tx, product, feedback)
     arguments = {"folder": str(house.folder.resolve()), "product": product, "extra": extra, "parent": parent}
     return run_child("penstock.jobs.child", "make-version", arguments, progress)
 
@@ -161,10 +161,26 @@ def _train_rung(
         "product": product,
         "version": version,
         "rung": rung,
+        "options": _options(house, product),
         "incumbent_report": incumbent["report"],
         "incumbent_artifact": incumbent["artifact"],
     }
     return run_child("penstock.jobs.child", "climb", arguments, progress)
+
+
+def _options(house: House, name: str) -> dict[str, Any]:
+    """The product's options, with the artifact of every live release that its rungs build on."""
+    product = house.workspace.products[name]
+    options = dict(product.options)
+    with house.store.read() as tx:
+        for option in tasks.get(product.task).builds_on:
+            other = product_of(house.workspace, options[option]) and str(options[option])
+            live = releases.live(tx, other)
+            if live is None:
+                hint = f"penstock train {other} && penstock release {other}"
+                raise BadInput(f"{name} builds on {other}, which has no live release yet", where=option, hint=hint)
+            options[f"{option}_artifact"] = live.artifact
+    return options
 
 
 def _judge(
@@ -172,7 +188,7 @@ def _judge(
 ) -> dict[str, Any]:
     report = get_report(house.blobs, trained["report"])
     other = get_report(house.blobs, trained["incumbent_report"]) if trained["incumbent_report"] else None
-    conditions = house.workspace.products[product].gate
+    found, conditions = report.headline_metric, house.workspace.products[product].gate
     verdict = judge(report, conditions, other)
     with house.store.transaction() as tx:
         candidate = candidates.add_candidate(
@@ -199,7 +215,9 @@ def _judge(
         "candidate": candidate.id,
         "number": candidate.number,
         "passed": verdict.passed,
-        "accuracy": f"{report.accuracy.value:.4f} ({report.accuracy.low:.4f} to {report.accuracy.high:.4f})",
+        "headline": report.headline,
+        "quality": f"{found.value:.4f} ({found.low:.4f} to {found.high:.4f})",
+        "notes": trained["notes"],
         "latency_p95_ms": f"{report.latency_p95_ms.value:.2f}",
         "cost_per_1000": f"{report.cost_per_1000.value:.6f}",
         "seconds": trained["seconds"],
@@ -232,7 +250,7 @@ def _release(house: House, product: str, outcome: dict[str, Any], feedback: list
         return None
     with house.store.transaction() as tx:
         version = find_version(tx, product, version_id)
-        inside = {row.origin for rows in load_origins(house.blobs, version) for row in rows}
+        inside = {row.get("origin") for rows in load_rows(house.blobs, version) for row in rows}
         feedback = [one for one in feedback if f"feedback:{one}" in inside]  # cleaning may have dropped some
         made = releases.live(tx, product)
         if made is None or made.candidate != outcome["candidate"]:  # otherwise this step ran before

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from penstock.datasets.report import KINDS
 from penstock.datasets.versions import DatasetVersion
@@ -23,12 +24,16 @@ def model_card(
     version: DatasetVersion,
     product: Product | None,
     locale: str,
+    chinese: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """The card of one candidate in the language of `locale`, "en" or "zh-CN". Raises BadInput for another one."""
-    say = speaker(locale)
+    """The card of one candidate in the language of `locale`, "en" or "zh-CN". Raises BadInput for another one.
+
+    chinese: the task's own words.
+    """
+    say = speaker(locale, chinese)
     name = product.title if product is not None and product.title else candidate.product
     sections = (
-        (say("What it does"), _purpose(candidate, report, say)),
+        (say("What it does"), _purpose(candidate, report, product, say)),
         (say("Data"), _data(version, say)),
         (say("Metrics"), _metrics(report, say)),
         (say("gate"), _decision(decision, locale, say)),
@@ -41,10 +46,14 @@ def model_card(
     return "\n".join([*lines, ""])
 
 
-def _purpose(candidate: Candidate, report: Report, say: Say) -> Iterator[str]:
-    yield say("It answers one text with one of {total} labels and a score.").format(total=len(report.labels))
-    yield ""
-    yield f"- {say('Label')}: {', '.join(map(_code, report.labels))}"
+def _purpose(candidate: Candidate, report: Report, product: Product | None, say: Say) -> Iterator[str]:
+    if report.classes is not None:
+        labels = report.classes.labels
+        yield say("It answers one input with one of {total} labels and a score.").format(total=len(labels))
+        yield ""
+        yield f"- {say('Label')}: {', '.join(map(_code, labels))}"
+    if product is not None:
+        yield f"- {say('task')}: {_code(product.task)}"
     yield f"- {say('rung')}: {_code(candidate.rung)}"
     yield f"- {say('seed')}: {candidate.seed}"
     yield f"- {say('seconds')}: {candidate.seconds:.1f}"
@@ -78,15 +87,17 @@ def _decision(decision: Decision | None, locale: str, say: Say) -> Iterator[str]
     yield f"{verdict} ({decision.created_at:%Y-%m-%d})"
     yield ""
     for reason in decision.reasons:
-        yield f"- {reason_in_words(reason, locale)}"
+        yield f"- {reason_in_words(reason, locale, say)}"
 
 
 def _limits(report: Report, decision: Decision | None, say: Say) -> Iterator[str]:
-    tested = [one for one in report.per_class if one.support]
-    weakest = sorted(tested, key=lambda one: (one.f1.value, one.label))[:WEAKEST]
-    yield f"- {say('Figures hold for texts like the test rows; on others it may do worse.')}"
-    yield f"- {say('It always answers one of its labels, also for a text that fits none.')}"
-    yield f"- {say('Weakest labels')}: {', '.join(f'{_code(one.label)} (F1 {one.f1.value:.2f})' for one in weakest)}"
+    yield f"- {say('Figures hold for inputs like the test rows; on others it may do worse.')}"
+    if report.classes is not None:
+        tested = [one for one in report.classes.per_class if one.support]
+        weakest = sorted(tested, key=lambda one: (one.f1.value, one.label))[:WEAKEST]
+        named = ", ".join(f"{_code(one.label)} (F1 {one.f1.value:.2f})" for one in weakest)
+        yield f"- {say('It always answers one of its labels, also for an input that fits none.')}"
+        yield f"- {say('Weakest labels')}: {named}"
     if decision is not None:
         uses = say("This test split has judged {uses} candidates; the more it judges, the less it proves.")
         yield f"- {uses.format(uses=decision.test_uses)}"

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from penstock.core.errors import BadInput
-from penstock.models.protocol import Floats
+from penstock.datasets.prepare import prepare_texts
+from penstock.datasets.rows import Split
+from penstock.evaluation.classification import QUALITY, measure_classes
+from penstock.evaluation.measured import Measured
+from penstock.models.protocol import Floats, Model
 from penstock.tasks import Task
+from penstock.workspace.records import Product
 
 MAX_CHARS = 20_000
+MAX_LABEL_CHARS = 200
 TOP = 3
+PROBES = ("Where is my order?", "我的订单到哪了？", "x", "It broke after a day, and nobody answers. " * 20)
+SECTION = """\
+{test_line}
+# columns = {{ text = "message", label = "intent" }}   # if your file names its columns otherwise
+backbone = "english"               # leave it out for the rungs that need none
+# Only a candidate that meets all of these is released; a bound must hold for the whole confidence interval.
+gate = {{ accuracy = ">= 0.80", latency_p95_ms = "<= 50", gross_margin = ">= 0.70" }}
+"""
 
 
-def parse_inputs(inputs: list[Any]) -> list[str]:
+def split(rows: Sequence[Mapping[str, Any]], product: Product) -> Split:
+    """Texts and their labels."""
+    return Split(tuple(row["text"] for row in rows), tuple(row["label"] for row in rows))
+
+
+def measure(model: Model, test: Split, answers: Floats, seed: int) -> Measured:
+    """Accuracy and all that classifiers are measured by."""
+    return measure_classes(model.labels, test.labels, answers, test.texts, seed)
+
+
+def parse(inputs: list[Any], model: Model) -> list[str]:
     """The inputs as they are, each a text. Raises BadInput for the first that is not."""
     for index, text in enumerate(inputs):
         problem = _problem(text)
@@ -24,11 +48,20 @@ def parse_inputs(inputs: list[Any]) -> list[str]:
     return list(inputs)
 
 
-def render(labels: Sequence[str], probabilities: Floats) -> dict[str, Any]:
+def render(model: Model, text: str, probabilities: Floats) -> dict[str, Any]:
     """The likeliest label with its score, and the three likeliest; equal scores in the order of the labels."""
     order = np.argsort(-probabilities, kind="stable")[:TOP]
-    top = [{"label": labels[index], "score": _score(probabilities[index])} for index in order]
+    top = [{"label": model.labels[index], "score": _score(probabilities[index])} for index in order]
     return {"label": top[0]["label"], "score": top[0]["score"], "top": top}
+
+
+def correction(text: Any, label: str) -> Mapping[str, Any]:
+    """A customer's own label for its text."""
+    if not isinstance(text, str):
+        raise BadInput("this product's inputs are texts", where="inputs")
+    if not (0 < len(label.strip()) <= MAX_LABEL_CHARS and label.strip().isprintable()):
+        raise BadInput("the correction must be a label", where="correction", hint="1 to 200 printable characters")
+    return {"text": text, "label": label.strip()}
 
 
 def _problem(text: Any) -> tuple[str, str] | None:
@@ -59,18 +92,32 @@ def _score(probability: np.float32) -> float:
 TASK = Task(
     name="text-classification",
     unit="prediction",
-    columns=("text", "label"),
     ladder=("ngram-linear.v1", "frozen-linear.v1"),
-    gate_metrics=(
-        "accuracy",
-        "macro_f1",
-        "ece",
-        "latency_p50_ms",
-        "latency_p95_ms",
-        "cost_per_1000",
-        "gross_margin",
-        "parity",
-    ),
-    parse_inputs=parse_inputs,
+    quality=QUALITY,
+    prepare=prepare_texts,
+    split=split,
+    inputs=lambda test: test.inputs,
+    measure=measure,
+    parse=parse,
     render=render,
+    probes=lambda model: list(PROBES),
+    correction=correction,
+    example="helpdesk",
+    section=SECTION,
+    input_schema={"type": "string", "minLength": 1, "maxLength": MAX_CHARS},
+    output_schema={
+        "type": "object",
+        "required": ["label", "score", "top"],
+        "properties": {
+            "label": {"type": "string"},
+            "score": {"type": "number"},
+            "top": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {"label": {"type": "string"}, "score": {"type": "number"}},
+                },
+            },
+        },
+    },
 )

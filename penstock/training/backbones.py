@@ -104,6 +104,10 @@ def _export(place: Path, where: str, weights_sha256: str, blobs: BlobStore, prog
 _HINT = "use a BERT-like sentence encoder with model.safetensors and tokenizer.json"
 
 
+RESOLVERS: Mapping[str, Resolver] = {"text": resolve}
+"""How a backbone of each kind that a rung may ask for is brought into the blob store."""
+
+
 def _pooling(config: dict[str, Any]) -> str:
     """Vectors are the mean of the tokens', unless the model was trained to put its meaning into the first one."""
     first = config.get("pooling_mode_cls_token") is True or config.get("pooling_mode") == "cls"

@@ -17,7 +17,7 @@ from penstock.training.cache import EmbeddingCache
 class TrainRequest:
     """Train on these rows. train: what the task's `split` made of them. backbone: for the rungs that need one; texts'
     vectors by it are cached in `cache` (None: go without). options: [products.NAME.options], as written. load: another
-    artifact's model by its digest, for rungs that build on one."""
+    artifact's model by its digest, for rungs that build on one. blobs: where a rung that tunes a backbone keeps it."""
 
     train: Any
     backbone: Any = None
@@ -26,11 +26,15 @@ class TrainRequest:
     progress: Progress = no_progress
     options: Mapping[str, Any] = field(default_factory=dict)
     load: Callable[[str], Model] | None = None
+    blobs: BlobStore | None = None
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model in memory, and what `save` keeps of it. seconds: wall time. notes: how it was chosen, for people."""
+    """A model in memory, and what `save` keeps of it. seconds: wall time. notes: how it was chosen, for people.
+
+    settings["parity"], where a rung exports a graph of its own: the largest difference of the exported to the trained.
+    """
 
     model: Model
     files: Mapping[str, bytes]

@@ -17,15 +17,15 @@ def numbered(split: Split) -> tuple[tuple[str, ...], Integers]:
 
     Raises BadInput when there is nothing to tell apart, or a class has too few rows to check itself by.
     """
-    if len(split.texts) != len(split.labels):
-        raise BadInput(f"{len(split.texts)} texts have {len(split.labels)} labels", where="train")
-    if not split.texts:
+    if len(split.inputs) != len(split.labels):
+        raise BadInput(f"{len(split.inputs)} inputs have {len(split.labels)} labels", where="train")
+    if not len(split.inputs):
         raise BadInput("there are no rows to train on", where="train")
     counts = Counter(split.labels)
     labels = tuple(sorted(counts))
     if len(labels) < 2:
         raise BadInput(
-            f"all {len(split.texts)} rows have the label {labels[0]!r}",
+            f"all {len(split.inputs)} rows have the label {labels[0]!r}",
             where="train",
             hint="a classifier needs at least two labels; add rows of another",
         )
@@ -36,8 +36,8 @@ def numbered(split: Split) -> tuple[tuple[str, ...], Integers]:
             where="train",
             hint="add rows, or drop the label: every label needs at least two",
         )
-    for row, text in enumerate(split.texts):
-        if not text.strip() or not _encodable(text):
+    for row, text in enumerate(split.inputs):
+        if isinstance(text, str) and (not text.strip() or not _encodable(text)):
             raise BadInput("the text is empty or holds half of a surrogate pair", where=f"train row {row + 1}")
     number = {label: index for index, label in enumerate(labels)}
     return labels, np.array([number[label] for label in split.labels], dtype=np.int64)
