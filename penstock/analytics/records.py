@@ -37,10 +37,14 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Measured:
-    """What the report says of the model in use: the live release's candidate, else the newest judged one."""
+    """What the report says of the model in use: the live release's candidate, else the newest judged one.
+
+    quality: the metric that speaks for this task's models, named `headline`.
+    """
 
     candidate: str
-    accuracy: Metric
+    headline: str
+    quality: Metric
     latency_p95_ms: Metric
     cost_per_1000: Decimal
     gross_margin: Metric | None

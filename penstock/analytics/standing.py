@@ -65,7 +65,8 @@ def measured(tx: Transaction, blobs: BlobStore, candidate: str) -> Measured:
     report = Report.from_json(json.loads(blobs.get(digest)))
     return Measured(
         candidate=candidate,
-        accuracy=report.accuracy,
+        headline=report.headline,
+        quality=report.headline_metric,
         latency_p95_ms=report.latency_p95_ms,
         cost_per_1000=Decimal(report.cost.per_1000),
         gross_margin=report.gross_margin,

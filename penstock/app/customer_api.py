@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from penstock.billing import invoices
 from penstock.core.errors import BadInput
+from penstock.jobs.learning import check_correction
 from penstock.jobs.money import month
 from penstock.metering.quantities import charges, daily, quantity
 from penstock.monitoring import feedback
@@ -22,8 +24,11 @@ def customer_endpoints(house: House) -> tuple[Endpoint, ...]:
     def usage(request: EndpointRequest) -> Any:
         return _usage(house, request)
 
+    def said(request: EndpointRequest) -> Any:
+        return _feedback(house, request)
+
     return (
-        Endpoint("POST", "/v1/feedback", "customer", _feedback, "Rate or correct one output of an earlier answer"),
+        Endpoint("POST", "/v1/feedback", "customer", said, "Rate or correct one output of an earlier answer"),
         Endpoint("GET", "/v1/usage", "customer", usage, "Units used in a month, by product and by day"),
         Endpoint("GET", "/v1/invoices", "customer", _invoices, "Your invoices"),
         Endpoint("GET", "/v1/invoices/{number}", "customer", _invoice, "One invoice with its lines"),
@@ -31,7 +36,7 @@ def customer_endpoints(house: House) -> tuple[Endpoint, ...]:
     )
 
 
-def _feedback(request: EndpointRequest) -> Any:
+def _feedback(house: House, request: EndpointRequest) -> Any:
     body = request.body
     known = {"id", "index", "rating", "correction", "comment"}
     if not isinstance(body, dict) or "id" not in body:
@@ -48,6 +53,7 @@ def _feedback(request: EndpointRequest) -> Any:
         rating=body.get("rating"),
         correction=body.get("correction"),
         comment=body.get("comment", ""),
+        check=partial(check_correction, house),
     )
     return {"feedback": said.id, "id": said.request_id, "index": said.index, "new_label": said.new_label}
 

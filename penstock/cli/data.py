@@ -22,26 +22,27 @@ def register(app: typer.Typer) -> None:
 
 def inspect(product: str) -> None:
     """Clean the data in memory and show what was found; nothing is kept."""
-    from penstock.datasets.prepare import prepare
+    from penstock import tasks
     from penstock.workspace.loader import load, product_of
 
     workspace = load(OPTIONS.workspace)
-    _show_report(prepare(product_of(workspace, product), workspace.folder).report)
+    chosen = product_of(workspace, product)
+    _show_report(tasks.get(chosen.task).prepare(chosen, workspace.folder, ()).report)
 
 
 def clean(product: str) -> None:
     """Clean the data and keep the result as a dataset version (the same content is the same version)."""
-    from penstock.datasets.prepare import prepare
+    from penstock import tasks
     from penstock.datasets.versions import add_version
     from penstock.runtime.house import open_house
     from penstock.workspace.loader import product_of
 
     house = open_house(OPTIONS.workspace)
     chosen = product_of(house.workspace, product)
-    cleaned = prepare(chosen, house.folder)
+    prepared = tasks.get(chosen.task).prepare(chosen, house.folder, ())
     with house.store.transaction() as tx:
-        version = add_version(tx, house.blobs, product=product, cleaned=cleaned, source=chosen.data)
-    _show_report(cleaned.report)
+        version = add_version(tx, house.blobs, product=product, prepared=prepared, source=chosen.data)
+    _show_report(prepared.report)
     note(f"{product}: data version {version.number} ({version.rows_train:,} to train, {version.rows_test:,} to test)")
 
 
@@ -95,4 +96,5 @@ def _show_report(report: object) -> None:
         labels = ", ".join(f"{one.label} {one.train:,}" for one in report.classes[:SHOWN_LABELS])
         more = f" and {len(report.classes) - SHOWN_LABELS} more" if len(report.classes) > SHOWN_LABELS else ""
         note(f"{report.rows_train:,} rows to train, {report.rows_test:,} to test")
-        note(f"{len(report.classes)} labels, with rows to train: {labels}{more}")
+        if report.classes:
+            note(f"{len(report.classes)} labels, with rows to train: {labels}{more}")

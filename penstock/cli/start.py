@@ -20,17 +20,16 @@ def register(app: typer.Typer) -> None:
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The new workspace's folder.")],
     task: Annotated[str, typer.Option(help="What the product does.")] = "text-classification",
-    data: Annotated[Path | None, typer.Option(help="The labelled file: csv, jsonl or parquet, also .gz.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Your data: a csv, jsonl or parquet file, also .gz.")] = None,
     test: Annotated[Path | None, typer.Option(help="A test file of its own (default: a split by content).")] = None,
     name: Annotated[str | None, typer.Option(help="The product's name (default: the data file's).")] = None,
 ) -> None:
-    """Make a workspace: a folder with penstock.toml, ready to train."""
-    from penstock import tasks
-    from penstock.workspace.create import init_workspace
+    """Make a workspace: a folder with penstock.toml, ready to train. Without --data and --name, a copy of the task's
+    example, data and all."""
+    from penstock.jobs.start import make_workspace
 
-    tasks.get(task)
-    made = init_workspace(folder, task=task, data=data, test=test, name=name)
-    product = next(iter(made.products))
+    made = make_workspace(folder, task, data=data, test=test, name=name)
+    product = next(one for one, known in made.products.items() if known.task == task)
     note(f"made {folder}/penstock.toml\nnext: cd {folder} && penstock check && penstock train {product}")
 
 

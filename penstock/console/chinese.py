@@ -6,7 +6,7 @@ CHINESE = {
     "+ {amount} not invoiced": "另有 {amount} 未开账单",
     "95% interval": "95% 置信区间",
     "Account": "科目",
-    "Accuracy": "准确率",
+    "Quality": "质量",
     "Add": "添加",
     "Add a customer": "添加客户",
     "Add a partner": "添加伙伴",

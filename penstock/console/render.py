@@ -16,6 +16,8 @@ from penstock.console.words import DONE, LANGUAGES, translate
 from penstock.core.clock import zone_of
 from penstock.core.hashing import sha256_of
 from penstock.core.money import Money
+from penstock.evaluation.report import SHARES
+from penstock.evaluation.words import speaker
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -46,7 +48,7 @@ def environment() -> Environment:
     )
     made.globals["style_digest"] = sha256_of((STATIC / "office.css").read_bytes())[:12]
     made.globals["navigation"] = NAVIGATION
-    made.filters |= {"units": units, "percent": percent, "number": number, "cost": cost}
+    made.filters |= {"units": units, "percent": percent, "number": number, "cost": cost, "figure": figure}
     return made
 
 
@@ -60,6 +62,7 @@ def page(request: Request, template: str, facts: Mapping[str, Any] | None = None
     context = {
         "lang": lang,
         "t": lambda text, **values: translate(lang, text, **values),
+        "metric": lambda name: speaker(lang)(name),
         "company": company,
         "csrf": sessions.csrf_token(state.keeper.session_secret, session) if session else "",
         "here": lambda place: path == place or (place != "/" and path.startswith(place + "/")),
@@ -96,6 +99,11 @@ def units(count: int | None) -> str:
 
 def percent(share: float | Decimal | None, digits: int = 1) -> str:
     return "–" if share is None else f"{share * 100:.{digits}f}%"
+
+
+def figure(value: float | None, metric: str) -> str:
+    """A value of the metric of that name: a percentage where people read it as one."""
+    return percent(value) if metric in SHARES else number(value)
 
 
 def number(value: float | Decimal | datetime | None, digits: int = 3) -> str:

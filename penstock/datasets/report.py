@@ -31,6 +31,14 @@ KINDS = {
     "personal-phone": "rows with phone numbers",
     "personal-id": "rows with Chinese ID numbers",
     "personal-card": "rows with bank card numbers",
+    # tables
+    "leak": "COLUMNS THAT PREDICT THE TARGET TOO WELL",
+    "known-after": "columns known only afterwards",
+    "no-input": "columns that are no inputs",
+    "zeros": "columns whose zeros look like missing values",
+    "no-target": "rows without a target",
+    "unseen-category": "values of categories that train lacks",
+    "unfit-row": "feedback rows that do not fit the columns",
 }
 """Each kind of finding, in words, in the order in which the report shows them."""
 

@@ -102,7 +102,7 @@ def train_and_release(stage: Stage, product: str) -> None:
         verdict = "yes" if outcome["passed"] else "no"
         stage.add(
             f"{product}: gate on {outcome['rung']}",
-            f"{verdict}, accuracy {outcome['accuracy']}",
+            f"{verdict}, {outcome['headline']} {outcome['quality']}",
             f"penstock report {product}/{outcome['number']}",
         )
     with stage.house.store.transaction() as tx:
@@ -260,7 +260,7 @@ def improve(stage: Stage, buyer: Buyer, complaints: list[Message]) -> None:
     stage.add("retrained on corrections", result["corrections"], f"penstock report helpdesk/{outcome['number']}")
     stage.add(
         "accuracy after retraining, same test rows",
-        outcome["accuracy"],
+        outcome["quality"],
         f"penstock report helpdesk/{outcome['number']}",
     )
     with stage.house.store.read() as tx:

@@ -159,8 +159,9 @@ def _no_worse(report: Report, incumbent: Report, comparison: Paired) -> Reason:
     text = (
         f"against the live model on the same {comparison.rows:,} rows: {report.headline} "
         f"{report.headline_metric.value:.4f} after {incumbent.headline_metric.value:.4f}, "
-        f"difference {difference.value:+.4f} (95% {difference.low:+.4f} to {difference.high:+.4f}), {comparison.better} rows better and "
-        f"{comparison.worse} worse, p = {comparison.p_value:.3g}, needs not worse: {verdict}"
+        f"difference {difference.value:+.4f} (95% {difference.low:+.4f} to {difference.high:+.4f}), "
+        f"{comparison.better} rows better and {comparison.worse} worse, "
+        f"p = {comparison.p_value:.3g}, needs not worse: {verdict}"
     )
     low, high = difference.low, difference.high
     bounds = difference.value, low, high

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from penstock.evaluation.intervals import Floats, Metric, quantile
+from penstock.models.protocol import Floats as Scores
 from penstock.models.protocol import Model
 
 FEWEST_CALLS = 75  # from 72 samples on, the 95% upper bound of a p95 exists
@@ -45,7 +46,7 @@ class Timings:
     rows: tuple[int, ...]
     wall_ms: Floats
     cpu_s: Floats
-    answers: Floats
+    answers: Scores
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from penstock.core.errors import Broken
-from penstock.evaluation.intervals import Floats
 from penstock.evaluation.latency import Timings
-from penstock.models.protocol import Model
+from penstock.models.protocol import Floats, Model
 
 MOST_DIFFERENCE = 1e-4
 MOST_ROWS = 1_000

@@ -23,7 +23,6 @@ _CHINESE: Mapping[str, str] = {
     "gross_margin": "毛利率",
     "parity": "一致性",
     "gate": "门禁",
-    "task": "任务",
     "Evaluation report": "评估报告",
     "Model card": "模型卡",
     "Candidate": "候选模型",

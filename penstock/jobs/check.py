@@ -69,7 +69,7 @@ def _check_options(workspace: Workspace, name: str, product: Product, task: task
         path = ("products", name, "options", *first["loc"])
         allowed = ", ".join(task.options.model_fields) or "none"
         hint = f"options of {task.name}: {allowed}" if first["type"] == "extra_forbidden" else ""
-        message = "is not an option" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        message = "is not an option" if hint else first["msg"].removeprefix("Value error, ")
         raise BadInput(message, where=where(workspace.folder, *path), hint=hint) from None
 
 

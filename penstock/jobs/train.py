@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from penstock import tasks
 from penstock.core.errors import BadInput, Conflict, GateRefused
 from penstock.datasets.versions import find_version, load_rows
 from penstock.evaluation.gate import judge, shortfall
 from penstock.jobs.artifacts import get_report
 from penstock.jobs.check import check_words, ladder_of
+from penstock.jobs.learning import learned_rows
 from penstock.monitoring.feedback import mark_used, usable_corrections
 from penstock.registry import candidates, decisions, releases
 from penstock.runtime.executors import run_child
@@ -123,7 +125,7 @@ def _make_version(
     """feedback: ids of the corrections to train on. Only ids are recorded by the workflow, never a customer's text,
     and a consent withdrawn meanwhile holds."""
     with house.store.read() as tx:
-        extra = gather_rows(house, tx, product, feedback)
+        extra = learned_rows(house, tx, product, feedback)
     arguments = {"folder": str(house.folder.resolve()), "product": product, "extra": extra, "parent": parent}
     return run_child("penstock.jobs.child", "make-version", arguments, progress)
 
@@ -174,7 +176,8 @@ def _options(house: House, name: str) -> dict[str, Any]:
     options = dict(product.options)
     with house.store.read() as tx:
         for option in tasks.get(product.task).builds_on:
-            other = product_of(house.workspace, options[option]) and str(options[option])
+            other = str(options[option])
+            product_of(house.workspace, other)
             live = releases.live(tx, other)
             if live is None:
                 hint = f"penstock train {other} && penstock release {other}"

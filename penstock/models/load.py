@@ -40,6 +40,10 @@ class Loader:
             Parts(artifact.labels, artifact.settings, artifact.read, where, backbone, artifact.path, self.load)
         )
 
+    def read(self, digest: str) -> bytes:
+        """The bytes of a blob, its hash checked. Raises NotFound, Broken."""
+        return self._blobs.get(digest)
+
     def backbone(self, digest: str) -> Backbone:
         """The text backbone of that artifact, loaded at its first use. Raises Broken when it is of another kind."""
         found = self.any_backbone(digest)

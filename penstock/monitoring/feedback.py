@@ -5,7 +5,8 @@ Knows stored answers, dataset labels and consent; knows nothing of training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -13,16 +14,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock.core.errors import BadInput, NotFound
-from penstock.datasets.rows import Row
+from penstock.core.hashing import canonical_json
 from penstock.datasets.versions import get_version
 from penstock.identity.customers import consenting_customers, get_customer
 from penstock.monitoring.tables import feedback, feedback_use
-from penstock.serving.usage_log import Answer, find_answer
+from penstock.serving.usage_log import find_answer
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 
 RATINGS = (-1, 1, 2, 3, 4, 5)  # thumbs (-1, 1) or stars (1 to 5): a product's page should offer one of them
-MAX_LABEL_CHARS = 200
+MAX_TRUTH_CHARS = 2_000
 MAX_COMMENT_CHARS = 2_000
 _PAGE = 500
 
@@ -51,10 +52,16 @@ class Feedback:
 
 @dataclass(frozen=True)
 class Correction:
-    """A correction that may be trained on, as a dataset row."""
+    """A correction that may be trained on. input: what was asked, as it was sent; truth: what should be answered."""
 
     feedback_id: str
-    row: Row
+    customer: str
+    input: Any
+    truth: str
+
+    @property
+    def origin(self) -> str:
+        return f"feedback:{self.feedback_id}"
 
 
 @dataclass(frozen=True)
@@ -75,9 +82,11 @@ def record(
     rating: int | None = None,
     correction: str | None = None,
     comment: str = "",
+    check: Callable[[str, Any, str], object] = lambda product, input, correction: None,
 ) -> Feedback:
     """Keep what a customer says of output `index` of its own request. Saying the same again changes nothing.
 
+    check(product, input, correction): raises BadInput for a correction that is none of that product's answers.
     What is left out keeps what was said before; a newer rating, correction or comment replaces the older, which
     stays as superseded. Raises NotFound for a request that is unknown or another's, BadInput for the rest.
     """
@@ -97,7 +106,8 @@ def record(
         correction = before.correction if correction is None else correction
         comment = comment.strip() or before.comment
     label = None if correction is None else correction.strip()
-    text = None if label is None else _input_text(answer, index)
+    if label is not None:
+        check(answer.product, answer.inputs[index], label)
     said = Feedback(
         id=tx.new_id("fb"),
         customer=customer,
@@ -115,9 +125,10 @@ def record(
         if (before.rating, before.correction, before.comment) == (said.rating, said.correction, said.comment):
             return before
         tx.execute(sa.update(feedback).where(feedback.c.id == before.id).values(superseded=True))
-    kept = text if get_customer(tx, customer).training_consent else None
+    consented = label is not None and get_customer(tx, customer).training_consent
+    kept = canonical_json(answer.inputs[index]).decode() if consented else None
     row = {name: value for name, value in vars(said).items() if name != "used_in"}
-    tx.execute(sa.insert(feedback), {**row, "organisation": tx.organisation, "number": number, "text": kept})
+    tx.execute(sa.insert(feedback), {**row, "organisation": tx.organisation, "number": number, "input": kept})
     return said
 
 
@@ -130,13 +141,8 @@ def list_feedback(tx: Transaction, product: str | None = None) -> list[Feedback]
     return [replace(_feedback(row), used_in=used.get(row["id"])) for row in tx.all(query)]
 
 
-def corrections(tx: Transaction, product: str) -> list[Row]:
-    """The rows that may train `product`: see usable_corrections."""
-    return [correction.row for correction in usable_corrections(tx, product)]
-
-
 def usable_corrections(tx: Transaction, product: str) -> list[Correction]:
-    """The current corrections of customers who consent now, oldest first, as rows of origin "feedback:<id>"."""
+    """The current corrections of customers who consent now, oldest first."""
     return [found for found in _judged(tx, product) if isinstance(found, Correction)]
 
 
@@ -176,13 +182,13 @@ def _judged(tx: Transaction, product: str) -> list[Correction | Unusable]:
 def _judge(tx: Transaction, row: sa.RowMapping, consenting: frozenset[str]) -> Correction | Unusable:
     if row["customer"] not in consenting:
         return Unusable(row["id"], row["customer"], "the customer has not consented to training on its data")
-    text = row["text"]
-    if text is None:  # consent came after the feedback: the stored answer may still be there
+    kept = row["input"]
+    if kept is None:  # consent came after the feedback: the stored answer may still be there
         answer = find_answer(tx, row["customer"], row["request_id"])
         if answer is None:
             return Unusable(row["id"], row["customer"], "the input is no longer kept")
-        text = _input_text(answer, row["index"])
-    return Correction(row["id"], Row(text, row["correction"], f"feedback:{row['id']}", row["customer"]))
+        return Correction(row["id"], row["customer"], answer.inputs[row["index"]], row["correction"])
+    return Correction(row["id"], row["customer"], json.loads(kept), row["correction"])
 
 
 def _check(request_id: object, index: object, rating: object, correction: object, comment: object) -> None:
@@ -193,24 +199,13 @@ def _check(request_id: object, index: object, rating: object, correction: object
         raise BadInput(f"{index!r} is not an index", where="index", hint="0 is the first output")
     if rating is not None and (type(rating) is not int or rating not in RATINGS):
         raise BadInput(f"{rating!r} is not a rating", where="rating", hint="use -1 or 1, or 1 to 5")
-    if correction is not None and not (isinstance(correction, str) and _is_label(correction)):
-        raise BadInput("the correction must be a label", where="correction", hint="1 to 200 printable characters")
+    if correction is not None and not (isinstance(correction, str) and 0 < len(correction.strip()) <= MAX_TRUTH_CHARS):
+        hint = f"1 to {MAX_TRUTH_CHARS:,} characters: what should have been answered"
+        raise BadInput("the correction must be text", where="correction", hint=hint)
     if not isinstance(comment, str) or len(comment) > MAX_COMMENT_CHARS:
         raise BadInput(f"the comment must be text of at most {MAX_COMMENT_CHARS:,} characters", where="comment")
     if rating is None and correction is None and not comment.strip():
         raise BadInput("nothing was said", hint='give "rating", "correction" or "comment"')
-
-
-def _is_label(text: str) -> bool:
-    return 0 < len(text.strip()) <= MAX_LABEL_CHARS and text.strip().isprintable()
-
-
-def _input_text(answer: Answer, index: int) -> str:
-    found = answer.inputs[index]
-    text = found.get("text") if isinstance(found, dict) else found
-    if not isinstance(text, str):
-        raise BadInput("this product's inputs are not text", where=f"inputs[{index}]")
-    return text
 
 
 def _is_new(tx: Transaction, product: str, label: str) -> bool:
@@ -218,7 +213,8 @@ def _is_new(tx: Transaction, product: str, label: str) -> bool:
         report = get_version(tx, product, None).report
     except NotFound:  # a product without data here: there is nothing to compare with
         return False
-    return label not in {count.label for count in report.classes}
+    known = {count.label for count in report.classes}
+    return bool(known) and label not in known
 
 
 def _current(tx: Transaction, customer: str, request_id: str, index: int) -> Feedback | None:

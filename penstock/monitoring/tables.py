@@ -20,8 +20,8 @@ feedback = sa.Table(
     sa.Column("correction", sa.String, nullable=True),
     sa.Column("comment", sa.String, nullable=False),
     sa.Column("new_label", sa.Boolean, nullable=False),
-    # a copy of the input, only if its owner consented to training: the stored answer is forgotten after some days
-    sa.Column("text", sa.String, nullable=True),
+    # the input as JSON, only if its owner consented to training: the stored answer is forgotten after some days
+    sa.Column("input", sa.String, nullable=True),
     sa.Column("superseded", sa.Boolean, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.UniqueConstraint("organisation", "number"),

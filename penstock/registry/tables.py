@@ -99,3 +99,15 @@ test_use = sa.Table(
     sa.Column("time", Instant, nullable=False),
     sa.ForeignKeyConstraint(["organisation", "candidate"], ["candidate.organisation", "candidate.id"]),
 )
+
+amendment = sa.Table(
+    "amendment",
+    metadata,
+    sa.Column("organisation", sa.String, primary_key=True),
+    sa.Column("product", sa.String, primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True),
+    sa.Column("blob", sa.String(64), nullable=False),
+    sa.Column("note", sa.String, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.CheckConstraint("number > 0", name="number_positive"),
+)

@@ -16,7 +16,7 @@ from datetime import datetime
 from penstock.core.errors import PenstockError, RateLimited, Unauthorised, Unavailable
 from penstock.identity import keys
 from penstock.identity.keys import Key
-from penstock.registry.releases import Release, live_releases
+from penstock.registry.amendments import Live, live
 from penstock.storage import counters
 from penstock.storage.engine import Store
 
@@ -31,7 +31,7 @@ class Snapshot:
     """What the gateway knows of the database, as of `read_at` (time.monotonic() before the read)."""
 
     keys: Mapping[str, Key]
-    releases: tuple[Release, ...]
+    live: tuple[Live, ...]
     generations: Mapping[str, int]
     read_at: float
 
@@ -43,7 +43,7 @@ class Watcher:
         self,
         store: Store,
         *,
-        on_releases: Callable[[tuple[Release, ...]], None],
+        on_releases: Callable[[tuple[Live, ...]], None],
         on_money: Callable[[], None],
         refresh_every_s: float = REFRESH_EVERY_S,
         stale_after_s: float = STALE_AFTER_S,
@@ -100,12 +100,12 @@ class Watcher:
         with self._store.read() as tx:
             present = counters.generations(tx)
             if before is not None and present == before.generations:
-                self._snapshot = Snapshot(before.keys, before.releases, present, read_at)
+                self._snapshot = Snapshot(before.keys, before.live, present, read_at)
                 return
-            found = Snapshot({key.id: key for key in keys.active_keys(tx)}, tuple(live_releases(tx)), present, read_at)
+            found = Snapshot({key.id: key for key in keys.active_keys(tx)}, live(tx), present, read_at)
         self._snapshot = found
-        if before is None or before.releases != found.releases:
-            self._on_releases(found.releases)
+        if before is None or before.live != found.live:
+            self._on_releases(found.live)
         if before is not None and any(before.generations.get(t) != present.get(t) for t in _MONEY_TOPICS):
             self._on_money()
 

@@ -1,6 +1,6 @@
 """The inference threads: a bounded queue of inputs, refused when full, dropped when their time is over.
 
-It knows models and texts; it knows nothing of HTTP, customers or money.
+It knows models and their inputs; it knows nothing of HTTP, customers or money.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ THREADS = 2  # two threads sharing a session reached 11-24k tokens/s on two core
 SLICE = 16  # inputs a thread takes at once: a large request uses both threads and lets small ones in between
 _FIRST_GUESS_S = 0.005  # per input, until something was measured
 
-Render = Callable[[Sequence[str], Any], Any]
+Render = Callable[[Model, Any, Any], Any]
 
 
 @dataclass
 class _Job:
     model: Model
     render: Render
-    texts: Sequence[str]
+    inputs: Sequence[Any]
     deadline: float
     future: Future[list[Any]]
     outputs: list[Any]
@@ -71,20 +71,20 @@ class Engine:
                 retry_after_s=self._queued * self._seconds_per_input / len(self._threads),
             )
 
-    def submit(self, model: Model, render: Render, texts: Sequence[str], deadline: float) -> Future[list[Any]]:
-        """Predict and render `texts`; the future holds one output per text.
+    def submit(self, model: Model, render: Render, inputs: Sequence[Any], deadline: float) -> Future[list[Any]]:
+        """Predict and render `inputs`; the future holds one output for each.
 
         deadline: time.monotonic() after which work not yet begun is dropped with Unavailable.
         Raises Overloaded before anything is queued.
         """
         future: Future[list[Any]] = Future()
-        slices = [(start, min(start + SLICE, len(texts))) for start in range(0, len(texts), SLICE)]
-        job = _Job(model, render, texts, deadline, future, [None] * len(texts), len(slices))
+        slices = [(start, min(start + SLICE, len(inputs))) for start in range(0, len(inputs), SLICE)]
+        job = _Job(model, render, inputs, deadline, future, [None] * len(inputs), len(slices))
         with self._ready:
             if self._closing:
                 raise Unavailable("the gateway is shutting down", hint="send the request again")
-            self.check_room(len(texts))
-            self._queued += len(texts)
+            self.check_room(len(inputs))
+            self._queued += len(inputs)
             self._slices.extend((job, start, end) for start, end in slices)
             self._ready.notify(len(slices))
         return future
@@ -121,8 +121,9 @@ class Engine:
             _settle(job, error=Unavailable("the request waited too long for its turn", hint="send it again later"))
             return
         try:
-            rows = job.model.predict(job.texts[start:end])
-            job.outputs[start:end] = [job.render(job.model.labels, row) for row in np.asarray(rows)]
+            inputs = job.inputs[start:end]
+            rows = np.asarray(job.model.predict(inputs))
+            job.outputs[start:end] = [job.render(job.model, *pair) for pair in zip(inputs, rows, strict=True)]
         except Exception as error:  # noqa: BLE001 - handed to whoever asked; the thread must live
             _settle(job, error=error)
             return

@@ -25,6 +25,7 @@ from starlette.routing import Route
 from penstock import tasks
 from penstock.core.errors import BadInput, NotFound, PenstockError, RateLimited, Unavailable
 from penstock.identity.keys import Key, require_product
+from penstock.models.protocol import Model
 from penstock.serving import metrics
 from penstock.serving.admission import REFRESH_EVERY_S, STALE_AFTER_S, Buckets, Watcher
 from penstock.serving.endpoints import Endpoint, check_endpoints, run_endpoint
@@ -38,6 +39,7 @@ from penstock.serving.problems import Malformed
 from penstock.serving.releases import Loads, ServedReleases
 from penstock.serving.writer import UsageWriter
 from penstock.storage.engine import Store
+from penstock.tasks import Task
 from penstock.workspace.records import GatewaySettings, Product
 
 OWN_ROUTES = (
@@ -111,7 +113,7 @@ class Gateway:
         self.meters = _Meters(self)
         self.writer = UsageWriter(deps.store, deps.funding, self.meters.batch.observe)
         self.engine = Engine(deps.settings.queue_inputs)
-        self.releases = ServedReleases(deps.loader)
+        self.releases = ServedReleases(deps.loader, self.tasks)
         name = deps.gateway or deps.store.ids("gw")
         self.grants = Grants(self.writer, deps.funding, name, deps.store.clock.now)
         self.buckets = Buckets(deps.settings.requests_per_minute)
@@ -135,9 +137,8 @@ class Gateway:
         require_product(key, product)
         settled = self.releases.settled
         served = find_served(self.releases.live, self.releases.problems, product, settled=settled)
-        body = await read_json(request, self.deps.settings.max_body_bytes, _Body)
-        inputs = _counted(body.inputs, self.deps.settings.max_inputs)
-        texts = task.parse_inputs(inputs)
+        inputs = await self._inputs(request, task)
+        parsed = await self._parsed(task, inputs, served.model)
         deadline_s = self.deps.timing.deadline_s
         ask = Ask(
             exchange.id,
@@ -145,13 +146,25 @@ class Gateway:
             key,
             product,
             inputs,
-            texts,
+            parsed,
             payload_hash(product, inputs),
             started + deadline_s,
         )
         reply = await within(deadline_s, self.predictions.answer(ask, served, task))
         headers = {"Idempotent-Replay": "true"} if reply.replay else None
         return Response(reply.body, media_type="application/json", headers=headers)
+
+    async def _inputs(self, request: Request, task: Task) -> list[Any]:
+        """The inputs as sent; a file where the task takes files is an input in base 64."""
+        settings = self.deps.settings
+        body = await read_json(request, settings.max_body_bytes, _Body)
+        return _counted(body.inputs, settings.max_inputs)
+
+    async def _parsed(self, task: Task, inputs: list[Any], model: Model) -> list[Any]:
+        if not task.uploads:
+            return task.parse(inputs, model)
+        # an image may take tens of milliseconds to decode: the loop must answer others meanwhile
+        return await asyncio.get_running_loop().run_in_executor(self.readers, task.parse, inputs, model)
 
     async def models(self, request: Request) -> Response:
         key = self._admit(request, exchange_of(request))

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 import penstock
+from penstock import tasks
 from penstock.serving.endpoints import Endpoint
 from penstock.serving.problems import MEDIA_TYPE
 from penstock.workspace.records import Product
@@ -63,7 +64,7 @@ _ERRORS = {
 def document(products: Mapping[str, Product], endpoints: Sequence[Endpoint]) -> bytes:
     """OpenAPI 3.1 as JSON."""
     paths: dict[str, dict[str, Any]] = {
-        "/v1/products/{product}/predict": {"post": _predict(products)},
+        **{f"/v1/products/{name}/predict": {"post": _predict(product)} for name, product in products.items()},
         "/v1/models": {"get": _operation("The products that this key may call, with their releases")},
         "/healthz": {"get": _open_operation("Whether the process lives")},
         "/readyz": {"get": _open_operation("Whether requests are welcome")},
@@ -87,9 +88,10 @@ def document(products: Mapping[str, Product], endpoints: Sequence[Endpoint]) -> 
     )
 
 
-def _predict(products: Mapping[str, Product]) -> dict[str, Any]:
+def _predict(product: Product) -> dict[str, Any]:
+    """A product's predictions, in its task's own words."""
+    task = tasks.get(product.task)
     parameters: list[dict[str, Any]] = [
-        {"name": "product", "in": "path", "required": True, "schema": {"type": "string", "enum": sorted(products)}},
         {
             "name": "Idempotency-Key",
             "in": "header",
@@ -97,9 +99,16 @@ def _predict(products: Mapping[str, Product]) -> dict[str, Any]:
             "description": "repeat it to get the same answer again, counted once",
         },
     ]
-    operation = _operation("Predict", parameters, {"$ref": "#/components/schemas/Prediction"})
-    shape = {"type": "object", "required": ["inputs"], "properties": {"inputs": {"type": "array", "minItems": 1}}}
-    operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": shape}}}
+    outputs = {"type": "object", "properties": {"outputs": {"type": "array", "items": dict(task.output_schema)}}}
+    answer = {"allOf": [{"$ref": "#/components/schemas/Prediction"}, outputs]}
+    operation = _operation(product.title or f"Predict ({product.task})", parameters, answer)
+    inputs = {"type": "array", "minItems": 1, "items": dict(task.input_schema)}
+    shape = {"type": "object", "required": ["inputs"], "properties": {"inputs": inputs}}
+    content: dict[str, Any] = {"application/json": {"schema": shape}}
+    if task.uploads:
+        files = {"type": "object", "additionalProperties": {"type": "string", "format": "binary"}}
+        content["multipart/form-data"] = {"schema": files}
+    operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 

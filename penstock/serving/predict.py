@@ -50,14 +50,14 @@ class Prediction(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Ask:
-    """A request that was admitted and understood."""
+    """A request that was admitted and understood. inputs: as sent; parsed: as the model reads them."""
 
     id: str
     idempotent: bool
     key: Key
     product: str
     inputs: list[Any]
-    texts: Sequence[str]
+    parsed: Sequence[Any]
     payload_hash: str
     deadline: float  # time.monotonic()
 
@@ -108,9 +108,9 @@ class Predictions:
             done.set_result(reply)  # None: it failed, and who waited tries in turn
 
     async def _answer(self, ask: Ask, served: Served, task: Task) -> Reply:
-        self._engine.check_room(len(ask.texts))
+        self._engine.check_room(len(ask.parsed))
         try:
-            hold = await self._grants.hold(ask.key.customer, ask.product, len(ask.texts))
+            hold = await self._grants.hold(ask.key.customer, ask.product, len(ask.parsed))
         except (Exhausted, NotFound):
             # a retry of what was paid for already is answered even when the money is gone
             stored = await self._recall(ask, served) if ask.idempotent else None
@@ -121,7 +121,7 @@ class Predictions:
 
     async def _work(self, ask: Ask, served: Served, task: Task, hold: Hold) -> Outcome:
         try:
-            predicting = self._engine.submit(served.model, task.render, ask.texts, ask.deadline)
+            predicting = self._engine.submit(served.model, task.render, ask.parsed, ask.deadline)
             outputs = await asyncio.wrap_future(predicting)
             recording = self._writer.record(_use(ask, served, hold, outputs, self._event(ask, served)))
         except BaseException:
@@ -147,7 +147,7 @@ class Predictions:
             release=served.release.id,
             key=ask.key.id,
             time=self._store.clock.now(),
-            units=len(ask.texts),
+            units=len(ask.parsed),
             payload_hash=ask.payload_hash,
         )
 

@@ -5,54 +5,58 @@ It knows releases and models. It does not decide what is live: the registry does
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from penstock.core.errors import Broken, PenstockError
 from penstock.models.protocol import Model
+from penstock.registry.amendments import Amendment, Live
 from penstock.registry.releases import Release
+from penstock.tasks import Task
 
 RETRY_EVERY_S = 30.0  # a broken artifact may be restored from a backup meanwhile
-PROBES = (
-    "hello",
-    "Where is my order? It should have arrived on Monday.",
-    "退款什么时候到账？",
-    "I was charged twice for the same thing and nobody answers the phone; please give me back one of the payments. "
-    * 3,
-)
 _log = logging.getLogger(__name__)
 
 
 class Loads(Protocol):
-    """Loads a model by the digest of its artifact, checking every hash."""
+    """Loads a model by the digest of its artifact, and reads a blob by its own, checking every hash."""
 
     def load(self, artifact: str) -> Model: ...
+
+    def read(self, digest: str) -> bytes: ...
 
 
 @dataclass(frozen=True)
 class Served:
-    """A release with its loaded model."""
+    """A release with the model that answers: the loaded one (`base`), with what has been amended since."""
 
     release: Release
     model: Model
+    base: Model
+    amendment: Amendment | None = None
+
+    @property
+    def live(self) -> Live:
+        return Live(self.release, self.amendment)
 
 
 class ServedReleases:
     """The pointer per product that requests read, and the thread that moves it."""
 
-    def __init__(self, loader: Loads, probe: Callable[[Model], None] | None = None) -> None:
+    def __init__(self, loader: Loads, tasks: Mapping[str, Task]) -> None:
         self._loader = loader
-        self._probe = probe or check_model
+        self._tasks = tasks
         self._live: Mapping[str, Served] = {}  # replaced whole, never changed: readers need no lock
         self._previous: dict[str, Served] = {}
         self._problems: Mapping[str, str] = {}
-        self._wanted: tuple[Release, ...] | None = None
+        self._wanted: tuple[Live, ...] | None = None
         self._changed = threading.Condition()
         self._closing = False
         self._settled = threading.Event()  # the first list of live releases was worked through
@@ -66,10 +70,10 @@ class ServedReleases:
             self._closing = True
             self._changed.notify()
 
-    def want(self, releases: Sequence[Release]) -> None:
+    def want(self, wanted: Sequence[Live]) -> None:
         """These are live now; the loader brings them in as soon as each is loaded and checked."""
         with self._changed:
-            self._wanted = tuple(releases)
+            self._wanted = tuple(wanted)
             self._changed.notify()
 
     def get(self, product: str) -> Served | None:
@@ -93,7 +97,7 @@ class ServedReleases:
         return self._settled.wait(timeout_s)
 
     def _run(self) -> None:
-        seen: tuple[Release, ...] | None = None
+        seen: tuple[Live, ...] | None = None
         while True:
             with self._changed:
                 if not self._closing and self._wanted is seen:
@@ -105,46 +109,67 @@ class ServedReleases:
                 self._bring_in(seen)
                 self._settled.set()
 
-    def _bring_in(self, wanted: tuple[Release, ...]) -> None:
-        products = {release.product for release in wanted}
+    def _bring_in(self, wanted: tuple[Live, ...]) -> None:
+        products = {live.release.product for live in wanted}
         self._live = {product: served for product, served in self._live.items() if product in products}
         problems: dict[str, str] = {}
-        for release in wanted:
-            present = self._live.get(release.product)
-            if present is not None and present.release.id == release.id:
+        for live in wanted:
+            product = live.release.product
+            present = self._live.get(product)
+            if present is not None and _same(present.live, live):
                 continue
             try:
-                served = self._load(release)
+                served = self._load(live)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with a new model, the old one goes on serving
-                problems[release.product] = _describe(release, error)
-                _log.error("%s", problems[release.product])
+                problems[product] = _describe(live.release, error)
+                _log.error("%s", problems[product])
                 continue
-            if present is not None:
-                self._previous[release.product] = present
-            self._live = {**self._live, release.product: served}
+            if present is not None and present.release.id != live.release.id:
+                self._previous[product] = present
+            self._live = {**self._live, product: served}
         self._problems = problems
 
-    def _load(self, release: Release) -> Served:
+    def _load(self, live: Live) -> Served:
+        release, task = live.release, self._tasks.get(live.release.product)
+        began = time.monotonic()
+        base = self._known(release)
+        if base is None:
+            base = self._loader.load(release.artifact)
+            if task is not None:
+                check_model(base, task.probes(base))
+        model = base
+        if live.amendment is not None and task is not None and task.amend is not None:
+            model = task.amend(base, json.loads(self._loader.read(live.amendment.blob)))
+            check_model(model, task.probes(model))
+        amended = f", amendment {live.amendment.number}" if live.amendment else ""
+        _log.info("%s release %d%s in %.1f s", release.product, release.number, amended, time.monotonic() - began)
+        return Served(release, model, base, live.amendment)
+
+    def _known(self, release: Release) -> Model | None:
+        """The model of a rollback, an amendment, or the same artifact released again."""
         for known in (self._live.get(release.product), self._previous.get(release.product)):
             if known is not None and known.release.artifact == release.artifact:
-                return Served(release, known.model)  # a rollback, or the same artifact released again
-        began = time.monotonic()
-        model = self._loader.load(release.artifact)
-        self._probe(model)
-        _log.info("%s release %d loaded in %.1f s", release.product, release.number, time.monotonic() - began)
-        return Served(release, model)
+                return known.base
+        return None
 
 
-def check_model(model: Model) -> None:
-    """Predict a few fixed texts alone and together. Raises Broken unless the rows are probabilities, bit-identical."""
-    together = np.asarray(model.predict(PROBES))
-    alone = np.concatenate([np.asarray(model.predict([text])) for text in PROBES])
-    if together.shape != (len(PROBES), len(model.labels)):
-        raise Broken(f"the model answers {together.shape} for {len(PROBES)} texts and {len(model.labels)} labels")
-    if not np.isfinite(together).all() or (together < 0).any() or (together > 1).any():
-        raise Broken("the model answers numbers that are no probabilities")
+def check_model(model: Model, probes: Sequence[Any]) -> None:
+    """Predict a few inputs alone and together. Raises Broken unless the rows are finite scores, bit-identical."""
+    if not probes:
+        return
+    together = np.asarray(model.predict(probes))
+    alone = np.concatenate([np.asarray(model.predict([probe])) for probe in probes])
+    if together.shape != (len(probes), len(model.labels)):
+        raise Broken(f"the model answers {together.shape} for {len(probes)} inputs and {len(model.labels)} labels")
+    if not np.isfinite(together).all():
+        raise Broken("the model answers numbers that are not finite")
     if together.tobytes() != alone.tobytes():
         raise Broken("the model answers differently alone and in a batch", hint="such a model must not be released")
+
+
+def _same(one: Live, other: Live) -> bool:
+    numbers = [live.amendment.number if live.amendment else 0 for live in (one, other)]
+    return one.release.id == other.release.id and numbers[0] == numbers[1]
 
 
 def _describe(release: Release, error: Exception) -> str:

@@ -26,6 +26,9 @@ SECTION = """\
 backbone = "english"               # leave it out for the rungs that need none
 # Only a candidate that meets all of these is released; a bound must hold for the whole confidence interval.
 gate = {{ accuracy = ">= 0.80", latency_p95_ms = "<= 50", gross_margin = ">= 0.70" }}
+# What cleaning drops is always counted. min_class_rows: a label with fewer rows is an error; mask_personal_data makes
+# <email>, <phone> ... of e-mail addresses and numbers; drop_near_duplicates drops rows that nearly repeat another.
+cleaning = {{ max_chars = 10_000, min_class_rows = 2, mask_personal_data = false, drop_near_duplicates = false }}
 """
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def _export(place: Path, where: str, weights_sha256: str, blobs: BlobStore, prog
 _HINT = "use a BERT-like sentence encoder with model.safetensors and tokenizer.json"
 
 
-RESOLVERS: Mapping[str, Resolver] = {"text": resolve}
+RESOLVERS: Mapping[str, Callable[[Source, str, BlobStore, Path, Progress], str]] = {"text": resolve}
 """How a backbone of each kind that a rung may ask for is brought into the blob store."""
 
 

@@ -16,7 +16,9 @@ from penstock.workspace.records import Workspace
 def init_workspace(
     folder: Path,
     *,
-    task: str = "text-classification",
+    task: str,
+    section: str,
+    unit: str,
     data: Path | None = None,
     test: Path | None = None,
     name: str | None = None,
@@ -24,9 +26,10 @@ def init_workspace(
 ) -> Workspace:
     """Make `folder` a workspace with one product, and answer it as loaded.
 
+    section: the task's own lines of the product, in TOML, with a place for {test_line}. unit: what it meters.
     name: the product's name in keys and addresses; from the data file's name when None. Without `data` the file
-    names data/NAME.csv for the owner to put there. Raises Conflict where a file is in the way, BadInput for a
-    missing data file or a bad name; then nothing has been written.
+    names data/NAME.csv for the owner to put there. data: a file, or a folder of files. Raises Conflict where a
+    file is in the way, BadInput for a missing data file or a bad name; then nothing has been written.
     """
     folder = Path(folder)
     target = folder / FILE
@@ -42,6 +45,8 @@ def init_workspace(
         company=folder.resolve().name or "My company",
         product=product,
         task=task,
+        section=section,
+        unit=unit,
         title=title or product.replace("-", " ").capitalize(),
         data=_relative(folder, copies[data]) if data else f"data/{product}.csv",
         test=_relative(folder, copies[test]) if test else None,
@@ -49,12 +54,22 @@ def init_workspace(
     for source, copy in copies.items():
         copy.parent.mkdir(parents=True, exist_ok=True)
         if not copy.exists():
-            shutil.copyfile(source, copy)
+            shutil.copytree(source, copy) if source.is_dir() else shutil.copyfile(source, copy)
     folder.mkdir(parents=True, exist_ok=True)
     with target.open("x", encoding="utf-8", newline="\n") as stream:
         stream.write(content)
     _ignore_state(folder)
     return load(folder)
+
+
+def copy_example(folder: Path, example: Path) -> None:
+    """Make `folder` a copy of an example workspace. Raises Conflict where something is in the way."""
+    if (folder / FILE).exists() or (folder.exists() and not folder.is_dir()):
+        raise Conflict(f"there is a {FILE} already", where=str(folder), hint="choose another folder")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise Conflict("the folder is not empty", where=str(folder), hint="choose a new one for an example")
+    shutil.copytree(example, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".penstock", "__pycache__"))
+    _ignore_state(folder)
 
 
 def _name(name: str | None, data: Path | None) -> str:
@@ -70,14 +85,14 @@ def _name(name: str | None, data: Path | None) -> str:
 
 def _place(folder: Path, source: Path) -> Path:
     """Where a data file will lie inside the workspace; itself when it lies there already."""
-    if not source.is_file():
-        what = "is a folder, not a file" if source.is_dir() else "there is no such file"
-        raise BadInput(what, where=str(source), hint="give the path of a csv, jsonl or parquet file")
+    if not source.exists():
+        hint = "give the path of a csv, jsonl or parquet file, or of a folder with a folder of images per class"
+        raise BadInput("there is no such file", where=str(source), hint=hint)
     if source.resolve().is_relative_to(folder.resolve()):
         return source.resolve()
     copy = folder / "data" / source.name
     try:
-        if copy.exists() and not filecmp.cmp(source, copy, shallow=False):
+        if copy.exists() and (source.is_dir() or not filecmp.cmp(source, copy, shallow=False)):
             raise Conflict("another file of that name is there already", where=str(copy), hint="rename one of them")
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror}", where=str(source)) from None
@@ -104,7 +119,9 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _toml(*, company: str, product: str, task: str, title: str, data: str, test: str | None) -> str:
+def _toml(
+    *, company: str, product: str, task: str, section: str, unit: str, title: str, data: str, test: str | None
+) -> str:
     test_line = (
         f"test = {_quoted(test)}"
         if test
@@ -116,7 +133,8 @@ def _toml(*, company: str, product: str, task: str, title: str, data: str, test:
         task=_quoted(task),
         title=_quoted(title),
         data=_quoted(data),
-        test_line=test_line,
+        section=section.format(test_line=test_line).rstrip("\n"),
+        unit=_quoted(unit),
     )
 
 
@@ -145,21 +163,11 @@ sha256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 task = {task}
 title = {title}
 data = {data}
-{test_line}
-# columns = {{ text = "message", label = "intent" }}   # if your file names its columns otherwise
-backbone = "english"               # leave it out for the rungs that need none
-# Only a candidate that meets all of these is released; a bound must hold for the whole confidence interval.
-gate = {{ accuracy = ">= 0.80", latency_p95_ms = "<= 50", gross_margin = ">= 0.70" }}
+{section}
 
 [products.{product}.price]         # pay per call
-unit = "prediction"
+unit = {unit}
 tiers = [{{ up_to = 10_000, unit_price = "0.0040" }}, {{ unit_price = "0.0020" }}]
-
-[products.{product}.cleaning]      # what is dropped is always counted in the report
-max_chars = 10_000                 # longer texts are dropped
-min_class_rows = 2                 # a label with fewer rows is an error
-mask_personal_data = false         # true: e-mail addresses, phone, card and ID numbers become <email>, <phone> ...
-drop_near_duplicates = false       # true: training rows that nearly repeat another row, or a test row, go
 
 [plans.starter]                    # a monthly fee that includes some use
 monthly = "49.00"

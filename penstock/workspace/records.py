@@ -182,7 +182,7 @@ class Cleaning(Record):
 
 
 class Product(Record):
-    """A task, its data, its gate and its price, sold under a name. options: what only this task asks; it checks them."""
+    """A task, its data, its gate and its price, sold under a name. options: what only its task asks, which checks it."""
 
     task: str
     title: str = ""

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from penstock import tasks
 from penstock.analytics.overview import overview
 from penstock.console import render, runs
 from penstock.console.admin.models import document
@@ -18,8 +19,8 @@ from penstock.console.guard import Route, form_of
 from penstock.console.pages.parts import back, field, months
 from penstock.core.errors import NotFound
 from penstock.datasets.versions import list_versions
-from penstock.evaluation.report import Report
-from penstock.evaluation.words import reason_in_words
+from penstock.evaluation.report import SHARES, Report
+from penstock.evaluation.words import reason_in_words, speaker
 from penstock.jobs.reports import candidate_report
 from penstock.registry import candidates, decisions, releases
 from penstock.storage.engine import Transaction
@@ -45,12 +46,13 @@ class Rung:
 
 @dataclass(frozen=True)
 class Scale:
-    """The axis of the accuracy pictures: from `low` to 1, in 150 steps."""
+    """The axis of the pictures of quality: from `low` to `high`, in 150 steps."""
 
     low: float
+    high: float
 
-    def at(self, share: float) -> int:
-        return round(4 + 142 * (min(max(share, self.low), 1.0) - self.low) / (1.0 - self.low))
+    def at(self, value: float) -> int:
+        return round(4 + 142 * (min(max(value, self.low), self.high) - self.low) / (self.high - self.low))
 
 
 def index(request: Request, desk: AtDesk, period: str | None = None) -> Response:
@@ -77,12 +79,12 @@ def show(request: Request, desk: AtDesk, product: str) -> Response:
             "releases": list(reversed(releases.list_releases(tx, product))),
             "history": list(reversed(releases.history(tx, product)))[:20],
         }
-    lang = render.language(request)
+    lang, headline = render.language(request), tasks.get(known.task).quality[0]
     extra = {
         "months": chosen,
         "scale": _scale(ladder),
-        "threshold": next((c.threshold for c in known.gate if c.metric == "accuracy" and c.op == ">="), None),
-        "say": lambda reason: reason_in_words(reason, lang),
+        "threshold": next((c.threshold for c in known.gate if c.metric == headline), None),
+        "say": lambda reason: reason_in_words(reason, lang, speaker(lang, tasks.get(known.task).chinese)),
         "jobs": [run for run in runs.running(desk) if run.arguments.get("product") == product],
     }
     return render.page(request, "product.html", {**facts, **extra})
@@ -143,8 +145,14 @@ def _report(desk: Desk, digest: str) -> Report | None:
 
 
 def _scale(ladder: Sequence[Rung]) -> Scale:
-    lows = [rung.report.accuracy.low for rung in ladder if rung.report is not None]
-    return Scale(max(0.0, min([*lows, 0.9]) - 0.05))
+    """A little wider than what the reports hold; for shares it ends at 1."""
+    found = [rung.report for rung in ladder if rung.report is not None]
+    if not found or found[0].headline in SHARES:
+        return Scale(max(0.0, min([*(report.headline_metric.low for report in found), 0.9]) - 0.05), 1.0)
+    low = min(report.headline_metric.low for report in found)
+    high = max(report.headline_metric.high for report in found)
+    margin = 0.1 * (high - low) or 0.05
+    return Scale(low - margin, high + margin)
 
 
 ROUTES = (
