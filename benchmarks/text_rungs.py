@@ -69,7 +69,7 @@ def climb(name: str, train: Path, test: Path, rung: str, runs: int) -> None:
             ]
             seconds.append(sum(step.seconds for step in steps))
             peaks.append(max(step.peak_mb for step in steps))
-            accuracy = steps[1].output["outcomes"][-1]["accuracy"]
+            accuracy = steps[1].output["outcomes"][-1]["quality"]
     report(name, rung=rung, accuracy=accuracy, seconds=round(statistics.median(seconds), 1), peak_mb=round(max(peaks)))
 
 

@@ -11,6 +11,7 @@ from penstock.jobs.learning import check_correction
 from penstock.jobs.money import month
 from penstock.metering.quantities import charges, daily, quantity
 from penstock.monitoring import feedback
+from penstock.monitoring.events import record_event
 from penstock.runtime.house import House
 from penstock.serving.endpoints import Endpoint, EndpointRequest
 
@@ -38,13 +39,15 @@ def customer_endpoints(house: House) -> tuple[Endpoint, ...]:
 
 def _feedback(house: House, request: EndpointRequest) -> Any:
     body = request.body
-    known = {"id", "index", "rating", "correction", "comment"}
+    known = {"id", "index", "rating", "correction", "comment", "event", "item"}
     if not isinstance(body, dict) or "id" not in body:
         raise BadInput('the body must be an object with "id"', where="body", hint=f"fields: {', '.join(sorted(known))}")
     if unknown := set(body) - known:
         raise BadInput(
             f"unknown field {sorted(unknown)[0]!r}", where="body", hint=f"fields: {', '.join(sorted(known))}"
         )
+    if "event" in body or "item" in body:
+        return _event(request, body)
     said = feedback.record(
         request.tx,
         customer=request.customer,
@@ -56,6 +59,22 @@ def _feedback(house: House, request: EndpointRequest) -> Any:
         check=partial(check_correction, house),
     )
     return {"feedback": said.id, "id": said.request_id, "index": said.index, "new_label": said.new_label}
+
+
+def _event(request: EndpointRequest, body: dict[str, Any]) -> Any:
+    """A click or a purchase: not a word on the answer, but what somebody did with an item of it."""
+    if also := set(body) & {"rating", "correction", "comment"}:
+        hint = f"send the {sorted(also)[0]} in a request of its own"
+        raise BadInput("an event goes alone", where=sorted(also)[0], hint=hint)
+    made = record_event(
+        request.tx,
+        customer=request.customer,
+        request_id=body["id"],
+        index=body.get("index", 0),
+        kind=body.get("event", ""),
+        item=body.get("item", ""),
+    )
+    return {"event": made.id, "id": made.request_id, "index": made.index, "kind": made.kind, "item": made.item}
 
 
 def _usage(house: House, request: EndpointRequest) -> Any:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 from penstock.billing.funding import expire_grants
 from penstock.console.office import serve_office
-from penstock.core.errors import PenstockError
+from penstock.jobs.opinion import tend_opinion
 from penstock.jobs.runner import open_workflows
 from penstock.runtime.house import House, open_house
 from penstock.serving.usage_log import forget_answers
 
 HOUSEKEEPING_S = 3600.0
+OPINION_S = 15.0  # how long a new document may wait to be counted
 
 
 def run_office(folder: Path, *, host: str | None = None, port: int | None = None, announce: Path | None = None) -> int:
@@ -29,31 +30,36 @@ def run_office(folder: Path, *, host: str | None = None, port: int | None = None
         if announce is not None:
             announce.write_text(json.dumps({"address": address, "sign_in": sign_in}))
 
-    with open_workflows(house, executor="office") as workflows, housekeeping(house):
+    with open_workflows(house, executor="office") as workflows, chores(house):
         serve_office(house, workflows, host=host, port=port, on_ready=ready)
     house.close()
     return 0
 
 
 @contextmanager
-def housekeeping(house: House) -> Iterator[None]:
-    """While the block runs, once an hour: forget answers older than `answer_days`, mark grants that ran out."""
+def chores(house: House) -> Iterator[None]:
+    """While the block runs: each chore in a thread of its own, again after its pause; a failure waits for the next."""
     stop = threading.Event()
 
-    def tidy() -> None:
+    def again(chore: Callable[[House], object], pause_s: float) -> None:
         while True:
             try:
-                tidy_once(house)
-            except PenstockError as error:  # a busy database: the next hour will do
-                logging.getLogger(__name__).warning("housekeeping: %s", error)
-            if stop.wait(HOUSEKEEPING_S):
+                chore(house)
+            except Exception:
+                logging.getLogger(__name__).exception("%s", chore.__name__)
+            if stop.wait(pause_s):
                 return
 
-    thread = threading.Thread(target=tidy, name="housekeeping", daemon=True)
-    thread.start()
+    threads = [
+        threading.Thread(target=again, args=(chore, pause_s), name=chore.__name__, daemon=True)
+        for chore, pause_s in _CHORES
+    ]
+    for thread in threads:
+        thread.start()
     yield
     stop.set()
-    thread.join(5)
+    for thread in threads:
+        thread.join(5)
 
 
 def tidy_once(house: House) -> int:
@@ -68,3 +74,9 @@ def tidy_once(house: House) -> int:
         gone += page
         if page == 0:
             return gone
+
+
+_CHORES: tuple[tuple[Callable[[House], object], float], ...] = (
+    (tidy_once, HOUSEKEEPING_S),
+    (tend_opinion, OPINION_S),
+)

@@ -11,7 +11,20 @@ from typing import Annotated
 import typer
 
 from penstock import __version__
-from penstock.cli import data, demo, improve, money, release, run_, sell, start, train
+from penstock.cli import (
+    data,
+    demo,
+    improve,
+    knowledge,
+    money,
+    opinion,
+    recommendation,
+    release,
+    run_,
+    sell,
+    start,
+    train,
+)
 from penstock.cli.output import OPTIONS, note, text
 from penstock.core.errors import BadInput, GateRefused, PenstockError
 
@@ -37,7 +50,7 @@ def build() -> typer.Typer:
         context_settings={"max_content_width": 120},
     )
     app.callback()(_root)
-    for stage in (start, data, train, release, run_, sell, money, improve, demo):
+    for stage in (start, data, train, release, run_, sell, money, improve, knowledge, opinion, recommendation, demo):
         stage.register(app)
     return app
 

@@ -14,12 +14,13 @@ def register(app: typer.Typer) -> None:
     app.command()(init)
     app.command()(check)
     app.command()(apply)
+    app.command()(matrix)
     app.command()(doctor)
 
 
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The new workspace's folder.")],
-    task: Annotated[str, typer.Option(help="What the product does.")] = "text-classification",
+    task: Annotated[str, typer.Option(help="What the product does; all: an example of each.")] = "text-classification",
     data: Annotated[Path | None, typer.Option(help="Your data: a csv, jsonl or parquet file, also .gz.")] = None,
     test: Annotated[Path | None, typer.Option(help="A test file of its own (default: a split by content).")] = None,
     name: Annotated[str | None, typer.Option(help="The product's name (default: the data file's).")] = None,
@@ -29,7 +30,7 @@ def init(
     from penstock.jobs.start import make_workspace
 
     made = make_workspace(folder, task, data=data, test=test, name=name)
-    product = next(one for one, known in made.products.items() if known.task == task)
+    product = next(one for one, known in made.products.items() if task in (known.task, "all"))
     note(f"made {folder}/penstock.toml\nnext: cd {folder} && penstock check && penstock train {product}")
 
 
@@ -60,6 +61,43 @@ def apply(
         return
     for line in apply_workspace(house):
         note(line)
+
+
+def matrix(
+    period: Annotated[str | None, typer.Option(help="The month of use and revenue, e.g. 2026-11.")] = None,
+) -> None:
+    """Every product at a glance: what it stands on, how good it is, what it costs, charges and earned."""
+    from penstock.analytics.matrix import matrix as rows_of
+    from penstock.analytics.overview import overview
+    from penstock.evaluation.words import figure
+    from penstock.jobs.money import month
+    from penstock.runtime.house import open_house
+
+    house = open_house(OPTIONS.workspace)
+    chosen = month(house, period)
+    with house.store.read() as tx:
+        found = rows_of(overview(tx, house.workspace, chosen))
+    rows = [
+        {
+            "product": row.product,
+            "task": row.task,
+            "backbone": "" if row.backbone is None else row.backbone + (" (shared)" if row.shared_with else ""),
+            "data": row.data_version,
+            "live": row.release,
+            "gate": row.gate,
+            "quality": "" if row.quality is None else f"{row.headline} {figure(row.headline, row.quality.value)}",
+            "95%": "" if row.quality is None else figure(row.headline, row.quality.low, row.quality.high),
+            "p95 ms": None if row.latency_p95_ms is None else f"{row.latency_p95_ms.value:.3g}",
+            "cost/1000": None if row.cost_per_1000 is None else f"{row.cost_per_1000:.6f}",
+            "price/1000": None if row.price_per_1000 is None else f"{row.price_per_1000:f}",
+            "margin": "" if row.gross_margin is None else figure("gross_margin", row.gross_margin.value),
+            "used": row.units,
+            "revenue": row.revenue,
+            "feedback": row.open_feedback,
+        }
+        for row in found
+    ]
+    show(list(found), rows=rows, title=f"the product matrix, {chosen.name}")
 
 
 def doctor() -> None:

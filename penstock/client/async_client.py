@@ -42,8 +42,14 @@ class AsyncClient:
         self._sleep = sleep
         self._chance = chance or random.Random()
 
-    async def predict(self, product: str, inputs: Sequence[Any], request_id: str | None = None) -> Prediction:
+    async def predict(
+        self, product: str, inputs: Sequence[Any], request_id: str | None = None
+    ) -> Prediction[dict[str, Any]]:
         return await self._send(core.predict(product, inputs, request_id))
+
+    async def ask(self, call: Call[T]) -> T:
+        """Send a call that a task's module built, e.g. `knowledge.questions("faq", ["Do you ship to Norway?"])`."""
+        return await self._send(call)
 
     async def feedback(
         self,

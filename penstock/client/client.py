@@ -45,9 +45,13 @@ class Client:
         self._sleep = sleep
         self._chance = chance or random.Random()
 
-    def predict(self, product: str, inputs: Sequence[Any], request_id: str | None = None) -> Prediction:
+    def predict(self, product: str, inputs: Sequence[Any], request_id: str | None = None) -> Prediction[dict[str, Any]]:
         """Predict `inputs`. request_id: name the request yourself, to send it again even from another process."""
         return self._send(core.predict(product, inputs, request_id))
+
+    def ask(self, call: Call[T]) -> T:
+        """Send a call that a task's module built, e.g. `knowledge.questions("faq", ["Do you ship to Norway?"])`."""
+        return self._send(call)
 
     def feedback(
         self,

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -17,13 +18,16 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """An answer. amount: what it added to the bill, in major units of `currency`. replayed: it was given before."""
+class Prediction(Generic[T]):
+    """An answer, one output for each input. amount: what it added to the bill, in major units of `currency`.
+
+    replayed: it was given before.
+    """
 
     id: str
     product: str
     release: str
-    outputs: tuple[dict[str, Any], ...]
+    outputs: tuple[T, ...]
     units: int
     amount: Decimal
     currency: str
@@ -85,11 +89,18 @@ class Retries:
         return error.retry_after_s + chance.uniform(0, min(1.0, backoff))
 
 
-def predict(product: str, inputs: Sequence[Any], request_id: str | None) -> Call[Prediction]:
+def predict(product: str, inputs: Sequence[Any], request_id: str | None) -> Call[Prediction[dict[str, Any]]]:
+    return predict_as(dict, product, inputs, request_id)
+
+
+def predict_as(
+    read: Callable[[Any], T], product: str, inputs: Sequence[Any], request_id: str | None = None
+) -> Call[Prediction[T]]:
+    """A prediction whose outputs are read by `read`: what the task modules beside this one build their calls from."""
     return Call(
         "POST",
         f"/v1/products/{_part(product)}/predict",
-        _prediction,
+        partial(_prediction, read),
         _encode({"inputs": list(inputs)}),
         idempotency_key=request_id or new_request_id(),
     )
@@ -105,7 +116,12 @@ def feedback(
         body["correction"] = correction
     if comment:
         body["comment"] = comment
-    return Call("POST", "/v1/feedback", _plain, _encode(body), idempotency_key=new_request_id())
+    return said(body)
+
+
+def said(body: Mapping[str, Any]) -> Call[dict[str, Any]]:
+    """Feedback of any kind."""
+    return Call("POST", "/v1/feedback", _plain, _encode(dict(body)), idempotency_key=new_request_id())
 
 
 def usage(period: str | None) -> Call[Any]:
@@ -159,13 +175,13 @@ def _may_pass(error: ApiError) -> bool:
     return isinstance(error, RateLimited | Unavailable) and (error.status == 0 or error.status >= 429)
 
 
-def _prediction(document: Any, headers: Mapping[str, str]) -> Prediction:
+def _prediction(read: Callable[[Any], T], document: Any, headers: Mapping[str, str]) -> Prediction[T]:
     usage = document["usage"]
     return Prediction(
         id=document["id"],
         product=document["product"],
         release=document["release"],
-        outputs=tuple(document["outputs"]),
+        outputs=tuple(read(output) for output in document["outputs"]),
         units=int(usage["units"]),
         amount=Decimal(usage["amount"]),
         currency=usage["currency"],

@@ -16,8 +16,7 @@ from penstock.console.words import DONE, LANGUAGES, translate
 from penstock.core.clock import zone_of
 from penstock.core.hashing import sha256_of
 from penstock.core.money import Money
-from penstock.evaluation.report import SHARES
-from penstock.evaluation.words import speaker
+from penstock.evaluation.words import SHARES, speaker
 
 if TYPE_CHECKING:
     from jinja2 import Environment

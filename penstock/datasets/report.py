@@ -39,6 +39,28 @@ KINDS = {
     "no-target": "rows without a target",
     "unseen-category": "values of categories that train lacks",
     "unfit-row": "feedback rows that do not fit the columns",
+    # knowledge
+    "ambiguous": "paraphrases that another entry is asked by too",
+    "repeated-paraphrase": "paraphrases that repeat another of their entry",
+    "replaced": "entries that a newer one stands for",
+    "withdrawn": "entries that were withdrawn",
+    "withdrawal": "withdrawals",
+    "own-question-tested": "test questions that are an entry's own question",
+    "expired": "ENTRIES WHOSE LAST DAY IS OVER",
+    "single-question": "entries without a paraphrase",
+    # images
+    "image-conflict": "images with contradicting labels",
+    "blank-image": "images of a single shade",
+    # opinion monitoring
+    "rare-entity": "entities that the history names fewer than 5 times",
+    # recommendation
+    "below-weight": "interactions that weigh too little",
+    "program": "interactions of users that look like programs",
+    "repeat": "interactions with an item that the user knew",
+    "future": "INTERACTIONS IN THE FUTURE",
+    "unlisted": "interactions with items that the items file lacks",
+    "short-history": "users with too few interactions to be tested",
+    "new-user": "test rows of users with too few interactions to go by",
 }
 """Each kind of finding, in words, in the order in which the report shows them."""
 

@@ -16,8 +16,8 @@ from penstock.evaluation import charts
 from penstock.evaluation.intervals import Metric
 from penstock.evaluation.measured import Chart, Classes, Section
 from penstock.evaluation.metrics import top_confused
-from penstock.evaluation.report import SHARES, Report
-from penstock.evaluation.words import Say, reason_in_words, speaker
+from penstock.evaluation.report import Report
+from penstock.evaluation.words import SHARES, Say, reason_in_words, speaker
 
 _CARDS = ("latency_p95_ms", "cost_per_1000", "gross_margin")
 _MOST_QUALITY_CARDS = 5

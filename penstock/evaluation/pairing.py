@@ -15,6 +15,7 @@ from penstock.core.errors import BadInput
 from penstock.evaluation.intervals import Z95, Floats, Metric, binomial_cdf, bootstrap_rows, metric
 
 FLIPS = 10_000
+_SIGNS_AT_ONCE = 500_000  # 4 MB, whatever the number of rows
 _SEED = 0  # a decision must come out the same when it is checked again
 
 
@@ -62,8 +63,9 @@ def sign_flips(differences: Floats) -> float:
     random = np.random.default_rng(_SEED)
     observed = abs(held.sum())
     extreme = 0
-    for start in range(0, FLIPS, 500):  # 500 at a time: 4 MB for a thousand rows
-        signs = random.integers(0, 2, size=(min(500, FLIPS - start), len(held))) * 2 - 1
+    at_once = max(1, _SIGNS_AT_ONCE // len(held))
+    for start in range(0, FLIPS, at_once):
+        signs = random.integers(0, 2, size=(min(at_once, FLIPS - start), len(held))) * 2 - 1
         extreme += int((np.abs(signs @ held) >= observed * (1 - 1e-12)).sum())
     return (extreme + 1) / (FLIPS + 1)
 

@@ -23,21 +23,6 @@ from penstock.evaluation.measured import Classes, Section
 from penstock.evaluation.parity import Parity
 
 VERSION = 2
-SHARES = frozenset(
-    {
-        "accuracy",
-        "macro_f1",
-        "gross_margin",
-        "top1",
-        "coverage",
-        "precision",
-        "f1",
-        "out_of_scope_recall",
-        "hr_at_10",
-        "detection_rate",
-    }
-)
-"""Metrics that people read as percentages."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +100,12 @@ class Report:
         return found[name]
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values; the scores are packed: one bit a row where all are 0 or 1, else eight bytes, in base 64."""
+        """JSON values; the scores are packed: one bit a row where all are 0 or 1, else eight bytes, in base 64.
+
+        The metrics are a list: canonical JSON sorts an object's keys, and the first of them is the headline.
+        """
         data: dict[str, Any] = msgspec.to_builtins(self)
+        data["quality"] = [{"name": name, **found} for name, found in data["quality"].items()]
         values = np.array(self.scores, dtype="<f8")
         if np.isin(values, (0.0, 1.0)).all():
             packed, kind = np.packbits(values.astype(bool)).tobytes(), "bits"
@@ -131,7 +120,8 @@ class Report:
         if not isinstance(data, dict) or data.get("version") != VERSION:
             raise BadInput("this is not a report that this Penstock can read", hint="evaluate the candidate again")
         try:
-            return msgspec.convert({**data, "scores": _scores(data["scores"])}, Report)
+            quality = {found["name"]: found for found in data["quality"]}
+            return msgspec.convert({**data, "quality": quality, "scores": _scores(data["scores"])}, Report)
         except (msgspec.ValidationError, KeyError, TypeError, ValueError, binascii.Error, Broken) as error:
             raise BadInput(f"the report is damaged: {error}", hint="evaluate the candidate again") from error
 
@@ -181,8 +171,10 @@ def _scores(packed: Mapping[str, Any]) -> list[float]:
         if len(content) != (count + 7) // 8:  # unpackbits would invent the missing rows
             raise ValueError(f"it counts {count} scores and holds {len(content)} bytes of them")
         found = np.unpackbits(np.frombuffer(content, dtype=np.uint8), count=count)
-    else:
+    elif packed["type"] == "<f8":
         found = np.frombuffer(content, dtype="<f8")
         if len(found) != count:
             raise ValueError(f"it counts {count} scores and holds {len(found)}")
+    else:
+        raise ValueError(f"its scores are of an unknown type, {packed['type']!r}")
     return [float(value) for value in found]

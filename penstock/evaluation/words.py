@@ -13,6 +13,22 @@ from penstock.evaluation.parity import MOST_DIFFERENCE
 LOCALES = ("en", "zh-CN")
 Say = Callable[[str], str]
 
+SHARES = frozenset(
+    {
+        "accuracy",
+        "macro_f1",
+        "gross_margin",
+        "top1",
+        "coverage",
+        "precision",
+        "f1",
+        "out_of_scope_recall",
+        "hr_at_10",
+        "detection_rate",
+    }
+)
+"""Metrics that people read as percentages."""
+
 _CHINESE: Mapping[str, str] = {
     "accuracy": "准确率",
     "macro_f1": "宏平均 F1",
@@ -164,6 +180,11 @@ def speaker(locale: str, chinese: Mapping[str, str] = MappingProxyType({})) -> S
         return _english
     known = {**_CHINESE, **chinese}
     return lambda phrase: known.get(phrase, phrase)
+
+
+def figure(metric: str, *values: float) -> str:
+    """Values of the metric of that name, as people read them: 92.3% where it is a share, else three digits."""
+    return " – ".join(f"{value:.1%}" if metric in SHARES else f"{value:.3g}" for value in values)
 
 
 def reason_in_words(reason: Mapping[str, Any], locale: str, say: Say) -> str:

@@ -16,9 +16,8 @@ from penstock.models.protocol import Model
 from penstock.runtime.child import run_job
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import Progress
-from penstock.training.backbones import RESOLVERS
 from penstock.training.cache import EmbeddingCache
-from penstock.training.rungs import RUNGS, Rung, Trained, TrainRequest, save
+from penstock.training.rungs import RESOLVERS, RUNGS, Rung, Trained, TrainRequest, save
 from penstock.workspace.records import Product
 
 

@@ -15,9 +15,8 @@ from penstock.datasets.versions import find_version, load_rows
 from penstock.evaluation.gate import judge, shortfall
 from penstock.jobs.artifacts import get_report
 from penstock.jobs.check import check_words, ladder_of
-from penstock.jobs.learning import learned_rows
-from penstock.monitoring.feedback import mark_used, usable_corrections
-from penstock.registry import candidates, decisions, releases
+from penstock.jobs.learning import learned_rows, mark_learned, usable_feedback
+from penstock.registry import amendments, candidates, decisions, releases
 from penstock.runtime.executors import run_child
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
@@ -235,8 +234,9 @@ def _gather(house: House, product: str) -> dict[str, Any]:
         if live is None:
             raise BadInput(f"{product} has no live release to improve on", hint=f"penstock train {product}")
         candidate = candidates.get_candidate(tx, live.candidate)
-        corrections = usable_corrections(tx, product)
-    if not corrections:
+        usable = usable_feedback(tx, product)
+        amended = amendments.current(tx, product) is not None
+    if not usable and not amended:
         raise BadInput(
             f"there are no usable corrections of {product}",
             hint="they come from POST /v1/feedback by customers who consented to training: penstock feedback list",
@@ -244,7 +244,7 @@ def _gather(house: House, product: str) -> dict[str, Any]:
     return {
         "rung": candidate.rung,
         "parent": candidate.dataset_version,
-        "feedback": [correction.feedback_id for correction in corrections],
+        "feedback": usable,
     }
 
 
@@ -253,10 +253,9 @@ def _release(house: House, product: str, outcome: dict[str, Any], feedback: list
         return None
     with house.store.transaction() as tx:
         version = find_version(tx, product, version_id)
-        inside = {row.get("origin") for rows in load_rows(house.blobs, version) for row in rows}
-        feedback = [one for one in feedback if f"feedback:{one}" in inside]  # cleaning may have dropped some
         made = releases.live(tx, product)
         if made is None or made.candidate != outcome["candidate"]:  # otherwise this step ran before
             made = releases.release(tx, outcome["candidate"], house.secret("decisions"))
-        mark_used(tx, feedback, version_id)
+        train_rows, _ = load_rows(house.blobs, version)
+        mark_learned(tx, train_rows, feedback, version_id)
     return made.number

@@ -11,11 +11,15 @@ from penstock.core.errors import Broken
 from penstock.models import backbone as text
 from penstock.models.artifact import read_artifact
 from penstock.models.backbone import Backbone
+from penstock.models.images import vision_backbone as vision
 from penstock.models.kinds import KINDS
 from penstock.models.protocol import Model, Parts
 from penstock.storage.blobs import BlobStore
 
-BACKBONES: Mapping[str, Callable[[BlobStore, str, int], Any]] = {text.KIND: text.load_backbone}
+BACKBONES: Mapping[str, Callable[[BlobStore, str, int], Any]] = {
+    text.KIND: text.load_backbone,
+    vision.KIND: vision.load_vision_backbone,
+}
 """How each kind of backbone is loaded: (blobs, digest, threads)."""
 
 

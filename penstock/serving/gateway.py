@@ -37,6 +37,7 @@ from penstock.serving.openapi import document
 from penstock.serving.predict import Ask, Predictions, find_served, payload_hash
 from penstock.serving.problems import Malformed
 from penstock.serving.releases import Loads, ServedReleases
+from penstock.serving.uploads import is_upload, read_uploads
 from penstock.serving.writer import UsageWriter
 from penstock.storage.engine import Store
 from penstock.tasks import Task
@@ -157,6 +158,9 @@ class Gateway:
     async def _inputs(self, request: Request, task: Task) -> list[Any]:
         """The inputs as sent; a file where the task takes files is an input in base 64."""
         settings = self.deps.settings
+        if task.uploads and is_upload(request):
+            files = await read_uploads(request, settings.max_body_bytes, settings.max_inputs)
+            return _counted(files, settings.max_inputs)
         body = await read_json(request, settings.max_body_bytes, _Body)
         return _counted(body.inputs, settings.max_inputs)
 

@@ -94,6 +94,20 @@ def names() -> tuple[str, ...]:
 
 
 def _tasks() -> tuple[Task, ...]:
+    from penstock.tasks.image_classification import TASK as image_classification
+    from penstock.tasks.knowledge_answering import TASK as knowledge_answering
+    from penstock.tasks.opinion_monitoring import TASK as opinion_monitoring
+    from penstock.tasks.recommendation import TASK as recommendation
+    from penstock.tasks.tabular import CLASSIFICATION as tabular_classification
+    from penstock.tasks.tabular import REGRESSION as tabular_regression
     from penstock.tasks.text_classification import TASK as text_classification
 
-    return (text_classification,)
+    return (
+        text_classification,
+        knowledge_answering,
+        opinion_monitoring,
+        recommendation,
+        image_classification,
+        tabular_classification,
+        tabular_regression,
+    )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -103,10 +102,6 @@ def _export(place: Path, where: str, weights_sha256: str, blobs: BlobStore, prog
 
 
 _HINT = "use a BERT-like sentence encoder with model.safetensors and tokenizer.json"
-
-
-RESOLVERS: Mapping[str, Callable[[Source, str, BlobStore, Path, Progress], str]] = {"text": resolve}
-"""How a backbone of each kind that a rung may ask for is brought into the blob store."""
 
 
 def _pooling(config: dict[str, Any]) -> str:

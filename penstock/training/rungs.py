@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from penstock.training import frozen_linear, ngram_linear
-from penstock.training.records import Rung, Trained, TrainRequest, save
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
-__all__ = ["RUNGS", "Rung", "TrainRequest", "Trained", "save"]
+from penstock.runtime.progress import Progress
+from penstock.storage.blobs import BlobStore
+from penstock.training import frozen_linear, images, knowledge, ngram_linear, opinion, recommendation, tabular
+from penstock.training.backbones import resolve
+from penstock.training.images.vision import resolve_vision
+from penstock.training.records import Rung, Trained, TrainRequest, save
+from penstock.workspace.records import Backbone as Source
+
+__all__ = ["RESOLVERS", "RUNGS", "Rung", "TrainRequest", "Trained", "save"]
 
 _TEXT = (
     Rung("ngram-linear.v1", ngram_linear.train),
     Rung("frozen-linear.v1", frozen_linear.train, backbone="text"),
 )
 
-RUNGS: dict[str, Rung] = {rung.name: rung for rung in (*_TEXT,)}
+_ALL = (*_TEXT, *knowledge.RUNGS, *opinion.RUNGS, *recommendation.RUNGS, *images.RUNGS, *tabular.RUNGS)
+
+RESOLVERS: Mapping[str, Callable[[Source, str, BlobStore, Path, Progress], str]] = {
+    "text": resolve,
+    "vision": resolve_vision,
+}
+"""How a backbone of each kind that a rung may ask for is brought into the blob store."""
+
+RUNGS: dict[str, Rung] = {rung.name: rung for rung in _ALL}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from penstock.core.errors import BadInput, Unavailable
@@ -15,15 +16,16 @@ _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
 _WANTED = ["*.json", WEIGHTS, "1_Pooling/config.json"]
 
 
-def locate(source: Source, where: str, folder: Path) -> Path:
+def locate(source: Source, where: str, folder: Path, needed: Sequence[str] = ("config.json", "tokenizer.json")) -> Path:
     """The folder that holds the model of `source`. where: the backbone's place in the workspace, for errors.
 
+    needed: files that must lie beside the weights.
     Raises BadInput when it is not there or lacks a file, Unavailable when the hub cannot be reached.
     """
     kind, _, place = source.source.partition(":")
     find = {"package": _package, "path": _path, "hub": _hub}[kind]
     found = find(place, f"{where}.source", folder)
-    _check_files(found, where)
+    _check_files(found, where, needed)
     return found
 
 
@@ -69,7 +71,7 @@ def _hub(name: str, where: str, _folder: Path) -> Path:
     return Path(fetched)
 
 
-def _check_files(folder: Path, where: str) -> None:
+def _check_files(folder: Path, where: str, needed: Sequence[str]) -> None:
     if not (folder / WEIGHTS).is_file():
         pickled = sorted(file.name for pattern in _PICKLED for file in folder.glob(pattern))
         if (folder / f"{WEIGHTS}.index.json").is_file():
@@ -80,12 +82,12 @@ def _check_files(folder: Path, where: str) -> None:
         else:
             problem, hint = f"it holds no {WEIGHTS}", "name the folder that holds the model's files"
         raise BadInput(f"the model in {folder} cannot be used: {problem}", where=where, hint=hint)
-    for file in ("config.json", "tokenizer.json"):
+    for file in needed:
         if not (folder / file).is_file():
             raise BadInput(
                 f"the model in {folder} has no {file}",
                 where=where,
-                hint="save it with a fast tokenizer: AutoTokenizer.from_pretrained(…).save_pretrained(DIR)",
+                hint="save it whole; a fast tokenizer by AutoTokenizer.from_pretrained(…).save_pretrained(DIR)",
             )
 
 

@@ -6,6 +6,7 @@ import filecmp
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from penstock.core.errors import BadInput, Conflict
@@ -62,14 +63,30 @@ def init_workspace(
     return load(folder)
 
 
-def copy_example(folder: Path, example: Path) -> None:
-    """Make `folder` a copy of an example workspace. Raises Conflict where something is in the way."""
+def copy_examples(folder: Path, examples: Sequence[Path]) -> None:
+    """Make `folder` one workspace of these example workspaces: the first whole, of the others what it lacks.
+
+    Raises Conflict where something is in the way.
+    """
     if (folder / FILE).exists() or (folder.exists() and not folder.is_dir()):
         raise Conflict(f"there is a {FILE} already", where=str(folder), hint="choose another folder")
     if folder.is_dir() and any(folder.iterdir()):
         raise Conflict("the folder is not empty", where=str(folder), hint="choose a new one for an example")
-    shutil.copytree(example, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".penstock", "__pycache__"))
+    ignored = shutil.ignore_patterns(".penstock", ".gitignore", "__pycache__", FILE, "README.md")
+    for example in examples:
+        shutil.copytree(example, folder, dirs_exist_ok=True, ignore=ignored)
+    merged = _merged([(example / FILE).read_text(encoding="utf-8") for example in examples])
+    (folder / FILE).write_text(merged, encoding="utf-8", newline="\n")
     _ignore_state(folder)
+
+
+def _merged(files: Sequence[str]) -> str:
+    """The tables of all files, each under its first text; comments stay with the table above them."""
+    found: dict[str, str] = {}
+    for text in files:
+        for block in re.split(r"^(?=\[)", text, flags=re.MULTILINE):
+            found.setdefault(block.split("]")[0], block.rstrip("\n"))
+    return "\n\n".join(found.values()) + "\n"
 
 
 def _name(name: str | None, data: Path | None) -> str:
@@ -90,6 +107,10 @@ def _place(folder: Path, source: Path) -> Path:
         raise BadInput("there is no such file", where=str(source), hint=hint)
     if source.resolve().is_relative_to(folder.resolve()):
         return source.resolve()
+    if folder.resolve().is_relative_to(source.resolve()):  # its copy would hold itself, without end
+        raise BadInput(
+            "the new workspace would lie inside its own data", where=str(source), hint="choose another place"
+        )
     copy = folder / "data" / source.name
     try:
         if copy.exists() and (source.is_dir() or not filecmp.cmp(source, copy, shallow=False)):

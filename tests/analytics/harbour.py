@@ -26,11 +26,12 @@ from penstock.core.clock import Period, SettableClock, period_of
 from penstock.core.hashing import canonical_json
 from penstock.core.money import money
 from penstock.datasets.cleaning import clean
-from penstock.datasets.rows import Row, Split
+from penstock.datasets.rows import Prepared, Row, Split, as_objects
 from penstock.datasets.versions import add_version
+from penstock.evaluation.classification import measure_classes
 from penstock.evaluation.evaluate import evaluate
 from penstock.evaluation.gate import judge
-from penstock.evaluation.report import Report
+from penstock.evaluation.report import Report, rows_digest
 from penstock.identity.customers import add_customer
 from penstock.identity.keys import create_key
 from penstock.monitoring import feedback
@@ -132,7 +133,13 @@ class Harbour:
         return evaluate(
             model=Guess(right),
             reloaded=Guess(right),
-            test=TEST,
+            inputs=TEST.inputs,
+            measure=lambda judged, answers, seed: measure_classes(
+                judged.labels, TEST.labels, answers, TEST.texts, seed
+            ),
+            rows_digest=rows_digest(
+                [{"text": text, "label": label} for text, label in zip(TEST.texts, TEST.labels, strict=True)]
+            ),
             price=product.price,
             costs=self.house.workspace.costs,
             backbone_parity=None,
@@ -147,7 +154,13 @@ class Harbour:
         with self.store.transaction() as tx:
             rows = [Row(f"text {n} of {product}", LABELS[n % 2], f"{product}.csv:{n}") for n in range(40)]
             cleaned = clean(rows, None, self.house.workspace.products[product].cleaning, 0)
-            version = add_version(tx, self.house.blobs, product=product, cleaned=cleaned, source=f"data/{product}.csv")
+            version = add_version(
+                tx,
+                self.house.blobs,
+                product=product,
+                prepared=Prepared(as_objects(cleaned.train), as_objects(cleaned.test), cleaned.report),
+                source=f"data/{product}.csv",
+            )
             made = candidates.add_candidate(
                 tx,
                 product=product,

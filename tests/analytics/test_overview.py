@@ -118,7 +118,7 @@ def test_a_product_shows_the_release_the_decision_and_what_was_measured(harbour:
     assert helpdesk.judgement is not None and helpdesk.judgement.passed and helpdesk.judgement.number == 2
     assert helpdesk.measured is not None
     assert helpdesk.measured.candidate == harbour.good
-    assert helpdesk.measured.accuracy.low < 112 / 120 < helpdesk.measured.accuracy.high
+    assert helpdesk.measured.quality.low < 112 / 120 < helpdesk.measured.quality.high
     assert product(view(harbour, "2026-11"), "kefu").measured is None
 
 

@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from penstock import tasks
 from penstock.datasets.rows import Split
+from penstock.evaluation.classification import measure_classes
 from penstock.evaluation.evaluate import evaluate
 from penstock.evaluation.intervals import Metric, wilson
+from penstock.evaluation.measured import Chart, Point, Section
 from penstock.evaluation.parity import Comparison, Parity
-from penstock.evaluation.report import Report
+from penstock.evaluation.report import Report, rows_digest
 from penstock.runtime.progress import Progress, no_progress
 from penstock.workspace.records import Condition, Costs, Price
 
@@ -58,13 +61,20 @@ def measure(
     return evaluate(
         model=model,
         reloaded=reloaded or model,
-        test=test,
+        inputs=test.inputs,
+        measure=lambda judged, answers, seed: measure_classes(judged.labels, test.labels, answers, test.texts, seed),
+        rows_digest=rows_digest(rows_of(test)),
         price=price,
         costs=Costs(),
         backbone_parity=backbone_parity,
         seed=seed,
         progress=progress,
     )
+
+
+def rows_of(test: Split) -> list[dict[str, str]]:
+    """The test's rows as a dataset version keeps them."""
+    return [{"text": text, "label": label} for text, label in zip(test.texts, test.labels, strict=True)]
 
 
 @cache
@@ -80,24 +90,40 @@ def report(right: int = 90, rows: int = 100, **figures: Metric | None) -> Report
 
 def report_of(correct: Sequence[bool], **figures: Metric | None) -> Report:
     """A model that is right on these rows of one test split; `figures` as in `report`."""
-    made = replace(
-        small_report(),
-        rows=len(correct),
-        accuracy=wilson(sum(correct), len(correct)),
-        correct=tuple(correct),
-        predictions=tuple(int(each) for each in correct),
-    )
+    made = replace(small_report(), rows=len(correct), scores=tuple(map(float, correct)))
+    made = with_figure(made, "accuracy", wilson(sum(correct), len(correct)))
     for name, figure in figures.items():
         made = with_figure(made, name, figure)
     return made
 
 
+def graded_report() -> Report:
+    """Three estimates with their errors: no classes, but sections with bars, without a chart, and with lines."""
+    bars = Chart("bars", "Error", "", (Point("north", 2.5, 2.0, 3.0), Point("south", 1.5)))
+    lines = Chart("lines", "Day", "Error", (Point(1, 2.0, 1.5, 2.5, "this"), Point(2, 2.5, series="last")))
+    rows = (("north", "2.50"), ("south", "1.50"))
+    return replace(
+        small_report(),
+        rows=3,
+        labels=1,
+        quality={"rmse": Metric(2.0, 1.5, 2.5), "mae": Metric(1.0, 0.5, 1.5)},
+        most_loss=0.1,
+        classes=None,
+        sections=(
+            Section("Errors by region", "The mean error of each region.", ("Region", "Error"), rows, bars),
+            Section("Largest errors", "What was estimated worst.", ("Region", "Error"), rows),
+            Section("Errors by day", "How the error moved.", ("Region", "Error"), rows, lines),
+        ),
+        scores=(-1.5, -0.25, -1e-9),
+    )
+
+
 def with_figure(made: Report, name: str, figure: Metric | None) -> Report:
     """The report with one metric changed, wherever the report keeps it."""
-    if figure is None or name in ("accuracy", "macro_f1", "gross_margin"):
+    if figure is None or name == "gross_margin":
         return replace(made, **{name: figure})
-    if name == "ece":
-        return replace(made, calibration=replace(made.calibration, ece=figure))
+    if name in made.quality:
+        return replace(made, quality={**made.quality, name: figure})
     if name.startswith("latency_"):
         return replace(made, latency=replace(made.latency, **{name.removeprefix("latency_"): figure}))
     if name == "cost_per_1000":
@@ -109,6 +135,12 @@ def with_figure(made: Report, name: str, figure: Metric | None) -> Report:
 def differing(difference: float, agreement: float = 1.0) -> Parity:
     """A model that answers otherwise in a batch, by so much, on all but `agreement` of the labels alike."""
     return Parity(Comparison(100, 0.0, 1.0), Comparison(100, difference, agreement), None)
+
+
+@cache
+def words_of_tasks() -> dict[str, str]:
+    """The Chinese words of every task: what cleaning finds is named by the task that looks for it."""
+    return {phrase: word for name in tasks.names() for phrase, word in tasks.get(name).chinese.items()}
 
 
 def needs(metric: str, op: str, threshold: float) -> Condition:

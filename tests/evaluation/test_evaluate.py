@@ -13,6 +13,7 @@ from evaluation.measured import FREE, measure, scripted
 from penstock.core.errors import BadInput, Broken
 from penstock.datasets.rows import Split
 from penstock.evaluation.gate import judge
+from penstock.evaluation.measured import Classes
 from penstock.evaluation.report import Report
 from penstock.workspace.records import Condition
 
@@ -64,32 +65,46 @@ def test_the_same_seed_gives_the_same_figures_except_times(trained: Trained, fou
     assert replace(again, **timed) == found
 
 
+def classes_of(found: Report) -> Classes:
+    assert found.classes is not None
+    return found.classes
+
+
 def test_every_row_is_accounted_for() -> None:
     found = measure(*scripted(ROWS))
-    assert (found.rows, found.correct) == (4, (True, False, True, True))
-    assert [found.labels[index] for index in found.predictions] == ["a", "b", "b", "b"]
-    assert sum(cell.count for cell in found.confusion) == 4
-    assert (found.accuracy.value, found.macro_f1.value) == (0.75, pytest.approx((2 / 3 + 4 / 5) / 2))
+    assert (found.rows, found.labels, found.scores) == (4, 2, (1.0, 0.0, 1.0, 1.0))
+    names = classes_of(found).labels
+    told = {(names[cell.truth], names[cell.predicted]): cell.count for cell in classes_of(found).confusion}
+    assert {pair: count for pair, count in told.items() if count} == {("a", "a"): 1, ("a", "b"): 1, ("b", "b"): 2}
+    assert found.quality["accuracy"].value == 0.75
+    assert found.quality["macro_f1"].value == pytest.approx((2 / 3 + 4 / 5) / 2)
+
+
+def test_the_headline_is_the_first_metric_that_the_task_names() -> None:
+    found = measure(*scripted(ROWS))
+    assert tuple(found.quality) == ("accuracy", "macro_f1", "ece")
+    assert (found.headline, found.headline_metric) == ("accuracy", found.quality["accuracy"])
 
 
 def test_the_worst_errors_are_the_wrong_answers_with_the_highest_score() -> None:
-    (worst,) = measure(*scripted(ROWS)).worst_errors
+    (worst,) = classes_of(measure(*scripted(ROWS))).worst_errors
     assert (worst.row, worst.text, worst.truth, worst.predicted) == (1, "a2", "a", "b")
     assert (worst.score, worst.truth_score) == (pytest.approx(0.8), pytest.approx(0.2))
 
 
 def test_a_long_text_is_shortened_in_the_report() -> None:
-    (worst,) = measure(*scripted([("长" * 9_000, "a", "b"), ("y", "a", "a")])).worst_errors
+    (worst,) = classes_of(measure(*scripted([("长" * 9_000, "a", "b"), ("y", "a", "a")]))).worst_errors
     assert len(worst.text) == 501 and worst.text.endswith("…")
 
 
 def test_test_rows_with_a_label_the_model_never_learned_count_as_wrong() -> None:
     found = measure(*scripted([*ROWS, ("c1", "c", "a")]))
-    assert found.labels == ("a", "b", "c")
-    assert found.accuracy.value == 3 / 5
-    unseen = found.per_class[2]
+    assert classes_of(found).labels == ("a", "b", "c")
+    assert found.labels == 2  # what the model knows
+    assert found.quality["accuracy"].value == 3 / 5
+    unseen = classes_of(found).per_class[2]
     assert (unseen.label, unseen.support, unseen.recall.value) == ("c", 1, 0.0)
-    assert next(each for each in found.worst_errors if each.truth == "c").truth_score == 0.0
+    assert next(each for each in classes_of(found).worst_errors if each.truth == "c").truth_score == 0.0
 
 
 def gate_refuses(found: Report) -> bool:
@@ -109,7 +124,7 @@ def test_a_model_that_comes_back_from_disk_otherwise_fails_parity_and_the_gate()
     model, test = scripted(ROWS)
     found = measure(model, test, reloaded=replace(model, answers={**model.answers, "b2": "a"}))
     assert found.parity.trained_reloaded.label_agreement == 0.75 and gate_refuses(found)
-    assert found.accuracy.value == 0.5  # the one that will be served is the one that is judged
+    assert found.quality["accuracy"].value == 0.5  # the one that will be served is the one that is judged
 
 
 def test_scores_that_drift_fail_parity_though_every_label_agrees() -> None:

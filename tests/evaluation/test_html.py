@@ -11,14 +11,14 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from evaluation.measured import FREE, differing, measure, needs, report, scripted
+from evaluation.measured import FREE, differing, graded_report, measure, needs, report, scripted, words_of_tasks
 
 import penstock.evaluation
 from penstock.core.errors import BadInput
 from penstock.datasets.report import KINDS, ClassCount, CleaningReport, Finding
 from penstock.evaluation.gate import judge
 from penstock.evaluation.html import report_html
-from penstock.evaluation.report import METRICS, Report
+from penstock.evaluation.report import Report
 from penstock.evaluation.words import reason_in_words, speaker
 
 FACTS = {
@@ -55,15 +55,16 @@ def decided(made: Report) -> dict[str, Any]:
 
 
 def page(made: Report, locale: str = "en", **options: Any) -> str:
-    """The page about a candidate; options: `decision`, `cleaning`, and `facts` to show besides the usual ones."""
+    """The page about a candidate; options: `decision`, `cleaning`, `chinese`, and more `facts` to show."""
     facts = {**FACTS, **options.get("facts", {})}
-    return report_html(made, facts, options.get("decision"), options.get("cleaning"), locale)
+    chinese = options.get("chinese", {})
+    return report_html(made, facts, options.get("decision"), options.get("cleaning"), locale, chinese)
 
 
 @cache
 def full_page(locale: str = "en") -> str:
     """The page of a candidate that was judged, with what cleaning found."""
-    return page(measured(), locale, decision=decided(measured()), cleaning=CLEANING)
+    return page(measured(), locale, decision=decided(measured()), cleaning=CLEANING, chinese=words_of_tasks())
 
 
 @cache
@@ -195,6 +196,48 @@ def test_a_faultless_model_has_no_confusion_to_draw() -> None:
     assert len(drawings(text)) == 3 and "No test row was answered wrongly." in text
 
 
+CHINESE = {
+    "rmse": "均方根误差",
+    "mae": "平均绝对误差",
+    "Errors by region": "各地区误差",
+    "The mean error of each region.": "各地区的平均误差。",
+    "Region": "地区",
+    "Error": "误差",
+    "north": "北方",
+    "this": "本期",
+}
+
+
+@pytest.mark.parametrize(
+    ("locale", "title", "note", "header", "axis", "bar", "line"),
+    [
+        ("en", "Errors by region", "The mean error of each region.", "Region", "Error", "north", "this"),
+        ("zh-CN", "各地区误差", "各地区的平均误差。", "地区", "误差", "北方", "本期"),
+    ],
+)
+def test_a_task_s_own_sections_are_drawn_and_listed_in_either_language(
+    locale: str, title: str, note: str, header: str, axis: str, bar: str, line: str
+) -> None:
+    text = page(graded_report(), locale, chinese=CHINESE)
+    shown, (bars, lines, _latency) = Reader(text).text, map(names_in, drawings(text))
+    assert {title, note, header, "2.50", "1.50"} <= set(shown)
+    assert {axis, bar, "south"} <= set(bars) and {axis, line, "last"} <= set(lines)
+    assert text.count("<figure>") == 3 and shown.count("2.50") == 3  # the section without a chart has its table too
+    assert re.search(rf'aria-label="{title}: {"north 2.5, south 1.5"}"', text)
+
+
+@pytest.mark.parametrize("locale", ["en", "zh-CN"])
+def test_a_report_without_classes_has_no_part_on_worst_errors(locale: str) -> None:
+    heading = speaker(locale)("Worst errors")
+    assert heading in Reader(page(measured(), locale)).text
+    assert heading not in Reader(page(graded_report(), locale)).text
+
+
+def test_figures_that_are_no_shares_are_shown_as_numbers() -> None:
+    shown = Reader(page(graded_report())).text
+    assert {"2.000", "1.500 – 2.500"} <= set(shown) and "200.0%" not in shown
+
+
 def test_a_free_product_says_that_there_is_no_margin() -> None:
     text = page(measure(*scripted(ROWS), price=FREE))
     assert "none: the lowest price is zero" in text
@@ -222,9 +265,10 @@ def test_every_phrase_of_the_page_is_translated() -> None:
     room = Path(penstock.evaluation.__file__).parent
     sources = [room / "html.py", room / "charts.py", room / "templates" / "report.html"]
     phrases = {phrase for source in sources for phrase in re.findall(r'say\("([^"]+)"\)', source.read_text("utf-8"))}
-    chinese = speaker("zh-CN")
+    house, any_task = speaker("zh-CN"), speaker("zh-CN", words_of_tasks())
     assert len(phrases) > 30
-    assert [phrase for phrase in sorted({*phrases, *METRICS, *KINDS.values()}) if chinese(phrase) == phrase] == []
+    assert [phrase for phrase in sorted({*phrases, *report().metrics}) if house(phrase) == phrase] == []
+    assert [phrase for phrase in sorted(KINDS.values()) if any_task(phrase) == phrase] == []
 
 
 @pytest.mark.parametrize("kind", range(6))
@@ -232,7 +276,7 @@ def test_every_reason_of_a_decision_is_told_in_chinese(kind: int) -> None:
     conditions = (needs("accuracy", ">=", 0.95), needs("ece", "<=", 0.5), needs("gross_margin", ">=", 0.7))
     free = report(gross_margin=None)
     reasons = [*judge(free, conditions, report(95)).to_json()["reasons"], judge(free, (), None).to_json()["reasons"][0]]
-    english, chinese = (reason_in_words(reasons[kind], locale) for locale in ("en", "zh-CN"))
+    english, chinese = (reason_in_words(reasons[kind], locale, speaker(locale)) for locale in ("en", "zh-CN"))
     assert english == reasons[kind]["text"]
     assert re.search("[一-鿿]", chinese) and not re.search("[A-Za-z]{3}", chinese)
 

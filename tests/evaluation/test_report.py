@@ -8,14 +8,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from evaluation.measured import differing, measure, report, report_of, scripted, small_report
+from evaluation.measured import differing, graded_report, measure, report, report_of, scripted
 
-from penstock.core.errors import BadInput
-from penstock.evaluation.report import METRICS, Report, rows_digest, summary_rows
+from penstock.core.errors import BadInput, Broken
+from penstock.core.hashing import canonical_json
+from penstock.evaluation.report import VERSION, Report, rows_digest, summary_rows
 
 
 def through_json(made: Report) -> Report:
-    return Report.from_json(json.loads(json.dumps(made.to_json())))
+    """As reports are kept: in canonical JSON, whose keys are sorted."""
+    return Report.from_json(json.loads(canonical_json(made.to_json())))
 
 
 @pytest.mark.parametrize("rows", [1, 7, 8, 9, 1_000])
@@ -29,10 +31,18 @@ def test_a_report_with_no_margin_goes_through_json_and_back() -> None:
     assert through_json(made) == made
 
 
-def test_more_labels_than_two_bytes_can_count_are_kept() -> None:
-    labels = tuple(f"label {n}" for n in range(70_000))
-    made = replace(small_report(), labels=labels, predictions=(0, 1, 69_999, 65_536))
-    assert through_json(made) == made
+def test_a_report_of_graded_answers_with_sections_goes_through_json_and_back() -> None:
+    made = graded_report()
+    again = through_json(made)
+    assert again == made
+    assert (again.headline, list(again.quality)) == ("rmse", ["rmse", "mae"])  # not in the order of the alphabet
+    assert again.scores == (-1.5, -0.25, -1e-9)
+    assert [section.chart is None for section in again.sections] == [False, True, False]
+
+
+def test_a_report_that_measures_no_quality_cannot_be() -> None:
+    with pytest.raises(Broken, match="without a measure of quality"):
+        replace(report(), quality={})
 
 
 def test_a_hundred_thousand_test_rows_take_less_than_three_bytes_each() -> None:
@@ -44,6 +54,14 @@ def damage(**changes: Any) -> dict[str, Any]:
     return {**report(90).to_json(), **changes}
 
 
+def accuracy(**figures: Any) -> list[dict[str, Any]]:
+    return [{"name": "accuracy", **figures}]
+
+
+def scores(**changes: Any) -> dict[str, Any]:
+    return {**report(90).to_json()["scores"], **changes}
+
+
 def packed(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
@@ -53,18 +71,20 @@ def packed(content: bytes) -> str:
     [
         pytest.param(None, id="nothing"),
         pytest.param([], id="another kind of JSON"),
-        pytest.param({"version": 1}, id="nearly empty"),
+        pytest.param({"version": VERSION}, id="nearly empty"),
         pytest.param(damage(version=99), id="a version of the future"),
-        pytest.param(damage(accuracy={"value": "high", "low": 0, "high": 1}), id="a word for a number"),
-        pytest.param(damage(accuracy={"value": 0.9, "low": 0.95, "high": 1.0}), id="an impossible interval"),
-        pytest.param(damage(correct="not base 64!"), id="rows that are no base 64"),
-        pytest.param(damage(correct=packed(b"\xff")), id="fewer rows than counted"),
-        pytest.param(damage(correct=packed(b"\xff" * 100)), id="more rows than counted"),
-        pytest.param(damage(predictions={"type": "<u2", "data": packed(b"\0\0" * 99)}), id="fewer answers than rows"),
-        pytest.param(damage(predictions={"type": "<u2", "data": packed(b"\0")}), id="half an answer"),
-        pytest.param(damage(predictions={"type": "O", "data": packed(b"\0" * 800)}), id="answers of another type"),
-        pytest.param(damage(rows=10**15), id="a count that no memory holds"),
-        pytest.param(damage(rows=-1), id="a negative count"),
+        pytest.param(damage(quality=accuracy(value="high", low=0, high=1)), id="a word for a number"),
+        pytest.param(damage(quality=accuracy(value=0.9, low=0.95, high=1.0)), id="an impossible interval"),
+        pytest.param(damage(quality=[]), id="no metric at all"),
+        pytest.param(damage(quality=[{"value": 0.9, "low": 0.8, "high": 1.0}]), id="a metric without a name"),
+        pytest.param(damage(scores=scores(data="not base 64!")), id="scores that are no base 64"),
+        pytest.param(damage(scores=scores(data=packed(b"\xff"))), id="fewer scores than counted"),
+        pytest.param(damage(scores=scores(data=packed(b"\xff" * 100))), id="more scores than counted"),
+        pytest.param(damage(scores=scores(type="<f8", data=packed(b"\0" * 792))), id="a graded score short"),
+        pytest.param(damage(scores=scores(type="<f8", data=packed(b"\0"))), id="a part of a graded score"),
+        pytest.param(damage(scores=scores(type="O", data=packed(b"\0" * 800))), id="scores of another type"),
+        pytest.param(damage(scores=scores(count=10**15)), id="a count that no memory holds"),
+        pytest.param(damage(scores=scores(count=-1)), id="a negative count"),
     ],
 )
 def test_a_damaged_report_is_bad_input_that_says_what_to_do(data: Any) -> None:
@@ -81,7 +101,7 @@ def test_a_metric_that_is_not_measured_is_bad_input() -> None:
 
 def test_the_summary_shows_every_metric_once_with_its_interval() -> None:
     rows = summary_rows(report(90, 100))
-    assert tuple(row.metric for row in rows) == METRICS
+    assert tuple(row.metric for row in rows) == tuple(report().metrics)
     assert (rows[0].value, rows[0].interval, rows[0].note) == ("0.9000", "0.8256 to 0.9448", "100 test rows")
 
 
@@ -95,7 +115,14 @@ def test_the_summary_of_a_free_product_says_why_there_is_no_margin() -> None:
 
 
 def test_a_test_split_has_one_name_and_another_order_another_name() -> None:
-    assert rows_digest(["x", "y"], ["a", "b"]) == rows_digest(("x", "y"), ("a", "b"))
-    assert rows_digest(["x", "y"], ["a", "b"]) != rows_digest(["y", "x"], ["b", "a"])
+    x, y = {"text": "x", "label": "a"}, {"text": "y", "label": "b"}
+    assert rows_digest([x, y]) == rows_digest(({"label": "a", "text": "x"}, y))
+    assert rows_digest([x, y]) != rows_digest([y, x])
     made = measure(*scripted([("x", "a", "a"), ("y", "b", "b")]))
-    assert made.rows_digest == rows_digest(["x", "y"], ["a", "b"])
+    assert made.rows_digest == rows_digest([x, y])
+
+
+def test_a_test_split_keeps_its_name_wherever_its_rows_were_read() -> None:
+    row = {"text": "x", "label": "a"}
+    moved = {**row, "origin": "other.csv:7", "customer": None}
+    assert rows_digest([row]) == rows_digest([moved])

@@ -8,13 +8,12 @@ import pytest
 
 from penstock.core.clock import SettableClock
 from penstock.core.errors import BadInput, NotFound
-from penstock.datasets.cleaning import Cleaned
 from penstock.datasets.report import ClassCount, CleaningReport
-from penstock.datasets.rows import Row
+from penstock.datasets.rows import Prepared, Row, as_objects
 from penstock.datasets.versions import add_version
 from penstock.identity.customers import add_customer, set_training_consent
 from penstock.monitoring.feedback import (
-    corrections,
+    Correction,
     list_feedback,
     mark_used,
     record,
@@ -53,7 +52,9 @@ def test_a_customer_rates_and_corrects_an_answer_of_its_own(store: Store, ask: A
         said = record(tx, customer=blue, request_id=request, index=1, correction=" lost_card ", rating=-1)
         assert (said.product, said.correction, said.rating) == ("helpdesk", "lost_card", -1)
         assert list_feedback(tx, "helpdesk") == [said] and list_feedback(tx, "mood") == []
-        assert corrections(tx, "helpdesk") == [Row("card lost", "lost_card", f"feedback:{said.id}", blue)]
+        (usable,) = usable_corrections(tx, "helpdesk")
+        assert usable == Correction(said.id, blue, "card lost", "lost_card")
+        assert usable.origin == f"feedback:{said.id}"
         errors = []
         for who, what in ((red, request), (blue, "req_unknown")):
             with pytest.raises(NotFound) as caught:
@@ -82,7 +83,7 @@ def test_a_newer_word_replaces_the_older_which_stays_on_record(store: Store, ask
             (second.id, True),
             (first.id, True),
         ]
-        assert [row.label for row in corrections(tx, "helpdesk")] == ["stolen_card"]
+        assert [one.truth for one in usable_corrections(tx, "helpdesk")] == ["stolen_card"]
 
 
 def test_corrections_train_only_while_their_customer_consents(store: Store, ask: Ask, clock: SettableClock) -> None:
@@ -94,16 +95,16 @@ def test_corrections_train_only_while_their_customer_consents(store: Store, ask:
         (reason,) = unusable_corrections(tx, "helpdesk")
         assert (reason.feedback_id, reason.customer) == (withheld.id, no) and "not consented" in reason.reason
         set_training_consent(tx, yes, False)
-        assert corrections(tx, "helpdesk") == []
+        assert usable_corrections(tx, "helpdesk") == []
         set_training_consent(tx, no, True)
-        assert [row.text for row in corrections(tx, "helpdesk")] == [f"text of {no}"]
+        assert [one.input for one in usable_corrections(tx, "helpdesk")] == [f"text of {no}"]
 
     # an input that was not copied is gone with its answer; a copied one stays
     clock.advance(timedelta(days=40))
     with store.transaction() as tx:
         assert forget_answers(tx, before=tx.now) == 2
         set_training_consent(tx, yes, True)
-        assert [row.text for row in corrections(tx, "helpdesk")] == [f"text of {yes}"]
+        assert [one.input for one in usable_corrections(tx, "helpdesk")] == [f"text of {yes}"]
         assert [one.reason for one in unusable_corrections(tx, "helpdesk")] == ["the input is no longer kept"]
         with pytest.raises(NotFound, match="no answer to request"):
             record(tx, customer=yes, request_id=f"req_{yes}", index=0, rating=1)
@@ -120,10 +121,10 @@ def test_a_label_that_the_data_lack_is_allowed_and_flagged(store: Store, ask: As
     request = ask(blue, "one", "two")
     counts = (ClassCount("card", 1, 1),)
     report = CleaningReport(1, 1, 0, 1, 1, counts, ())
-    cleaned = Cleaned([Row("a", "card", "f:1")], [Row("b", "card", "f:2")], report)
+    prepared = Prepared(as_objects([Row("a", "card", "f:1")]), as_objects([Row("b", "card", "f:2")]), report)
     with store.transaction() as tx:
         assert not record(tx, customer=blue, request_id=request, index=0, correction="loan").new_label
-        version = add_version(tx, blobs, product="helpdesk", cleaned=cleaned, source="f")
+        version = add_version(tx, blobs, product="helpdesk", prepared=prepared, source="f")
         assert not record(tx, customer=blue, request_id=request, index=1, correction="card").new_label
         said = record(tx, customer=blue, request_id=request, index=1, correction="mortgage")
         assert said.new_label
@@ -147,11 +148,10 @@ def test_a_label_that_the_data_lack_is_allowed_and_flagged(store: Store, ask: As
         ({"index": 0, "rating": True}, "rating: True is not a rating"),
         ({"index": 0, "rating": 4.0}, "rating: 4.0 is not a rating"),
         ({"index": 0, "rating": [1]}, r"rating: \[1\] is not a rating"),
-        ({"index": 0, "correction": "  "}, "correction: the correction must be a label"),
-        ({"index": 0, "correction": "a\nb"}, "correction: the correction must be a label"),
-        ({"index": 0, "correction": 7}, "correction: the correction must be a label"),
+        ({"index": 0, "correction": "  "}, "correction: the correction must be text"),
+        ({"index": 0, "correction": "x" * 2_001}, "correction: the correction must be text"),
+        ({"index": 0, "correction": 7}, "correction: the correction must be text"),
         ({"index": 0, "comment": "x" * 2_001}, "comment: the comment must be text"),
-        ({"index": 1, "correction": "a"}, r"inputs\[1\]: this product's inputs are not text"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_its_place(store: Store, ask: Ask, what: dict[str, Any], says: str) -> None:
@@ -161,3 +161,30 @@ def test_what_makes_no_sense_is_refused_with_its_place(store: Store, ask: Ask, w
         with pytest.raises(BadInput, match=says):
             record(tx, customer=blue, request_id=request, **what)
         assert list_feedback(tx) == []
+
+
+def test_what_the_product_s_task_cannot_learn_from_is_refused_and_not_kept(store: Store, ask: Ask) -> None:
+    blue = customer(store, "blue")
+    request = ask(blue, {"age": 41})
+    told: list[tuple[str, Any, str]] = []
+
+    def check(product: str, input: Any, correction: str) -> None:
+        told.append((product, input, correction))
+        raise BadInput("no such class", where="correction")
+
+    with store.transaction() as tx:
+        with pytest.raises(BadInput, match="correction: no such class"):
+            record(tx, customer=blue, request_id=request, index=0, correction=" high ", check=check)
+        assert told == [("helpdesk", {"age": 41}, "high")]
+        assert list_feedback(tx) == []
+        assert record(tx, customer=blue, request_id=request, index=0, rating=-1, check=check).correction is None
+
+
+@pytest.mark.parametrize("input", ["a text", {"age": 41, "name": "Zoë"}, ["a", 1.5, None], 7])
+def test_an_input_of_any_task_comes_back_as_it_was_sent(store: Store, ask: Ask, input: Any) -> None:
+    blue = customer(store, "blue", consent=True)
+    request = ask(blue, input)
+    with store.transaction() as tx:
+        record(tx, customer=blue, request_id=request, index=0, correction="right")
+        forget_answers(tx, before=tx.now + timedelta(days=1))
+        assert [one.input for one in usable_corrections(tx, "helpdesk")] == [input]

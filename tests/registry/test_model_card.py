@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from evaluation.measured import PRICE, measure, report, scripted
+from evaluation.measured import PRICE, graded_report, measure, report, scripted, words_of_tasks
 from registry.shelf import candidate, decide
 
 from penstock.core.errors import BadInput
@@ -32,12 +33,14 @@ def judged(store: Store) -> tuple[Candidate, Decision]:
         return made, decide(tx, made)
 
 
-def card(made: Candidate, decision: Decision | None, locale: str = "en", measured: Report = MEASURED) -> str:
+def card(
+    made: Candidate, decision: Decision | None, locale: str = "en", measured: Report = MEASURED, **more: Any
+) -> str:
     findings = tuple(Finding(kind, "train", 3, 1, "dropped") for kind in KINDS)
     cleaning = CleaningReport(1_200, 300, 0, 1_000, 300, (ClassCount("billing", 1_000, 300),), findings)
     version = DatasetVersion("d" * 64, "helpdesk", 2, "e" * 64, cleaning, 1_000, 300, None, "x.csv", made.created_at)
     return model_card(
-        candidate=made, report=measured, decision=decision, version=version, product=PRODUCT, locale=locale
+        candidate=made, report=measured, decision=decision, version=version, product=PRODUCT, locale=locale, **more
     )
 
 
@@ -64,7 +67,7 @@ def test_the_card_says_what_the_model_does_from_which_data_how_well_and_its_limi
 
 
 def test_the_card_in_chinese_has_no_english_phrase_left(judged: tuple[Candidate, Decision]) -> None:
-    text = card(*judged, locale="zh-CN")
+    text = card(*judged, locale="zh-CN", chinese=words_of_tasks())
     assert text.startswith("# 模型卡: Helpdesk router, 候选模型 1\n")
     assert text.count("\n## ") == card(*judged).count("\n## ") == 6
     plain = re.sub(r"`[^`]*`", "", text.replace(MEASURED.latency.machine.cpu, "").replace("Helpdesk router", ""))
@@ -79,6 +82,14 @@ def test_a_candidate_that_was_not_judged_or_has_no_margin_or_backbone_says_so(st
     assert "backbone" not in text
 
 
+def test_the_card_of_estimates_speaks_of_no_labels_and_in_the_task_s_words(judged: tuple[Candidate, Decision]) -> None:
+    text = card(*judged, measured=graded_report())
+    assert "| rmse | 2.0000 | 1.5000 – 2.5000 |" in text
+    assert "labels" not in text and "Weakest" not in text
+    chinese = card(*judged, locale="zh-CN", measured=graded_report(), chinese={"rmse": "均方根误差"})
+    assert "| 均方根误差 | 2.0000 | 1.5000 – 2.5000 |" in chinese
+
+
 def test_a_refused_candidate_shows_why(store: Store) -> None:
     with store.transaction() as tx:
         made = candidate(tx)
@@ -88,7 +99,9 @@ def test_a_refused_candidate_shows_why(store: Store) -> None:
 
 def test_hostile_labels_stay_text(judged: tuple[Candidate, Decision]) -> None:
     label = "x`\n# <script>alert(1)</script>"
-    text = card(*judged, measured=replace(MEASURED, labels=("billing", label)))
+    assert MEASURED.classes is not None
+    hostile = replace(MEASURED.classes, labels=("billing", label))
+    text = card(*judged, measured=replace(MEASURED, classes=hostile))
     assert "`x' # <script>alert(1)</script>`" in text
 
 

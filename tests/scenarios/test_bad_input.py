@@ -26,6 +26,11 @@ WORKSPACE = {
     "an unknown backbone": ('ladder = ["ngram', 'backbone = "martian"\nladder = ["ngram', ["martian", "[backbones]"]),
     "an unknown metric": ('accuracy = ">= 0.60"', 'beauty = ">= 0.60"', ["penstock.toml:10", "beauty", "accuracy"]),
     "an unknown key": ("[company]", '[company]\ncolour = "blue"', ["penstock.toml:3", "colour"]),
+    "an option of no task": (
+        "[products.router.price]",
+        '[products.router.options]\ncolour = "blue"\n\n[products.router.price]',
+        ["penstock.toml:13", "colour", "is not an option", "text-classification"],
+    ),
     "a condition that is none": ('">= 0.60"', '"high"', ["penstock.toml:10", "high", ">="]),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,6 +35,15 @@ def house(folder: Path, penstock: Penstock) -> Iterator[House]:
     opened.close()
 
 
+@contextmanager
+def on_air(house: House) -> Iterator[TestClient]:
+    """The house's gateway, once it has loaded what is live: before, it answers 503."""
+    app = build_gateway(gateway_deps(house))
+    with TestClient(app) as http:
+        assert app.state.gateway.releases.wait_settled(30)
+        yield http
+
+
 def sign_up(house: House, name: str, *, consent: bool = False) -> tuple[str, dict[str, str]]:
     with house.store.transaction() as tx:
         who = add_customer(tx, name=name, email=f"{name.lower()}@example.com", training_consent=consent)
@@ -44,7 +54,7 @@ def sign_up(house: House, name: str, *, consent: bool = False) -> tuple[str, dic
 def test_a_customer_follows_its_money_to_the_events_and_sees_nobody_else_s(house: House) -> None:
     _, maple = sign_up(house, "Maple")
     _, cedar = sign_up(house, "Cedar")
-    with TestClient(build_gateway(gateway_deps(house))) as http:
+    with on_air(house) as http:
         answer = http.post(ASK, json={"inputs": ["where is my parcel", "refund please"]}, headers=maple).json()
         assert answer["usage"] == {"units": 2, "amount": "0.20", "currency": "USD"}
         usage = http.get("/v1/usage", headers=maple).json()
@@ -71,14 +81,14 @@ def test_a_customer_follows_its_money_to_the_events_and_sees_nobody_else_s(house
 
 def test_answers_are_forgotten_after_their_days_and_the_money_stays(house: House) -> None:
     maple, headers = sign_up(house, "Maple")
-    with TestClient(build_gateway(gateway_deps(house))) as http:
+    with on_air(house) as http:
         answer = http.post(ASK, json={"inputs": ["where is my parcel"]}, headers=headers).json()
     assert tidy_once(house) == 0
     later = open_house(house.folder, clock=SettableClock(house.store.clock.now() + timedelta(days=31)))
     assert tidy_once(later) == 1
     with later.store.read() as tx:
         assert find_answer(tx, maple, answer["id"]) is None
-    with TestClient(build_gateway(gateway_deps(house))) as http:
+    with on_air(house) as http:
         again = http.post(
             ASK, json={"inputs": ["where is my parcel"]}, headers={**headers, "Idempotency-Key": answer["id"]}
         )

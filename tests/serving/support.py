@@ -154,6 +154,9 @@ class TinyLoader:
         settings = json.loads(self.blobs.get(artifact))
         return TinyModel(**{**settings, "labels": tuple(settings["labels"])})
 
+    def read(self, digest: str) -> bytes:
+        return self.blobs.get(digest)
+
 
 def tiny_artifact(blobs: BlobStore, seed: int = 1, **settings: Any) -> str:
     return blobs.put(json.dumps({"labels": ["billing", "delivery", "other"], "seed": seed, **settings}).encode())

@@ -7,12 +7,13 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import httpx2
+import numpy as np
 import pytest
 from serving.support import (
     PRODUCT,
@@ -41,6 +42,7 @@ from penstock.serving.releases import check_model
 from penstock.serving.server import serve
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store, Transaction
+from penstock.tasks.text_classification import PROBES
 
 
 class TestReleases:
@@ -83,9 +85,23 @@ class TestReleases:
             assert "no blob" in problem(http.get("/readyz"), 503)["detail"]
 
     def test_the_probe_refuses_a_model_that_answers_otherwise_in_company(self) -> None:
-        check_model(TinyModel(("a", "b"), 1))
+        check_model(TinyModel(("a", "b"), 1), PROBES)
         with pytest.raises(Broken, match="alone and in a batch"):
-            check_model(TinyModel(("a", "b"), 1, wavering=True))
+            check_model(TinyModel(("a", "b"), 1, wavering=True), PROBES)
+
+    @pytest.mark.parametrize(
+        ("answered", "why"),
+        [
+            (lambda texts: np.full((len(texts), 2), np.nan, dtype=np.float32), "not finite"),
+            (lambda texts: np.zeros((len(texts), 3), dtype=np.float32), r"answers \(4, 3\) for 4 inputs and 2 labels"),
+        ],
+    )
+    def test_the_probe_refuses_a_model_that_answers_no_scores_of_its_labels(
+        self, monkeypatch: pytest.MonkeyPatch, answered: Callable[[Any], Any], why: str
+    ) -> None:
+        monkeypatch.setattr(TinyModel, "predict", lambda self, texts: answered(texts))
+        with pytest.raises(Broken, match=why):
+            check_model(TinyModel(("a", "b"), 1), PROBES)
 
 
 class TestOverload:
@@ -236,7 +252,7 @@ class TestParts:
         with gateway.http() as http:
             told = http.get("/openapi.json").json()
         assert told["openapi"].startswith("3.1")
-        assert set(told["paths"]) >= {"/v1/products/{product}/predict", "/v1/models", "/healthz"}
+        assert set(told["paths"]) >= {f"/v1/products/{PRODUCT}/predict", "/v1/models", "/healthz"}
 
     def test_a_key_never_reaches_the_logs(
         self, company: Company, gateway: Running, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch

@@ -1,14 +1,18 @@
 """The database keeps times exactly, refuses to be opened by older code, and says what to do when it cannot work."""
 
 import importlib
+import json
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
+import penstock
 from penstock.core.errors import BadInput, Unavailable
 from penstock.identity.customers import add_customer
 from penstock.storage import engine as engine_module
@@ -38,6 +42,35 @@ def test_a_database_of_newer_code_is_left_alone(tmp_path: Path) -> None:
         migrate.upgrade(url)
 
 
+def at_revision(url: str, revision: str) -> sa.Engine:
+    """A database as an earlier Penstock left it."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    return engine
+
+
+@pytest.mark.parametrize("text", ["card lost", 'she said "no"\n退款 \\ 😀', "7", "null", None])
+def test_feedback_of_an_earlier_schema_keeps_what_the_customer_asked(tmp_path: Path, text: str | None) -> None:
+    url = f"sqlite:///{tmp_path / 'p.sqlite'}"
+    engine = at_revision(url, "0001")
+    values = "'fb_1', 'main', 1, 'cus_1', 'desk', 'req_1', 0, null, 'lost_card', '', 0, :text, 0, :now"
+    with engine.begin() as connection:
+        kept = {"text": text, "now": "2026-11-01T00:00:00.000000Z"}
+        connection.execute(sa.text(f"insert into feedback values ({values})"), kept)  # noqa: S608
+    engine.dispose()
+    assert migrate.upgrade(url) and not migrate.upgrade(url)
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        row = connection.execute(sa.text("select * from feedback")).mappings().one()
+    engine.dispose()
+    assert (row["id"], row["correction"], "text" in row) == ("fb_1", "lost_card", False)
+    assert row["input"] is None if text is None else json.loads(row["input"]) == text
+
+
 def test_a_reader_does_not_wait_for_a_writer_and_a_second_writer_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,8 +96,9 @@ def test_a_bad_address_says_what_to_write(tmp_path: Path) -> None:
 
 
 def test_the_migrations_make_exactly_the_tables_that_the_rooms_declare(store: Store) -> None:
-    for room in ("identity", "datasets", "registry", "serving", "metering", "billing", "channels", "monitoring"):
-        importlib.import_module(f"penstock.{room}.tables")
+    root = Path(penstock.__file__).parent
+    for file in root.rglob("tables.py"):
+        importlib.import_module(".".join(("penstock", *file.relative_to(root).with_suffix("").parts)))
     with store.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": False})
         differences = [found for found in compare_metadata(context, metadata) if found[0] != "remove_table"]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from penstock import tasks
 from penstock.workspace.create import init_workspace
 from penstock.workspace.loader import load
 from penstock.workspace.plan import Change, lines, plan
@@ -13,7 +14,8 @@ from penstock.workspace.records import Workspace, dump
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    return init_workspace(tmp_path / "shop", name="helpdesk")
+    task = tasks.get("text-classification")
+    return init_workspace(tmp_path / "shop", task=task.name, section=task.section, unit=task.unit, name="helpdesk")
 
 
 def edited(workspace: Workspace, *edits: tuple[str, str]) -> Workspace:

@@ -19,8 +19,8 @@ from penstock.console.guard import Route, form_of
 from penstock.console.pages.parts import back, field, months
 from penstock.core.errors import NotFound
 from penstock.datasets.versions import list_versions
-from penstock.evaluation.report import SHARES, Report
-from penstock.evaluation.words import reason_in_words, speaker
+from penstock.evaluation.report import Report
+from penstock.evaluation.words import SHARES, reason_in_words, speaker
 from penstock.jobs.reports import candidate_report
 from penstock.registry import candidates, decisions, releases
 from penstock.storage.engine import Transaction

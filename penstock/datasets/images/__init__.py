@@ -1,0 +1,1 @@
+"""Labelled images: reading, decoding within limits, cleaning and splitting. Nothing here knows a model."""

@@ -1,0 +1,219 @@
+"""Reads labelled images: a folder per class, an idx file, or a csv of paths; all in one size and in gray or RGB.
+
+Every image that cannot be read is an error that names its file, all of them together; nothing is left out silently.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from penstock.core.errors import BadInput
+from penstock.datasets.images import idx
+from penstock.datasets.images.decode import FILES, Colour, Pixels, decode, fitted, has_colour, size_of
+from penstock.datasets.images.rows import Picture
+from penstock.datasets.lines import decoded_lines
+
+LARGEST_SIDE = 224  # what most pretrained models read; more pixels make every step dearer and few classes clearer
+SMALLEST_SIDE = 8
+MOST_VALUES = 2_000_000_000  # of all images together: they are trained from memory
+MAX_SHOWN = 9
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+_OF_SYSTEMS = ("thumbs.db", "desktop.ini")
+
+T = TypeVar("T")
+
+
+def read_pictures(
+    path: Path,
+    *,
+    columns: Mapping[str, str],
+    labels_file: str | None,
+    size: tuple[int, int] | None,
+    colour: Colour | None,
+) -> list[Picture]:
+    """All images of `path` in one shape. size: (height, width); None: the commonest of the files', scaled down to at
+    most 224 a side. colour: None: "rgb" when any image has colour. columns: {"path": …, "label": …} of a csv.
+
+    Raises BadInput naming the files that cannot be read.
+    """
+    if path.is_dir():
+        return _of_files(_in_folders(path), size, colour)
+    if idx.is_idx(path):
+        return _of_idx(path, labels_file, size, colour)
+    if path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv")):
+        return _of_files(_in_table(path, columns), size, colour)
+    hint = "give a folder with a folder of images per class, an idx file, or a csv with the columns path,label"
+    raise BadInput("these are no images that can be read" if path.exists() else "there is no such file or folder",
+                   where=str(path), hint=hint)  # fmt: skip
+
+
+_Named = tuple[Path, str, str]
+"""A file, its label, and its name for people."""
+
+
+def _in_folders(folder: Path) -> list[_Named]:
+    found: list[_Named] = []
+    strange: list[str] = []
+    for file in sorted(folder.rglob("*")):
+        inside = file.relative_to(folder)
+        if not file.is_file() or any(part.startswith(".") for part in inside.parts) or file.name.lower() in _OF_SYSTEMS:
+            continue
+        if len(inside.parts) < 2 or file.suffix.lower() not in _SUFFIXES:
+            strange.append(inside.as_posix())
+        else:
+            found.append((file, inside.parts[0], inside.as_posix()))
+    if strange:
+        shown = ", ".join(strange[:MAX_SHOWN]) + (", …" if len(strange) > MAX_SHOWN else "")
+        hint = (
+            f"every file is an image inside the folder of its class: CLASS/NAME.png; or one of {', '.join(_SUFFIXES)}"
+        )
+        raise BadInput(
+            f"{len(strange):,} files belong to no class or are no images: {shown}", where=str(folder), hint=hint
+        )
+    if not found:
+        raise BadInput("holds no images", where=str(folder), hint="put them into a folder per class: CLASS/NAME.png")
+    return found
+
+
+def _in_table(path: Path, columns: Mapping[str, str]) -> list[_Named]:
+    unknown = sorted(set(columns) - {"path", "label"})
+    if unknown:
+        hint = 'columns of images are mapped by columns = { path = "...", label = "..." }'
+        raise BadInput(f"unknown field {unknown[0]!r}", where=f"columns.{unknown[0]}", hint=hint)
+    wanted = [columns.get("path", "path"), columns.get("label", "label")]
+    lines = csv.reader(decoded_lines(path), delimiter="\t" if ".tsv" in path.name.lower() else ",")
+    _, names = next(_records(lines, path), ("", []))
+    header = [name.strip() for name in names]
+    missing = [name for name in wanted if name not in header]
+    if missing:
+        hint = 'name them in penstock.toml: columns = { path = "...", label = "..." }'
+        raise BadInput(
+            f"no column {missing[0]!r}; found: {', '.join(header) or 'none'}", where=f"{path.name}:1", hint=hint
+        )
+    places = [header.index(name) for name in wanted]
+    found: list[_Named] = []
+    wrong: list[BadInput] = []
+    for where, values in _records(lines, path):
+        if not any(value.strip() for value in values):
+            continue
+        file, label = (values[place].strip() if place < len(values) else "" for place in places)
+        if not file or not label:
+            wrong.append(BadInput("the row has no path or no label", where=where, hint="complete it, or delete it"))
+        elif not (path.parent / file).is_file():
+            wrong.append(BadInput(f"there is no file {file!r}", where=where, hint=f"paths begin at {path.parent}"))
+        else:
+            found.append((path.parent / file, label, where))
+    if wrong:
+        raise _together(wrong)
+    if not found:
+        raise BadInput("holds no rows", where=path.name, hint="it needs a header and rows of path,label below it")
+    return found
+
+
+def _records(lines: Any, path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Each row with its place."""
+    while True:
+        try:
+            values = next(lines, None)
+        except csv.Error as error:
+            raise BadInput(f"is not valid CSV: {error}", where=f"{path.name}:{lines.line_num}") from None
+        if values is None:
+            return
+        yield f"{path.name}:{lines.line_num}", values
+
+
+def _of_files(named: Sequence[_Named], size: tuple[int, int] | None, colour: Colour | None) -> list[Picture]:
+    """Headers first: the size is known before pixels fill the memory."""
+    with ThreadPoolExecutor(4) as threads:  # Pillow decodes without the GIL
+        sizes = _all_read(threads.map(_size_or_error, named))
+        height, width = size or _usual(sizes)
+        _check_memory(len(named), height * width * (1 if colour == "gray" else 3))
+        pixels = _all_read(threads.map(lambda each: _pixels_or_error(each, (height, width)), named))
+    channels = _channels(colour, pixels)
+    return [
+        Picture(fitted(image, (height, width, channels)), label, origin)
+        for image, (_, label, origin) in zip(pixels, named, strict=True)
+    ]
+
+
+def _of_idx(path: Path, labels_file: str | None, size: tuple[int, int] | None, colour: Colour | None) -> list[Picture]:
+    images = idx.read_images(path)
+    labels_path = idx.labels_beside(path, labels_file)
+    labels = idx.read_labels(labels_path, path, len(images))
+    height, width = size or _usual([images.shape[1:3]])
+    channels = images.shape[3] if colour is None else 1 if colour == "gray" else 3
+    shape = (height, width, channels)
+    _check_memory(len(images), shape[0] * shape[1] * shape[2])
+    return [
+        Picture(fitted(image, shape), label, f"{path.name}:{row}")
+        for row, (image, label) in enumerate(zip(images, labels, strict=True))
+    ]
+
+
+def _size_or_error(named: _Named) -> tuple[int, int] | BadInput:
+    file, _, origin = named
+    try:
+        return size_of(file.read_bytes(), origin, FILES)
+    except BadInput as error:
+        return error
+    except OSError as error:
+        return BadInput(f"cannot be read: {error.strerror}", where=origin, hint="check its permissions")
+
+
+def _pixels_or_error(named: _Named, size: tuple[int, int]) -> Pixels | BadInput:
+    file, _, origin = named
+    try:
+        pixels = decode(file.read_bytes(), origin, FILES)
+    except BadInput as error:
+        return error
+    return fitted(pixels, (*size, pixels.shape[2]))
+
+
+def _all_read(results: Iterable[T | BadInput]) -> list[T]:
+    read: list[T] = []
+    wrong: list[BadInput] = []
+    for result in results:
+        if isinstance(result, BadInput):
+            wrong.append(result)
+        else:
+            read.append(result)
+    if wrong:
+        raise _together(wrong)
+    return read
+
+
+def _together(wrong: Sequence[BadInput]) -> BadInput:
+    """The first error in full, and where the others are: a person mends them all before trying again."""
+    first, *others = wrong
+    if not others:
+        return first
+    shown = "; ".join(f"{error.where}: {error.message}" for error in others[:MAX_SHOWN])
+    left = f"; and {len(others) - MAX_SHOWN:,} more" if len(others) > MAX_SHOWN else ""
+    return BadInput(first.message, where=first.where, hint=f"{first.hint}\n  also {shown}{left}")
+
+
+def _usual(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """The commonest (height, width), the larger of equally common ones, scaled to sides of 8 to 224."""
+    (height, width), _ = max(Counter(sizes).items(), key=lambda item: (item[1], item[0]))
+    scale = min(1.0, LARGEST_SIDE / max(height, width))
+    return max(SMALLEST_SIDE, round(height * scale)), max(SMALLEST_SIDE, round(width * scale))
+
+
+def _channels(colour: Colour | None, pixels: Sequence[Pixels]) -> int:
+    if colour is not None:
+        return 1 if colour == "gray" else 3
+    return 3 if any(map(has_colour, pixels)) else 1
+
+
+def _check_memory(images: int, values: int) -> None:
+    if images * values > MOST_VALUES:
+        raise BadInput(
+            f"{images:,} images of {values:,} values each are more than the {MOST_VALUES:,} trained from memory",
+            where="options.size",
+            hint="choose a smaller size, e.g. size = [64, 64], or fewer images",
+        )

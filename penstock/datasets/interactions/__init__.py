@@ -1,0 +1,1 @@
+"""Who did what with which item, and when: reading, cleaning and the split by time. Knows no models."""

@@ -1,0 +1,1 @@
+"""Tables of mixed columns: reading, typing, cleaning, the split, and the leak sentinel. Knows no models."""

@@ -1,0 +1,250 @@
+"""From a product's table to rows fit for training: read, type, watch for leaks, clean and split, all of it reported.
+
+It knows whether the target is a label or a number; it trains nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from penstock.core.errors import BadInput
+from penstock.core.hashing import canonical_json
+from penstock.datasets.report import MAX_EXAMPLES, CleaningReport, Example, Finding, Part, shortened
+from penstock.datasets.rows import Prepared
+from penstock.datasets.tabular import leaks
+from penstock.datasets.tabular.columns import Plan, plan_columns, suspicious_zeros, typed
+from penstock.datasets.tabular.options import TableOptions
+from penstock.datasets.tabular.reading import Record, cell_of, read_table
+from penstock.datasets.tabular.schema import Kind, date_text
+from penstock.datasets.tabular.splitting import moment, not_tested, set_aside
+from penstock.datasets.tabular.targets import Row, check_targets, class_counts, described, target_of
+from penstock.workspace.records import Product
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How one product's rows are read. labels: whether the targets are labels."""
+
+    options: TableOptions
+    kinds: Mapping[str, Kind]
+    audit: Mapping[str, Kind]
+    labels: bool
+
+
+def prepare(
+    product: Product, folder: Path, extra: Sequence[Mapping[str, Any]], options: TableOptions, *, labels: bool
+) -> Prepared:
+    """The product's rows: {"values", "target", "origin"}, with "group" and "audit" where asked for. Raises BadInput."""
+    log: list[Finding] = []
+    records = read_table(folder / product.data, options.target)
+    tests = read_table(folder / product.test, options.target) if product.test is not None else None
+    _check_named(options, records, product.data)
+    plan = plan_columns(records, options.types, (options.target, *options.outside))
+    _check_monotone(options, plan, product.data)
+    _note_left_out(plan, options, log)
+    if not plan.kinds:
+        raise BadInput("no column is left to predict from", where=product.data, hint="look at drop and known_after")
+    audits = [name for name in options.fairness if name not in plan.kinds]
+    reading = Reading(options, plan.kinds, plan_columns(records, {}, _all_but(records, audits)).kinds, labels)
+    train = _rows(records, reading, "train", log)
+    train = _without_leaks(train, reading, product, log)
+    if tests is None:
+        train, test = set_aside(train, options, product.cleaning.test_share, product.seed)
+    else:
+        test = [_as_train(row, train) for row in _rows(tests, reading, "test", log)]
+        train = not_tested(train, test, log)
+    _note_zeros(train, options, log)
+    fresh = _feedback(extra, train, test, reading, product, log)
+    least = product.cleaning.min_class_rows
+    check_targets(train, test, options, labels=labels, file=product.data, least=least)
+    classes = class_counts([*train, *fresh], test, log) if labels else ()
+    _note_unseen(train, test, log)
+    rows, tested = _ordered([*train, *fresh]), _ordered(test)
+    report = CleaningReport(len(records), len(tests or ()), len(extra), len(rows), len(tested), classes, tuple(log))
+    return Prepared(rows, tested, report)
+
+
+def _rows(records: Sequence[Record], reading: Reading, part: Part, log: list[Finding]) -> list[Row]:
+    """The records that have a target, typed."""
+    options = reading.options
+    rows, without = [], []
+    for record in records:
+        place = f"{record.origin}: {options.target}"
+        target = target_of(record.cells.get(options.target), place, label=reading.labels)
+        if target is None:
+            without.append(Example(record.origin, shortened(described(record.cells)), ""))
+            continue
+        row: Row = {"values": typed(record, reading.kinds, options.missing_zero), "target": target}
+        if reading.audit:
+            row["audit"] = typed(record, reading.audit)
+        if options.group:
+            row["group"] = str(record.cells.get(options.group) or record.origin)
+        if options.time:
+            row["time"] = moment(record, options.time)
+        rows.append({**row, "origin": record.origin})
+    if without:
+        action = "dropped: there is nothing to learn from them"
+        log.append(Finding("no-target", part, len(without), len(without), action, tuple(without[:MAX_EXAMPLES])))
+    return rows
+
+
+def _without_leaks(rows: list[Row], reading: Reading, product: Product, log: list[Finding]) -> list[Row]:
+    """The rows without columns that probably leak. Raises BadInput for those that certainly do.
+
+    Looked for before the split, as nothing but the list of inputs comes of it: rows equal in them stay on one side.
+    """
+    found = leaks.suspicions(
+        [row["values"] for row in rows], [row["target"] for row in rows], reading.options.allow_leakage, product.seed
+    )
+    if not found:
+        return rows
+    certain = [each for each in found if each.certain]
+    if certain:
+        first = certain[0]
+        more = "".join(f", and so does {each.column!r} ({each.evidence})" for each in certain[1:5])
+        names = ", ".join(f'"{each.column}"' for each in certain)
+        raise BadInput(
+            f"the column {first.column!r} gives the target away ({first.evidence}){more}",
+            where=f"{product.data}: {first.column}",
+            hint=f"if it is known only afterwards: known_after = [{names}]; "
+            f"if it is known when the prediction is made: allow_leakage = [{names}]",
+        )
+    gone = [each.column for each in found]
+    examples = tuple(Example(each.column, each.evidence, "") for each in found)
+    action = f"left out of the inputs; if known beforehand: allow_leakage = {gone}".replace("'", '"')
+    log.append(Finding("leak", "train", len(found), 0, action, examples))
+    return [_with(row, [name for name in row["values"] if name not in gone]) for row in rows]
+
+
+def _with(row: Row, names: Sequence[str]) -> Row:
+    """The row with these inputs only."""
+    return {**row, "values": {name: row["values"][name] for name in names}}
+
+
+def _as_train(row: Row, train: Sequence[Row]) -> Row:
+    """A row of the test file with train's inputs."""
+    return _with(row, list(train[0]["values"])) if train else row
+
+
+def _feedback(
+    extra: Sequence[Mapping[str, Any]],
+    train: Sequence[Row],
+    test: Sequence[Row],
+    reading: Reading,
+    product: Product,
+    log: list[Finding],
+) -> list[Row]:
+    """Corrections that join train: typed as the columns are now, not among the test rows, of labels known to train."""
+    if not extra:
+        return []
+    kinds = {name: reading.kinds[name] for name in train[0]["values"]} if train else reading.kinds
+    tested = {canonical_json(row["values"]) for row in test}
+    known = Counter(row["target"] for row in train)
+    wanted = Counter(str(row["target"]) for row in extra)
+    rows, useless, leaking, rare = [], [], [], []
+    for each in extra:
+        example = Example(str(each["origin"]), shortened(described(each["values"])), str(each["target"]))
+        row = _correction(each, kinds, reading)
+        if row is None:
+            useless.append(example)
+        elif canonical_json(row["values"]) in tested:
+            leaking.append(example)
+        elif reading.labels and not known[row["target"]] and wanted[row["target"]] < product.cleaning.min_class_rows:
+            rare.append(example)
+        else:
+            rows.append(row)
+    for kind, found, action in (
+        ("unfit-row", useless, "dropped: its columns no longer fit the table"),
+        ("test-in-train", leaking, "dropped from feedback, kept in test"),
+        ("rare-label", rare, "held back until there are more"),
+    ):
+        if found:
+            log.append(Finding(kind, "feedback", len(found), len(found), action, tuple(found[:MAX_EXAMPLES])))
+    return rows
+
+
+def _correction(row: Mapping[str, Any], kinds: Mapping[str, Kind], reading: Reading) -> Row | None:
+    origin = str(row["origin"])
+    try:
+        cells = {name: cell_of(value, origin) for name, value in row["values"].items()}
+        target = target_of(row["target"], origin, label=reading.labels)
+        values = typed(Record(origin, cells), kinds, reading.options.missing_zero)
+    except BadInput:
+        return None
+    if target is None or all(value is None for value in values.values()):
+        return None
+    made: Row = {"values": values, "target": target}
+    if reading.audit:
+        made["audit"] = dict.fromkeys(reading.audit)
+    if reading.options.group:
+        made["group"] = origin
+    return {**made, "origin": origin, "customer": row.get("customer")}
+
+
+def _check_named(options: TableOptions, records: Sequence[Record], file: str) -> None:
+    known = {name for record in records for name in record.cells}
+    for option, name in options.named:
+        if name not in known:
+            listed = ", ".join(map(repr, sorted(known)[:30]))
+            raise BadInput(
+                f"{option} names {name!r}, which is no column", where=file, hint=f"the columns are: {listed}"
+            )
+
+
+def _check_monotone(options: TableOptions, plan: Plan, file: str) -> None:
+    for name in options.monotone:
+        if plan.kinds.get(name) != "number":
+            hint = "only columns of numbers rise and fall"
+            raise BadInput(f"{name!r} cannot be monotone", where=f"{file}: {name}", hint=hint)
+
+
+def _all_but(records: Sequence[Record], wanted: Sequence[str]) -> list[str]:
+    return [name for name in {name for record in records for name in record.cells} if name not in wanted]
+
+
+def _note_left_out(plan: Plan, options: TableOptions, log: list[Finding]) -> None:
+    if plan.left_out:
+        examples = tuple(Example(name, why, "") for name, why in list(plan.left_out.items())[:MAX_EXAMPLES])
+        action = "left out of the inputs; types = { ... } would keep one"
+        log.append(Finding("no-input", "train", len(plan.left_out), 0, action, examples))
+    if options.known_after:
+        examples = tuple(Example(name, "known only afterwards", "") for name in options.known_after[:MAX_EXAMPLES])
+        log.append(Finding("known-after", "train", len(examples), 0, "left out of the inputs, as told", examples))
+
+
+def _note_zeros(train: Sequence[Row], options: TableOptions, log: list[Finding]) -> None:
+    found = []
+    for name in train[0]["values"] if train else ():
+        zeros = suspicious_zeros(name, [row["values"][name] for row in train])
+        if zeros:
+            found.append(Example(name, f"{zeros:,} zeros, far below every other value", ""))
+    if found:
+        names = ", ".join(f'"{each.origin}"' for each in found)
+        action = f"kept; missing_zero = [{names}] would read them as missing"
+        log.append(Finding("zeros", "train", len(found), 0, action, tuple(found[:MAX_EXAMPLES])))
+
+
+def _note_unseen(train: Sequence[Row], test: Sequence[Row], log: list[Finding]) -> None:
+    known: dict[str, set[str]] = {}
+    for row in train:
+        for name, value in row["values"].items():
+            if isinstance(value, str):
+                known.setdefault(name, set()).add(value)
+    examples = [
+        Example(row["origin"], f"{name} = {value}", str(row["target"]))
+        for row in test
+        for name, value in row["values"].items()
+        if isinstance(value, str) and value not in known.get(name, ()) and date_text(value) is None
+    ]
+    if examples:
+        action = "kept: the model takes them for missing; customers who send them are told"
+        log.append(Finding("unseen-category", "test", len(examples), 0, action, tuple(examples[:MAX_EXAMPLES])))
+
+
+def _ordered(rows: Sequence[Row]) -> list[Row]:
+    """In the order of their content, whatever the order of the file."""
+    return sorted(rows, key=lambda row: canonical_json([row["values"], row["target"], row["origin"]]))

@@ -1,0 +1,160 @@
+"""Reads tables of any columns from csv, tsv, jsonl and parquet, each also gzipped: raw cells with their origins.
+
+It knows formats and what stands for a missing value; columns are typed elsewhere. Every defect of the file is an
+error at file:line.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from penstock.core.errors import BadInput
+from penstock.datasets.lines import decoded_lines, opened, read_all
+from penstock.datasets.readers import extension_of
+
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-", "#n/a", "nil"})
+"""Texts that stand for no value, in small letters."""
+MOST_COLUMNS = 2_000
+MAX_CELL_CHARS = 10_000
+
+Cell: TypeAlias = float | str | None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row as the file says it: numbers where the format has them, texts, None for missing."""
+
+    origin: str
+    cells: Mapping[str, Cell]
+
+
+def read_table(path: Path, target: str) -> list[Record]:
+    """All rows of a file. Raises BadInput at file:line for a damaged one, or one without the target's column."""
+    kind = extension_of(path)
+    read = _csv if kind in (".csv", ".tsv") else _jsonl if kind in (".jsonl", ".ndjson") else _parquet
+    records = list(read(path, target))
+    if not records:
+        raise BadInput("holds no rows", where=path.name, hint="it needs a header and rows below it")
+    if not any(target in record.cells for record in records):
+        raise _no_target(path, target, list(records[0].cells))
+    return records
+
+
+def cell_of(value: Any, where: str) -> Cell:
+    """A value of a file or a correction as a cell: booleans and dates become texts. Raises BadInput."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float | Decimal):
+        number = float(value)
+        if math.isinf(number):
+            raise BadInput("the number is infinite", where=where, hint="leave it empty if it is not known")
+        return None if math.isnan(number) else number
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    if not isinstance(value, str):
+        raise BadInput(f"holds {type(value).__name__}, not a number, text or date", where=where)
+    text = value.strip()
+    if len(text) > MAX_CELL_CHARS:
+        raise BadInput(f"the cell is longer than {MAX_CELL_CHARS:,} characters", where=where, hint="leave it out")
+    if "\0" in text:
+        raise BadInput("the cell holds a NUL character", where=where, hint="save the file as text again")
+    return None if text.lower() in MISSING else text
+
+
+def _no_target(path: Path, target: str, found: Sequence[str]) -> BadInput:
+    listed = ", ".join(map(repr, found[:20]))
+    hint = f'name it in [products.NAME.options]: target = "..."; the columns found are: {listed}'
+    return BadInput(f"no column {target!r} to predict", where=path.name, hint=hint)
+
+
+def _csv(path: Path, target: str) -> Iterator[Record]:
+    lines = decoded_lines(path)
+    first = next(lines, None)
+    if first is None:
+        raise BadInput("the file is empty", where=path.name, hint="the first line names the columns")
+    csv.field_size_limit(1_000_000)
+    delimiter = _delimiter(first, target)
+    records = csv.reader(itertools.chain([first], lines), delimiter=delimiter, strict=True)
+    header = _header(next(records), path, target)
+    while True:
+        where = f"{path.name}:{records.line_num + 1}"
+        try:
+            record = next(records, None)
+        except csv.Error as error:
+            raise BadInput(f"is not valid CSV: {error}", where=where, hint="look for an unclosed quote") from None
+        if record is None:
+            return
+        if not any(field.strip() for field in record):
+            continue
+        if len(record) != len(header):
+            message = f"the row has {len(record)} columns, the header {len(header)}"
+            raise BadInput(message, where=where, hint='a text with commas or quotes goes in quotes: "a, b"')
+        pairs = zip(header, record, strict=True)
+        yield Record(where, {name: cell_of(field, f"{where}: {name}") for name, field in pairs})
+
+
+def _header(record: Sequence[str], path: Path, target: str) -> list[str]:
+    header = [name.strip() for name in record]
+    where = f"{path.name}:1"
+    if target not in header:
+        raise _no_target(path, target, header)
+    if len(header) > MOST_COLUMNS:
+        raise BadInput(f"has {len(header):,} columns; at most {MOST_COLUMNS:,} are read", where=where)
+    for name in header:
+        if not name:
+            raise BadInput("a column has no name", where=where, hint="name every column in the first line")
+        if header.count(name) > 1:
+            raise BadInput(f"the column {name!r} is there twice", where=where, hint="rename one of them")
+    return header
+
+
+def _delimiter(header: str, target: str) -> str:
+    for delimiter in (",", "\t", ";"):
+        if target in [name.strip().strip('"').strip() for name in header.strip().split(delimiter)]:
+            return delimiter
+    return ","
+
+
+def _jsonl(path: Path, target: str) -> Iterator[Record]:
+    for number, line in enumerate(decoded_lines(path), 1):
+        if not line.strip():
+            continue
+        where = f"{path.name}:{number}"
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise BadInput(f"is not JSON: {error}", where=where, hint='each line is {"column": value, ...}') from None
+        if not isinstance(value, dict):
+            raise BadInput("is not an object", where=where, hint='each line is {"column": value, ...}')
+        yield Record(where, {name.strip(): cell_of(each, f"{where}: {name}") for name, each in value.items()})
+
+
+def _parquet(path: Path, target: str) -> Iterator[Record]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    with opened(path) as stream:
+        source = io.BytesIO(read_all(stream, path)) if path.suffix.lower() == ".gz" else stream
+        try:
+            number = 0
+            for batch in parquet.ParquetFile(source).iter_batches(batch_size=4_096):
+                for values in batch.to_pylist():
+                    number += 1
+                    where = f"{path.name}:{number}"
+                    yield Record(where, {name: cell_of(each, f"{where}: {name}") for name, each in values.items()})
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            reason = str(error).splitlines()[0][:200]
+            hint = "the file is damaged or was not copied whole"
+            raise BadInput(f"is not a parquet file that can be read: {reason}", where=path.name, hint=hint) from None

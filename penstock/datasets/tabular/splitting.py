@@ -1,0 +1,96 @@
+"""Sets test rows of a table aside by time, by group or by the hash of inputs, so that equal inputs stay on one side."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from penstock.core.errors import BadInput
+from penstock.core.hashing import canonical_json
+from penstock.datasets.report import MAX_EXAMPLES, Finding
+from penstock.datasets.tabular.options import TableOptions
+from penstock.datasets.tabular.reading import Record
+from penstock.datasets.tabular.schema import date_text
+from penstock.datasets.tabular.targets import Row, example
+
+FEW_DISTINCT = 0.2  # where more of test's rows repeat train rows, the table has few distinct rows, and no copies
+
+
+def set_aside(rows: list[Row], options: TableOptions, share: float, seed: int) -> tuple[list[Row], list[Row]]:
+    """(train, test): the latest rows by time, else the hash of the group or of the inputs below the share."""
+    if options.time:
+        try:
+            times = sorted(row["time"] for row in rows)
+        except TypeError:
+            hint = "write all of them as dates, or all as numbers"
+            raise BadInput(
+                "dates and numbers are mixed in the time to split by", where=options.time, hint=hint
+            ) from None
+        first = times[min(len(times) - 1, math.ceil(len(times) * (1 - share)))] if times else None
+        later = [row["time"] >= first for row in rows]
+        return _parts(rows, later)
+    places = [_place(row["group"] if options.group else row["values"], seed) for row in rows]
+    is_test = [place < share for place in places]
+    if not options.group:
+        _both_parts(rows, places, is_test)
+    return _parts(rows, is_test)
+
+
+def _both_parts(rows: list[Row], places: list[float], is_test: list[bool]) -> None:
+    """Every label of two rows or more gets a row in each part (as texts do); numbers together are one label."""
+    by_label: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        by_label.setdefault(row["target"] if isinstance(row["target"], str) else "", []).append(index)
+    for indices in by_label.values():
+        chosen = {is_test[index] for index in indices}
+        if len(indices) > 1 and len(chosen) == 1:
+            ordered = sorted(indices, key=lambda index: places[index])
+            crossing = ordered[-1] if chosen == {True} else ordered[0]
+            is_test[crossing] = not is_test[crossing]
+
+
+def moment(record: Record, column: str) -> str | float:
+    """What rows are ordered by in time: an ISO date, or a number (a year, a running number)."""
+    cell = record.cells.get(column)
+    place = f"{record.origin}: {column}"
+    if cell is None:
+        raise BadInput("the row has no time to split by", where=place, hint="fill it in, or leave `time` out")
+    moment = date_text(cell) if isinstance(cell, str) else None
+    if moment is not None:
+        return moment
+    try:
+        return float(cell)
+    except ValueError:
+        raise BadInput(f"{str(cell)[:60]!r} is neither a date nor a number", where=place) from None
+
+
+def _place(content: Any, seed: int) -> float:
+    """A number in [0, 1) that the content and the seed alone decide."""
+    digest = hashlib.sha256(f"{seed}\n".encode() + canonical_json(content)).digest()
+    return int.from_bytes(digest[:8]) / 2**64
+
+
+def _parts(rows: list[Row], is_test: Sequence[bool]) -> tuple[list[Row], list[Row]]:
+    plain = [{key: value for key, value in row.items() if key != "time"} for row in rows]
+    pairs = list(zip(plain, is_test, strict=True))
+    return [row for row, test in pairs if not test], [row for row, test in pairs if test]
+
+
+def not_tested(train: list[Row], test: list[Row], log: list[Finding]) -> list[Row]:
+    """Train without rows that test repeats in every input, unless the table has few distinct rows anyway."""
+    train = _parts(train, [False] * len(train))[0]
+    test[:] = _parts(test, [False] * len(test))[0]
+    known = {canonical_json(row["values"]): row for row in test}
+    both = [row for row in train if canonical_json(row["values"]) in known]
+    if not both:
+        return train
+    repeated = len({canonical_json(row["values"]) for row in both})
+    examples = tuple(example(row) for row in both[:MAX_EXAMPLES])
+    if repeated > FEW_DISTINCT * len(known):
+        action = "kept: the table has few distinct rows"
+        log.append(Finding("test-in-train", "train", len(both), 0, action, examples))
+        return train
+    log.append(Finding("test-in-train", "train", len(both), len(both), "dropped from train, kept in test", examples))
+    return [row for row in train if canonical_json(row["values"]) not in known]

@@ -1,0 +1,1 @@
+"""Opinion monitoring in use: mentions, series, alerts, their delivery, feeds and the monthly report."""

@@ -1,0 +1,193 @@
+"""`image-classification`: one label for an image. It knows the wire and what may come over it, not the models."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from penstock.core.errors import BadInput, Broken
+from penstock.datasets.images.decode import (
+    MOST_PIXELS,
+    WIRE,
+    Pixels,
+    decode,
+    fitted,
+    has_colour,
+    size_of,
+    without_colour,
+)
+from penstock.datasets.images.prepare import ImageOptions, prepare
+from penstock.datasets.images.readers import LARGEST_SIDE
+from penstock.datasets.images.rows import Picture, Pictures, of_rows, to_row
+from penstock.evaluation.classification import QUALITY, measure_classes
+from penstock.evaluation.measured import Measured
+from penstock.models.images import ImageModel
+from penstock.models.protocol import Floats, Model
+from penstock.tasks import Task
+from penstock.workspace.records import Product
+
+TOP = 3
+MOST_LABEL_CHARS = 200
+MOST_PIXELS_TOGETHER = 2 * MOST_PIXELS  # of one request: a megabyte of bombs would decode for half a minute
+SECTION = """\
+# data: a folder per class (data/cats/1.png), an idx file, or a csv with the columns path,label
+{test_line}
+# backbone = "vision"              # for the last rung: a pretrained vision model, described in [backbones.vision]
+# Only a candidate that meets all of these is released; a bound must hold for the whole confidence interval.
+gate = {{ accuracy = ">= 0.90", latency_p95_ms = "<= 50", gross_margin = ">= 0.70" }}
+# options = {{ size = [64, 64], color = "gray", flip = true }}   # by default what the files are; flip: for photos
+"""
+_SHOW = 'send the file\'s bytes in base64: {"inputs": ["iVBORw0KGgo…"]}, or the file itself as multipart/form-data'
+
+
+def split(rows: Sequence[Mapping[str, Any]], product: Product) -> Pictures:
+    """Rows of a version as one array of images."""
+    return of_rows(rows)
+
+
+def inputs(pictures: Pictures) -> Sequence[Any]:
+    """One image (height, width, channels) after the other."""
+    return list(pictures.inputs)
+
+
+def measure(model: Model, pictures: Pictures, answers: Floats, seed: int) -> Measured:
+    """Accuracy first; a wrong answer is named by the file or row that it came from."""
+    return measure_classes(model.labels, pictures.labels, answers, pictures.origins, seed)
+
+
+def parse(found: list[Any], model: Model) -> list[Any]:
+    """Each input decoded, upright, in the model's size and colours. Raises BadInput naming the first that cannot be."""
+    if not isinstance(model, ImageModel):
+        raise Broken(f"a model of kind {model.kind!r} reads no images")
+    left = MOST_PIXELS_TOGETHER
+    parsed: list[Any] = []
+    for index, value in enumerate(found):
+        where = f"inputs[{index}]"
+        content = _content(value, where)
+        if left < WIRE.pixels:
+            _check_left(content, left, where)
+        pixels = decode(content, where)
+        left -= pixels.shape[0] * pixels.shape[1]
+        _check_colours(pixels, model, where)
+        parsed.append(fitted(pixels, model.shape))
+    return parsed
+
+
+def render(model: Model, image: Any, probabilities: Floats) -> dict[str, Any]:
+    """The likeliest label with its score, and the three likeliest; equal scores in the order of the labels."""
+    order = np.argsort(-probabilities, kind="stable")[:TOP]
+    top = [{"label": model.labels[index], "score": round(float(probabilities[index]), 6)} for index in order]
+    return {"label": top[0]["label"], "score": top[0]["score"], "top": top}
+
+
+def probes(model: Model) -> list[Any]:
+    """Black, white, and a slope from one to the other."""
+    if not isinstance(model, ImageModel):
+        raise Broken(f"a model of kind {model.kind!r} reads no images")
+    slope = np.linspace(0, 255, int(np.prod(model.shape))).astype(np.uint8).reshape(model.shape)
+    return [np.zeros_like(slope), np.full_like(slope, 255), slope]
+
+
+def correction(value: Any, text: str) -> Mapping[str, Any]:
+    """The image that was answered wrongly, with the label it should have had, as a row for train."""
+    label = text.strip()
+    if not label or len(label) > MOST_LABEL_CHARS:
+        hint = f"send the right label, at most {MOST_LABEL_CHARS} characters"
+        raise BadInput("the correction is no label", where="correction", hint=hint)
+    pixels = without_colour(decode(_content(value, "input"), "input"))
+    scale = min(1.0, LARGEST_SIDE / max(pixels.shape))
+    shape = (max(1, round(pixels.shape[0] * scale)), max(1, round(pixels.shape[1] * scale)), pixels.shape[2])
+    row = to_row(Picture(fitted(pixels, shape), label, ""))
+    return {key: row[key] for key in ("image", "shape", "label")}
+
+
+def make_data(folder: Path) -> None:
+    """scikit-learn's 1,797 digits of 8 x 8 pixels as PNG files, a folder per class, under data/digits."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    grays = (digits.images * (255 / 16)).round().astype(np.uint8)
+    for row, (image, label) in enumerate(zip(grays, digits.target.tolist(), strict=True)):
+        target = folder / "data" / "digits" / str(label) / f"{row:04d}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(target)
+
+
+def _content(value: Any, where: str) -> bytes:
+    """The bytes of an image in base64, also as a data: address."""
+    if not isinstance(value, str):
+        raise BadInput(f"an image must be a text in base64, not {_json_type(value)}", where=where, hint=_SHOW)
+    text = value
+    if text[:5].lower() == "data:":
+        head, comma, text = text.partition(",")
+        if not comma or not head.lower().endswith(";base64"):
+            raise BadInput("the data: address is not in base64", where=where, hint="data:image/png;base64,iVBOR…")
+    elif text[:8].lower().startswith(("http://", "https://")):
+        raise BadInput("an address is not fetched", where=where, hint=_SHOW)
+    if len(text) > WIRE.size * 4 // 3 + 4:
+        raise BadInput(f"the image has more than {WIRE.size:,} bytes", where=where, hint="send it smaller")
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadInput(f"the text is not base64: {error}", where=where, hint=_SHOW) from None
+
+
+def _check_left(content: bytes, left: int, where: str) -> None:
+    height, width = size_of(content, where)
+    if height * width > left:
+        raise BadInput(
+            f"with this one the images have more than {MOST_PIXELS_TOGETHER:,} pixels together",
+            where=where,
+            hint="send fewer at once, or scale them down: a model sees a few hundred pixels a side at most",
+        )
+
+
+def _check_colours(pixels: Pixels, model: ImageModel, where: str) -> None:
+    if model.shape[2] == 1 and not model.converts and has_colour(pixels):
+        raise BadInput(
+            "the image has colours; this model knows shades of gray only",
+            where=where,
+            hint="turn it into grays if its colours do not matter",
+        )
+
+
+def _json_type(value: Any) -> str:
+    if value is None:
+        return "null"
+    kinds = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    return kinds.get(type(value), type(value).__name__)
+
+
+_SCORED = {"type": "object", "properties": {"label": {"type": "string"}, "score": {"type": "number"}}}
+
+TASK = Task(
+    name="image-classification",
+    unit="image",
+    ladder=("pixels-linear.v1", "small-cnn.v1", "strong-cnn.v1", "frozen-vision.v1"),
+    quality=QUALITY,
+    prepare=prepare,
+    split=split,
+    inputs=inputs,
+    measure=measure,
+    parse=parse,
+    render=render,
+    probes=probes,
+    options=ImageOptions,
+    correction=correction,
+    example="digits",
+    make_data=make_data,
+    section=SECTION,
+    input_schema={"type": "string", "contentEncoding": "base64", "description": "a PNG, JPEG or WebP file in base64"},
+    output_schema={
+        "type": "object",
+        "required": ["label", "score", "top"],
+        "properties": {**_SCORED["properties"], "top": {"type": "array", "items": _SCORED}},  # type: ignore[dict-item]
+    },
+    uploads=True,
+)

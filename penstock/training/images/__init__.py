@@ -1,0 +1,13 @@
+"""The rungs that learn from images, cheapest first. Importing this loads no training library."""
+
+from __future__ import annotations
+
+from penstock.training.images import cnn, frozen, pixels
+from penstock.training.records import Rung
+
+RUNGS: tuple[Rung, ...] = (
+    Rung("pixels-linear.v1", pixels.train),
+    Rung("small-cnn.v1", cnn.train_small),
+    Rung("strong-cnn.v1", cnn.train_strong),
+    Rung("frozen-vision.v1", frozen.train, backbone="vision"),
+)

@@ -1,0 +1,91 @@
+"""The rungs `small-cnn.v1` and `strong-cnn.v1`: the same loop, two networks, two recipes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from penstock.models.images import network as model_kind
+from penstock.models.protocol import Floats, Integers, Parts
+from penstock.training.extras import training_libraries
+from penstock.training.images import networks
+from penstock.training.images.augment import Views
+from penstock.training.images.loop import Bytes, Recipe, fit
+from penstock.training.images.networks_to_onnx import largest_difference, to_onnx
+from penstock.training.images.rows import LEAST_HELD, form_of, held_out, held_temperature, numbered
+from penstock.training.records import Trained, TrainRequest
+
+SMALL = Recipe(epochs=3, batch=256, peak=0.01)
+STRONG = Recipe(epochs=8, batch=256, peak=0.01, smoothing=0.05, views=Views(), least_steps=600)
+PARITY_ROWS = 200
+
+
+def train_small(request: TrainRequest) -> Trained:
+    """Fit the small network. Raises BadInput for images that cannot train, Unavailable without torch."""
+    return _train(request, model_kind.SMALL, networks.small, SMALL)
+
+
+def train_strong(request: TrainRequest) -> Trained:
+    """Fit the strong network on random views of the images. Raises like train_small."""
+    views = replace(STRONG.views or Views(), flip=bool(request.options.get("flip", False)))
+    return _train(request, model_kind.STRONG, networks.strong, replace(STRONG, views=views))
+
+
+def _train(request: TrainRequest, kind: str, make: Callable[..., Any], recipe: Recipe) -> Trained:
+    with training_libraries("training a network"):
+        import torch
+    began = time.perf_counter()
+    labels, truth = numbered(request.train)
+    images: Bytes = request.train.inputs
+    kept, held = held_out(truth, request.seed)
+    height, width, channels = request.train.shape
+    statistics = networks.channel_statistics(images)
+    with torch.random.fork_rng():
+        torch.manual_seed(request.seed)
+        network = make(networks.Shape(height, width, channels, len(labels)), *statistics)
+    steps = fit(network, images[kept], truth[kept], recipe, request.seed, request.progress)
+    request.progress("train", steps, steps, "exporting to ONNX")
+    files = {model_kind.ONNX: to_onnx(network, request.train.shape, "scores")}
+    settings: dict[str, Any] = {**form_of(request, 1.0).settings(), "seed": request.seed, "rows": len(kept)}
+
+    def opened() -> model_kind.Network:
+        return model_kind.open_parts(kind, Parts(labels, settings, files.__getitem__, "the trained model"))
+
+    probes = held if len(held) else np.arange(min(PARITY_ROWS, len(truth)))
+    uncalibrated = opened()
+    exported = np.stack([uncalibrated.scores(image) for image in images[probes]])
+    settings["temperature"] = held_temperature(exported[: len(held)], truth[held])
+    original = _scores(network, images[probes])
+    settings["parity"] = largest_difference(original, exported, settings["temperature"], kind)
+    return Trained(
+        model=opened(),
+        files=files,
+        settings=settings,
+        seconds=time.perf_counter() - began,
+        notes=(
+            f"{sum(weights.numel() for weights in network.parameters()):,} weights, {steps:,} steps",
+            *_held_notes(exported, truth[held], settings["temperature"]),
+            f"ONNX answers as torch within {settings['parity']:.1g}",
+        ),
+    )
+
+
+def _held_notes(scores: Floats, truth: Integers, temperature: float) -> tuple[str, ...]:
+    if len(truth) < LEAST_HELD:
+        return ("too few rows to hold any out: the scores are not calibrated",)
+    accuracy = float((scores.argmax(axis=1) == truth).mean())
+    return (f"temperature {temperature:.3g}, fitted on {len(truth):,} held-out rows (accuracy {accuracy:.4f})",)
+
+
+def _scores(network: Any, images: Bytes) -> Floats:
+    """What the network itself answers (n, labels), in float32."""
+    import torch
+
+    with torch.no_grad():
+        parts = [network(torch.from_numpy(images[start : start + 256])) for start in range(0, len(images), 256)]
+    scores: Floats = torch.cat(parts).numpy()
+    return scores

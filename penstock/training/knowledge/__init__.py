@@ -1,0 +1,13 @@
+"""The rungs of knowledge answering, cheapest first. Importing this loads no training library."""
+
+from __future__ import annotations
+
+from penstock.training.knowledge import rungs, tuned
+from penstock.training.records import Rung
+
+RUNGS: tuple[Rung, ...] = (
+    Rung("bm25.v1", rungs.train_bm25),
+    Rung("frozen-answer.v1", rungs.train_frozen, backbone="text"),
+    Rung("hybrid-answer.v1", rungs.train_hybrid, backbone="text"),
+    Rung("tuned-answer.v1", tuned.train, backbone="text"),
+)

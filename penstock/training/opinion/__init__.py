@@ -1,0 +1,11 @@
+"""Opinion monitoring's rungs: a detector calibrated on the history, over a released sentiment model."""
+
+from __future__ import annotations
+
+from penstock.training.opinion.fit import train_fixed, train_seasonal
+from penstock.training.records import Rung
+
+RUNGS: tuple[Rung, ...] = (
+    Rung("fixed-threshold.v1", train_fixed),
+    Rung("seasonal-cusum.v1", train_seasonal),
+)

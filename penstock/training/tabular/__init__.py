@@ -1,0 +1,37 @@
+"""The rungs of tables, cheapest first: gradient descent, regularised linear, boosted trees, a small ensemble."""
+
+from __future__ import annotations
+
+from penstock.training.records import Rung, Trained, TrainRequest
+
+
+def _descent(request: TrainRequest) -> Trained:
+    from penstock.training.tabular.rungs import train_descent
+
+    return train_descent(request)
+
+
+def _linear(request: TrainRequest) -> Trained:
+    from penstock.training.tabular.rungs import train_linear
+
+    return train_linear(request)
+
+
+def _boosting(request: TrainRequest) -> Trained:
+    from penstock.training.tabular.rungs import train_boosting
+
+    return train_boosting(request)
+
+
+def _ensemble(request: TrainRequest) -> Trained:
+    from penstock.training.tabular.rungs import train_ensemble
+
+    return train_ensemble(request)
+
+
+RUNGS: tuple[Rung, ...] = (
+    Rung("gradient-descent.v1", _descent),
+    Rung("tabular-linear.v1", _linear),
+    Rung("tabular-boosting.v1", _boosting),
+    Rung("tabular-ensemble.v1", _ensemble),
+)

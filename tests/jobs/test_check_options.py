@@ -1,0 +1,72 @@
+"""[products.NAME.options]: only what the product's task knows, refused with file and line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydantic import Field
+
+from penstock import tasks
+from penstock.core.errors import BadInput
+from penstock.jobs.check import check_workspace
+from penstock.workspace.loader import load
+from penstock.workspace.records import Record
+
+TOML = """\
+[company]
+name = "Harbour AI"
+
+[products.desk]
+task = "text-classification"
+data = "desk.csv"
+gate = { accuracy = ">= 0.5" }
+price = { tiers = [{ unit_price = "0.10" }] }
+
+[products.desk.options]
+depth = 3
+"""
+
+
+class Options(Record):
+    """A task that can be told how deep to look."""
+
+    depth: int = Field(default=1, ge=1, le=9)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rows = [f"parcel {n},parcel\nbill {n},bill\n" for n in range(10)]
+    (tmp_path / "desk.csv").write_text("text,label\n" + "".join(rows))
+    (tmp_path / "penstock.toml").write_text(TOML)
+    return tmp_path
+
+
+def test_an_option_that_the_task_does_not_know_is_refused_with_file_and_line(folder: Path) -> None:
+    with pytest.raises(BadInput) as caught:
+        check_workspace(load(folder))
+    assert str(caught.value) == (
+        "penstock.toml:11: products.desk.options.depth: is not an option\n  options of text-classification: none"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("depth = 30", "less than or equal to 9"),
+        ('depth = "deep"', "valid integer"),
+        ("width = 1", "is not an option"),
+    ],
+)
+def test_an_option_that_the_task_cannot_use_says_why_and_where(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, line: str, said: str
+) -> None:
+    task = replace(tasks.get("text-classification"), options=Options)
+    monkeypatch.setattr("penstock.tasks.get", lambda name: task)
+    (found,) = check_workspace(load(folder))
+    assert (found["product"], found["train"] + found["test"]) == ("desk", 20)
+    (folder / "penstock.toml").write_text(TOML.replace("depth = 3", line))
+    place = f"penstock.toml:11: products.desk.options.{line.split()[0]}: "
+    with pytest.raises(BadInput, match=f"{place}.*{said}"):
+        check_workspace(load(folder))

@@ -1,0 +1,142 @@
+"""Mentions: folded from the usage log once whatever happens, and counted by entity and bucket."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from monitoring.opinion_house import day_of_documents, noon, open_shop, opinion_model, usual_days
+
+from penstock.core.clock import SettableClock
+from penstock.datasets.documents import Document
+from penstock.jobs.opinion import fold, live_of, record_directly, series_rows, tend_opinion
+from penstock.monitoring.opinion import mentions
+from penstock.runtime.house import House
+from penstock.serving.usage_log import Answer, UsageEvent, append
+from penstock.storage.blobs import BlobStore
+from penstock.storage.engine import Store
+from penstock.tasks.opinion_monitoring import TASK
+
+Shop = tuple[House, str]
+
+
+@pytest.fixture
+def shop(store: Store, blobs: BlobStore, tmp_path: Path) -> Shop:
+    return open_shop(store, blobs, tmp_path / "shop")
+
+
+def answer(house: House, customer: str, documents: list[Document], request: str, product: str = "brands") -> None:
+    """As the gateway records it: inputs as they came, the body as it went."""
+    model = opinion_model()
+    sent = [{"text": one.text, "time": one.time.isoformat(), "id": one.id} for one in documents]
+    outputs = [TASK.render(model, one, row) for one, row in zip(documents, model.predict(documents), strict=True)]
+    with house.store.transaction() as tx:
+        live = live_of(tx, house, "brands")
+        body = {"id": request, "product": product, "release": "" if live is None else live.release, "outputs": outputs}
+        event = UsageEvent(customer, request, customer, product, None, "key", tx.now, len(sent), "0" * 64)
+        append(tx, [event], [Answer(customer, request, customer, product, sent, json.dumps(body).encode(), tx.now)])
+
+
+def counted(house: House, **changes: Any) -> list[tuple[str, int, int, int]]:
+    rows = series_rows(house, "brands", customer=None, entity=None)
+    return [(row["entity"], row["mentions"], row["negative"], row["positive"]) for row in rows]
+
+
+def test_answers_become_mentions_once_however_often_they_are_folded(shop: Shop) -> None:
+    house, customer = shop
+    answer(house, customer, day_of_documents(noon(2026, 11, 1), {"Harbour Air": {"negative": 2, "neutral": 1}}), "r1")
+    answer(house, customer, day_of_documents(noon(2026, 11, 1), {"Tidebank": {"positive": 1}}), "r2")
+    assert fold(house, "brands") == 2
+    assert fold(house, "brands") == 0
+    assert counted(house) == [("Harbour Air", 3, 2, 0), ("Tidebank", 1, 0, 1)]
+    assert counted(house) == [("Harbour Air", 3, 2, 0), ("Tidebank", 1, 0, 1)]
+
+
+def test_a_document_sent_twice_counts_once_also_in_other_words(shop: Shop) -> None:
+    house, customer = shop
+    one = Document("Harbour Air was lovely", noon(2026, 11, 1), "d1")
+    answer(house, customer, [one], "r1")
+    answer(house, customer, [Document("Tidebank lost my money", noon(2026, 11, 2), "d1")], "r2")
+    fold(house, "brands")
+    assert counted(house) == [("Harbour Air", 1, 0, 1)]
+
+
+def test_each_customer_has_a_stream_of_its_own(shop: Shop) -> None:
+    house, customer = shop
+    for who in (customer, "cus_other"):
+        answer(house, who, [Document("Harbour Air was lovely", noon(2026, 11, 1), "d1")], f"r-{who}")
+    fold(house, "brands")
+    with house.store.read() as tx:
+        assert sorted(one.customer for one in mentions.streams(tx, "brands")) == sorted([customer, "cus_other"])
+    assert len(counted(house)) == 2
+
+
+def test_other_products_and_forgotten_answers_are_passed_over(shop: Shop) -> None:
+    house, customer = shop
+    with house.store.transaction() as tx:
+        events = [
+            UsageEvent(customer, f"m{number}", customer, "mood", None, "key", tx.now, 1, "0" * 64)
+            for number in range(3)
+        ]
+        append(tx, [*events, UsageEvent(customer, "gone", customer, "brands", None, "key", tx.now, 1, "1" * 64)])
+        plain = Answer(
+            customer, "old", customer, "brands", ["a text"], b'{"release":"r","outputs":[{"label":"x"}]}', tx.now
+        )
+        append(tx, [UsageEvent(customer, "old", customer, "brands", None, "key", tx.now, 1, "2" * 64)], [plain])
+    answer(house, customer, [Document("Harbour Air was lovely", noon(2026, 11, 1), "d1")], "r1")
+    assert fold(house, "brands") == 3
+    assert counted(house) == [("Harbour Air", 1, 0, 1)]
+
+
+def test_a_document_without_an_entity_is_counted_but_its_text_is_not_kept(shop: Shop) -> None:
+    house, customer = shop
+    answer(
+        house, customer, [Document("rain", noon(2026, 11, 1), "d1"), Document("Tidebank", noon(2026, 11, 1), "d2")], "r"
+    )
+    fold(house, "brands")
+    from penstock.monitoring.opinion.tables import opinion_document
+
+    with house.store.read() as tx:
+        rows = tx.all(opinion_document.select().where(opinion_document.c.organisation == tx.organisation))
+    assert sorted((row["document"], row["text"]) for row in rows) == [("d1", None), ("d2", "Tidebank")]
+
+
+def test_an_offline_replay_keeps_what_the_gateway_would(shop: Shop) -> None:
+    house, customer = shop
+    documents = usual_days(datetime(2026, 10, 1, tzinfo=UTC), 3)
+    assert record_directly(house, "brands", customer, documents) == 18
+    assert record_directly(house, "brands", customer, documents) == 0
+    answer(house, customer, documents, "r1")
+    fold(house, "brands")
+    assert sum(row[1] for row in counted(house)) == 18
+
+
+def test_texts_are_forgotten_and_counts_stay(shop: Shop, clock: SettableClock) -> None:
+    house, customer = shop
+    record_directly(house, "brands", customer, usual_days(datetime(2026, 7, 1, tzinfo=UTC), 120))
+    before = counted(house)
+    with house.store.transaction() as tx:
+        assert mentions.forget_texts(tx, "brands", timedelta(days=90)) == 29 * 6 + 6
+        assert mentions.forget_texts(tx, "brands", timedelta(days=90)) == 0
+    tend_opinion(house)
+    clock.advance(timedelta(days=150))
+    tend_opinion(house)
+    with house.store.read() as tx:
+        [stream] = mentions.streams(tx, "brands")
+        quotes = mentions.quotes(tx, stream, "Harbour Air", stream.first, stream.last, None)
+    assert {quote.text for quote in quotes} == {None}
+    assert counted(house) == before
+
+
+def test_quotes_are_the_surest_of_a_tone_and_no_text_twice(shop: Shop) -> None:
+    house, customer = shop
+    record_directly(house, "brands", customer, day_of_documents(noon(2026, 11, 1), {"Harbour Air": {"negative": 9}}))
+    with house.store.read() as tx:
+        [stream] = mentions.streams(tx, "brands")
+        found = mentions.quotes(tx, stream, "Harbour Air", noon(2026, 11, 1), noon(2026, 11, 2), -1)
+        assert mentions.quotes(tx, stream, "Harbour Air", noon(2026, 11, 2), noon(2026, 11, 3), -1) == []
+    assert len(found) == len({one.text for one in found}) == 5
+    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)

@@ -1,0 +1,99 @@
+"""An image product on air: files come by form, body or base64; a bad one is named, costs nothing and harms nobody."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from serving.support import PATH, PRODUCT, Company, Running, go_live, make_company, problem, running
+
+from penstock.models.artifact import save_artifact
+from penstock.models.images import pixels_linear
+from penstock.models.images.form import Form
+from penstock.models.load import Loader
+from penstock.storage.blobs import BlobStore
+from penstock.storage.engine import Store
+from penstock.workspace.records import Product
+
+
+@pytest.fixture
+def company(store: Store, blobs: BlobStore) -> Company:
+    weights = np.random.default_rng(0).normal(size=(64, 3), scale=9).astype(np.float32)
+    artifact = save_artifact(
+        blobs,
+        kind=pixels_linear.KIND,
+        labels=("cat", "dog", "eel"),
+        files=pixels_linear.to_files(weights, np.zeros(3, dtype=np.float32)),
+        settings=Form((8, 8, 1), False, 1.0).settings(),
+        backbone=None,
+    )
+    price = {"tiers": [{"unit_price": "0.0040"}]}
+    product = Product.model_validate({"task": "image-classification", "data": "x", "gate": {}, "price": price})
+    made = make_company(store, blobs, released=False, products={PRODUCT: product}, loader=Loader(blobs))
+    go_live(store, artifact)
+    return made
+
+
+@pytest.fixture
+def gateway(company: Company) -> Iterator[Running]:
+    with running(company) as started:
+        yield started
+
+
+def png(seed: int) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (8, 8), dtype=np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def sent(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def test_a_form_a_body_and_base64_are_answered_alike(gateway: Running, company: Company) -> None:
+    by_text = gateway.predict([sent(png(1)), sent(png(2))]).json()
+    with gateway.http() as http:
+        by_form = http.post(PATH, files=[("a", ("1.png", png(1))), ("a", ("2.png", png(2)))]).json()
+        by_body = http.post(PATH, content=png(1), headers={"Content-Type": "image/png"}).json()
+    assert by_text["outputs"] == by_form["outputs"]
+    assert by_text["outputs"][:1] == by_body["outputs"]
+    assert [event.units for event in company.events()] == [2, 2, 1]
+
+
+def test_a_bad_image_is_named_and_not_billed_and_its_neighbours_are_answered(
+    gateway: Running, company: Company
+) -> None:
+    expected = [gateway.predict([sent(png(n))]).json()["outputs"] for n in range(6)]
+    billed = len(company.events())
+
+    def good(n: int) -> Any:
+        return gateway.predict([sent(png(n))]).json()["outputs"]
+
+    def bad(n: int) -> dict[str, Any]:
+        with gateway.http() as http:
+            files = [("a", ("1.png", png(1)))] * 3 + [("a", ("cut.png", png(n)[:50]))]
+            return problem(http.post(PATH, files=files), 422)
+
+    with ThreadPoolExecutor(4) as threads:
+        refused = [threads.submit(bad, n) for n in range(6)]
+        answered = [threads.submit(good, n) for n in range(6)]
+        assert [future.result() for future in answered] == expected
+        assert {future.result()["where"] for future in refused} == {"inputs[3]"}
+    assert len(company.events()) == billed + 6
+
+
+def test_the_limits_of_a_request_hold_for_files_too(gateway: Running, company: Company) -> None:
+    with gateway.http() as http:
+        large = http.post(PATH, content=b"x" * 1_000_001, headers={"Content-Type": "image/png"})
+        many = http.post(PATH, files=[("a", ("1.png", b"x"))] * 257)
+        none = http.post(PATH, content=b"", headers={"Content-Type": "image/png"})
+    assert problem(large, 413)["where"] == "body"
+    assert problem(many, 422)["where"] == "inputs"
+    assert problem(none, 422)["where"] == "inputs[0]"
+    assert company.events() == []
