@@ -66,6 +66,7 @@ def measured(
     """Run per seed; report the median and worst accuracy, the median seconds, and their share of the plain ones."""
     runs = [run(seed) for seed in range(seeds)]
     seconds = statistics.median(each[1] for each in runs)
+    cpu_seconds = statistics.median(each[2].pop("cpu_seconds") for each in runs)
     facts = runs[0][2] if plain is None else {"share_of_plain": round(seconds / plain, 3), **runs[0][2]}
     accuracies = [each[0] for each in runs]
     report(
@@ -75,7 +76,7 @@ def measured(
         accuracy=statistics.median(accuracies),
         worst=min(accuracies),
         seconds=round(seconds, 1),
-        cpu_seconds=round(statistics.median(each[2].pop("cpu_seconds") for each in runs), 1),
+        cpu_seconds=round(cpu_seconds, 1),
         **facts,
     )
     return seconds

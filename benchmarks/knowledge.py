@@ -29,7 +29,7 @@ from penstock.datasets.knowledge.parts import Asked, Knowledge
 from penstock.evaluation.answers import measure_answers
 from penstock.models.backbone import Backbone
 from penstock.models.knowledge.answering import Question
-from penstock.models.knowledge.index import SIGNALS
+from penstock.models.knowledge.index import ANSWER_COSINE, ANSWER_WORDS, SIGNALS
 from penstock.models.knowledge.words import words
 from penstock.models.load import Loader
 from penstock.storage.blobs import BlobStore
@@ -112,17 +112,24 @@ def compare(
 
 
 def figures(base: Base, answers: Any, threshold: float) -> dict[str, float]:
-    """The task's own measures, and the share that could be answered at 95% precision if the threshold were known."""
+    """The task's own measures; the share that could be answered at 95% precision if the threshold were known; and how
+    often a question in scope scores above one out of it."""
     labels = [entry.id for entry in base.entries]
     truth, questions = [asked.entry for asked in base.test], [asked.question for asked in base.test]
     found = measure_answers(
         labels=labels, truth=truth, questions=questions, scores=answers, threshold=threshold, seed=0
     ).quality
     right = np.array([labels[best] == entry for best, entry in zip(answers.argmax(axis=1), truth, strict=True)])
-    order = np.argsort(-answers.max(axis=1), kind="stable")
+    top = answers.max(axis=1)
+    order = np.argsort(-top, kind="stable")
     good = np.flatnonzero(np.cumsum(right[order]) / np.arange(1, len(order) + 1) >= TARGET)
     best = (int(good[-1]) + 1) / len(order) if len(good) else 0.0
-    return {name: metric.value for name, metric in found.items()} | {"best_coverage_at_95": best}
+    measured = {name: metric.value for name, metric in found.items()} | {"best_coverage_at_95": best}
+    inside = np.array([entry is not None for entry in truth])
+    if inside.all():
+        return measured
+    above = (top[inside][:, None] > top[~inside]).mean() + (top[inside][:, None] == top[~inside]).mean() / 2
+    return measured | {"out_of_scope_auroc": float(above)}
 
 
 def matched(base: Base, tops: dict[str, Any]) -> None:
@@ -279,7 +286,7 @@ def show_priors(backbone: Backbone, cache: EmbeddingCache) -> None:
         for kind, used in prior.USED.items():
             mask = np.array([name in used for name in SIGNALS])
             if "ember" not in base.name:
-                mask[-2:] = False  # BANKING77 has no answers
+                mask[[ANSWER_COSINE, ANSWER_WORDS]] = False  # BANKING77 has no answers
             start = np.append(np.where(mask, prior.PRIORS[kind].weights, 0.0), prior.PRIORS[kind].none)
             solution = calibration._fit(cases, weights, start, mask)
             tops = calibration._tops(cases, solution)

@@ -169,6 +169,25 @@ _CHINESE: Mapping[str, str] = {
     "rows with phone numbers": "含电话号码的行",
     "rows with Chinese ID numbers": "含身份证号的行",
     "rows with bank card numbers": "含银行卡号的行",
+    # what cleaning finds in other data than labelled texts
+    "paraphrases that another entry is asked by too": "另一条目也有的问法",
+    "paraphrases that repeat another of their entry": "与同一条目中其他问法重复的问法",
+    "entries that a newer one stands for": "已被更新版本取代的条目",
+    "entries that were withdrawn": "已撤回的条目",
+    "withdrawals": "撤回记录",
+    "test questions that are an entry's own question": "与条目自身问题相同的测试问题",
+    "ENTRIES WHOSE LAST DAY IS OVER": "最后有效日已过的条目",
+    "entries without a paraphrase": "没有其他问法的条目",
+    "images with contradicting labels": "类别互相矛盾的图片",
+    "images of a single shade": "只有一种色调的图片",
+    "entities that the history names fewer than 5 times": "历史中提及少于 5 次的对象",
+    "interactions that weigh too little": "权重过低的交互",
+    "interactions of users that look like programs": "疑似程序的用户的交互",
+    "interactions with an item that the user knew": "用户与已知物品的交互",
+    "INTERACTIONS IN THE FUTURE": "发生在未来的交互",
+    "interactions with items that the items file lacks": "物品文件中没有的物品的交互",
+    "users with too few interactions to be tested": "交互过少而无法测试的用户",
+    "test rows of users with too few interactions to go by": "交互过少、无从判断的用户的测试行",
 }
 
 

@@ -175,6 +175,7 @@ def customer_id(house: House, reference: str | None) -> str | None:
 
 def series_rows(house: House, product: str, *, customer: str | None, entity: str | None) -> list[dict[str, Any]]:
     """A row per customer, entity and bucket that has mentions, the newest last, with what was expected."""
+    options_of(house, product)
     rows: list[dict[str, Any]] = []
     with house.store.read() as tx:
         names = {one.id: one.name for one in list_customers(tx)}

@@ -20,8 +20,9 @@ from penstock.runtime.child import MEMORY_HINT
 from penstock.runtime.progress import Progress, no_progress
 
 STDERR_TAIL_LINES = 15
-# In a niced process OpenBLAS's threads wait for each other by yielding: a head took 8.7 s on two threads, 2.2 s on one.
-ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+# Threads of a niced process that wait by spinning wait for long, and take the gateway's time: OpenBLAS took 8.7 s for a
+# head on two threads, 2.2 s on one; on a busy machine 40 steps of a small network took 81 s, 15 s with waiters asleep.
+PATIENT_THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 class Interrupted(BaseException):
@@ -46,7 +47,7 @@ def run_child(module: str, job: str, arguments: dict[str, Any], on_progress: Pro
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**ONE_BLAS_THREAD, **os.environ},
+        env={**PATIENT_THREADS, **os.environ},
         process_group=0,  # Ctrl-C reaches us only; and the whole family can be killed at once
     )
     with _lock:

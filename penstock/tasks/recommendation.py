@@ -32,6 +32,7 @@ FIELDS = ("user", "items", "top", "exclude", "available", "popular")
 _HINT = 'send {"user": "u1"}, {"items": ["i5", "i9"]} (the latest last), or {"popular": true}'
 _BY_PLACE = "How often the item that the user took next is among the first so many."
 _MOST_SHOWN = "The items that come most often among the first ten, and how many users know them."
+_NEW_ITEMS = "They are recommended by their text alone, and stand outside nDCG and hit rate: no test row asks for one."
 SECTION = """\
 {test_line}
 # columns = {{ user = "customer", item = "sku", time = "at", weight = "stars" }}   # if your file names them otherwise
@@ -49,14 +50,20 @@ def inputs(test: Records) -> list[Ask]:
 
 
 def measure(model: Model, test: Records, answers: Floats, seed: int) -> Measured:
-    """Every item is ranked that may be recommended to the user: nDCG@10, hit rate, coverage and novelty."""
+    """nDCG@10, hit rate, coverage and novelty of ranking every item that may be recommended to the user.
+
+    For the first two only those are ranked that somebody took: nobody can want one of the others in the test, so each
+    new item in the catalogue would make a newer model look worse than the live one, which does not know it.
+    """
     recommender = is_recommender(model)
+    targets = [recommender.places.get(row.item) for row in test.interactions]
+    taken = recommender.counts > 0
+    taken[[target for target in targets if target is not None]] = True
     places, lists, lengths = [], [], []
-    for row, ask, scores in zip(test.interactions, inputs(test), answers, strict=True):
-        scores = np.where(recommender.allowed(ask), scores, -np.inf).astype(np.float32)
-        target = recommender.places.get(row.item)
-        places.append(NEVER if target is None else place_of(scores, target))
-        lists.append(best(scores, FIRST))
+    for target, ask, scores in zip(targets, inputs(test), answers, strict=True):
+        shown_to = np.where(recommender.allowed(ask), scores, -np.inf).astype(np.float32)
+        places.append(NEVER if target is None else place_of(np.where(taken, shown_to, -np.inf), target))
+        lists.append(best(shown_to, FIRST))
         lengths.append(len(recommender.histories.of(ask.user, ask.before)[0]))
     ranks, users = np.array(places, dtype=np.int64), [row.user for row in test.interactions]
     gained = gains(ranks)
@@ -70,7 +77,12 @@ def measure(model: Model, test: Records, answers: Floats, seed: int) -> Measured
         "coverage": wilson(int((shown > 0).sum()), listed),
         "novelty": mean_over_users(novel, users, seed),
     }
-    sections = (_by_place(ranks), _by_length(ranks, np.array(lengths)), _most_shown(recommender, shown, len(lists)))
+    sections = (
+        _by_place(ranks),
+        _by_length(ranks, np.array(lengths)),
+        _most_shown(recommender, shown, len(lists)),
+        _new_items(recommender, shown),
+    )
     return Measured(quality, tuple(gained.tolist()), MOST_LOSS, sections=sections)
 
 
@@ -258,6 +270,13 @@ def _most_shown(model: Recommender, shown: Any, answers: int) -> Section:
     return Section("Most recommended", _MOST_SHOWN, ("item", "in answers", "known to users"), rows)
 
 
+def _new_items(model: Recommender, shown: Any) -> Section:
+    new = model.listed & (model.counts == 0)
+    share = float(shown[new].sum()) / max(1.0, float(shown.sum()))
+    rows = (("new items", f"{int(new.sum()):,}"), ("share of the first ten places", f"{share:.1%}"))
+    return Section("Items that nobody took yet", _NEW_ITEMS, ("what", "value"), rows)
+
+
 def _no_correction(input: Any, text: str) -> Mapping[str, Any]:
     hint = 'tell what the user did instead: {"id", "index", "event": "click" or "buy", "item"}'
     raise BadInput("recommendations are not corrected by a text", where="correction", hint=hint)
@@ -284,6 +303,10 @@ CHINESE: Mapping[str, str] = {
     "test rows": "测试行",
     "Most recommended": "推荐最多的物品",
     _MOST_SHOWN: "最常进入前十的物品，以及知道它们的用户比例。",
+    "Items that nobody took yet": "尚无人选择的物品",
+    _NEW_ITEMS: "它们仅凭文本被推荐，不计入 nDCG 与命中率：测试中没有针对它们的行。",
+    "what": "项目",
+    "value": "数值",
     "item": "物品",
     "in answers": "出现率",
     "known to users": "用户知晓率",

@@ -174,23 +174,11 @@ def test_options_that_mean_nothing_are_refused(tmp_path: Path, options: dict[str
         prepared(tmp_path, ROWS, **options)
 
 
-def test_movielens_leaves_the_last_rating_of_each_of_its_671_users(shared_data: Path) -> None:
-    folder = shared_data / "movielens_small"
-    columns = {"user": "userId", "item": "movieId", "time": "timestamp", "weight": "rating"}
-    options = {
-        "items": "movies.csv.gz",
-        "item_columns": {"item": "movieId", "title": "title"},
-        "attributes": ["genres"],
-    }
-    price = {"tiers": [{"unit_price": "0.001"}]}
-    described = Product(
-        task="recommendation",
-        data="ratings.csv.gz",
-        columns=columns,
-        gate={"hr_at_10": ">= 0.1"},
-        price=price,
-        options=options,
-    )
-    found = prepare(described, folder)
-    assert (found.report.read_train, found.report.rows_test, found.report.findings) == (100_004, 671, ())
-    assert sum(row["kind"] == "item" for row in found.train) == 9_125
+def test_a_test_file_of_its_own_keeps_its_rows_and_train_lacks_them(tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text(HEADER + "ann,i3,9\nbob,i9,9\nzoe,i1,9\n")
+    text = HEADER + "".join(f"{user},{item},{time}\n" for user, item, time in ROWS)
+    found = prepare(product(tmp_path, text, test="test.csv"), tmp_path)
+    assert pairs(found.test) == {("ann", "i3")}  # nobody in train knows i9, and zoe is not there
+    assert ("ann", "i3") not in pairs(found.train) and ("bob", "i3") in pairs(found.train)
+    assert found.report.found("unlisted", "test") == found.report.found("new-user", "test") == 1
+    assert found.report.found("test-in-train") == 1

@@ -1,10 +1,12 @@
 """Stock: items go out and come back, new ones join, and what cannot be is refused before anything changes."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from penstock.cli.root import run
 from penstock.core.errors import BadInput, NotFound
 from penstock.jobs.recommendation import add_items, change_stock, stock
 from penstock.models.artifact import save_artifact
@@ -98,3 +100,14 @@ def test_other_products_and_products_without_a_release_are_named(house: House, m
     monkeypatch.setattr(releases, "live", lambda tx, product: None)
     with pytest.raises(NotFound, match="no live release"):
         change_stock(house, "books", out=["b1"])
+
+
+def test_the_command_line_shows_what_is_out_and_says_the_amendment(
+    house: House, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["stock", "set", "books", "--out", "b2", "--workspace", str(folder)]) == 0
+    said = capsys.readouterr()
+    assert "b2" in said.out and "1 out of stock, 0 new (amendment 1)" in said.err
+    assert run(["stock", "set", "books", "--in", "b9", "--workspace", str(folder), "--json"]) == 2
+    assert run(["stock", "show", "books", "--workspace", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["unavailable"] == ["b2"]

@@ -10,11 +10,9 @@ import pytest
 from penstock.core.clock import SettableClock
 from penstock.core.errors import BadInput, NotFound
 from penstock.identity.customers import add_customer, set_training_consent
-from penstock.monitoring.event_tables import feedback_event, feedback_event_use
 from penstock.monitoring.events import event_rows, list_events, mark_events_used, record_event
 from penstock.serving.usage_log import Answer, UsageEvent, append, forget_answers
 from penstock.storage.engine import Store
-from penstock.storage.schema import metadata
 
 Ask = Callable[..., str]
 
@@ -22,7 +20,6 @@ Ask = Callable[..., str]
 @pytest.fixture
 def ask(store: Store) -> Ask:
     """Answers a request of a customer with items b1 and b2 for each input, as the gateway would."""
-    metadata.create_all(store.engine, tables=[feedback_event, feedback_event_use])
 
     def asking(customer: str, *inputs: Any, id: str = "req_1", output: Any = None) -> str:
         shown = output or {"items": [{"item": "b1"}, {"item": "b2"}]}

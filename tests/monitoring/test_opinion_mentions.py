@@ -14,6 +14,7 @@ from penstock.core.clock import SettableClock
 from penstock.datasets.documents import Document
 from penstock.jobs.opinion import fold, live_of, record_directly, series_rows, tend_opinion
 from penstock.monitoring.opinion import mentions
+from penstock.monitoring.opinion.tables import opinion_document
 from penstock.runtime.house import House
 from penstock.serving.usage_log import Answer, UsageEvent, append
 from penstock.storage.blobs import BlobStore
@@ -97,8 +98,6 @@ def test_a_document_without_an_entity_is_counted_but_its_text_is_not_kept(shop: 
         house, customer, [Document("rain", noon(2026, 11, 1), "d1"), Document("Tidebank", noon(2026, 11, 1), "d2")], "r"
     )
     fold(house, "brands")
-    from penstock.monitoring.opinion.tables import opinion_document
-
     with house.store.read() as tx:
         rows = tx.all(opinion_document.select().where(opinion_document.c.organisation == tx.organisation))
     assert sorted((row["document"], row["text"]) for row in rows) == [("d1", None), ("d2", "Tidebank")]
@@ -119,11 +118,12 @@ def test_texts_are_forgotten_and_counts_stay(shop: Shop, clock: SettableClock) -
     record_directly(house, "brands", customer, usual_days(datetime(2026, 7, 1, tzinfo=UTC), 120))
     before = counted(house)
     with house.store.transaction() as tx:
-        assert mentions.forget_texts(tx, "brands", timedelta(days=90)) == 29 * 6 + 6
+        newest_but_ninety_days = 30 * 6 - 1
+        assert mentions.forget_texts(tx, "brands", timedelta(days=90)) == newest_but_ninety_days
         assert mentions.forget_texts(tx, "brands", timedelta(days=90)) == 0
-    tend_opinion(house)
-    clock.advance(timedelta(days=150))
-    tend_opinion(house)
+    for days in (0, 30, 100):  # nothing comes any more, and it is looked at as ever
+        clock.advance(timedelta(days=days))
+        tend_opinion(house)
     with house.store.read() as tx:
         [stream] = mentions.streams(tx, "brands")
         quotes = mentions.quotes(tx, stream, "Harbour Air", stream.first, stream.last, None)

@@ -276,3 +276,11 @@ def test_a_body_that_never_arrives_is_given_up(
     with socket.create_connection((host, int(port)), timeout=5) as wire:
         wire.sendall(head.encode() + b'{"inp')
         assert wire.recv(65536).startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize("number", ["Infinity", "-Infinity", "NaN", "1e999"])
+def test_a_number_that_is_none_is_refused_where_it_stands(gateway: Running, number: str) -> None:
+    body = f'{{"inputs": ["fine", {{"age": 41, "income": {number}}}]}}'
+    with gateway.http() as http:
+        answer = http.post(PATH, content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["where"]) == (422, "inputs[1].income")

@@ -97,7 +97,7 @@ def test_a_bad_address_says_what_to_write(tmp_path: Path) -> None:
 
 def test_the_migrations_make_exactly_the_tables_that_the_rooms_declare(store: Store) -> None:
     root = Path(penstock.__file__).parent
-    for file in root.rglob("tables.py"):
+    for file in root.rglob("*tables.py"):
         importlib.import_module(".".join(("penstock", *file.relative_to(root).with_suffix("").parts)))
     with store.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": False})

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -140,7 +141,19 @@ def test_the_test_is_ranked_against_all_items_but_those_already_known(model: Rec
         "Hits by place",
         "Hits by length of history",
         "Most recommended",
+        "Items that nobody took yet",
     ]
+
+
+def test_a_new_item_in_the_catalogue_takes_no_place_from_those_that_are_tested(model: Recommender) -> None:
+    test = records_of([{"user": "r0", "item": "b3", "time": 30}], _product())
+    untaken = replace(model, counts=np.where(np.arange(6) == 4, 0, model.counts).astype(np.float32))
+    answers = np.zeros((1, 6), dtype=np.float32)
+    answers[0, 3:5] = 0.5, 0.9
+    assert TASK.measure(model, test, answers, 0).scores[0] < 1.0
+    measured = TASK.measure(untaken, test, answers, 0)
+    assert measured.scores == (1.0,)
+    assert measured.sections[-1].rows == (("new items", "1"), ("share of the first ten places", "50.0%"))
 
 
 def test_what_a_user_does_later_is_not_seen_by_the_test(model: Recommender) -> None:

@@ -138,10 +138,13 @@ def test_a_threshold_keeps_its_promise_with_one_wrong_answer_to_spare() -> None:
     assert calibration.ENOUGH_ROWS > 3
 
 
-def test_a_document_scores_alone_what_it_scores_in_the_index() -> None:
+def test_a_document_that_joins_scores_as_it_would_have_among_the_others() -> None:
     documents = [words(entry.question) for entry in ENTRIES]
-    lexicon = make_lexicon(documents)
-    asked = words("how do I clean the grey lamp")
+    lexicon, asked = make_lexicon(documents), words("how do I clean the grey lamp")
     alone = [lexicon.score_of(document, asked) for document in documents]
     assert np.abs(np.array(alone) - lexicon.scores(asked)).max() < 1e-5
     assert 0 < max(alone) < 1 and lexicon.score_of((), asked) == 0.0
+    changed = lexicon.changed(np.array([0, 3]), [documents[1]])
+    assert np.abs(changed.scores(asked) - lexicon.scores(asked)[[0, 3, 1]]).max() < 1e-5
+    again = changed.changed(np.array([1, 2]), [documents[5]])
+    assert np.abs(again.scores(asked) - lexicon.scores(asked)[[3, 1, 5]]).max() < 1e-5

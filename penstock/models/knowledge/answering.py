@@ -20,7 +20,7 @@ from penstock.core.hashing import canonical_json
 from penstock.datasets.knowledge.entries import Entry, entry_of
 from penstock.models.artifact import tensors_from_bytes, tensors_to_bytes
 from penstock.models.backbone import Backbone
-from penstock.models.knowledge.index import BY_MEANING, SIGNALS, Index, Vectors, embedded, make_index
+from penstock.models.knowledge.index import BY_MEANING, SIGNALS, Index, Vectors, make_index
 from penstock.models.protocol import Floats, Parts
 
 BM25, FROZEN, HYBRID, TUNED = KIND_NAMES = (
@@ -44,14 +44,14 @@ class Question:
 @dataclass(frozen=True, eq=False)
 class Fusion:
     """How signals become scores: softmax over the entries' weighed signals and the constant `none`, which stands for
-    "no entry answers this". weights: (7,), in the order of SIGNALS. threshold: the least score that is answered."""
+    "no entry answers this". weights: (5,), in the order of SIGNALS. threshold: the least score that is answered."""
 
     weights: Floats
     none: float
     threshold: float
 
     def scores(self, signals: Floats) -> Floats:
-        """Of (entries, 7) signals the scores (entries,) in [0, 1]; what they lack of 1 is the chance of no answer."""
+        """Of (entries, 5) signals the scores (entries,) in [0, 1]; what they lack of 1 is the chance of no answer."""
         fits = np.multiply(signals, self.weights).sum(axis=1).astype(np.float64)
         top = max(float(fits.max(initial=self.none)), self.none)
         raised = np.exp(fits - top)
@@ -117,24 +117,14 @@ def speaks(entry: str, asked: str) -> bool:
 def amended(model: Answering, content: Mapping[str, Any]) -> Answering:
     """The model with the content's entries added (one of the same id is replaced) and its withdrawn ids gone.
 
-    Only the new entries are embedded; weights and threshold stay. The model itself is not changed.
+    Only the new entries are embedded and indexed; weights and threshold stay, and the large parts are shared. The model
+    itself is not changed.
     """
     fresh = {entry.id: entry for entry in amended_entries(content)}
     gone = {str(one) for one in content.get("withdrawn", ())} | set(fresh)
     kept = [place for place, entry in enumerate(model.index.entries) if entry.id not in gone]
-    entries = [*(model.index.entries[place] for place in kept), *fresh.values()]
-    order = sorted(range(len(entries)), key=lambda place: entries[place].id)
-    vectors = model.index.vectors
-    if vectors is not None and model.backbone is not None:
-        parts = _by_entry(model.index, kept)
-        if fresh:
-            parts += _split(list(fresh.values()), *embedded(list(fresh.values()), model.backbone.embed))
-        hidden = vectors.questions.shape[1]
-        empty = np.zeros((0, hidden), dtype=np.float32)
-        questions = np.concatenate([empty, *(parts[place][0] for place in order)])
-        answers = np.concatenate([empty, *(parts[place][1] for place in order)])
-        vectors = replace(vectors, questions=questions, answers=answers)
-    return replace(model, index=make_index([entries[place] for place in order], vectors))
+    embed = None if model.backbone is None else model.backbone.embed
+    return replace(model, index=model.index.changed(kept, list(fresh.values()), embed))
 
 
 def amended_entries(content: Mapping[str, Any]) -> list[Entry]:
@@ -144,27 +134,6 @@ def amended_entries(content: Mapping[str, Any]) -> list[Entry]:
 
 def _kept(values: Mapping[str, Any], where: str) -> Entry:
     return entry_of(values, where, max_answer_chars=MOST_ANSWER_CHARS)  # the limit was the product's, when it was read
-
-
-_Part = tuple[Floats, Floats]
-
-
-def _by_entry(index: Index, places: Sequence[int]) -> list[_Part]:
-    if index.vectors is None:
-        return []
-    ends = [*index.starts[1:], len(index.vectors.questions)]
-    return [
-        (index.vectors.questions[index.starts[place] : ends[place]], index.vectors.answers[place : place + 1])
-        for place in places
-    ]
-
-
-def _split(entries: Sequence[Entry], questions: Floats, answers: Floats) -> list[_Part]:
-    ends = np.cumsum([len(entry.questions) for entry in entries])
-    return [
-        (questions[end - len(entry.questions) : end], answers[place : place + 1])
-        for place, (entry, end) in enumerate(zip(entries, ends, strict=True))
-    ]
 
 
 def to_files(index: Index) -> dict[str, bytes]:

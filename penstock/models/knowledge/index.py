@@ -1,4 +1,4 @@
-"""The index of a knowledge base: its entries, their words and their vectors, and seven signals of an entry's fit.
+"""The index of a knowledge base: its entries, their words and their vectors, and five signals of an entry's fit.
 
 It knows nothing of how signals are weighed, nor of thresholds.
 """
@@ -6,23 +6,25 @@ It knows nothing of how signals are weighed, nor of thresholds.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import chain, pairwise
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from penstock.datasets.knowledge.entries import Entry
-from penstock.models.knowledge.lexicon import Lexicon, make_lexicon
+from penstock.models.knowledge.lexicon import Lexicon, Tokens, make_lexicon
 from penstock.models.knowledge.words import pieces, words
 from penstock.models.protocol import Floats, Integers
 
-SIGNALS = ("cosine", "centre", "words", "pieces", "all_pieces", "answer_cosine", "answer_words")
-"""cosine: of the nearest of the entry's questions. centre: of their mean. words, pieces: BM25 of the best of them.
-all_pieces: BM25 of all of them as one text. answer_cosine, answer_words: the same of its answer."""
+SIGNALS = ("cosine", "centre", "pieces", "answer_cosine", "answer_words")
+"""cosine: of the nearest of the entry's questions. centre: of their mean. pieces: BM25 of all of them as one text, by
+pieces of words. answer_cosine, answer_words: of its answer. BM25 of the best single question, by words or by pieces,
+was tried too: beside these it was weighed with zero on every base."""
 
+COSINE, CENTRE, PIECES, ANSWER_COSINE, ANSWER_WORDS = range(len(SIGNALS))
 BY_MEANING = ("cosine", "centre", "answer_cosine")
-BY_WORDS = ("words", "pieces", "all_pieces", "answer_words")
-COSINE, CENTRE, WORDS, PIECES, ALL_PIECES, ANSWER_COSINE, ANSWER_WORDS = range(len(SIGNALS))
+BY_WORDS = ("pieces", "answer_words")
+
+Embed = Callable[[Sequence[str]], Floats]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,34 +52,53 @@ class Index:
 
     entries: tuple[Entry, ...]
     starts: Integers
-    words: Lexicon
     pieces: Lexicon
-    all_pieces: Lexicon
     answers: Lexicon
     vectors: Vectors | None
     centres: Floats | None
 
     def signals(self, question: str, vector: Floats | None) -> Floats:
-        """(entries, 7) for one question, in the order of SIGNALS; those by meaning are 0 without vectors."""
+        """(entries, 5) for one question, in the order of SIGNALS; those by meaning are 0 without vectors."""
         found = np.zeros((len(self.entries), len(SIGNALS)), dtype=np.float32)
         if not self.entries:
             return found
-        asked = words(question)
-        parts = pieces(question)
-        found[:, WORDS] = self.best(self.words.scores(asked))
-        found[:, PIECES] = self.best(self.pieces.scores(parts))
-        found[:, ALL_PIECES] = self.all_pieces.scores(parts)
-        found[:, ANSWER_WORDS] = self.answers.scores(asked)
+        found[:, PIECES] = self.pieces.scores(pieces(question))
+        found[:, ANSWER_WORDS] = self.answers.scores(words(question))
         if self.vectors is not None and self.centres is not None and vector is not None:
-            found[:, COSINE] = self.vectors.scaled(self.best(products(self.vectors.questions, vector)))
+            nearest = np.maximum.reduceat(products(self.vectors.questions, vector), self.starts)
+            found[:, COSINE] = self.vectors.scaled(nearest)
             found[:, CENTRE] = self.vectors.scaled(products(self.centres, vector))
             found[:, ANSWER_COSINE] = self.vectors.scaled(products(self.vectors.answers, vector))
         return found
 
-    def best(self, values: Floats) -> Floats:
-        """Of (questions,) values the highest of each entry's (entries,)."""
-        found: Floats = np.maximum.reduceat(values, self.starts)
-        return found
+    def span(self, place: int) -> slice:
+        """The questions of entry number `place`, among all."""
+        start = int(self.starts[place])
+        return slice(start, start + len(self.entries[place].questions))
+
+    def changed(self, kept: Sequence[int], added: Sequence[Entry], embed: Embed | None) -> Index:
+        """With only these entries (rising places), and others after them; the others alone are embedded and indexed."""
+        entries = (*(self.entries[place] for place in kept), *added)
+        still = np.array(kept, dtype=np.int64)
+        starts = _starts(entries)
+        vectors = self.vectors
+        if vectors is not None and embed is not None:
+            counts = [len(entry.questions) for entry in self.entries]
+            rows = np.repeat(np.isin(np.arange(len(counts)), still), counts)
+            questions, answers = embedded(added, embed, vectors.questions.shape[1])
+            vectors = replace(
+                vectors,
+                questions=np.concatenate([vectors.questions[rows], questions]),
+                answers=np.concatenate([vectors.answers[still], answers]),
+            )
+        return Index(
+            entries=entries,
+            starts=starts,
+            pieces=self.pieces.changed(still, [asked_pieces(entry.questions) for entry in added]),
+            answers=self.answers.changed(still, [words(entry.answer) for entry in added]),
+            vectors=vectors,
+            centres=None if vectors is None else _centres(vectors.questions, starts),
+        )
 
 
 def products(rows: Floats, vector: Floats) -> Floats:
@@ -91,24 +112,37 @@ def products(rows: Floats, vector: Floats) -> Floats:
 
 def make_index(entries: Sequence[Entry], vectors: Vectors | None) -> Index:
     """Index entries. vectors: of their questions and answers, in this order."""
-    counts = [len(entry.questions) for entry in entries]
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64) if entries else np.zeros(0, dtype=np.int64)
-    questions = [question for entry in entries for question in entry.questions]
-    parts = [pieces(question) for question in questions]
-    ends = [*starts.tolist(), len(questions)]
+    starts = _starts(entries)
     return Index(
         entries=tuple(entries),
         starts=starts,
-        words=make_lexicon([words(question) for question in questions]),
-        pieces=make_lexicon(parts),
-        all_pieces=make_lexicon([tuple(chain.from_iterable(parts[at:end])) for at, end in pairwise(ends)]),
+        pieces=make_lexicon([asked_pieces(entry.questions) for entry in entries]),
         answers=make_lexicon([words(entry.answer) for entry in entries]),
         vectors=vectors,
-        centres=None if vectors is None else centres(vectors.questions, starts),
+        centres=None if vectors is None else _centres(vectors.questions, starts),
     )
 
 
-def centres(questions: Floats, starts: Integers) -> Floats:
+def asked_pieces(questions: Sequence[str]) -> Tokens:
+    """The pieces of several questions as of one text."""
+    return tuple(piece for question in questions for piece in pieces(question))
+
+
+def embedded(entries: Sequence[Entry], embed: Embed, hidden: int) -> tuple[Floats, Floats]:
+    """The vectors of the entries' questions (questions, hidden) and of their answers (entries, hidden)."""
+    if not entries:
+        empty = np.zeros((0, hidden), dtype=np.float32)
+        return empty, empty
+    questions = embed([question for entry in entries for question in entry.questions])
+    return questions, embed([entry.answer for entry in entries])
+
+
+def _starts(entries: Sequence[Entry]) -> Integers:
+    counts = [len(entry.questions) for entry in entries]
+    return np.cumsum([0, *counts])[:-1].astype(np.int64)
+
+
+def _centres(questions: Floats, starts: Integers) -> Floats:
     """The unit mean vectors (entries, hidden) of each entry's questions."""
     if not len(starts):
         return np.zeros((0, questions.shape[1]), dtype=np.float32)
@@ -116,9 +150,3 @@ def centres(questions: Floats, starts: Integers) -> Floats:
     lengths = np.maximum(np.sqrt((sums * sums).sum(axis=1, keepdims=True)), 1e-9)
     found: Floats = (sums / lengths).astype(np.float32)
     return found
-
-
-def embedded(entries: Sequence[Entry], embed: Callable[[Sequence[str]], Floats]) -> tuple[Floats, Floats]:
-    """The vectors of the entries' questions and of their answers."""
-    questions = embed([question for entry in entries for question in entry.questions])
-    return questions, embed([entry.answer for entry in entries])

@@ -21,7 +21,7 @@ KINDS: tuple[Kind, ...] = ("volume", "negative", "positive")
 
 CUSUM, FIXED = "seasonal-cusum.v1", "fixed-threshold.v1"
 
-DOUBLED = 2.0  # the rise in volume that the chart is tuned to; others are found too, a little later
+RISE = 3.0  # times the usual volume: what the chart is tuned to; on dated headlines it finds more than 2, of any size
 ODDS = 3.0  # the rise in the odds of a negative (positive) mention that it is tuned to; 1.5 to 4 find alike
 BASELINE_DAYS = {"hour": 28, "day": 56}
 GUARD_DAYS = {"hour": 1, "day": 7}  # the newest days are kept out of the baseline: a shift must not hide itself
@@ -87,7 +87,7 @@ def follow(detector: Detector, series: Series, starts: Counts | None = None) -> 
     """Every kind of change along a series of the detector's entities. starts: the bucket from which each entity is
     watched, (entities,); its first weeks only teach. None: all from the first.
 
-    CUSUM: Page 1954 on the likelihood ratio of a doubled rate, negative binomial with a seasonal mean that follows
+    CUSUM: Page 1954 on the likelihood ratio of a trebled rate, negative binomial with a seasonal mean that follows
     the last weeks, as Höhle and Paul 2008 (Computational Statistics & Data Analysis 52) for case counts; shares by
     the binomial one of Steiner et al. 2000. Fixed: a bucket beyond mean + limit * standard deviation.
     """
@@ -116,7 +116,7 @@ def increments(detector: Detector, series: Series, kind: Kind, starts: Counts | 
         return _fixed(detector, series, kind)
     if kind == "volume":
         mean = baseline(series, season, detector.dispersion, starts)
-        return _doubled(series.volume, mean, detector.dispersion[:, None]), mean
+        return _risen(series.volume, mean, detector.dispersion[:, None]), mean
     seen = counted(series, kind)
     share = trailing_share(series, seen, detector.shares[kind])
     raised = ODDS * share / (1 - share + ODDS * share)
@@ -258,10 +258,10 @@ def trailing_share(series: Series, seen: Counts, usual: Numbers) -> Numbers:
     return np.asarray(np.clip(share, *_SHARE_RANGE))
 
 
-def _doubled(count: Counts, mean: Numbers, dispersion: Numbers) -> Numbers:
-    """ln of how much likelier a count is at the doubled mean: negative binomial, Poisson where dispersion is 0."""
+def _risen(count: Counts, mean: Numbers, dispersion: Numbers) -> Numbers:
+    """ln of how much likelier a count is at RISE times the mean: negative binomial, Poisson where dispersion is 0."""
     size = 1 / np.maximum(dispersion, 1e-6)
-    gain: Numbers = count * np.log(DOUBLED) - (count + size) * np.log((size + DOUBLED * mean) / (size + mean))
+    gain: Numbers = count * np.log(RISE) - (count + size) * np.log((size + RISE * mean) / (size + mean))
     return gain
 
 

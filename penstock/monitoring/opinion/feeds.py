@@ -80,7 +80,7 @@ def parse(content: bytes, *, now: datetime, etag: str = "", modified: str = "") 
     import feedparser  # type: ignore[import-untyped, unused-ignore]
 
     found = feedparser.parse(io.BytesIO(content))  # never a text: feedparser would fetch one that looks like an address
-    if not found.version and not found.entries:
+    if not found.get("version") and not found.entries:
         raise BadInput("this is neither RSS nor Atom", hint="give the address of the feed, not of the page")
     source = _plain(found.feed.get("title", ""))[:200]
     documents: dict[str, Document] = {}

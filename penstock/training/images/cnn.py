@@ -14,7 +14,7 @@ from penstock.models.protocol import Floats, Integers, Parts
 from penstock.training.extras import training_libraries
 from penstock.training.images import networks
 from penstock.training.images.augment import Views
-from penstock.training.images.loop import Bytes, Recipe, fit
+from penstock.training.images.loop import Bytes, Learned, Recipe, fit
 from penstock.training.images.networks_to_onnx import largest_difference, to_onnx
 from penstock.training.images.rows import LEAST_HELD, form_of, held_out, held_temperature, numbered
 from penstock.training.records import Trained, TrainRequest
@@ -47,7 +47,7 @@ def _train(request: TrainRequest, kind: str, make: Callable[..., Any], recipe: R
     with torch.random.fork_rng():
         torch.manual_seed(request.seed)
         network = make(networks.Shape(height, width, channels, len(labels)), *statistics)
-    steps = fit(network, images[kept], truth[kept], recipe, request.seed, request.progress)
+    steps = fit(network, Learned(images, truth, kept), recipe, request.seed, request.progress)
     request.progress("train", steps, steps, "exporting to ONNX")
     files = {model_kind.ONNX: to_onnx(network, request.train.shape, "scores")}
     settings: dict[str, Any] = {**form_of(request, 1.0).settings(), "seed": request.seed, "rows": len(kept)}

@@ -6,6 +6,7 @@ It sees images and class numbers, never the test rows; recipes say how long and 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,36 +38,42 @@ class Recipe:
     least_steps: int = 300
 
 
-def fit(network: Any, images: Bytes, truth: Integers, recipe: Recipe, seed: int, progress: Progress) -> int:
-    """Train `network` in place on uint8 images (n, height, width, channels); answer the number of steps.
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What is learned from: uint8 images (n, height, width, channels), class numbers (n,), and the rows to use."""
 
-    Raises Broken when the loss is not finite.
-    """
+    images: Bytes
+    truth: Integers
+    rows: Integers
+
+
+def fit(network: Any, data: Learned, recipe: Recipe, seed: int, progress: Progress) -> int:
+    """Train `network` in place; answer the number of steps. Raises Broken when the loss is not finite."""
     import torch
 
     threads = torch.get_num_threads()
-    batch = min(recipe.batch, max(8, len(images) // 8))
-    if batch * images[0].size < LEAST_SHARED:
+    batch = min(recipe.batch, max(8, len(data.rows) // 8))
+    if batch * data.images[0].size < LEAST_SHARED:
         torch.set_num_threads(1)
     try:
-        return _fit(network, images, truth, replace(recipe, batch=batch), seed, progress)
+        return _fit(network, data, replace(recipe, batch=batch), seed, progress)
     finally:
         torch.set_num_threads(threads)
 
 
-def _fit(network: Any, images: Bytes, truth: Integers, recipe: Recipe, seed: int, progress: Progress) -> int:
+def _fit(network: Any, data: Learned, recipe: Recipe, seed: int, progress: Progress) -> int:
     import torch
 
     random = torch.Generator().manual_seed(seed)
-    pixels, wanted = torch.from_numpy(images), torch.from_numpy(truth)
+    pixels, wanted = torch.from_numpy(data.images), torch.from_numpy(data.truth)
     stem, body = network[0], network[1:]
     body.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(body.parameters(), lr=recipe.peak, weight_decay=recipe.decay, betas=(0.9, 0.99))
-    steps = max(recipe.least_steps, math.ceil(recipe.epochs * len(images) / recipe.batch))
+    steps = max(recipe.least_steps, math.ceil(recipe.epochs * len(data.rows) / recipe.batch))
     losses = torch.nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
     half = half_precision_helps()
     network.train()
-    order = _orders(len(images), recipe.batch, random)
+    order = _orders(torch.from_numpy(data.rows), recipe.batch, random)
     for step in range(steps):
         _set_rate(optimiser, recipe, step / steps)
         rows = next(order)
@@ -106,11 +113,11 @@ def _set_rate(optimiser: Any, recipe: Recipe, done: float) -> None:
         group["lr"] = recipe.peak * max(share, 1e-3)
 
 
-def _orders(count: int, batch: int, random: Any) -> Any:
+def _orders(rows: Any, batch: int, random: Any) -> Iterator[Any]:
     """Row numbers of one batch after the other; every image once before any comes again."""
     import torch
 
     while True:
-        shuffled = torch.randperm(count, generator=random)
-        for start in range(0, count - batch + 1, batch):
+        shuffled = rows[torch.randperm(len(rows), generator=random)]
+        for start in range(0, len(rows) - batch + 1, batch):
             yield shuffled[start : start + batch]

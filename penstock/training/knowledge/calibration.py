@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from penstock.models.knowledge.index import ALL_PIECES, CENTRE, COSINE, PIECES, SIGNALS, WORDS, Index, products
-from penstock.models.knowledge.words import pieces, words
+from penstock.models.knowledge.index import CENTRE, COSINE, PIECES, SIGNALS, Index, asked_pieces, products
+from penstock.models.knowledge.words import pieces
 from penstock.models.protocol import Floats, Integers
 from penstock.training.extras import training_libraries
 from penstock.training.knowledge.prior import Prior
@@ -24,7 +23,7 @@ MOST_ROWS = 2_000
 MOST_FITS = 4_000_000  # rows times entries: about 100 MB of signals
 ENOUGH_ROWS = 50  # fewer found paraphrases cannot tell a precision of 95% from one of 85%
 PULL = 0.5  # of the prior, in rows
-SCALE = np.array([1.0, 1.0, 5.0, 5.0, 5.0, 1.0, 5.0, 5.0])  # a usual size of each weight, and of `none`
+SCALE = np.array([1.0, 1.0, 5.0, 1.0, 5.0, 5.0])  # a usual size of each weight, and of `none`
 NEVER = 1.01  # a threshold above every score
 
 Exact = npt.NDArray[np.float64]
@@ -32,7 +31,7 @@ Exact = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Cases:
-    """Questions asked as if unknown. signals: (rows, entries, 7). own: (rows,) the entry of each, -1 for a question
+    """Questions asked as if unknown. signals: (rows, entries, 5). own: (rows,) the entry of each, -1 for a question
     that none answers. found: (rows,) whether another question of its entry is left to find it by."""
 
     signals: Floats
@@ -42,7 +41,7 @@ class Cases:
 
 @dataclass(frozen=True)
 class Calibrated:
-    """weights: (7,). rows: questions it was fitted on. precision, coverage: what the threshold gives there."""
+    """weights: (5,). rows: questions it was fitted on. precision, coverage: what the threshold gives there."""
 
     weights: Exact
     none: float
@@ -116,33 +115,21 @@ def pick_threshold(
 
 
 def _without_itself(index: Index, question: str, row: int, own: int) -> Floats:
-    """The signals (entries, 7) of question number `row`, were it not one of its entry's."""
+    """The signals (entries, 5) of question number `row`, were it not one of its entry's."""
     vectors = index.vectors
     vector = None if vectors is None else vectors.questions[row]
     signals = index.signals(question, vector)
-    parts = pieces(question)
-    signals[own, WORDS] = _best_other(index, index.words.scores(words(question)), row, own, 0.0)
-    signals[own, PIECES] = _best_other(index, index.pieces.scores(parts), row, own, 0.0)
-    start, end = _span(index, own)
-    others = [index.pieces.documents[other] for other in range(start, end) if other != row]
-    signals[own, ALL_PIECES] = index.all_pieces.score_of(tuple(chain.from_iterable(others)), parts)
+    span = index.span(own)
+    others = [other for other in range(span.start, span.stop) if other != row]
+    rest = [index.entries[own].questions[other - span.start] for other in others]
+    signals[own, PIECES] = index.pieces.score_of(asked_pieces(rest), pieces(question))
     if vectors is not None and vector is not None:
-        cosines = products(vectors.questions, vector)
-        nearest = _best_other(index, cosines, row, own, -1.0)
-        rest = vectors.questions[start:end].sum(axis=0) - vector
-        length = float(np.sqrt((rest * rest).sum()))
-        centre = float(rest @ vector) / length if end - start > 1 and length > 0 else -1.0
+        nearest = float(products(vectors.questions[others], vector).max(initial=-1.0))
+        mean = vectors.questions[others].sum(axis=0)
+        length = float(np.sqrt((mean * mean).sum()))
+        centre = float(mean @ vector) / length if length > 0 else -1.0
         signals[own, [COSINE, CENTRE]] = vectors.scaled(np.array([nearest, centre], dtype=np.float32))
     return signals
-
-
-def _best_other(index: Index, values: Floats, row: int, own: int, least: float) -> float:
-    start, end = _span(index, own)
-    return max((float(values[other]) for other in range(start, end) if other != row), default=least)
-
-
-def _span(index: Index, own: int) -> tuple[int, int]:
-    return int(index.starts[own]), int(index.starts[own]) + len(index.entries[own].questions)
 
 
 def _row_weights(cases: Cases, out_of_scope: float) -> tuple[Exact, Exact]:
@@ -184,7 +171,7 @@ def _shares(fits: Exact, none: float) -> Exact:
 
 
 def _fit(cases: Cases, weights: tuple[Exact, Exact], start: Exact, mask: npt.NDArray[np.bool_]) -> Exact:
-    """The solution (8,): no signal may count against an entry."""
+    """The solution (6,): no signal may count against an entry."""
     with training_libraries("weighing signals"):
         from scipy.optimize import minimize
 

@@ -40,11 +40,11 @@ USED: Mapping[str, tuple[str, ...]] = {
 
 _BY_WORDS = ((0.5, 0.45), (0.7, 0.7), (0.8, 0.85), (0.9, 0.95), (0.95, 0.98), (1.0, 1.0))
 _BY_MEANING = ((0.5, 0.25), (0.7, 0.42), (0.8, 0.55), (0.9, 0.85), (0.95, 0.93), (1.0, 1.0))
-_BOTH = Prior((0.8, 0.8, 0.3, 1.8, 1.8, 0.8, 5.0), 5.6, _BY_MEANING)
+_BOTH = Prior((0.8, 0.8, 3.7, 0.8, 5.0), 5.6, _BY_MEANING)
 
 PRIORS: Mapping[str, Prior] = {
-    BM25: Prior((0.0, 0.0, 3.0, 14.0, 14.0, 0.0, 20.0), 4.6, _BY_WORDS),
-    FROZEN: Prior((0.9, 0.8, 0.0, 0.0, 0.0, 0.9, 0.0), 5.4, _BY_MEANING),
+    BM25: Prior((0.0, 0.0, 30.0, 0.0, 20.0), 4.6, _BY_WORDS),
+    FROZEN: Prior((0.9, 0.8, 0.0, 0.9, 0.0), 5.4, _BY_MEANING),
     HYBRID: _BOTH,
     TUNED: _BOTH,
 }

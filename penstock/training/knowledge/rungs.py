@@ -108,7 +108,7 @@ def index_of(entries: Sequence[Entry], embed: Callable[[Sequence[str]], Floats] 
     """The index of entries, with vectors where there is an encoder."""
     if embed is None:
         return make_index(entries, None)
-    questions, answers = embedded(entries, embed)
+    questions, answers = embedded(entries, embed, 0)
     mean, spread = _background(entries, questions, seed)
     return make_index(entries, Vectors(questions, answers, mean, spread))
 

@@ -30,7 +30,7 @@ PRIOR_MENTIONS = 30.0  # a slot of the week weighs the entity's own rhythm from 
 BLOCK_DAYS = 14  # of the bootstrap: long enough for the bursts that real news come in
 REPLICATES = 24
 REPLICATE_DAYS = 365
-MOST_DISPERSION = 1.0  # a very bursty entity must not become deaf: on dated headlines 0.2 to 10 find alike
+MOST_DISPERSION = 0.5  # a very bursty entity must not become deaf: on dated headlines 0.25 to 0.5 find more than 1
 MOST_SPREAD = 10.0
 _STEPS = 40
 

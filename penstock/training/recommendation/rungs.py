@@ -100,7 +100,9 @@ def train_hybrid(request: TrainRequest) -> Trained:
         loudness = None
         blend, boost = 0.2, 2.0
     else:
-        loudness = cold.choose_loudness(known.held, vectors, choice.settings, choice.judged.history, request.seed)
+        cost = RecommendationOptions(**request.options).new_item_cost
+        way = choice.judged.history
+        loudness = cold.choose_loudness(known.held, vectors, choice.settings, way, cost=cost, seed=request.seed)
         blend, boost = loudness.blend, loudness.boost
         notes.append(
             f"{loudness.hidden} items hidden on purpose: HR@10 {loudness.hits:.4f} among all items, "

@@ -34,12 +34,13 @@ class Shape:
 STUMPS = Shape("depth 2", 4, 2, 0.08)
 SMALL = Shape("depth 3", 8, 3, 0.05)
 MEDIUM = Shape("depth 5", 16, 5, 0.04)
-BROAD = Shape("depth 6", 31, 6, 0.05)
+WIDE = Shape("depth 6", 31, 6, 0.05)
+BROAD = Shape("depth 6, 63 leaves", 63, 6, 0.04)  # as deep as the tables of Shapley values go
 
 
 def shapes(rows: int) -> tuple[Shape, ...]:
     """What is worth trying on so many rows."""
-    return (SMALL, MEDIUM, BROAD) if rows >= LARGE else (STUMPS, SMALL, MEDIUM)
+    return (MEDIUM, WIDE, BROAD) if rows >= LARGE else (STUMPS, SMALL, MEDIUM)
 
 
 def fit(problem: Problem, shape: Shape, seed: int) -> Fitted:

@@ -44,8 +44,14 @@ def interval_of(problem: Problem, held: Doubles, share: float) -> tuple[Interval
 
 
 def quantile(residuals: Doubles, share: float) -> float:
-    """The conformal quantile: the ceil((n + 1) share)-th smallest of n, the largest where there is none."""
-    place = min(len(residuals), math.ceil((len(residuals) + 1) * share))
+    """The conformal quantile of n residuals: the ceil((n + 1) share)-th smallest, and half a standard error of that
+    rank further; the largest where there is none.
+
+    The half is for the spread, whose choice and bounds saw the same residuals: without it 90% intervals held 0.892 to
+    0.898 of fresh rows, on diabetes and on made-up prices.
+    """
+    rows = len(residuals)
+    place = min(rows, math.ceil((rows + 1) * share + 0.5 * math.sqrt(rows * share * (1 - share))))
     return float(np.sort(residuals)[place - 1])
 
 
