@@ -10,6 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,35 +103,32 @@ async def read_json(request: Request, limit_bytes: int, kind: Any = Any) -> Any:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
+        _check_finite(body)
         message, _, place = str(error).partition(" - at `$")
         where = place.rstrip("`").lstrip(".") or "body"
         raise BadInput(message.replace("`", "'"), where=where, hint="see /openapi.json for the shape") from None
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        if (place := _not_finite(body)) is not None:
-            hint = "JSON has no infinity and no NaN; null says that a value is missing"
-            raise BadInput("is not a finite number", where=place, hint=hint) from None
+        _check_finite(body)
         detail = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise Malformed(f"the body is not JSON in UTF-8: {detail}", where="body") from None
 
 
-def _not_finite(body: bytes) -> str | None:
-    """Where the first number that is infinite or none lies, e.g. inputs[3].age, as other libraries write them."""
+def _check_finite(body: bytes) -> None:
+    """Raises BadInput at the first number that is infinite or none (other libraries write such): inputs[3].age."""
 
-    def find(value: Any, place: str) -> str | None:
+    def check(value: Any, place: str) -> None:
         if isinstance(value, float) and not math.isfinite(value):
-            return place
+            hint = "JSON has no infinity and no NaN; null says that a value is missing"
+            raise BadInput("is not a finite number", where=place, hint=hint)
         if isinstance(value, dict):
-            inner = [(each, f"{place}.{key}" if place else str(key)) for key, each in value.items()]
-        elif isinstance(value, list):
-            inner = [(each, f"{place}[{index}]") for index, each in enumerate(value)]
-        else:
-            return None
-        return next((found for each, where in inner if (found := find(each, where)) is not None), None)
+            for key, each in value.items():
+                check(each, f"{place}.{key}" if place else str(key))
+        if isinstance(value, list):
+            for index, each in enumerate(value):
+                check(each, f"{place}[{index}]")
 
-    try:
-        return find(json.loads(body), "")
-    except (ValueError, RecursionError):
-        return None
+    with suppress(ValueError, RecursionError):  # it is no JSON for other reasons, which the caller tells
+        check(json.loads(body), "")
 
 
 async def within(deadline_s: float, work: Any) -> Any:
