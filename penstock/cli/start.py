@@ -30,7 +30,7 @@ def init(
     from penstock.jobs.start import make_workspace
 
     made = make_workspace(folder, task, data=data, test=test, name=name)
-    product = next(one for one, known in made.products.items() if task in (known.task, "all"))
+    product = next(iter(made.products))  # an example names first what others build on
     note(f"made {folder}/penstock.toml\nnext: cd {folder} && penstock check && penstock train {product}")
 
 

@@ -46,7 +46,7 @@ def class_bars(classes: Sequence[ClassMetrics], say: Say) -> str:
         x=alt.X("f1:Q", title="F1", scale=alt.Scale(domain=[0, 1]))
     )
     lines = base.mark_rule(color=_DEEP, strokeWidth=2).encode(x="low:Q", x2="high:Q")
-    return _svg((bars + lines).properties(width=_WIDTH, height={"step": 22}))
+    return svg((bars + lines).properties(width=_WIDTH, height={"step": 22}))
 
 
 def reliability(calibration: Calibration, say: Say) -> str:
@@ -70,7 +70,7 @@ def reliability(calibration: Calibration, say: Say) -> str:
         y=alt.Y("right:Q", title=say("Share right"), scale=unit),
         size=alt.Size("n:Q", legend=None, scale=alt.Scale(range=[40, 320])),
     )
-    return _svg((diagonal + intervals + points).properties(width=360, height=320))
+    return svg((diagonal + intervals + points).properties(width=360, height=320))
 
 
 def section_chart(chart: Chart, say: Say) -> str:
@@ -96,14 +96,14 @@ def section_chart(chart: Chart, say: Say) -> str:
         x, y = alt.X("x:Q", title=say(chart.x)), alt.Y("y:Q", title=say(chart.y), scale=alt.Scale(zero=False))
         band = base.mark_area(opacity=0.18).encode(x=x, y=alt.Y("low:Q", title=say(chart.y)), y2="high:Q", **painted)
         line = base.mark_line(strokeWidth=2.2).encode(x=x, y=y, **painted)
-        return _svg((band + line).properties(width=_WIDTH, height=260))
+        return svg((band + line).properties(width=_WIDTH, height=260))
     axis = alt.Axis(labelLimit=230, ticks=False, domain=False)
     offset: dict[str, Any] = {"yOffset": alt.YOffset("series:N", sort=None)} if several else {}
     placed = base.encode(y=alt.Y("x:N", sort=None, title=None, axis=axis), **offset)
     bars = placed.mark_bar().encode(x=alt.X("y:Q", title=say(chart.x)), **painted)
     lines = placed.mark_rule(color=_DEEP, strokeWidth=2).encode(x="low:Q", x2="high:Q")
     step = 22 * (len({point.series for point in chart.points}) if several else 1)
-    return _svg((bars + lines).properties(width=_WIDTH, height={"step": max(22, step)}))
+    return svg((bars + lines).properties(width=_WIDTH, height={"step": max(22, step)}))
 
 
 def latency_curve(latency: Latency, say: Say) -> str:
@@ -126,7 +126,7 @@ def latency_curve(latency: Latency, say: Say) -> str:
     intervals = base.mark_rule(color=_ORANGE, strokeWidth=3).encode(x=alt.X("low:Q"), x2="high:Q")
     points = base.mark_point(color=_ORANGE, filled=True, size=70, opacity=1).encode(x="ms:Q")
     names = base.mark_text(align="right", dx=-10, dy=-9, color=_INK, fontSize=12).encode(x="ms:Q", text="name:N")
-    return _svg((curve + intervals + points + names).properties(width=430, height=320))
+    return svg((curve + intervals + points + names).properties(width=430, height=320))
 
 
 def confused_classes(classes: Classes) -> tuple[int, ...]:
@@ -171,7 +171,7 @@ def confusion_heat(classes: Classes, chosen: Sequence[int], say: Say) -> str:
         text="n:Q",
         color=alt.condition(f"datum.wrong > {most * 0.55}", alt.value("white"), alt.value(_INK)),
     )
-    return _svg((cells + counts).properties(width={"step": 30}, height={"step": 30}))
+    return svg((cells + counts).properties(width={"step": 30}, height={"step": 30}))
 
 
 def _plain(axis: Any) -> dict[str, Any]:
@@ -179,7 +179,8 @@ def _plain(axis: Any) -> dict[str, Any]:
     return plain
 
 
-def _svg(chart: Any) -> str:
+def svg(chart: Any) -> str:
+    """An altair chart in the house's style, as SVG that shrinks with its page."""
     import vl_convert
 
     _register_fonts()

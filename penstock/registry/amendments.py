@@ -40,9 +40,7 @@ class Live:
     amendment: Amendment | None
 
 
-def amend(
-    tx: Transaction, blobs: BlobStore, *, product: str, content: Mapping[str, Any], note: str = ""
-) -> Amendment:
+def amend(tx: Transaction, blobs: BlobStore, *, product: str, content: Mapping[str, Any], note: str = "") -> Amendment:
     """Make `content`, JSON values, the present state of the product's amendments; gateways see it within a second.
 
     The same content again changes nothing. To change a part, take `content_of` the current one in the same transaction.

@@ -182,7 +182,7 @@ class Cleaning(Record):
 
 
 class Product(Record):
-    """A task, its data, its gate and its price, sold under a name. options: what only its task asks, which checks it."""
+    """A task, its data, its gate and its price, sold under a name. options: what only its task asks, and checks."""
 
     task: str
     title: str = ""

@@ -18,9 +18,15 @@ from starlette.testclient import TestClient
 from penstock import tasks
 from penstock.app.gateway import gateway_deps
 from penstock.cli.root import run
+from penstock.client.images import ImageAnswer
+from penstock.client.knowledge import Reply
+from penstock.client.opinion import Opinion
+from penstock.client.recommendation import Recommendations
+from penstock.client.tabular import Estimate, Risk
+from penstock.client.texts import Label
 from penstock.identity.customers import add_customer
 from penstock.identity.keys import create_key
-from penstock.runtime.house import House, open_house
+from penstock.runtime.house import open_house
 from penstock.serving.gateway import build_gateway
 
 
@@ -63,21 +69,30 @@ def _value(text: str) -> float | str:
         return text
 
 
+def _answers_the_first_only(outputs: list[Mapping[str, Any]]) -> bool:
+    known, unknown = map(Reply.from_output, outputs)
+    return known.answered and bool(known.version) and not unknown.answered
+
+
 EXAMPLES = {
     "text-classification": Example(
-        "kefu", lambda folder: ["我的快递到哪里了"], lambda outputs: bool(outputs[0]["label"]), 3, "inputs[0]"
+        "kefu",
+        lambda folder: ["我的快递到哪里了"],
+        lambda outputs: bool(Label.from_output(outputs[0]).label),
+        3,
+        "inputs[0]",
     ),
     "knowledge-answering": Example(
         "ember",
         lambda folder: ["how do I descale the machine?", "who won the football last night?"],
-        lambda outputs: outputs[0]["answered"] and bool(outputs[0]["version"]) and not outputs[1]["answered"],
+        _answers_the_first_only,
         "",
         "inputs[0]",
     ),
     "opinion-monitoring": Example(
         "brands",
         lambda folder: [{"text": "Lumora is late again and nobody answers", "time": "2026-03-01T10:00:00Z"}],
-        lambda outputs: "entities" in outputs[0] and "sentiment" in outputs[0],
+        lambda outputs: Opinion.from_output(outputs[0]).tone in ("negative", "neutral", "positive"),
         {"text": "no time"},
         "inputs[0].time",
         first=("mood",),
@@ -85,24 +100,28 @@ EXAMPLES = {
     "recommendation": Example(
         "bookshop",
         lambda folder: [{"popular": True}, {"popular": True, "top": 3}],
-        lambda outputs: [len(each["items"]) for each in outputs] == [10, 3],
+        lambda outputs: [len(Recommendations.from_output(each).items) for each in outputs] == [10, 3],
         {"user": "nobody-of-that-name"},
         "inputs[0].user",
     ),
     "image-classification": Example(
-        "digits", _digit, lambda outputs: outputs[0]["label"] == "1", "bm90IGFuIGltYWdl", "inputs[0]"
+        "digits",
+        _digit,
+        lambda outputs: ImageAnswer.from_output(outputs[0]).label == "1",
+        "bm90IGFuIGltYWdl",
+        "inputs[0]",
     ),
     "tabular-classification": Example(
         "diagnosis",
         lambda folder: _first_row(folder, "breast-cancer.csv", "diagnosis"),
-        lambda outputs: outputs[0]["decision"] in ("malignant", "benign") and bool(outputs[0]["reasons"]),
+        lambda outputs: bool(Risk.from_output(outputs[0]).reasons),
         {"worst radius": "wide"},
         "inputs[0]",
     ),
     "tabular-regression": Example(
         "progression",
         lambda folder: _first_row(folder, "diabetes.csv", "progression"),
-        lambda outputs: outputs[0]["low"] <= outputs[0]["value"] <= outputs[0]["high"],
+        lambda outputs: outputs[0]["low"] <= Estimate.from_output(outputs[0]).value <= outputs[0]["high"],
         {},
         "inputs[0]",
     ),
@@ -125,7 +144,7 @@ def test_an_example_leads_from_init_to_a_metered_answer(
     for product in (*example.first, example.product):
         assert run(["train", product, "--workspace", str(folder)]) == 0, capsys.readouterr().err
         assert run(["release", product, "--workspace", str(folder)]) == 0
-    with customer_of(folder) as (http, house):
+    with customer_of(folder) as http:
         inputs = example.good(folder)
         answer = http.post(f"/v1/products/{example.product}/predict", json={"inputs": inputs}).json()
         assert example.holds(answer["outputs"]), answer
@@ -155,7 +174,7 @@ def test_one_workspace_holds_all_tasks(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 @contextmanager
-def customer_of(folder: Path) -> Iterator[tuple[TestClient, House]]:
+def customer_of(folder: Path) -> Iterator[TestClient]:
     """A gateway of this workspace, ready, and a client that sends a customer's key."""
     assert run(["apply", "--workspace", str(folder)]) == 0
     house = open_house(folder)
@@ -166,5 +185,5 @@ def customer_of(folder: Path) -> Iterator[tuple[TestClient, House]]:
     with TestClient(app, headers={"Authorization": f"Bearer {secret}"}) as http:
         assert app.state.gateway.releases.wait_settled(30)
         assert not app.state.gateway.releases.problems
-        yield http, house
+        yield http
     house.close()

@@ -44,7 +44,7 @@ class Sparse:
 
 
 def sparse_of(weights: Floats, places: Integers, size: int, most: int) -> Sparse:
-    """The `most` largest weights, by size, of each row of dense (k, k) weights over the items `places` (k,) of `size`."""
+    """The `most` largest of each row of dense weights (k, k), by size, over the items `places` (k,) of `size` items."""
     kept = min(most, weights.shape[1])
     order = np.argpartition(-np.abs(weights), kept - 1, axis=1)[:, :kept]
     order.sort(axis=1)

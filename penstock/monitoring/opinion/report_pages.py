@@ -122,7 +122,7 @@ def volume_svg(month: Month, entities: Sequence[EntityMonth], say: Mapping[str, 
     layers = [lines]
     if marks:
         layers.append(alt.Chart({"values": marks}).mark_circle(size=90, opacity=1).encode(x=x, y=y, color=colour))
-    return charts._svg(alt.layer(*layers).properties(width=620, height=240))
+    return charts.svg(alt.layer(*layers).properties(width=620, height=240))
 
 
 def tone_svg(entities: Sequence[EntityMonth], say: Mapping[str, str]) -> str:
@@ -146,7 +146,7 @@ def tone_svg(entities: Sequence[EntityMonth], say: Mapping[str, str]) -> str:
             order="order:Q",
         )
     )
-    return charts._svg(chart.properties(width=560, height={"step": 24}))
+    return charts.svg(chart.properties(width=560, height={"step": 24}))
 
 
 def _marks(month: Month, entities: Sequence[EntityMonth]) -> list[dict[str, Any]]:

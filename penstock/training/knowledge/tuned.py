@@ -34,7 +34,7 @@ from penstock.workspace.records import Backbone as Source
 STEPS = 24
 PAIRS = 24  # of a step, each of another entry
 MOST_TOKENS = 48  # of a text while tuning: answers are cut there, questions hardly ever
-RATE = 5e-5
+RATE = 3e-5  # on the example's shop of 69 entries top-1 was 0.862 with it, 0.841 with 1e-4, 0.797 untuned
 WARM_UP = 4  # steps
 ANSWERS = 0.25  # of the pairs hold the entry's answer
 SHARPNESS = 20.0  # cosines are multiplied by it before the softmax
