@@ -20,6 +20,7 @@ check: $(VENV)/.dev
 	$(BIN)/python tests/tidy.py
 
 bench: $(VENV)/.dev
+	$(PIP) install -c constraints.txt -e ".[bench]"
 	$(BIN)/python -m benchmarks
 
 clean:

@@ -9,6 +9,11 @@ ALL = (
     ["benchmarks.command_line"],
     ["benchmarks.text_rungs"],
     ["benchmarks.demo"],
+    ["benchmarks.knowledge"],
+    ["benchmarks.recommendation"],
+    ["benchmarks.images"],
+    ["benchmarks.tabular"],
+    ["benchmarks.opinion"],
     ["benchmarks.crash", "--database", "sqlite"],
     ["benchmarks.crash", "--database", "postgres"],
 )
