@@ -40,7 +40,7 @@ def train(house: House, arguments: dict[str, Any], progress: Progress) -> dict[s
 def retrain(house: House, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Train the live release's rung with every usable correction; release it if the gate prefers or accepts it."""
     name = arguments["product"]
-    product_of(house.workspace, name)
+    check_words(house.workspace, name, product_of(house.workspace, name))
     base = step("gather", _gather, house, name)
     version = step("clean", _make_version, house, name, base["feedback"], base["parent"], progress)
     if version["id"] == base["parent"]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -34,9 +34,9 @@ from penstock.serving.exchange import Edge, Exchange, exchange_of, on_error, rea
 from penstock.serving.funding import Funding
 from penstock.serving.grants import Grants
 from penstock.serving.openapi import document
-from penstock.serving.predict import Ask, Predictions, find_served, payload_hash
+from penstock.serving.predict import Ask, Predictions, Reply, find_served, payload_hash
 from penstock.serving.problems import Malformed
-from penstock.serving.releases import Loads, ServedReleases
+from penstock.serving.releases import Loads, Served, ServedReleases
 from penstock.serving.uploads import is_upload, read_uploads
 from penstock.serving.writer import UsageWriter
 from penstock.storage.engine import Store
@@ -139,7 +139,6 @@ class Gateway:
         settled = self.releases.settled
         served = find_served(self.releases.live, self.releases.problems, product, settled=settled)
         inputs = await self._inputs(request, task)
-        parsed = await self._parsed(task, inputs, served.model)
         deadline_s = self.deps.timing.deadline_s
         ask = Ask(
             exchange.id,
@@ -147,13 +146,23 @@ class Gateway:
             key,
             product,
             inputs,
-            parsed,
             payload_hash(product, inputs),
             started + deadline_s,
         )
-        reply = await within(deadline_s, self.predictions.answer(ask, served, task))
+        reply = await within(deadline_s, self._reply(ask, served, task))
         headers = {"Idempotent-Replay": "true"} if reply.replay else None
         return Response(reply.body, media_type="application/json", headers=headers)
+
+    async def _reply(self, ask: Ask, served: Served, task: Task) -> Reply:
+        try:
+            parsed = await self._parsed(task, ask.inputs, served.model)
+        except BadInput:
+            # a retry of what was paid for: the model that answers now may read less than the one that did
+            kept = await self.predictions.kept(ask, served)
+            if kept is None:
+                raise
+            return kept
+        return await self.predictions.answer(replace(ask, parsed=parsed), served, task)
 
     async def _inputs(self, request: Request, task: Task) -> list[Any]:
         """The inputs as sent; a file where the task takes files is an input in base 64."""

@@ -57,9 +57,9 @@ class Ask:
     key: Key
     product: str
     inputs: list[Any]
-    parsed: Sequence[Any]
     payload_hash: str
     deadline: float  # time.monotonic()
+    parsed: Sequence[Any] = ()
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,11 @@ class Predictions:
             del self._under_way[place]
             done.set_result(reply)  # None: it failed, and who waited tries in turn
 
+    async def kept(self, ask: Ask, served: Served) -> Reply | None:
+        """The reply that was given before to this very request, if it names itself and there was one."""
+        stored = await self._recall(ask, served) if ask.idempotent else None
+        return None if stored is None else _reply(ask, stored)
+
     async def _answer(self, ask: Ask, served: Served, task: Task) -> Reply:
         self._engine.check_room(len(ask.parsed))
         try:
@@ -147,7 +152,7 @@ class Predictions:
             release=served.release.id,
             key=ask.key.id,
             time=self._store.clock.now(),
-            units=len(ask.parsed),
+            units=len(ask.inputs),
             payload_hash=ask.payload_hash,
         )
 

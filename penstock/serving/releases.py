@@ -119,31 +119,44 @@ class ServedReleases:
             if present is not None and _same(present.live, live):
                 continue
             try:
-                served = self._load(live)
+                base = self._base(live.release)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with a new model, the old one goes on serving
                 problems[product] = _describe(live.release, error)
                 _log.error("%s", problems[product])
                 continue
+            try:
+                served = self._amended(live, base)
+            except Exception as error:  # noqa: BLE001 - what was judged is served without what was amended wrongly
+                problems[product] = _describe(live.release, error)
+                _log.error("%s", problems[product])
+                if present is not None and present.release.id == live.release.id:
+                    continue
+                served = Served(live.release, base, base)
             if present is not None and present.release.id != live.release.id:
                 self._previous[product] = present
             self._live = {**self._live, product: served}
         self._problems = problems
 
-    def _load(self, live: Live) -> Served:
-        release, task = live.release, self._tasks.get(live.release.product)
-        began = time.monotonic()
-        base = self._known(release)
-        if base is None:
-            base = self._loader.load(release.artifact)
-            if task is not None:
-                check_model(base, task.probes(base))
-        model = base
-        if live.amendment is not None and task is not None and task.amend is not None:
-            model = task.amend(base, json.loads(self._loader.read(live.amendment.blob)))
-            check_model(model, task.probes(model))
-        amended = f", amendment {live.amendment.number}" if live.amendment else ""
-        _log.info("%s release %d%s in %.1f s", release.product, release.number, amended, time.monotonic() - began)
-        return Served(release, model, base, live.amendment)
+    def _base(self, release: Release) -> Model:
+        """The release's model, loaded and tried unless it is known."""
+        known = self._known(release)
+        if known is not None:
+            return known
+        began, task = time.monotonic(), self._tasks.get(release.product)
+        base = self._loader.load(release.artifact)
+        if task is not None:
+            check_model(base, task.probes(base))
+        _log.info("%s release %d loaded in %.1f s", release.product, release.number, time.monotonic() - began)
+        return base
+
+    def _amended(self, live: Live, base: Model) -> Served:
+        task = self._tasks.get(live.release.product)
+        if live.amendment is None or task is None or task.amend is None:
+            return Served(live.release, base, base, live.amendment)
+        model = task.amend(base, json.loads(self._loader.read(live.amendment.blob)))
+        check_model(model, task.probes(model))
+        _log.info("%s serves amendment %d", live.release.product, live.amendment.number)
+        return Served(live.release, model, base, live.amendment)
 
     def _known(self, release: Release) -> Model | None:
         """The model of a rollback, an amendment, or the same artifact released again."""

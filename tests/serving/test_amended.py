@@ -43,7 +43,13 @@ def tell(model: Any, content: Mapping[str, Any]) -> Any:
     return Told(model, content["word"])
 
 
-TASK: Task = replace(tasks.get("text-classification"), name="told", amend=tell)
+def parse(inputs: list[Any], model: Any) -> list[Any]:
+    if isinstance(model, Told) and model.word == "silence":
+        raise BadInput("nothing may be asked any more", where="inputs[0]")
+    return list(inputs)
+
+
+TASK: Task = replace(tasks.get("text-classification"), name="told", amend=tell, parse=parse)
 
 
 @pytest.fixture
@@ -122,3 +128,24 @@ def test_a_task_without_amendments_serves_its_model_as_it_was_trained(company: C
         assert gateway.predict(["a"]).json()["outputs"][0]["label"] in ("billing", "delivery", "other")
     with company.store.read() as tx:
         assert current(tx, PRODUCT) is not None
+
+
+@pytest.mark.usefixtures("telling")
+def test_a_gateway_that_starts_with_an_unreadable_amendment_serves_what_was_judged(company: Company) -> None:
+    say(company, "unreadable")
+    with running(company) as gateway, gateway.http() as http:
+        assert gateway.predict(["is it there"]).json()["outputs"][0]["label"] in ("billing", "delivery", "other")
+        assert "nobody can read that" in str(http.get("/readyz").json()["degraded"])
+
+
+@pytest.mark.usefixtures("telling")
+def test_a_retry_of_what_was_paid_for_is_answered_though_the_model_reads_it_no_more(company: Company) -> None:
+    with running(company) as gateway, gateway.http() as http:
+        asked = {"json": {"inputs": ["is it there"]}, "headers": {"Idempotency-Key": "order-17"}}
+        first = http.post(PATH, **asked)
+        say(company, "silence")
+        wait_for(lambda: http.post(PATH, json={"inputs": ["is it there"]}).status_code == 422, DEADLINE_S)
+        again = http.post(PATH, **asked)
+    assert again.status_code == 200
+    assert again.headers["idempotent-replay"] == "true"
+    assert again.json() == first.json()
