@@ -6,17 +6,16 @@ It finds the model, checks its sha256 before anything reads it, exports it, and 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from penstock.core.errors import BadInput, NotFound, PenstockError
-from penstock.core.hashing import digest_of, sha256_of_file
-from penstock.models.artifact import read_artifact, save_artifact
+from penstock.core.errors import BadInput, PenstockError
+from penstock.models.artifact import save_artifact
 from penstock.models.backbone import KIND, ONNX, TOKENIZER, open_backbone
 from penstock.runtime.progress import Progress, no_progress
 from penstock.storage.blobs import BlobStore
-from penstock.training.sources import WEIGHTS, locate
+from penstock.training.exports import export_once
+from penstock.training.sources import WEIGHTS
 from penstock.workspace.records import Backbone as Source
 
 EXPORT = 1  # raise it when an export of the same model would come out otherwise
@@ -42,34 +41,16 @@ def resolve(
     when a `hub:` model cannot be fetched or training libraries are missing; Broken when the export answers otherwise.
     """
     where = f"backbones.{name}"
-    place = locate(source, where, folder)
-    hashes = {file: sha256_of_file(place / file) for file in _READ if (place / file).is_file()}
-    if source.sha256 is not None and hashes[WEIGHTS] != source.sha256:
-        raise BadInput(
-            f"{WEIGHTS} has sha256 {hashes[WEIGHTS]}, expected {source.sha256}",
-            where=f"{where}.sha256",
-            hint="do not use these weights unless you know why they changed; if you do, write their sha256 there",
-        )
-    exported = blobs.folder.parent / "backbones" / f"{digest_of([EXPORT, hashes])}.json"
-    known = _remembered(exported, blobs)
-    if known is not None:
-        return known
-    digest = _export(place, where, hashes[WEIGHTS], blobs, progress)
-    exported.parent.mkdir(parents=True, exist_ok=True)
-    part = exported.with_suffix(f".{os.getpid()}")
-    part.write_text(json.dumps({"source": source.source, "artifact": digest}))
-    part.replace(exported)
-    return digest
-
-
-def _remembered(exported: Path, blobs: BlobStore) -> str | None:
-    """The artifact that an earlier export left, if its blobs are all there and whole."""
-    try:
-        digest = str(json.loads(exported.read_text())["artifact"])
-        read_artifact(blobs, digest)
-    except (FileNotFoundError, ValueError, KeyError, NotFound):
-        return None
-    return digest
+    return export_once(
+        source,
+        where,
+        blobs,
+        folder,
+        reads=_READ,
+        needed=("config.json", TOKENIZER),
+        mark=(EXPORT,),
+        export=lambda place, sha256: _export(place, where, sha256, blobs, progress),
+    )
 
 
 def _export(place: Path, where: str, weights_sha256: str, blobs: BlobStore, progress: Progress) -> str:

@@ -7,21 +7,20 @@ Pickle is never read and no code that comes with a model is run.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from penstock.core.errors import BadInput, Broken, NotFound, PenstockError
-from penstock.core.hashing import digest_of, sha256_of_file
+from penstock.core.errors import BadInput, Broken, PenstockError
 from penstock.datasets.images.decode import Pixels
-from penstock.models.artifact import read_artifact, save_artifact
+from penstock.models.artifact import save_artifact
 from penstock.models.images.vision_backbone import KIND, ONNX, VisionBackbone, open_vision_backbone
 from penstock.models.protocol import Floats
 from penstock.runtime.progress import Progress, no_progress
 from penstock.storage.blobs import BlobStore
 from penstock.training import sources
+from penstock.training.exports import export_once
 from penstock.training.extras import training_libraries
 from penstock.training.images.networks_to_onnx import MOST_DIFFERENCE, to_onnx
 from penstock.workspace.records import Backbone as Source
@@ -43,34 +42,16 @@ def resolve_vision(
     when a `hub:` model cannot be fetched or training libraries are missing; Broken when the export answers otherwise.
     """
     where = f"backbones.{name}"
-    place = sources.locate(source, where, folder, needed=("config.json",))
-    hashes = {file: sha256_of_file(place / file) for file in _READ if (place / file).is_file()}
-    if source.sha256 is not None and hashes[sources.WEIGHTS] != source.sha256:
-        raise BadInput(
-            f"{sources.WEIGHTS} has sha256 {hashes[sources.WEIGHTS]}, expected {source.sha256}",
-            where=f"{where}.sha256",
-            hint="do not use these weights unless you know why they changed; if you do, write their sha256 there",
-        )
-    exported = blobs.folder.parent / "backbones" / f"{digest_of(['vision', EXPORT, hashes])}.json"
-    known = _remembered(exported, blobs)
-    if known is not None:
-        return known
-    digest = _export(place, where, hashes[sources.WEIGHTS], blobs, progress)
-    exported.parent.mkdir(parents=True, exist_ok=True)
-    part = exported.with_suffix(f".{os.getpid()}")
-    part.write_text(json.dumps({"source": source.source, "artifact": digest}))
-    part.replace(exported)
-    return digest
-
-
-def _remembered(exported: Path, blobs: BlobStore) -> str | None:
-    """The artifact that an earlier export left, if its blobs are all there and whole."""
-    try:
-        digest = str(json.loads(exported.read_text())["artifact"])
-        read_artifact(blobs, digest)
-    except (FileNotFoundError, ValueError, KeyError, NotFound):
-        return None
-    return digest
+    return export_once(
+        source,
+        where,
+        blobs,
+        folder,
+        reads=_READ,
+        needed=("config.json",),
+        mark=("vision", EXPORT),
+        export=lambda place, sha256: _export(place, where, sha256, blobs, progress),
+    )
 
 
 def _export(place: Path, where: str, weights_sha256: str, blobs: BlobStore, progress: Progress) -> str:

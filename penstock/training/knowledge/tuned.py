@@ -6,7 +6,6 @@ of Henderson et al. 2017 (arXiv 1705.00652), symmetric. The tuned encoder is exp
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,6 +23,7 @@ from penstock.models.backbone import KIND, ONNX, TOKENIZER, Backbone, load_backb
 from penstock.models.knowledge.answering import TUNED
 from penstock.runtime.progress import Progress
 from penstock.storage.blobs import BlobStore
+from penstock.training.exports import source_of
 from penstock.training.extras import training_libraries
 from penstock.training.knowledge.calibration import Calibrated, Cases
 from penstock.training.knowledge.rungs import calibrated, cases_of, checked, embedder, finish, index_of, text_backbone
@@ -68,17 +68,13 @@ def original(blobs: BlobStore, backbone: Backbone) -> tuple[Path, str]:
     """
     where = f"backbone {backbone.digest[:12]}…"
     settings = read_artifact(blobs, backbone.digest).settings
-    for memory in sorted((blobs.folder.parent / "backbones").glob("*.json")):
-        try:
-            kept = json.loads(memory.read_text(encoding="utf-8"))
-        except ValueError:
-            continue
-        if kept.get("artifact") == backbone.digest:
-            folder = locate(Source(source=kept["source"]), where, blobs.folder.parents[1])
-            if sha256_of_file(folder / WEIGHTS) != settings["weights_sha256"]:
-                raise BadInput("the backbone's original has changed since its export", where=where, hint=_AGAIN)
-            return folder, str(settings["pooling"])
-    raise NotFound("the backbone's original is not known here", where=where, hint=_AGAIN)
+    source = source_of(blobs, backbone.digest)
+    if source is None:
+        raise NotFound("the backbone's original is not known here", where=where, hint=_AGAIN)
+    folder = locate(Source(source=source), where, blobs.folder.parents[1])
+    if sha256_of_file(folder / WEIGHTS) != settings["weights_sha256"]:
+        raise BadInput("the backbone's original has changed since its export", where=where, hint=_AGAIN)
+    return folder, str(settings["pooling"])
 
 
 _AGAIN = "train another rung on it first: that exports it again"
