@@ -90,11 +90,14 @@ def add_items(house: House, product: str, file: Path) -> Stock:
 
 
 def _amended(house: House, product: str, changed: Any, note: str) -> Stock:
+    def checked(content: dict[str, Any]) -> dict[str, Any]:
+        made: dict[str, Any] = changed(content)
+        check_amendment(made)
+        return made
+
     with house.store.transaction() as tx:
-        content = changed(amendments.content_of(house.blobs, amendments.current(tx, product)))
-        check_amendment(content)
-        made = amendments.amend(tx, house.blobs, product=product, content=content, note=note)
-    return _stock(product, made, content)
+        made = amendments.amend(tx, house.blobs, product=product, edit=checked, note=note)
+    return _stock(product, made, amendments.content_of(house.blobs, made))
 
 
 def _live(house: House, product: str) -> Artifact:

@@ -23,7 +23,7 @@ from penstock.models.protocol import Floats
 from penstock.monitoring.proposal_tables import proposal as table
 from penstock.monitoring.proposal_tables import proposal_question
 from penstock.monitoring.tables import feedback
-from penstock.registry.amendments import Amendment, amend, content_of, current
+from penstock.registry.amendments import Amendment, amend
 from penstock.serving.tables import answer
 from penstock.serving.usage_log import find_answer
 from penstock.storage import counters
@@ -251,8 +251,7 @@ def withdraw(tx: Transaction, blobs: BlobStore, product: str, entry_id: str, ent
 
 
 def _amend(tx: Transaction, blobs: BlobStore, product: str, change: Any, note: str) -> Amendment:
-    counters.bump(tx, "releases")  # first: no other process may amend between the look and the change
-    return amend(tx, blobs, product=product, content=change(content_of(blobs, current(tx, product))), note=note)
+    return amend(tx, blobs, product=product, edit=change, note=note)
 
 
 def _new_entry(question: str, answer: str, paraphrases: tuple[str, ...], origin: str) -> Entry:

@@ -6,7 +6,7 @@ Each holds the whole present state, numbered and kept; the newest counts. What i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -40,14 +40,22 @@ class Live:
     amendment: Amendment | None
 
 
-def amend(tx: Transaction, blobs: BlobStore, *, product: str, content: Mapping[str, Any], note: str = "") -> Amendment:
-    """Make `content`, JSON values, the present state of the product's amendments; gateways see it within a second.
+def amend(
+    tx: Transaction,
+    blobs: BlobStore,
+    *,
+    product: str,
+    edit: Callable[[dict[str, Any]], Mapping[str, Any]],
+    note: str = "",
+) -> Amendment:
+    """Make `edit(present content)`, JSON values, the product's amendment; gateways see it within a second.
 
-    The same content again changes nothing. To change a part, take `content_of` the current one in the same transaction.
+    The present content ({} for none) is read behind the lock, so two people's edits follow each other and none is
+    lost. An edit that changes nothing makes no amendment.
     """
     counters.bump(tx, "releases")  # first: its row lock lets only one process change what is served at a time
-    blob = blobs.put(canonical_json(dict(content)))
     before = current(tx, product)
+    blob = blobs.put(canonical_json(dict(edit(content_of(blobs, before)))))
     if before is not None and before.blob == blob:
         return before
     made = Amendment(product, counters.take(tx, f"amendment:{product}"), blob, note, tx.now)

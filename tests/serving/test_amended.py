@@ -60,7 +60,7 @@ def telling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def say(company: Company, word: str) -> Amendment:
     with company.store.transaction() as tx:
-        return amend(tx, company.blobs, product=PRODUCT, content={"word": word})
+        return amend(tx, company.blobs, product=PRODUCT, edit=lambda _: {"word": word})
 
 
 @pytest.mark.usefixtures("telling")
