@@ -12,7 +12,7 @@ from pathlib import Path
 
 from penstock.billing.funding import expire_grants
 from penstock.console.office import serve_office
-from penstock.jobs.opinion import tend_opinion
+from penstock.jobs.opinion import fold_all, tend_opinion
 from penstock.jobs.runner import open_workflows
 from penstock.runtime.house import House, open_house
 from penstock.serving.usage_log import forget_answers
@@ -63,10 +63,14 @@ def chores(house: House) -> Iterator[None]:
 
 
 def tidy_once(house: House) -> int:
-    """Forget old answers in bounded transactions, and expire grants; answers how many answers went."""
+    """Expire grants, and forget old answers in bounded transactions; answers how many answers went.
+
+    What opinion monitoring has not counted yet is counted first: if that fails, no answer is forgotten.
+    """
     with house.store.transaction() as tx:
         expire_grants(tx)
         before = tx.now - timedelta(days=house.workspace.gateway.answer_days)
+    fold_all(house)  # answers that come from here on are newer than `before`
     gone = 0
     while True:
         with house.store.transaction() as tx:

@@ -51,6 +51,7 @@ KINDS = {
     # images
     "image-conflict": "images with contradicting labels",
     "blank-image": "images of a single shade",
+    "unreadable-image": "corrected images that cannot be read",
     # opinion monitoring
     "rare-entity": "entities that the history names fewer than 5 times",
     # recommendation

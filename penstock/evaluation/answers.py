@@ -21,6 +21,10 @@ the threshold; precision: how many of those rightly. out_of_scope_recall: share 
 which are handed over; only where the test has such. f1: mean over the entries asked for and, where the test has them,
 the questions out of scope as one class more, at the threshold."""
 
+ANSWERS_NOTHING = (
+    "Answers nothing: the target precision is not reached on held-out questions; give more paraphrases or lower "
+    "target_precision."
+)
 WORST = 20
 STEPS = 20
 _CHARS = 200
@@ -146,12 +150,15 @@ def _trade(judged: _Judged, threshold: float) -> Section:
             points.append(Point(share.value, precision.value, precision.low, precision.high, "precision"))
     return Section(
         title="Answered, and how rightly",
-        note="What other thresholds would give on these questions; the one in use was set on training questions.",
+        note=ANSWERS_NOTHING if threshold > 1 else _OTHERS,
         header=("threshold", "share answered", "precision", "in use"),
         rows=tuple(rows),
         chart=Chart("lines", "share answered", "precision", tuple(points)) if len(points) > 1 else None,
         numbers_from=0,
     )
+
+
+_OTHERS = "What other thresholds would give on these questions; the one in use was set on training questions."
 
 
 def _worst(judged: _Judged, names: Sequence[str], questions: Sequence[str]) -> Section:

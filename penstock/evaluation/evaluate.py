@@ -18,6 +18,8 @@ from penstock.models.protocol import Floats, Model
 from penstock.runtime.progress import Progress
 from penstock.workspace.records import Costs, Price
 
+MOST_SCORES = 500_000_000  # of all answers together: 2 GB
+
 
 def evaluate(
     *,
@@ -43,6 +45,11 @@ def evaluate(
     if model.labels != reloaded.labels:
         raise BadInput("the saved model has other labels than the trained one", where=reloaded.kind)
     rows = len(inputs)
+    if rows * len(reloaded.labels) > MOST_SCORES:
+        raise BadInput(
+            f"{rows:,} test rows with {len(reloaded.labels):,} scores each are too many to measure at once",
+            hint="give a smaller test: a random part of it tells as much",
+        )
     total = rows + 3 * (step := max(1, rows // 10))
     served = answers_of(reloaded, inputs, lambda done: progress("evaluate", done, total, "answering the test"))
     progress("evaluate", rows, total, "timing single predictions")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from penstock.core.errors import BadInput, Conflict
+from penstock.core.errors import Conflict
 from penstock.evaluation.pairing import Paired, paired
 from penstock.evaluation.parity import MOST_DIFFERENCE
 from penstock.evaluation.report import Report
@@ -46,13 +46,17 @@ class Reason:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Yes or no, with every reason, on the rows named by `rows_digest`. paired: None without an incumbent."""
+    """Yes or no, with every reason, on the rows named by `rows_digest`. paired: None without an incumbent.
+
+    rows_settle: more test rows would make the intervals of quality narrower, as they do where each row is scored.
+    """
 
     passed: bool
     reasons: tuple[Reason, ...]
     paired: Paired | None
     rows: int
     rows_digest: str
+    rows_settle: bool = True
 
     def to_json(self) -> dict[str, Any]:
         data: dict[str, Any] = msgspec.to_builtins(self)
@@ -75,10 +79,9 @@ class Shortfall:
 def judge(report: Report, conditions: tuple[Condition, ...], incumbent: Report | None) -> Verdict:
     """Every condition, parity, and (with an incumbent) a paired comparison on the same rows must hold.
 
-    Raises BadInput for an unknown metric, Conflict when the incumbent was measured on other rows.
+    A condition on what this test cannot measure does not hold. Raises Conflict when the incumbent was measured on other
+    rows.
     """
-    for condition in conditions:
-        _known(report, condition)
     reasons = [_condition(report, condition) for condition in conditions] or [_EMPTY]
     reasons.append(_parity(report))
     comparison = None
@@ -86,13 +89,14 @@ def judge(report: Report, conditions: tuple[Condition, ...], incumbent: Report |
         comparison = _pair(report, incumbent)
         reasons.append(_no_worse(report, incumbent, comparison))
     passed = all(reason.passed for reason in reasons)
-    return Verdict(passed, tuple(reasons), comparison, report.rows, report.rows_digest)
+    settle = len(report.scores) == report.rows
+    return Verdict(passed, tuple(reasons), comparison, report.rows, report.rows_digest, settle)
 
 
 def shortfall(verdict: Verdict) -> tuple[Shortfall, ...]:
     """What failed and how near it came: points lacking, and roughly how many test rows would settle it."""
     failed = [reason for reason in verdict.reasons if not reason.passed]
-    return tuple(_shortfall(reason, verdict.rows) for reason in failed)
+    return tuple(_shortfall(reason, verdict.rows if verdict.rows_settle else None) for reason in failed)
 
 
 _EMPTY = Reason(
@@ -103,17 +107,12 @@ _EMPTY = Reason(
 )
 
 
-def _known(report: Report, condition: Condition) -> None:
-    if condition.metric not in report.metrics:
-        raise BadInput(
-            f"the gate names a metric that was not measured: {condition.metric!r}",
-            where=f"gate.{condition.metric}",
-            hint=f"use one of: {', '.join(report.metrics)}",
-        )
-
-
 def _condition(report: Report, condition: Condition) -> Reason:
     name, op, threshold = condition.metric, condition.op, condition.threshold
+    if name not in report.metrics:
+        measured = ", ".join(report.metrics)
+        text = f"{name} was not measured on this test (measured: {measured}), needs {op} {threshold:g}: no"
+        return Reason("condition", name, False, text, op, threshold)
     found = report.metric(name)
     if found is None:
         why = "the lowest unit price is zero, so there is no margin"
@@ -168,7 +167,7 @@ def _no_worse(report: Report, incumbent: Report, comparison: Paired) -> Reason:
     return Reason("incumbent", report.headline, passed, text, ">=", -report.most_loss, *bounds, comparison.p_value)
 
 
-def _shortfall(reason: Reason, rows: int) -> Shortfall:
+def _shortfall(reason: Reason, rows: int | None) -> Shortfall:
     if reason.kind != "condition" or reason.value is None or reason.threshold is None or reason.bound is None:
         return Shortfall(reason.metric, 0.0, None, reason.text)
     points = abs(reason.bound - reason.threshold)
@@ -178,7 +177,7 @@ def _shortfall(reason: Reason, rows: int) -> Shortfall:
         itself = abs(reason.value - reason.threshold)
         text = f"{gap}: the estimate itself is {_significant(itself)} short, so more test rows alone will not do"
         return Shortfall(reason.metric, points, None, text)
-    if reason.metric in _OF_MACHINE:
+    if reason.metric in _OF_MACHINE or rows is None:
         return Shortfall(reason.metric, points, None, f"{gap} at the bound; the estimate itself holds: measure again")
     # an interval's half-width falls with the root of the rows
     needed = math.ceil(rows * ((reason.value - reason.bound) / (reason.value - reason.threshold)) ** 2)

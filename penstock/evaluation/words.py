@@ -180,6 +180,7 @@ _CHINESE: Mapping[str, str] = {
     "entries without a paraphrase": "没有其他问法的条目",
     "images with contradicting labels": "类别互相矛盾的图片",
     "images of a single shade": "只有一种色调的图片",
+    "corrected images that cannot be read": "无法读取的更正图片",
     "entities that the history names fewer than 5 times": "历史中提及少于 5 次的对象",
     "interactions that weigh too little": "权重过低的交互",
     "interactions of users that look like programs": "疑似程序的用户的交互",

@@ -124,7 +124,8 @@ def _incumbent(
     blob, artifact = arguments["incumbent_report"], arguments["incumbent_artifact"]
     if blob is None:
         return None
-    if get_report(house.blobs, blob).rows_digest == own.rows_digest:
+    before = get_report(house.blobs, blob)
+    if (before.rows_digest, before.seed) == (own.rows_digest, own.seed):  # a task may plant what it tests by the seed
         return str(blob)
     model = Loader(house.blobs).load(artifact)
     product = house.workspace.products[arguments["product"]]

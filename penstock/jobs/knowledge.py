@@ -6,28 +6,34 @@ The live model embeds questions and drafts answers; the decision and its amendme
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from penstock import tasks
-from penstock.core.errors import BadInput, Conflict, NotFound
-from penstock.datasets.knowledge.entries import Entry, entry_of
-from penstock.models.knowledge.answering import Answering, amended
+from penstock.core.errors import BadInput, NotFound
+from penstock.datasets.knowledge.entries import Entry
+from penstock.models.artifact import read_artifact
+from penstock.models.knowledge.answering import ENTRIES, Answering, amended
+from penstock.models.knowledge.answering import entries_of as saved_entries
 from penstock.models.knowledge.words import pieces
 from penstock.models.load import Loader
 from penstock.models.protocol import Floats
+from penstock.monitoring import knowledge_entries as edits
 from penstock.monitoring import proposals
 from penstock.registry import amendments, releases
 from penstock.registry.amendments import Amendment
 from penstock.runtime.house import House
+from penstock.storage.engine import Transaction
 from penstock.workspace.loader import product_of
+from penstock.workspace.records import Product
 
 TASK = "knowledge-answering"
 SPREADS = 2.5  # above the mean of unrelated questions: 0.68 for all-MiniLM-L6-v2, and its like elsewhere
 LIKENESS_BY_WORDS = 0.4  # of pieces of words, where no encoder reads them
 COLUMNS = 4_096
+MOST_QUESTIONS = 2_000  # gathered at once: their likeness to each other is a matrix of 16 MB
 
 
 def propose(house: House, product: str) -> list[proposals.Proposal]:
@@ -36,16 +42,34 @@ def propose(house: House, product: str) -> list[proposals.Proposal]:
     A question that the entries of now would answer is left out. Raises NotFound, BadInput.
     """
     model = live_model(house, product)
+    asked = _gathered(house, product, model)
     with house.store.read() as tx:
-        asked = proposals.gather(tx, product)
         known = {name: texts for name, texts in proposals.known_texts(tx, product).items() if texts}
-    asked = [one for one in asked if one.why == "rated down" or not _answers(model, one.text)]
-    if asked:
-        groups = _groups(model, asked, known)
-        with house.store.transaction() as tx:
-            proposals.keep(tx, product, groups)
+    groups = _groups(model, asked, known) if asked else []
+    with house.store.transaction() as tx:
+        proposals.keep(tx, product, groups)
     with house.store.read() as tx:
         return proposals.list_proposals(tx, product)
+
+
+def _gathered(house: House, product: str, model: Answering) -> list[proposals.Asked]:
+    """The newest MOST_QUESTIONS that no entry answers yet; the next time takes the next. What is answered by now is
+    asked of the model again at each gathering while it is kept, and counts for nothing."""
+    asked: list[proposals.Asked] = []
+    answered: dict[str, bool] = {}
+    before: Mapping[str, Any] | None = None
+    while len(asked) < MOST_QUESTIONS:
+        with house.store.read() as tx:  # one a page: no read holds the database while the model answers
+            page = proposals.gather(tx, product, before)
+        for one in page.asked:
+            if one.why == "unanswered" and one.text not in answered:
+                answered[one.text] = _answers(model, one.text)
+            if one.why == "rated down" or not answered[one.text]:
+                asked.append(one)
+        before = page.before
+        if before is None:
+            break
+    return asked[:MOST_QUESTIONS]
 
 
 def approve(
@@ -53,12 +77,10 @@ def approve(
 ) -> Entry:
     """Make a proposal an entry, or questions of an entry; see proposals.approve."""
     with house.store.read() as tx:
-        found = proposals.get_proposal(tx, proposal_id)
-    entries = live_model(house, found.product).index.entries
+        product = proposals.get_proposal(tx, proposal_id).product
+    terms = _terms(house, product)
     with house.store.transaction() as tx:
-        return proposals.approve(
-            tx, house.blobs, proposal_id, entries=entries, answer=answer, onto=onto, question=question
-        )
+        return proposals.approve(tx, house.blobs, proposal_id, terms=terms, answer=answer, onto=onto, question=question)
 
 
 def reject(house: House, proposal_id: str) -> None:
@@ -72,23 +94,33 @@ def add(house: House, product: str, values: dict[str, Any]) -> Entry:
 
     Of an entry that is there, what is left out stays. Raises BadInput, Conflict.
     """
-    entries = live_model(house, product).index.entries
     given = {name: value for name, value in values.items() if value is not None}
-    before = next((entry for entry in entries if entry.id == given.get("id")), None)
-    kept = {} if before is None else before.to_json()
-    entry = entry_of({**kept, **given, "origin": "operator"}, "entry")
+
+    def made(present: Mapping[str, Entry]) -> dict[str, Any]:
+        before = present.get(str(given.get("id")))
+        return {**({} if before is None else before.to_json()), **given, "origin": "operator"}
+
+    terms = _terms(house, product)
     with house.store.transaction() as tx:
-        proposals.add_entry(tx, house.blobs, product, entry, entries)
-    return entry
+        return edits.add_entry(tx, house.blobs, product, made, terms, f"entry {given.get('id') or 'added'}")
 
 
 def withdraw(house: House, product: str, entry_id: str) -> Amendment:
     """Stop serving an entry. Raises NotFound; Conflict for the last one."""
-    entries = live_model(house, product).index.entries
-    if len(entries) == 1 and entries[0].id == entry_id:
-        raise Conflict("it is the last entry: nothing could be answered", where=product, hint="add another one first")
+    terms = _terms(house, product)
     with house.store.transaction() as tx:
-        return proposals.withdraw(tx, house.blobs, product, entry_id, entries)
+        return edits.withdraw(tx, house.blobs, product, entry_id, terms)
+
+
+def _terms(house: House, product: str) -> edits.Terms:
+    """What an edit of the product's entries stands on. Raises BadInput for a product of another task."""
+    described = _knowing(house, product)
+
+    def released(tx: Transaction) -> list[Entry]:
+        artifact = read_artifact(house.blobs, _released(tx, product).artifact)
+        return saved_entries(artifact.read(ENTRIES), f"artifact {artifact.digest[:12]}…")
+
+    return edits.Terms(released, described.cleaning.max_chars)
 
 
 def entries_of(house: House, product: str) -> tuple[Entry, ...]:
@@ -98,21 +130,31 @@ def entries_of(house: House, product: str) -> tuple[Entry, ...]:
 
 def live_model(house: House, product: str) -> Answering:
     """What gateways serve of a product: its live release, with what has been amended. Raises NotFound, BadInput."""
-    described = product_of(house.workspace, product)
-    if described.task != TASK:
-        knowing = [name for name, each in house.workspace.products.items() if each.task == TASK]
-        hint = f"products of {TASK}: {', '.join(knowing) or 'none'}"
-        raise BadInput(f"{product} is a product of {described.task}", where="PRODUCT", hint=hint)
+    _knowing(house, product)
     with house.store.read() as tx:
-        live = releases.live(tx, product)
+        live = _released(tx, product)
         present = amendments.current(tx, product)
-    if live is None:
-        raise NotFound(f"{product} has no live release", hint=f"penstock train {product}; penstock release {product}")
     model = Loader(house.blobs).load(live.artifact)
     if not isinstance(model, Answering):
         raise BadInput(f"the live release of {product} is a {model.kind!r}", hint=f"release one trained for {TASK}")
     content = amendments.content_of(house.blobs, present)
     return amended(model, content) if content else model
+
+
+def _knowing(house: House, product: str) -> Product:
+    described = product_of(house.workspace, product)
+    if described.task != TASK:
+        knowing = [name for name, each in house.workspace.products.items() if each.task == TASK]
+        hint = f"products of {TASK}: {', '.join(knowing) or 'none'}"
+        raise BadInput(f"{product} is a product of {described.task}", where="PRODUCT", hint=hint)
+    return described
+
+
+def _released(tx: Transaction, product: str) -> releases.Release:
+    live = releases.live(tx, product)
+    if live is None:
+        raise NotFound(f"{product} has no live release", hint=f"penstock train {product}; penstock release {product}")
+    return live
 
 
 def _answers(model: Answering, question: str) -> bool:

@@ -9,11 +9,11 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from penstock.core.clock import period_of
-from penstock.core.errors import BadInput, NotFound, PenstockError
+from penstock.core.errors import BadInput, NotFound
 from penstock.datasets.documents import Document
 from penstock.identity.customers import get_customer, list_customers
 from penstock.models.artifact import read_artifact
@@ -21,6 +21,7 @@ from penstock.models.load import Loader
 from penstock.models.opinion.detector import follow
 from penstock.models.opinion.model import FILE, KIND, Watch, read_watch
 from penstock.models.opinion.options import Options
+from penstock.models.opinion.series import PER_DAY
 from penstock.monitoring.opinion import alerts, mail, mentions, outbox, webhooks
 from penstock.monitoring.opinion.alerts import Alert, Live
 from penstock.monitoring.opinion.mentions import Stream
@@ -33,6 +34,7 @@ from penstock.tasks.opinion_monitoring import NAME, TASK
 from penstock.workspace.loader import product_of
 
 PAGE_DOCUMENTS = 1_000
+SERIES_BUCKETS = 10_000  # 27 years of days, a year of hours: what is shown at most
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ def tend_opinion(house: House) -> list[Tended]:
     for product in opinion_products(house):
         try:
             done.append(tend_product(house, product))
-        except PenstockError as error:
-            logging.getLogger(__name__).warning("opinion monitoring of %s: %s", product, error)
+        except Exception:
+            logging.getLogger(__name__).exception("opinion monitoring of %s", product)
     return done
 
 
@@ -65,34 +67,61 @@ def tend_product(house: House, product: str) -> Tended:
     events = fold(house, product)
     new = detect(house, product)
     sent = deliver(house, product)
-    with house.store.transaction() as tx:
-        mentions.forget_texts(tx, product, timedelta(days=options.text_days))
+    forget_texts(house, product, timedelta(days=options.text_days))
     return Tended(product, events, len(new), sent)
 
 
+def fold_all(house: House) -> None:
+    """Keep the documents of every opinion product's answers: to be done before answers are forgotten."""
+    for product in opinion_products(house):
+        fold(house, product)
+
+
 def fold(house: House, product: str) -> int:
-    """Keep the documents of all answers not folded yet, a page a transaction; answers how many events were read."""
-    zone, total = options_of(house, product).timezone, 0
+    """Keep the documents of all answers not folded yet, a page a transaction; answers how many events were read.
+
+    Answers that are no longer kept are logged: their documents are in no series and no report.
+    """
+    zone, total, missing = options_of(house, product).timezone, 0, 0
     while True:
         with house.store.transaction() as tx:
             read = mentions.fold(tx, product, zone)
-        total += read
-        if read < mentions.PAGE_EVENTS:
-            return total
+        total, missing = total + read.events, missing + read.missing
+        if read.events < mentions.PAGE_EVENTS:
+            break
+    if missing:
+        told = "%s: %d of %d answers were no longer kept when their documents were to be counted"
+        logging.getLogger(__name__).warning(told, product, missing, total)
+    return total
 
 
 def detect(house: House, product: str) -> list[Alert]:
-    """Look along every customer's stream, each in its own transaction; answers the new alerts."""
+    """Look along the streams that changed, each read apart and written shortly; answers the new alerts.
+
+    A stream that cannot be looked at is logged, stays marked, and does not hold up the others.
+    """
     options, new = options_of(house, product), []
     with house.store.read() as tx:
         live = live_of(tx, house, product)
-        found = [] if live is None else mentions.streams(tx, product)
-    for stream in found:
-        with house.store.transaction() as tx:
-            present = next((one for one in mentions.streams(tx, product) if one.customer == stream.customer), stream)
-            if live is not None:
-                new += alerts.look(tx, present, live, options)
+        if live is None:
+            return []
+        changed = alerts.to_look_at(tx, product, live.watch)
+    for stream in changed:
+        try:
+            with house.store.read() as tx:
+                found = alerts.look(tx, stream, live)
+            with house.store.transaction() as tx:
+                new += alerts.record(tx, found, live, options)
+        except Exception:
+            logging.getLogger(__name__).exception("%s: looking at the documents of %s", product, stream.customer)
     return new
+
+
+def forget_texts(house: House, product: str, keep: timedelta) -> int:
+    """Forget old texts, some thousand a transaction; see mentions.old_texts. Answers how many went."""
+    with house.store.read() as tx:
+        found = mentions.old_texts(tx, product, keep)
+    return sum(_forget(house, stream, before) for stream, before in found)
 
 
 def deliver(house: House, product: str) -> Sent:
@@ -174,7 +203,10 @@ def customer_id(house: House, reference: str | None) -> str | None:
 
 
 def series_rows(house: House, product: str, *, customer: str | None, entity: str | None) -> list[dict[str, Any]]:
-    """A row per customer, entity and bucket that has mentions, the newest last, with what was expected."""
+    """A row per customer, entity and bucket that has mentions, the newest last, with what was expected.
+
+    Of each stream the newest SERIES_BUCKETS.
+    """
     options_of(house, product)
     rows: list[dict[str, Any]] = []
     with house.store.read() as tx:
@@ -212,8 +244,19 @@ def report(house: House, product: str, month: str, customer: str | None) -> Mont
         )
 
 
+def _forget(house: House, stream: Stream, before: datetime) -> int:
+    gone = 0
+    while True:
+        with house.store.transaction() as tx:
+            page = mentions.forget_texts(tx, stream, before)
+        gone += page
+        if page == 0:
+            return gone
+
+
 def _rows(tx: Transaction, stream: Stream, live: Live, entity: str | None, customer: str) -> list[dict[str, Any]]:
-    found = mentions.series(tx, stream, live.watch, stream.first, stream.last)
+    most = timedelta(days=SERIES_BUCKETS / PER_DAY[live.watch.detector.bucket])
+    found = mentions.series(tx, stream, live.watch, max(stream.first, stream.last - most), stream.last)
     volume = follow(live.watch.detector, found)[0]
     rows = []
     for place, name in enumerate(found.entities):

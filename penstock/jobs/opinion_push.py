@@ -1,7 +1,7 @@
 """Documents from files and feeds, sent through the gateway like any customer's: counted and billed by document.
 
-Each request is named after its documents, so that a replay that was interrupted can simply be run again: what was
-answered before is not billed twice.
+What was answered to the customer before is not sent again, and each request is named after its documents: a replay
+that was interrupted can simply be run again, also of a file that has grown meanwhile, and bills nothing twice.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from penstock.client import opinion as wire
 from penstock.core.errors import BadInput, PenstockError, Unavailable
 from penstock.core.hashing import digest_of
 from penstock.datasets.documents import Document, clean_documents, read_documents
-from penstock.jobs.opinion import options_of
+from penstock.identity.keys import list_keys
+from penstock.jobs.opinion import fold, options_of
 from penstock.monitoring.opinion import feeds
+from penstock.monitoring.opinion import mentions as room
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress, no_progress
 
@@ -29,7 +31,8 @@ _KEY_PARTS = 4  # pk_live_<id>_<secret>
 
 @dataclass(frozen=True)
 class Pushed:
-    """documents: answered. repeated: of these, in requests answered before. dropped: empty or repeated in the file."""
+    """documents: answered. repeated: of these, before, so that they were not billed again. dropped: empty or repeated
+    in the file. mentions: in the answers that came now."""
 
     documents: int
     repeated: int
@@ -53,23 +56,25 @@ def replay(
 ) -> Pushed:
     """Send a csv or jsonl file of documents, oldest first. url: of the gateway, by default the workspace's own.
 
-    The whole file is checked before anything is sent. Raises BadInput at file:line, Unavailable, or what the gateway
-    refuses.
+    The whole file is checked before anything is sent. Pages are made of the documents that this customer has no answer
+    to yet, by id: however the file or the pages have grown since, none is billed twice. Raises BadInput at file:line,
+    Unavailable, or what the gateway refuses.
     """
     options = options_of(house, product)
     columns, most = house.workspace.products[product].columns, house.workspace.products[product].cleaning.max_chars
     read = read_documents(path, columns, now=house.store.clock.now(), zone=options.timezone)
     kept, findings = clean_documents(read, "train", most)
-    documents = [one.document for one in kept]
+    fresh = _unanswered(house, product, key, [one.document for one in kept])
     batch = min(BATCH, house.workspace.gateway.max_inputs)
-    answered = repeated = mentions = 0
-    pages = [documents[start : start + batch] for start in range(0, len(documents), batch)]
+    answered = repeated = len(kept) - len(fresh)
+    mentions = 0
+    pages = [fresh[start : start + batch] for start in range(0, len(fresh), batch)]
     with _client(house, key, url) as client, ThreadPoolExecutor(THREADS) as pool:
         for page, found in zip(pages, pool.map(lambda page: _send(client, product, page), pages), strict=True):
             answered += len(page)
             repeated += len(page) if found is None or found.replayed else 0
             mentions += 0 if found is None else sum(len(output.mentions) for output in found.outputs)
-            progress(f"{product}: replay", answered, len(documents))
+            progress(f"{product}: replay", answered, len(kept))
     return Pushed(answered, repeated, sum(finding.dropped for finding in findings), mentions)
 
 
@@ -92,6 +97,19 @@ def pull(house: House, product: str, feed_url: str, key: str, url: str | None = 
             with house.store.transaction() as tx:
                 feeds.remember(tx, feed, fetched, tuple(sent), whole=len(sent) == len(fresh))
     return Pulled(fetched.changed, len(sent), len(fetched.documents) - len(fresh), fetched.undated, fetched.skipped)
+
+
+def _unanswered(house: House, product: str, key: str, documents: Sequence[Document]) -> list[Document]:
+    """Those that the key's customer has no answer to, after all answers were folded."""
+    key_id = _key_id(key)
+    with house.store.read() as tx:
+        payer = next((one.customer for one in list_keys(tx) if one.id == key_id), None)
+    if payer is None:
+        raise BadInput("this key is not of this house", where="--key", hint="make one: penstock key create CUSTOMER")
+    fold(house, product)
+    with house.store.read() as tx:
+        known = set(room.kept_ids(tx, product, payer, [one.id for one in documents]))
+    return [one for one in documents if one.id not in known]
 
 
 def _client(house: House, key: str, url: str | None) -> Client:

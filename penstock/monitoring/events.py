@@ -87,7 +87,9 @@ def list_events(tx: Transaction, product: str | None = None) -> list[Event]:
 def event_rows(tx: Transaction, product: str, ids: Collection[str] | None = None) -> list[dict[str, Any]]:
     """The events of customers who consent now and that name a user, oldest first, as interactions for training.
 
-    ids: only these. Origin "feedback:<id>"; the weight of a click and of a purchase is the product's to say.
+    ids: only these. Origin "feedback:<id>"; the weight of a click and of a purchase is the product's to say. user: the
+    customer's own name, which another customer may use too: training data must keep them apart (see pseudonym in
+    datasets/interactions/preparing.py).
     """
     query = _mine(tx).where(feedback_event.c.product == product).order_by(feedback_event.c.number)
     consenting = consenting_customers(tx)

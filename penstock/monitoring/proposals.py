@@ -9,29 +9,27 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from penstock.core.errors import BadInput, Conflict, NotFound
-from penstock.datasets.compare import normalise
-from penstock.datasets.knowledge.entries import Entry, entry_of
+from penstock.datasets.knowledge.entries import MAX_PARAPHRASES, Entry
 from penstock.identity.customers import consenting_customers
 from penstock.models.protocol import Floats
+from penstock.monitoring.knowledge_entries import Terms, add_entry, no_entry
 from penstock.monitoring.proposal_tables import proposal as table
 from penstock.monitoring.proposal_tables import proposal_question
 from penstock.monitoring.tables import feedback
-from penstock.registry.amendments import Amendment, amend
 from penstock.serving.tables import answer
 from penstock.serving.usage_log import find_answer
 from penstock.storage import counters
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Transaction
 
-MOST_QUESTIONS = 2_000  # gathered at once, the newest first; the next time takes the next
-_PAGE = 500
+_PAGE = 200  # answers read at once: with 100 questions and their candidates each, some 20 MB
 
 Why = Literal["unanswered", "rated down"]
 State = Literal["open", "approved", "rejected"]
@@ -46,6 +44,15 @@ class Asked:
     place: Place
     text: str
     why: Why
+
+
+@dataclass(frozen=True)
+class Page:
+    """Questions of some stored answers, the newest first. before: what to ask `gather` for the older ones; None: that
+    was all."""
+
+    asked: tuple[Asked, ...]
+    before: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -77,32 +84,44 @@ class Group:
     suggestion: str = ""
 
 
-def gather(tx: Transaction, product: str) -> list[Asked]:
+def gather(tx: Transaction, product: str, before: Mapping[str, Any] | None = None) -> Page:
     """Questions without a good answer that are in no proposal yet, newest first: "not answered", or rated -1 (of
-    five stars: 1 or 2). Those whose stored answer is forgotten are not gathered."""
-    known = {
-        (row["customer"], row["request_id"], row["index"])
-        for row in tx.all(sa.select(proposal_question).where(proposal_question.c.organisation == tx.organisation))
-    }
-    down = _rated_down(tx, product)
+    five stars: 1 or 2). Those whose stored answer is forgotten are not gathered. A page of stored answers at a time.
+    """
+    rows = _answers(tx, product, before)
+    requests = [row["id"] for row in rows]
+    known, down = _known(tx, requests), _rated_down(tx, product, requests)
     found: list[Asked] = []
-    for row in _answers(tx, product):
+    for row in rows:
         outputs = json.loads(row["body"]).get("outputs", [])
         for index, (asked, output) in enumerate(zip(row["inputs"], outputs, strict=False)):
             place = row["customer"], row["id"], index
-            text = asked.get("question") if isinstance(asked, dict) else asked
+            text = _text(asked)
             why: Why | None = "rated down" if place in down else None
             if why is None and isinstance(output, dict) and output.get("answered") is False:
                 why = "unanswered"
-            if why is not None and place not in known and isinstance(text, str):
+            if why is not None and place not in known and text is not None:
                 found.append(Asked(place, text, why))
-    return found[:MOST_QUESTIONS]
+    older = {name: rows[-1][name] for name in ("created_at", "source", "id")} if len(rows) == _PAGE else None
+    return Page(tuple(found), older)
 
 
 def known_texts(tx: Transaction, product: str) -> dict[str, list[str]]:
     """The texts of undecided and of rejected proposals, as far as they are kept: what new questions may join."""
+    consenting = consenting_customers(tx)
     rows = tx.all(_mine(tx).where(table.c.product == product, table.c.state != "approved").order_by(table.c.id))
-    return {row["id"]: [text for _, text in _texts(tx, row["id"])] for row in rows}
+    return {row["id"]: [text for _, text in _texts(tx, row["id"], consenting)] for row in rows}
+
+
+def forget_copies(tx: Transaction) -> int:
+    """Delete the copies of what customers asked who consent no more; answers how many customers' went."""
+    mine = proposal_question.c.organisation == tx.organisation, proposal_question.c.text.is_not(None)
+    copied = tx.all(sa.select(proposal_question.c.customer).where(*mine).distinct())
+    gone = sorted({row["customer"] for row in copied} - consenting_customers(tx))
+    for customer in gone:
+        whose = proposal_question.c.customer == customer
+        tx.execute(sa.update(proposal_question).where(*mine, whose).values(text=None))
+    return len(gone)
 
 
 def grouped(vectors: Floats, known: Floats, likeness: float) -> list[tuple[int | None, list[int]]]:
@@ -134,6 +153,7 @@ def grouped(vectors: Floats, known: Floats, likeness: float) -> list[tuple[int |
 def keep(tx: Transaction, product: str, groups: Sequence[Group]) -> list[str]:
     """Write groups as proposals; a question that another process proposed meanwhile is left out. Answers new ids."""
     counters.take(tx, "proposal", 0)  # holds the lock: a question goes into one proposal
+    forget_copies(tx)
     consenting = consenting_customers(tx)
     made = []
     for group in groups:
@@ -180,15 +200,15 @@ def approve(
     blobs: BlobStore,
     proposal_id: str,
     *,
-    entries: Sequence[Entry],
+    terms: Terms,
     answer: str | None = None,
     onto: str | None = None,
     question: str | None = None,
 ) -> Entry:
     """Make a proposal an entry with this answer, or questions of the entry `onto`; live within two seconds.
 
-    entries: those served now. question: in the operator's words; needed where no customer who asked consents to
-    training. The entry and the decision are written in this transaction. Raises NotFound, Conflict, BadInput.
+    question: in the operator's words; needed where no customer who asked consents to training. The entry and the
+    decision are written in this transaction. Raises NotFound, Conflict, BadInput.
     """
     found = _undecided(tx, proposal_id)
     said = [question.strip()] if question and question.strip() else []
@@ -198,18 +218,20 @@ def approve(
     if not texts:
         hint = 'none of those who asked consents to training, so write it in your own words: --question "..."'
         raise BadInput("the question must be reworded", where=proposal_id, hint=hint)
-    if onto is not None:
-        base = next((entry for entry in entries if entry.id == onto), None)
+
+    def made(present: Mapping[str, Entry]) -> dict[str, Any]:
+        if onto is None:
+            values: dict[str, Any] = {"question": texts[0], "answer": answer, "origin": f"proposal:{proposal_id}"}
+            return {**values, "paraphrases": texts[1:][:MAX_PARAPHRASES]}
+        base = present.get(onto)
         if base is None:
-            raise NotFound(f"no entry {onto!r}", where=found.product, hint="see: penstock knowledge entries PRODUCT")
-        fresh = tuple(text for text in texts if text not in base.questions)
-        made = replace(base, paraphrases=(*base.paraphrases, *fresh))
-    else:
-        first, *others = texts
-        made = _new_entry(first, str(answer), tuple(others), f"proposal:{proposal_id}")
-    add_entry(tx, blobs, found.product, made, entries)
-    _decide(tx, proposal_id, "approved", made.id)
-    return made
+            raise no_entry(found.product, onto)
+        fresh = [text for text in texts if text not in base.questions]
+        return {**base.to_json(), "paraphrases": [*base.paraphrases, *fresh][:MAX_PARAPHRASES]}
+
+    entry = add_entry(tx, blobs, found.product, made, terms, f"approved: {proposal_id}")
+    _decide(tx, proposal_id, "approved", entry.id)
+    return entry
 
 
 def reject(tx: Transaction, proposal_id: str) -> None:
@@ -218,49 +240,9 @@ def reject(tx: Transaction, proposal_id: str) -> None:
     _decide(tx, proposal_id, "rejected", None)
 
 
-def add_entry(tx: Transaction, blobs: BlobStore, product: str, entry: Entry, entries: Sequence[Entry]) -> Amendment:
-    """Serve an entry from now on; it replaces the one of its id. entries: those served now.
-
-    Raises Conflict where another entry asks the same question and answers otherwise.
-    """
-    key = normalise(entry.question), entry.locale
-    for other in entries:
-        same = (normalise(other.question), other.locale) == key and other.id != entry.id
-        if same and normalise(other.answer) != normalise(entry.answer):
-            hint = f"change that entry: --id {other.id}; or withdraw it first"
-            raise Conflict(f"the entry {other.id!r} asks the same and answers otherwise", where=product, hint=hint)
-
-    def changed(content: dict[str, Any]) -> dict[str, Any]:
-        kept = [one for one in content.get("entries", []) if one["id"] != entry.id]
-        gone = [one for one in content.get("withdrawn", []) if one != entry.id]
-        return {"entries": [*kept, entry.to_json()], "withdrawn": gone}
-
-    return _amend(tx, blobs, product, changed, f"entry {entry.id}, version {entry.version}")
-
-
-def withdraw(tx: Transaction, blobs: BlobStore, product: str, entry_id: str, entries: Sequence[Entry]) -> Amendment:
-    """Stop serving an entry. entries: those served now. Raises NotFound."""
-    if entry_id not in {entry.id for entry in entries}:
-        raise NotFound(f"no entry {entry_id!r}", where=product, hint="see: penstock knowledge entries PRODUCT")
-
-    def changed(content: dict[str, Any]) -> dict[str, Any]:
-        kept = [one for one in content.get("entries", []) if one["id"] != entry_id]
-        return {"entries": kept, "withdrawn": sorted({*content.get("withdrawn", []), entry_id})}
-
-    return _amend(tx, blobs, product, changed, f"withdrawn: {entry_id}")
-
-
-def _amend(tx: Transaction, blobs: BlobStore, product: str, change: Any, note: str) -> Amendment:
-    return amend(tx, blobs, product=product, edit=change, note=note)
-
-
-def _new_entry(question: str, answer: str, paraphrases: tuple[str, ...], origin: str) -> Entry:
-    values = {"question": question, "answer": answer, "paraphrases": list(paraphrases), "origin": origin}
-    return entry_of(values, origin)
-
-
 def _undecided(tx: Transaction, proposal_id: str) -> Proposal:
     counters.take(tx, "proposal", 0)  # holds the lock: two people do not decide the same
+    forget_copies(tx)
     found = get_proposal(tx, proposal_id)
     if found.state != "open":
         raise Conflict(f"the proposal is {found.state} already", where=proposal_id)
@@ -272,28 +254,43 @@ def _decide(tx: Transaction, proposal_id: str, state: State, entry: str | None) 
     tx.execute(sa.update(table).where(mine).values(state=state, entry=entry, decided_at=tx.now))
 
 
-def _answers(tx: Transaction, product: str) -> Sequence[sa.RowMapping]:
-    """The product's stored answers, newest first: bounded by how many days answers are kept."""
-    query = sa.select(answer).where(answer.c.organisation == tx.organisation, answer.c.product == product)
-    return tx.all(query.order_by(answer.c.created_at.desc(), answer.c.id))
+def _answers(tx: Transaction, product: str, before: Mapping[str, Any] | None) -> Sequence[sa.RowMapping]:
+    """A page of the product's stored answers, newest first; of one instant by source and id."""
+    column = answer.c
+    query = sa.select(answer).where(column.organisation == tx.organisation, column.product == product)
+    if before is not None:
+        here, source = column.created_at == before["created_at"], column.source == before["source"]
+        later = sa.or_(column.source > before["source"], sa.and_(source, column.id > before["id"]))
+        query = query.where(sa.or_(column.created_at < before["created_at"], sa.and_(here, later)))
+    return tx.all(query.order_by(column.created_at.desc(), column.source, column.id).limit(_PAGE))
 
 
-def _rated_down(tx: Transaction, product: str) -> set[Place]:
+def _known(tx: Transaction, requests: Sequence[str]) -> set[Place]:
+    """Those questions of these requests that are in a proposal."""
+    column = proposal_question.c
+    query = sa.select(column.customer, column.request_id, column.index)
+    rows = tx.all(query.where(column.organisation == tx.organisation, column.request_id.in_(requests)))
+    return {(row["customer"], row["request_id"], row["index"]) for row in rows}
+
+
+def _rated_down(tx: Transaction, product: str, requests: Sequence[str]) -> set[Place]:
     """Ratings of -1; where the product is rated in stars (any of 2 to 5 was given), also those of 1 and 2."""
-    query = sa.select(feedback).where(
-        feedback.c.organisation == tx.organisation,
-        feedback.c.product == product,
-        feedback.c.superseded.is_(False),
-        feedback.c.rating.is_not(None),
-    )
-    rows = tx.all(query)
-    stars = any(row["rating"] > 1 for row in rows)
-    low = {-1, 1, 2} if stars else {-1}
-    return {(row["customer"], row["request_id"], row["index"]) for row in rows if row["rating"] in low}
+    column = feedback.c
+    rated = column.organisation == tx.organisation, column.product == product, column.superseded.is_(False)
+    stars = tx.first(sa.select(column.id).where(*rated, column.rating > 1).limit(1)) is not None
+    low = column.rating.in_((-1, 1, 2) if stars else (-1,))
+    rows = tx.all(sa.select(feedback).where(*rated, low, column.request_id.in_(requests)))
+    return {(row["customer"], row["request_id"], row["index"]) for row in rows}
+
+
+def _text(asked: Any) -> str | None:
+    """The question of an input, without the NUL that no entry (and no column of Postgres) can hold."""
+    text = asked.get("question") if isinstance(asked, dict) else asked
+    return text.replace("\0", " ") if isinstance(text, str) else None
 
 
 def _proposal(tx: Transaction, row: Mapping[Any, Any], consenting: Collection[str]) -> Proposal:
-    texts = _texts(tx, row["id"])
+    texts = _texts(tx, row["id"], consenting)
     quotable = tuple(dict.fromkeys(text for customer, text in texts if customer in consenting))
     shown = quotable[0] if quotable else texts[0][1] if texts else None
     counted = sa.select(sa.func.count()).select_from(proposal_question)
@@ -303,16 +300,15 @@ def _proposal(tx: Transaction, row: Mapping[Any, Any], consenting: Collection[st
     return Proposal(question=shown, quotable=quotable, count=int(count or 0), **rest, **times)
 
 
-def _texts(tx: Transaction, proposal_id: str) -> list[tuple[str, str]]:
-    """(customer, text) of a proposal's questions: the copy of those who consented, else the stored answer's input."""
+def _texts(tx: Transaction, proposal_id: str, consenting: Collection[str]) -> list[tuple[str, str]]:
+    """(customer, text) of a proposal's questions: the copy of those who consent now, else the stored answer's input."""
     found = []
     for row in tx.all(sa.select(proposal_question).where(*_questions(tx, proposal_id)).order_by(_ORDER)):
-        text = row["text"]
+        text = row["text"] if row["customer"] in consenting else None
         if text is None:
             stored = find_answer(tx, row["customer"], row["request_id"])
-            asked = None if stored is None else stored.inputs[row["index"]]
-            text = asked.get("question") if isinstance(asked, dict) else asked
-        if isinstance(text, str):
+            text = None if stored is None else _text(stored.inputs[row["index"]])
+        if text is not None:
             found.append((row["customer"], text))
     return found
 

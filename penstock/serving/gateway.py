@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -25,7 +25,6 @@ from starlette.routing import Route
 from penstock import tasks
 from penstock.core.errors import BadInput, NotFound, PenstockError, RateLimited, Unavailable
 from penstock.identity.keys import Key, require_product
-from penstock.models.protocol import Model
 from penstock.serving import metrics
 from penstock.serving.admission import REFRESH_EVERY_S, STALE_AFTER_S, Buckets, Watcher
 from penstock.serving.endpoints import Endpoint, check_endpoints, run_endpoint
@@ -34,9 +33,10 @@ from penstock.serving.exchange import Edge, Exchange, exchange_of, on_error, rea
 from penstock.serving.funding import Funding
 from penstock.serving.grants import Grants
 from penstock.serving.openapi import document
-from penstock.serving.predict import Ask, Predictions, Reply, find_served, payload_hash
+from penstock.serving.parsing import Parsing
+from penstock.serving.predict import Ask, Predictions, find_served, payload_hash
 from penstock.serving.problems import Malformed
-from penstock.serving.releases import Loads, Served, ServedReleases
+from penstock.serving.releases import Loads, ServedReleases
 from penstock.serving.uploads import is_upload, read_uploads
 from penstock.serving.writer import UsageWriter
 from penstock.storage.engine import Store
@@ -119,7 +119,10 @@ class Gateway:
         self.grants = Grants(self.writer, deps.funding, name, deps.store.clock.now)
         self.buckets = Buckets(deps.settings.requests_per_minute)
         self.readers = ThreadPoolExecutor(4, thread_name_prefix="reader")
-        self.predictions = Predictions(deps.store, self.writer, self.engine, self.grants, self.readers)
+        self.parsing = Parsing()
+        self.predictions = Predictions(
+            deps.store, self.writer, self.engine, self.grants, parsing=self.parsing, readers=self.readers
+        )
         self.watcher: Watcher | None = None
         self.start_error: Exception | None = None
         self._document = document(deps.products, deps.endpoints)
@@ -149,20 +152,9 @@ class Gateway:
             payload_hash(product, inputs),
             started + deadline_s,
         )
-        reply = await within(deadline_s, self._reply(ask, served, task))
+        reply = await within(deadline_s, self.predictions.answer(ask, served, task))
         headers = {"Idempotent-Replay": "true"} if reply.replay else None
         return Response(reply.body, media_type="application/json", headers=headers)
-
-    async def _reply(self, ask: Ask, served: Served, task: Task) -> Reply:
-        try:
-            parsed = await self._parsed(task, ask.inputs, served.model)
-        except BadInput:
-            # a retry of what was paid for: the model that answers now may read less than the one that did
-            kept = await self.predictions.kept(ask, served)
-            if kept is None:
-                raise
-            return kept
-        return await self.predictions.answer(replace(ask, parsed=parsed), served, task)
 
     async def _inputs(self, request: Request, task: Task) -> list[Any]:
         """The inputs as sent; a file where the task takes files is an input in base 64."""
@@ -172,12 +164,6 @@ class Gateway:
             return _counted(files, settings.max_inputs)
         body = await read_json(request, settings.max_body_bytes, _Body)
         return _counted(body.inputs, settings.max_inputs)
-
-    async def _parsed(self, task: Task, inputs: list[Any], model: Model) -> list[Any]:
-        if not task.uploads:
-            return task.parse(inputs, model)
-        # an image may take tens of milliseconds to decode: the loop must answer others meanwhile
-        return await asyncio.get_running_loop().run_in_executor(self.readers, task.parse, inputs, model)
 
     async def models(self, request: Request) -> Response:
         key = self._admit(request, exchange_of(request))
@@ -279,6 +265,7 @@ class Gateway:
 
     async def _stop(self, watcher: Watcher) -> None:
         """Work in hand first, then its grants, then the writer: the last things it commits."""
+        self.parsing.close()
         await asyncio.to_thread(self.engine.close)
         await self.grants.close()
         if not await asyncio.to_thread(self.writer.close):

@@ -1,4 +1,4 @@
-"""The paid path of one request: hold, predict, record, answer. An answer leaves only after its event is committed.
+"""The paid path of one request: hold, parse, predict, record, answer; the answer leaves after its event is committed.
 
 It knows how the parts follow each other and that each hold ends once; HTTP is the gateway's.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,10 +16,11 @@ from typing import Any
 
 import msgspec
 
-from penstock.core.errors import Conflict, Exhausted, NotFound, Unavailable
+from penstock.core.errors import BadInput, Conflict, Exhausted, NotFound, Unavailable
 from penstock.identity.keys import Key
 from penstock.serving.engine import Engine
 from penstock.serving.grants import Grants, Hold
+from penstock.serving.parsing import Parsing
 from penstock.serving.releases import Served
 from penstock.serving.usage_log import Answer, Outcome, UsageEvent, recall
 from penstock.serving.writer import UsageWriter, Use
@@ -50,7 +51,7 @@ class Prediction(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Ask:
-    """A request that was admitted and understood. inputs: as sent; parsed: as the model reads them."""
+    """A request that was admitted. inputs: as sent."""
 
     id: str
     idempotent: bool
@@ -59,7 +60,6 @@ class Ask:
     inputs: list[Any]
     payload_hash: str
     deadline: float  # time.monotonic()
-    parsed: Sequence[Any] = ()
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,21 @@ def payload_hash(product: str, inputs: list[Any]) -> str:
 class Predictions:
     """Answers asks. Requests with the same id wait for the first of them. Lives on the event loop."""
 
-    def __init__(self, store: Store, writer: UsageWriter, engine: Engine, grants: Grants, readers: Executor) -> None:
+    def __init__(
+        self,
+        store: Store,
+        writer: UsageWriter,
+        engine: Engine,
+        grants: Grants,
+        *,
+        parsing: Parsing,
+        readers: Executor,
+    ) -> None:
         self._store = store
         self._writer = writer
         self._engine = engine
         self._grants = grants
+        self._parsing = parsing
         self._readers = readers
         self._under_way: dict[tuple[str, str], tuple[str, asyncio.Future[Reply | None]]] = {}
 
@@ -107,26 +117,25 @@ class Predictions:
             del self._under_way[place]
             done.set_result(reply)  # None: it failed, and who waited tries in turn
 
-    async def kept(self, ask: Ask, served: Served) -> Reply | None:
-        """The reply that was given before to this very request, if it names itself and there was one."""
-        stored = await self._recall(ask, served) if ask.idempotent else None
-        return None if stored is None else _reply(ask, stored)
-
     async def _answer(self, ask: Ask, served: Served, task: Task) -> Reply:
-        self._engine.check_room(len(ask.parsed))
+        self._engine.check_room(len(ask.inputs))
+        self._parsing.check_room(task, len(ask.inputs))
         try:
-            hold = await self._grants.hold(ask.key.customer, ask.product, len(ask.parsed))
-        except (Exhausted, NotFound):
-            # a retry of what was paid for already is answered even when the money is gone
+            # held before anything is read: reading an image is work, too much of it to do for nothing
+            hold = await self._grants.hold(ask.key.customer, ask.product, len(ask.inputs))
+            return _reply(ask, await self._work(ask, served, task, hold))
+        except (Exhausted, BadInput):
+            # a retry of what was paid for is answered even when the money is gone, the product has no price any more,
+            # or the model that answers now reads less than the one that did
             stored = await self._recall(ask, served) if ask.idempotent else None
             if stored is None:
                 raise
             return _reply(ask, stored)
-        return _reply(ask, await self._work(ask, served, task, hold))
 
     async def _work(self, ask: Ask, served: Served, task: Task, hold: Hold) -> Outcome:
         try:
-            predicting = self._engine.submit(served.model, task.render, ask.parsed, ask.deadline)
+            parsed = await self._parsing.parse(task, ask.inputs, served.model, ask.deadline)
+            predicting = self._engine.submit(served.model, task.render, parsed, ask.deadline)
             outputs = await asyncio.wrap_future(predicting)
             recording = self._writer.record(_use(ask, served, hold, outputs, self._event(ask, served)))
         except BaseException:

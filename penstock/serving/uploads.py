@@ -45,15 +45,27 @@ async def _read(request: Request, limit_bytes: int, most_files: int) -> list[str
     body = _counted(request, limit_bytes)
     if _media_type(request) != MULTIPART:
         return [_base64(b"".join([chunk async for chunk in body]))]
-    parser = MultiPartParser(request.headers, body, max_files=most_files, max_fields=0, max_part_size=limit_bytes)
+    parser = _Form(request.headers, body, max_files=most_files, max_fields=0, max_part_size=limit_bytes)
     try:
         form = await parser.parse()
     except MultiPartException as error:
         raise _not_a_form(error.message, most_files) from None
     try:
+        if not parser.ended:
+            raise Malformed("the form ends before its last boundary", where="body", hint="send it again, whole")
         return [_base64(await upload.read()) for _, upload in form.multi_items() if not isinstance(upload, str)]
     finally:
         await form.close()
+
+
+class _Form(MultiPartParser):
+    """A form that knows whether it came whole: a file that was cut short may still be read as an image."""
+
+    ended = False
+
+    def on_end(self) -> None:
+        """The boundary that closes the form was read."""
+        self.ended = True
 
 
 async def _counted(request: Request, limit_bytes: int) -> AsyncGenerator[bytes, None]:

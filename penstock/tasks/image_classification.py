@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,15 +13,14 @@ from penstock.datasets.images.decode import (
     MOST_PIXELS,
     WIRE,
     Pixels,
+    content_of,
     decode,
     fitted,
     has_colour,
     size_of,
-    without_colour,
 )
 from penstock.datasets.images.prepare import ImageOptions, prepare
-from penstock.datasets.images.readers import LARGEST_SIDE
-from penstock.datasets.images.rows import Picture, Pictures, of_rows, to_row
+from penstock.datasets.images.rows import Pictures, of_rows
 from penstock.evaluation.classification import QUALITY, measure_classes
 from penstock.evaluation.measured import Measured
 from penstock.models.images import ImageModel
@@ -42,7 +39,6 @@ SECTION = """\
 gate = {{ accuracy = ">= 0.90", latency_p95_ms = "<= 50", gross_margin = ">= 0.70" }}
 # options = {{ size = [64, 64], color = "gray", flip = true }}   # by default what the files are; flip: for photos
 """
-_SHOW = 'send the file\'s bytes in base64: {"inputs": ["iVBORw0KGgo…"]}, or the file itself as multipart/form-data'
 
 
 def split(rows: Sequence[Mapping[str, Any]], product: Product) -> Pictures:
@@ -68,7 +64,7 @@ def parse(found: list[Any], model: Model) -> list[Any]:
     parsed: list[Any] = []
     for index, value in enumerate(found):
         where = f"inputs[{index}]"
-        content = _content(value, where)
+        content = content_of(value, where)
         if left < WIRE.pixels:
             _check_left(content, left, where)
         pixels = decode(content, where)
@@ -94,16 +90,17 @@ def probes(model: Model) -> list[Any]:
 
 
 def correction(value: Any, text: str) -> Mapping[str, Any]:
-    """The image that was answered wrongly, with the label it should have had, as a row for train."""
+    """The image that was answered wrongly, as it was sent, with the label it should have had.
+
+    Decoding takes up to a second and hundreds of megabytes: `prepare` does it, not whoever records the correction.
+    """
     label = text.strip()
     if not label or len(label) > MOST_LABEL_CHARS:
         hint = f"send the right label, at most {MOST_LABEL_CHARS} characters"
         raise BadInput("the correction is no label", where="correction", hint=hint)
-    pixels = without_colour(decode(_content(value, "input"), "input"))
-    scale = min(1.0, LARGEST_SIDE / max(pixels.shape))
-    shape = (max(1, round(pixels.shape[0] * scale)), max(1, round(pixels.shape[1] * scale)), pixels.shape[2])
-    row = to_row(Picture(fitted(pixels, shape), label, ""))
-    return {key: row[key] for key in ("image", "shape", "label")}
+    if not isinstance(value, str):
+        raise BadInput("what was asked is no image", where="correction", hint="was the product another task's then?")
+    return {"file": value, "label": label}
 
 
 def make_data(folder: Path) -> None:
@@ -117,25 +114,6 @@ def make_data(folder: Path) -> None:
         target = folder / "data" / "digits" / str(label) / f"{row:04d}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(target)
-
-
-def _content(value: Any, where: str) -> bytes:
-    """The bytes of an image in base64, also as a data: address."""
-    if not isinstance(value, str):
-        raise BadInput(f"an image must be a text in base64, not {_json_type(value)}", where=where, hint=_SHOW)
-    text = value
-    if text[:5].lower() == "data:":
-        head, comma, text = text.partition(",")
-        if not comma or not head.lower().endswith(";base64"):
-            raise BadInput("the data: address is not in base64", where=where, hint="data:image/png;base64,iVBOR…")
-    elif text[:8].lower().startswith(("http://", "https://")):
-        raise BadInput("an address is not fetched", where=where, hint=_SHOW)
-    if len(text) > WIRE.size * 4 // 3 + 4:
-        raise BadInput(f"the image has more than {WIRE.size:,} bytes", where=where, hint="send it smaller")
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise BadInput(f"the text is not base64: {error}", where=where, hint=_SHOW) from None
 
 
 def _check_left(content: bytes, left: int, where: str) -> None:
@@ -155,13 +133,6 @@ def _check_colours(pixels: Pixels, model: ImageModel, where: str) -> None:
             where=where,
             hint="turn it into grays if its colours do not matter",
         )
-
-
-def _json_type(value: Any) -> str:
-    if value is None:
-        return "null"
-    kinds = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
-    return kinds.get(type(value), type(value).__name__)
 
 
 _SCORED = {"type": "object", "properties": {"label": {"type": "string"}, "score": {"type": "number"}}}

@@ -15,12 +15,12 @@ from pydantic import Field
 from penstock.core.errors import BadInput, Broken
 from penstock.datasets.knowledge.cleaning import clean
 from penstock.datasets.knowledge.entries import MAX_QUESTION_CHARS
-from penstock.datasets.knowledge.parts import Knowledge, knowledge_of
+from penstock.datasets.knowledge.parts import Knowledge, amended_entries, knowledge_of
 from penstock.datasets.knowledge.reader import read_entries, read_questions, read_unanswerable
 from penstock.datasets.rows import Prepared
-from penstock.evaluation.answers import QUALITY, measure_answers
+from penstock.evaluation.answers import ANSWERS_NOTHING, QUALITY, measure_answers
 from penstock.evaluation.measured import Measured
-from penstock.models.knowledge.answering import Answering, Question, amended, amended_entries, speaks, today_utc
+from penstock.models.knowledge.answering import Answering, Question, amended, speaks, today_utc
 from penstock.models.protocol import Floats, Model
 from penstock.tasks import Task
 from penstock.workspace.records import Product, Record
@@ -31,8 +31,14 @@ SECTION = """\
 {test_line}
 # columns = {{ question = "title", answer = "body" }}   # if your file names its columns otherwise
 backbone = "english"               # leave it out for entries in other languages: bm25.v1 needs none
+
 # Only a candidate that meets all of these is released; a bound must hold for the whole confidence interval.
-gate = {{ top1 = ">= 0.50", latency_p95_ms = "<= 50", gross_margin = ">= 0.70" }}
+[products.{product}.gate]
+top1 = ">= 0.50"                   # of the questions that an entry answers, how often it comes first
+coverage = ">= 0.10"               # the share that is answered at all: a model that hands everything over sells nothing
+precision = ">= 0.80"              # how much of what is answered is answered rightly
+latency_p95_ms = "<= 50"
+gross_margin = ">= 0.70"
 
 [products.{product}.options]
 target_precision = 0.95            # of the questions that are answered, so many rightly; the others go to a person
@@ -173,8 +179,8 @@ def _question(value: Any, where: str, model: Answering) -> Question:
 def _check_locale(locale: Any, where: str, model: Answering) -> None:
     if not isinstance(locale, str):
         raise BadInput(f"a locale must be a text, not {_json_type(locale)}", where=where, hint="e.g. en or zh-CN")
-    if locale and not any(speaks(entry.locale, locale) for entry in model.index.entries):
-        there = ", ".join(model.locales) or "none"
+    if locale and not any(speaks(one, locale) for one in model.locales):
+        there = ", ".join(one for one in model.locales if one) or "none"
         raise BadInput(
             f"no entry is in the locale {locale[:20]!r}", where=where, hint=f"there: {there}; or leave it out"
         )
@@ -260,6 +266,7 @@ TASK = Task(
         "What other thresholds would give on these questions; the one in use was set on training questions.": (
             "其他阈值在这些问题上的结果；所用的阈值由训练问题确定。"
         ),
+        ANSWERS_NOTHING: "什么都不回答：留出的问题达不到目标正确率；请增加问法，或降低 target_precision。",
         "threshold": "阈值",
         "share answered": "回答率",
         "Surest wrong answers": "最有把握的错误回答",

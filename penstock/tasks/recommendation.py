@@ -89,7 +89,11 @@ def measure(model: Model, test: Records, answers: Floats, seed: int) -> Measured
 def parse(inputs: list[Any], model: Model) -> list[Ask]:
     """The wire's inputs as asks. Raises BadInput naming inputs[3].items[1] for the first that cannot be answered."""
     recommender = is_recommender(model)
-    return [_ask(value, f"inputs[{at}]", recommender) for at, value in enumerate(inputs)]
+    on_sale = recommender.listed
+    if recommender.unavailable is not None:
+        on_sale = on_sale & ~recommender.unavailable
+    count = int(np.count_nonzero(on_sale))  # once a request: looking at all items for each input takes milliseconds
+    return [_ask(value, f"inputs[{at}]", recommender, count) for at, value in enumerate(inputs)]
 
 
 def render(model: Model, ask: Ask, scores: Floats) -> dict[str, Any]:
@@ -160,7 +164,7 @@ def _check_item(row: Any, where: str) -> None:
     _id(row.get("item"), f"{where}.item")
 
 
-def _ask(value: Any, where: str, model: Recommender) -> Ask:
+def _ask(value: Any, where: str, model: Recommender, on_sale: int) -> Ask:
     if not isinstance(value, dict):
         raise BadInput("an input must be an object", where=where, hint=_HINT)
     for name in value:
@@ -186,11 +190,24 @@ def _ask(value: Any, where: str, model: Recommender) -> Ask:
         exclude=frozenset(_texts(value.get("exclude", []), f"{where}.exclude", MOST_NAMED)),
         available=_available(value, where),
     )
-    if not model.allowed(ask).any():
+    if not _leaves_some(ask, model, on_sale):
         place = f"{where}.available" if ask.available is not None else f"{where}.exclude" if ask.exclude else where
         hint = "all others are known to the user, out of stock or excluded"
         raise BadInput("no item is left to recommend", where=place, hint=hint)
     return ask
+
+
+def _leaves_some(ask: Ask, model: Recommender, on_sale: int) -> bool:
+    """Whether `allowed` allows an item. on_sale: how many are listed and in stock; each id rules out one at most."""
+    known = model.histories.of(ask.user, ask.before)[0]
+    if ask.available is None and on_sale > len(known) + len(ask.items) + len(ask.exclude):
+        return True
+    if ask.available is None:
+        return bool(model.allowed(ask).any())
+    ruled_out = {*known.tolist(), *(model.places.get(item) for item in (*ask.items, *ask.exclude))}
+    places = {model.places[item] for item in ask.available if item in model.places} - ruled_out
+    stock = model.unavailable
+    return any(model.listed[place] and (stock is None or not stock[place]) for place in places)
 
 
 def _check_popular(value: Mapping[str, Any], where: str) -> None:

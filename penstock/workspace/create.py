@@ -27,8 +27,8 @@ def init_workspace(
 ) -> Workspace:
     """Make `folder` a workspace with one product, and answer it as loaded.
 
-    section: the task's own lines of the product, in TOML, with a place for {test_line}. unit: what it meters.
-    name: the product's name in keys and addresses; from the data file's name when None. Without `data` the file
+    section: the task's own lines of the product, in TOML, with places for {test_line} and {product}. unit: what it
+    meters. name: the product's name in keys and addresses; from the data file's name when None. Without `data` the file
     names data/NAME.csv for the owner to put there. data: a file, or a folder of files. Raises Conflict where a
     file is in the way, BadInput for a missing data file or a bad name; then nothing has been written.
     """
@@ -154,7 +154,7 @@ def _toml(
         task=_quoted(task),
         title=_quoted(title),
         data=_quoted(data),
-        section=section.format(test_line=test_line).rstrip("\n"),
+        section=section.format(test_line=test_line, product=product).rstrip("\n"),
         unit=_quoted(unit),
     )
 

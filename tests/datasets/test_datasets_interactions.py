@@ -10,7 +10,7 @@ import pytest
 
 from penstock.core.clock import SettableClock
 from penstock.core.errors import BadInput
-from penstock.datasets.interactions.preparing import item_of, prepare, read_interactions, records_of
+from penstock.datasets.interactions.preparing import item_of, prepare, pseudonym, read_interactions, records_of
 from penstock.datasets.rows import Prepared
 from penstock.workspace.records import Product
 
@@ -154,11 +154,24 @@ def test_clicks_join_train_and_leave_the_test_as_it_was(tmp_path: Path) -> None:
     ]
     before, after = prepared(tmp_path, ROWS), prepared(tmp_path, ROWS, extra)
     assert after.test == before.test
-    assert pairs(after.train) == pairs(before.train) | {("ann", "i9")}
+    assert pairs(after.train) == pairs(before.train) | {(pseudonym("cus_1", "ann"), "i9")}
     [added] = [row for row in after.train if row.get("origin") == "feedback:ev_1"]
     assert (added["weight"], added["customer"]) == (2, "cus_1")  # a purchase counts as two usual interactions
     assert after.report.found("test-in-train", "feedback") == 1 and after.report.found("unlisted", "feedback") == 1
     assert [item_of(row).title for row in after.train if row.get("item") == "i9" and row["kind"] == "item"] == ["Nine"]
+
+
+def test_customers_who_name_a_user_alike_write_into_neither_each_other_s_nor_the_data_s_history(tmp_path: Path) -> None:
+    click = {"kind": "interaction", "user": "ann", "item": "i9", "time": 9, "event": "click"}
+    new = {"kind": "item", "item": "i9", "title": "Nine", "text": "new"}
+    extra = [{**click, "origin": f"feedback:ev_{at}", "customer": f"cus_{at}"} for at in (1, 2, 2)]
+    before, after = prepared(tmp_path, ROWS), prepared(tmp_path, ROWS, [*extra, new])
+    assert {item for user, item in pairs(after.train) if user == "ann"} == {
+        item for user, item in pairs(before.train) if user == "ann"
+    }
+    users = {user for user, item in pairs(after.train) if item == "i9"}
+    assert users == {pseudonym("cus_1", "ann"), pseudonym("cus_2", "ann")}
+    assert all(user != user.strip() for user in users)  # ids of files and requests are stripped: nobody can say these
 
 
 def test_times_in_the_future_are_counted(tmp_path: Path) -> None:

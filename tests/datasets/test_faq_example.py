@@ -1,4 +1,4 @@
-"""The example's two products are read without a complaint, and the Chinese one passes its gate's headline on words."""
+"""The example's two products are read without a complaint, and the Chinese one passes its gate on words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from penstock.evaluation.answers import ANSWERS_NOTHING
+from penstock.jobs.start import make_workspace
 from penstock.tasks.knowledge_answering import TASK
 from penstock.training.knowledge import RUNGS
 from penstock.training.records import TrainRequest
@@ -28,5 +30,25 @@ def test_chinese_questions_find_their_entries_by_words() -> None:
     train, test = TASK.split(prepared.train, product), TASK.split(prepared.test, product)
     model = RUNGS[0].train(TrainRequest(train=train, options=product.options)).model
     measured = TASK.measure(model, test, model.predict(TASK.inputs(test)), 0)
-    (condition,) = (one for one in product.gate if one.metric == "top1")
-    assert condition.holds(measured.quality["top1"].low)
+    judged = [one for one in product.gate if one.metric in measured.quality]
+    assert {one.metric for one in judged} == {"top1", "coverage", "precision"}
+    assert all(one.holds(measured.quality[one.metric].low) for one in judged)
+    assert measured.quality["precision"].value >= product.options["target_precision"]  # it keeps what it says
+
+
+def test_a_model_that_hands_every_question_over_passes_no_gate_of_the_example_or_of_init(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("question,answer\nWhere?,Here.\n")
+    made = make_workspace(tmp_path / "shop", TASK.name, data=tmp_path / "mine.csv").products["mine"]
+    shop = load(FOLDER).products
+    prepared = TASK.prepare(shop["yun"], FOLDER, ())
+    train, test = TASK.split(prepared.train, made), TASK.split(prepared.test, made)
+    silent = RUNGS[0].train(TrainRequest(train=train, options={"target_precision": 0.999}))
+    assert silent.notes[-1].startswith(
+        "answers nothing: the target precision 99.9% is not reached on held-out questions"
+    )
+    measured = TASK.measure(silent.model, test, silent.model.predict(TASK.inputs(test)), 0)
+    assert measured.sections[0].note == ANSWERS_NOTHING and ANSWERS_NOTHING in TASK.chinese
+    for product in (made, *shop.values()):
+        failed = {one.metric for one in product.gate if one.metric in ("coverage", "precision")}
+        assert failed == {"coverage", "precision"}
+        assert not any(one.holds(measured.quality[one.metric].low) for one in product.gate if one.metric in failed)

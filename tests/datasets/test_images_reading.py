@@ -166,18 +166,21 @@ def test_a_class_of_one_image_is_too_few(folder: Path) -> None:
 
 def test_corrections_join_train_and_never_change_what_is_tested(folder: Path) -> None:
     plain = prepare(product(), folder)
-    png = (folder / "data" / "dark" / "03.png").read_bytes()
     new = encoded(drawing(90, 8, (40, 40)))
     extra = [
         {**correction(new, " light "), "origin": "feedback:fb_1", "customer": "cus_1"},
         {**correction(encoded(drawing(60, 1)), "unheard"), "origin": "feedback:fb_2", "customer": "cus_1"},
+        {**correction(new[:40], "light"), "origin": "feedback:fb_3", "customer": "cus_1"},
     ]
     joined = prepare(product(), folder, extra)
     assert [row["image"] for row in joined.test] == [row["image"] for row in plain.test]
     added = [row for row in joined.train if row["origin"] == "feedback:fb_1"]
     assert [(row["label"], row["shape"], row["customer"]) for row in added] == [("light", [12, 12, 1], "cus_1")]
     assert joined.report.found("rare-label") == 1
-    assert png and joined.report.read_feedback == 2
+    assert joined.report.found("unreadable-image", "feedback") == 1
+    assert joined.report.read_feedback == 3
+    report = joined.report
+    assert report.read_train + report.read_feedback - report.dropped == report.rows_train + report.rows_test
 
 
 def test_ten_thousand_digits_are_read_and_compared_in_seconds(shared_data: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from penstock import tasks
 from penstock.core.errors import BadInput, Conflict, NotFound
+from penstock.jobs.check import check_words
 from penstock.jobs.start import EXAMPLES, make_workspace
 from penstock.workspace.loader import load
 
@@ -48,6 +49,17 @@ def test_one_s_own_data_make_a_workspace_of_that_task_without_its_example(tmp_pa
     assert [(name, product.task, product.price.unit) for name, product in made.products.items()] == [
         ("desk", "text-classification", "prediction")
     ]
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_one_s_own_data_make_a_workspace_of_any_task_that_loads_and_whose_words_exist(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "mine.csv").write_text("question,answer\nWhere?,Here.\n")
+    made = make_workspace(tmp_path / "shop", name, data=tmp_path / "mine.csv")
+    assert made == load(tmp_path / "shop")
+    assert made.products["mine"].task == name
+    check_words(made, "mine", made.products["mine"])
 
 
 def test_what_makes_no_workspace_is_refused_and_leaves_nothing(tmp_path: Path) -> None:

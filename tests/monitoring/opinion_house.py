@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from serving.support import go_live
 from penstock.datasets.documents import Document
 from penstock.datasets.rows import Split
 from penstock.identity.customers import add_customer
+from penstock.jobs.opinion import live_of
 from penstock.models import ngram_linear
 from penstock.models.artifact import save_artifact
 from penstock.models.opinion.detector import CUSUM, Detector
@@ -20,8 +22,10 @@ from penstock.models.opinion.matcher import Matcher
 from penstock.models.opinion.model import KIND, OpinionModel, Watch, to_files, tones_of
 from penstock.models.protocol import Model, Parts
 from penstock.runtime.house import House
+from penstock.serving.usage_log import Answer, UsageEvent, append
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
+from penstock.tasks.opinion_monitoring import TASK
 from penstock.training.ngram_linear import train
 from penstock.training.records import Trained, TrainRequest, save
 from penstock.workspace.loader import load
@@ -117,6 +121,18 @@ def open_shop(store: Store, blobs: BlobStore, folder: Path, options: str = "") -
     go_live(store, save_model(blobs, opinion_model()), "brands")
     with store.transaction() as tx:
         return house, add_customer(tx, name="Quay PR", email="pr@quay.example").id
+
+
+def answer(house: House, customer: str, documents: list[Document], request: str, product: str = "brands") -> None:
+    """As the gateway records it: inputs as they came, the body as it went."""
+    model = opinion_model()
+    sent = [{"text": one.text, "time": one.time.isoformat(), "id": one.id} for one in documents]
+    outputs = [TASK.render(model, one, row) for one, row in zip(documents, model.predict(documents), strict=True)]
+    with house.store.transaction() as tx:
+        live = live_of(tx, house, "brands")
+        body = {"id": request, "product": product, "release": "" if live is None else live.release, "outputs": outputs}
+        event = UsageEvent(customer, request, customer, product, None, "key", tx.now, len(sent), "0" * 64)
+        append(tx, [event], [Answer(customer, request, customer, product, sent, json.dumps(body).encode(), tx.now)])
 
 
 def day_of_documents(day: datetime, counts: dict[str, dict[str, int]], prefix: str = "") -> list[Document]:

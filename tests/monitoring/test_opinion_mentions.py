@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from monitoring.opinion_house import day_of_documents, noon, open_shop, opinion_model, usual_days
+from monitoring.opinion_house import (
+    answer,
+    day_of_documents,
+    noon,
+    open_shop,
+    opinion_model,
+    save_model,
+    usual_days,
+)
+from serving.support import go_live
 
 from penstock.core.clock import SettableClock
 from penstock.datasets.documents import Document
-from penstock.jobs.opinion import fold, live_of, record_directly, series_rows, tend_opinion
+from penstock.jobs import opinion as jobs
+from penstock.jobs.opinion import fold, forget_texts, record_directly, series_rows, tend_opinion
 from penstock.monitoring.opinion import mentions
 from penstock.monitoring.opinion.tables import opinion_document
 from penstock.runtime.house import House
 from penstock.serving.usage_log import Answer, UsageEvent, append
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
-from penstock.tasks.opinion_monitoring import TASK
 
 Shop = tuple[House, str]
 
@@ -27,18 +36,6 @@ Shop = tuple[House, str]
 @pytest.fixture
 def shop(store: Store, blobs: BlobStore, tmp_path: Path) -> Shop:
     return open_shop(store, blobs, tmp_path / "shop")
-
-
-def answer(house: House, customer: str, documents: list[Document], request: str, product: str = "brands") -> None:
-    """As the gateway records it: inputs as they came, the body as it went."""
-    model = opinion_model()
-    sent = [{"text": one.text, "time": one.time.isoformat(), "id": one.id} for one in documents]
-    outputs = [TASK.render(model, one, row) for one, row in zip(documents, model.predict(documents), strict=True)]
-    with house.store.transaction() as tx:
-        live = live_of(tx, house, "brands")
-        body = {"id": request, "product": product, "release": "" if live is None else live.release, "outputs": outputs}
-        event = UsageEvent(customer, request, customer, product, None, "key", tx.now, len(sent), "0" * 64)
-        append(tx, [event], [Answer(customer, request, customer, product, sent, json.dumps(body).encode(), tx.now)])
 
 
 def counted(house: House, **changes: Any) -> list[tuple[str, int, int, int]]:
@@ -75,7 +72,9 @@ def test_each_customer_has_a_stream_of_its_own(shop: Shop) -> None:
     assert len(counted(house)) == 2
 
 
-def test_other_products_and_forgotten_answers_are_passed_over(shop: Shop) -> None:
+def test_other_products_are_passed_over_and_answers_that_are_gone_are_told(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
     house, customer = shop
     with house.store.transaction() as tx:
         events = [
@@ -88,7 +87,9 @@ def test_other_products_and_forgotten_answers_are_passed_over(shop: Shop) -> Non
         )
         append(tx, [UsageEvent(customer, "old", customer, "brands", None, "key", tx.now, 1, "2" * 64)], [plain])
     answer(house, customer, [Document("Harbour Air was lovely", noon(2026, 11, 1), "d1")], "r1")
-    assert fold(house, "brands") == 3
+    with caplog.at_level(logging.WARNING):
+        assert fold(house, "brands") == 3
+    assert "brands: 1 of 3 answers were no longer kept" in caplog.text
     assert counted(house) == [("Harbour Air", 1, 0, 1)]
 
 
@@ -117,10 +118,9 @@ def test_texts_are_forgotten_and_counts_stay(shop: Shop, clock: SettableClock) -
     house, customer = shop
     record_directly(house, "brands", customer, usual_days(datetime(2026, 7, 1, tzinfo=UTC), 120))
     before = counted(house)
-    with house.store.transaction() as tx:
-        newest_but_ninety_days = 30 * 6 - 1
-        assert mentions.forget_texts(tx, "brands", timedelta(days=90)) == newest_but_ninety_days
-        assert mentions.forget_texts(tx, "brands", timedelta(days=90)) == 0
+    newest_but_ninety_days = 30 * 6 - 1
+    assert forget_texts(house, "brands", timedelta(days=90)) == newest_but_ninety_days
+    assert forget_texts(house, "brands", timedelta(days=90)) == 0
     for days in (0, 30, 100):  # nothing comes any more, and it is looked at as ever
         clock.advance(timedelta(days=days))
         tend_opinion(house)
@@ -140,3 +140,28 @@ def test_quotes_are_the_surest_of_a_tone_and_no_text_twice(shop: Shop) -> None:
         assert mentions.quotes(tx, stream, "Harbour Air", noon(2026, 11, 2), noon(2026, 11, 3), -1) == []
     assert len(found) == len({one.text for one in found}) == 5
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+
+
+def test_a_document_of_1971_does_not_hide_the_numbers_of_today(
+    shop: Shop, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, customer = shop
+    go_live(house.store, save_model(blobs, opinion_model(bucket="hour")), "brands")
+    documents = [
+        Document("Tidebank was lovely", noon(1971, 1, 1), "d1"),
+        Document("Tidebank", noon(2026, 11, 1), "d2"),
+    ]
+    record_directly(house, "brands", customer, documents)
+    monkeypatch.setattr(jobs, "SERIES_BUCKETS", 100)
+    [row] = counted(house)
+    assert row[:2] == ("Tidebank", 1)
+
+
+def test_a_span_longer_than_any_series_is_read_from_its_end(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    house, customer = shop
+    record_directly(house, "brands", customer, usual_days(datetime(2026, 10, 1, tzinfo=UTC), 3))
+    monkeypatch.setattr(mentions, "MAX_BUCKETS", 2)
+    with house.store.read() as tx:
+        [stream] = mentions.streams(tx, "brands")
+        series = mentions.series(tx, stream, opinion_model().watch, noon(1971, 1, 1), stream.last)
+    assert series.volume.sum(axis=1).tolist() == [8, 4]

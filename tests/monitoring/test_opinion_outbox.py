@@ -18,6 +18,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from penstock.core.clock import SettableClock
 from penstock.jobs.opinion import deliver, detect, options_of, record_directly, webhook_secret
+from penstock.monitoring.opinion import outbox as outbox_room
 from penstock.monitoring.opinion.outbox import BACKOFF, Delivery, deliveries, enqueue
 from penstock.monitoring.opinion.webhooks import signing_secret
 from penstock.runtime.house import House
@@ -108,6 +109,24 @@ def test_after_days_in_vain_it_is_given_up(
         deliver(house, "brands")
         [one] = outbox(house)
         assert (one.state, one.attempts, len(web.asked)) == ("given_up", len(BACKOFF) + 1, len(BACKOFF) + 1)
+
+
+def test_whatever_goes_wrong_counts_as_an_attempt_and_the_others_are_sent(
+    store: Store, blobs: BlobStore, tmp_path: Path, clock: SettableClock
+) -> None:
+    told: list[str] = []
+
+    def send(one: Delivery) -> None:
+        if one.target == "https://a.example":
+            raise UnicodeEncodeError("ascii", "ü", 0, 1, "a defect of ours")
+        told.append(one.target)
+
+    with alarmed(store, blobs, tmp_path, 'webhooks = ["https://a.example", "https://b.example"]') as house:
+        sent = outbox_room.deliver(house.store, "brands", send)
+        assert (sent.delivered, sent.failed, told) == (1, 1, ["https://b.example"])
+        waiting = next(one for one in outbox(house) if one.state == "pending")
+        assert (waiting.attempts, waiting.next_at) == (1, clock.now() + BACKOFF[0])
+        assert "a defect of ours" in waiting.error
 
 
 def test_an_alert_and_its_delivery_are_written_together_and_once(

@@ -27,6 +27,7 @@ from serving.support import (
     wait_for,
 )
 
+from penstock import tasks
 from penstock.core.clock import SettableClock
 from penstock.identity import customers, keys
 from penstock.serving import usage_log
@@ -200,7 +201,7 @@ class TestIdempotency:
         assert len(company.events()) == 1
 
     def test_duplicates_under_way_wait_for_the_first(self, company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
-        go_live(company.store, tiny_artifact(company.blobs, seconds=0.1))
+        go_live(company.store, tiny_artifact(company.blobs, seconds=1.5))
         answers: list[httpx2.Response] = []
         predicted: list[str] = []
         predict = TinyModel.predict
@@ -284,3 +285,21 @@ def test_a_number_that_is_none_is_refused_where_it_stands(gateway: Running, numb
     with gateway.http() as http:
         answer = http.post(PATH, content=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["where"]) == (422, "inputs[1].income")
+
+
+def test_a_long_list_is_read_apart_from_the_loop_that_answers_everybody(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_in: dict[int, str] = {}
+    task = tasks.get("text-classification")
+
+    def parse(inputs: list[Any], model: Any) -> list[Any]:
+        read_in[len(inputs)] = threading.current_thread().name
+        return task.parse(inputs, model)
+
+    monkeypatch.setattr("penstock.tasks.get", lambda name: replace(task, parse=parse))
+    with running(company) as gateway:
+        assert gateway.predict(["a"] * 32).status_code == gateway.predict(["a"] * 33).status_code == 200
+        problem(gateway.predict(["a"] * 39 + [7]), 422)
+    assert {size: name.startswith("parser") for size, name in read_in.items()} == {32: False, 33: True, 40: True}
+    assert [event.units for event in company.events()] == [32, 33]

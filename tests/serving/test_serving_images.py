@@ -6,17 +6,33 @@ import base64
 import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Event, Semaphore
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from serving.support import PATH, PRODUCT, Company, Running, go_live, make_company, problem, running
+from serving.support import (
+    PATH,
+    PRODUCT,
+    Company,
+    Running,
+    credit_left,
+    give_credit,
+    go_live,
+    make_company,
+    problem,
+    running,
+    wait_for,
+)
 
+from penstock.datasets.images.decode import decode
 from penstock.models.artifact import save_artifact
 from penstock.models.images import pixels_linear
 from penstock.models.images.form import Form
 from penstock.models.load import Loader
+from penstock.serving.endpoints import Endpoint
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
 from penstock.workspace.records import Product
@@ -86,6 +102,63 @@ def test_a_bad_image_is_named_and_not_billed_and_its_neighbours_are_answered(
         assert [future.result() for future in answered] == expected
         assert {future.result()["where"] for future in refused} == {"inputs[3]"}
     assert len(company.events()) == billed + 6
+
+
+def test_without_credit_no_image_is_decoded_but_what_was_paid_for_is_sent_again(
+    gateway: Running, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_credit(company.store, company.customer, 1)
+    first = gateway.predict([sent(png(1))], Idempotency_Key="order-17")
+    monkeypatch.setattr("penstock.tasks.image_classification.decode", lambda *given: pytest.fail("it was decoded"))
+    problem(gateway.predict([sent(png(2))]), 402)
+    problem(gateway.predict(["no image"], Idempotency_Key="order-18"), 402)
+    again = gateway.predict([sent(png(1))], Idempotency_Key="order-17")
+    assert again.content == first.content and again.headers["idempotent-replay"] == "true"
+    assert len(company.events()) == 1
+
+
+def test_a_bad_image_gives_back_what_was_held_for_it(gateway: Running, company: Company) -> None:
+    give_credit(company.store, company.customer, 3)
+    for _ in range(3):
+        assert problem(gateway.predict([sent(png(1)), sent(png(2)), "no image"]), 422)["where"] == "inputs[2]"
+    paid = gateway.predict([sent(png(n)) for n in range(3)], Idempotency_Key="order-17")
+    assert paid.json()["usage"]["units"] == 3
+    again = gateway.predict([sent(png(n)) for n in range(3)], Idempotency_Key="order-17")
+    assert again.content == paid.content and again.headers["idempotent-replay"] == "true"
+    assert [event.units for event in company.events()] == [3]
+
+
+def test_images_that_take_long_to_decode_hold_up_nothing_else(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_credit(company.store, company.customer, 10)
+    monkeypatch.setattr("penstock.serving.parsing.MOST_UNDER_WAY", 2)
+    reading, go_on = Semaphore(0), Event()
+
+    def slowly(content: bytes, where: str) -> Any:
+        reading.release()
+        assert go_on.wait(10)
+        return decode(content, where)
+
+    monkeypatch.setattr("penstock.tasks.image_classification.decode", slowly)
+    things = Endpoint("GET", "/v1/things", "customer", lambda request: {"customer": request.customer})
+    timing = replace(company.deps.timing, deadline_s=1.0)
+    with (
+        running(company, endpoints=(things,), timing=timing) as gateway,
+        ThreadPoolExecutor(2) as threads,
+        gateway.http() as http,
+    ):
+        asked = [threads.submit(gateway.predict, [sent(png(n))]) for n in range(2)]
+        assert reading.acquire(timeout=5) and reading.acquire(timeout=5)
+        assert http.get("/v1/things").json() == {"customer": company.customer}
+        refused = gateway.predict([sent(png(8))])
+        assert problem(refused, 503)["type"].endswith(":overloaded") and int(refused.headers["retry-after"]) >= 1
+        late = {problem(future.result(), 503)["detail"] for future in asked}
+        go_on.set()
+        assert late == {"no answer within 1 s"}
+        wait_for(lambda: gateway.predict([sent(png(9))]).status_code == 200)
+    assert len(company.events()) == 1
+    assert credit_left(company.store, company.customer) == 9
 
 
 def test_the_limits_of_a_request_hold_for_files_too(gateway: Running, company: Company) -> None:

@@ -92,6 +92,8 @@ def test_a_field_that_is_no_file_is_refused_with_what_to_do() -> None:
             f"multipart/form-data; boundary={BOUNDARY}",
         ),
         (b"--xyzzy\r\nno header", f"multipart/form-data; boundary={BOUNDARY}"),
+        (form_of([("a", "a.png", b"x"), ("b", "b.png", b"y")])[:-4], f"multipart/form-data; boundary={BOUNDARY}"),
+        (form_of([("a", "a.png", b"x"), ("b", "b.png", b"y")])[:-20], f"multipart/form-data; boundary={BOUNDARY}"),
     ],
 )
 def test_a_broken_form_is_malformed(body: bytes, content_type: str) -> None:

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from penstock.core.errors import BadInput
 from penstock.datasets.knowledge.parts import knowledge_of
 from penstock.models.artifact import read_artifact
-from penstock.models.knowledge.answering import Answering, Question
+from penstock.models.knowledge.answering import Answering, Question, speaks
 from penstock.models.load import Loader
 from penstock.storage.blobs import BlobStore
+from penstock.tasks import knowledge_answering
 from penstock.tasks.knowledge_answering import TASK
 from penstock.training.knowledge import RUNGS
 from penstock.training.records import Trained, TrainRequest, save
@@ -131,6 +132,19 @@ def test_a_bad_question_is_refused_by_its_place(model: Answering, asked: Any, wh
     with pytest.raises(BadInput) as caught:
         TASK.parse([asked], model)
     assert caught.value.where == where and said in caught.value.message
+
+
+def test_a_locale_is_checked_without_reading_every_entry(model: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = [{"question": "几天能到", "locale": "zh"}] * 3
+    assert len(TASK.parse(asked, model)) == 3 and model.locales == ("en", "zh-CN")
+    spoken: list[str] = []
+    monkeypatch.setattr(
+        knowledge_answering, "speaks", lambda entry, locale: spoken.append(entry) or speaks(entry, locale)
+    )
+    TASK.parse(asked, model)
+    assert set(spoken) == {"en", "zh-CN"} and len(spoken) == 6  # two locales a question, however many entries
+    after = TASK.amend(model, {"entries": [{"question": "Anyone?", "answer": "Yes."}]})  # type: ignore[misc]
+    assert TASK.parse([{"question": "a", "locale": "fr"}], after)  # an entry of no locale answers in any
 
 
 def test_a_correction_by_a_customer_is_not_taken() -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from penstock.core.errors import BadInput, Broken
-from penstock.datasets.interactions.preparing import Records, records_of
+from penstock.datasets.interactions.preparing import Records, pseudonym, records_of
 from penstock.datasets.interactions.values import Interaction, Item
 from penstock.models.backbone import Backbone
 from penstock.models.recommendation.recommender import Ask, Recommender, is_recommender
@@ -59,6 +61,49 @@ def test_a_list_of_recent_items_does_without_a_user(model: Recommender) -> None:
     assert items(answered(model, {"user": "somebody new", "items": ["b0"]})) == items(
         answered(model, {"items": ["b0"]})
     )
+
+
+def test_what_customers_users_did_cannot_be_asked_for_by_any_name() -> None:
+    train = next(rung.train for rung in RUNGS if rung.name == "item-item.v1")
+    hidden = pseudonym("cus_1", "alice")
+    rows = tuple(Interaction(hidden, book, 10.0 * step, 1.0, "", "cus_1") for step, book in enumerate(BOOKS[:3]))
+    learned = is_recommender(train(TrainRequest(replace(records(), interactions=records().interactions + rows))).model)
+    assert hidden in learned.histories.users
+    for name in ("alice", hidden, hidden.strip(), f"\t{hidden}"):
+        with pytest.raises(BadInput, match="is unknown"):
+            TASK.parse([{"user": name}], learned)
+        beside = answered(learned, {"user": name, "items": ["b4"]})
+        assert beside == answered(learned, {"items": ["b4"]})
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    wire=st.fixed_dictionaries(
+        {"items": st.lists(st.sampled_from(BOOKS), min_size=1, max_size=3)},
+        optional={
+            "user": st.sampled_from(["r0", "r5", "stranger"]),
+            "exclude": st.lists(st.sampled_from((*BOOKS, "b9")), max_size=5),
+            "available": st.lists(st.sampled_from((*BOOKS, "b9")), max_size=3),
+        },
+    ),
+    out=st.lists(st.sampled_from(BOOKS), max_size=4),
+)
+def test_an_input_is_refused_exactly_when_no_item_is_left(model: Recommender, wire: Any, out: list[str]) -> None:
+    amended = model.amended(out, [])
+    ruled = {name: frozenset(wire[name]) for name in ("exclude", "available") if name in wire}
+    ask = Ask(user=wire.get("user"), items=tuple(wire["items"]), **ruled)
+    if amended.allowed(ask).any():
+        assert TASK.parse([wire], amended) == [ask]
+    else:
+        with pytest.raises(BadInput, match="no item is left"):
+            TASK.parse([wire], amended)
+
+
+def test_an_ordinary_input_is_read_without_looking_at_every_item(
+    model: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Recommender, "allowed", lambda self, ask: pytest.fail("all items were looked at"))
+    assert len(TASK.parse([{"items": ["b0"]}, {"user": "r1"}, {"user": "r0", "available": ["b3"]}] * 80, model)) == 240
 
 
 def test_popular_items_are_asked_for_by_name_and_have_no_reason(model: Recommender) -> None:

@@ -98,6 +98,13 @@ def test_without_paraphrases_the_usual_weights_serve() -> None:
     assert "no paraphrases" in trained.notes[1] and found(trained.model, "cost of the table") == "price-table"
 
 
+def test_the_note_tells_what_the_threshold_in_use_gives_where_paraphrases_are_few() -> None:
+    few = RUNGS[0].train(TrainRequest(train=BASE))
+    sure = RUNGS[0].train(TrainRequest(train=BASE, options={"target_precision": 0.999}))
+    assert "found on 36 paraphrases" in few.notes[1] and "1% answered, 0.0% of it right" in few.notes[1]
+    assert "none of them is answered; give more paraphrases" in sure.notes[1]
+
+
 def test_the_same_rows_in_another_order_make_the_same_model(tmp_path: Path) -> None:
     blobs = BlobStore(tmp_path / "blobs")
     rows = [entry.to_json() | {"origin": "faq.csv:2"} for entry in ENTRIES]

@@ -5,6 +5,8 @@ Used for data files and for what customers send, so that a model is asked in the
 
 from __future__ import annotations
 
+import base64
+import binascii
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,14 +21,16 @@ from penstock.core.errors import BadInput
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 Colour: TypeAlias = Literal["gray", "rgb"]
 
-MOST_PIXELS = 20_000_000  # a photo of 20 megapixels; decoded it takes 60 MB, and a file of 20 kB can hold it
+MOST_PIXELS = 20_000_000  # a photo of 20 megapixels, in a file of 20 kB maybe: 160 MB at the peak, 320 MB as WebP
 MOST_BYTES = 10_000_000
 WIRE_FORMATS = ("PNG", "JPEG", "WEBP")
 FILE_FORMATS = (*WIRE_FORMATS, "BMP", "GIF", "TIFF", "PPM")
 MOST_SCANS = 64  # a progressive JPEG has about 10; each of thousands would be a pass over all pixels, for 60 bytes
+BAND_PIXELS = 500_000  # converted at once
 COLOURED = 32  # by how much channels must differ to count as colour: JPEG's rounding moves grays by up to about 10
 COLOURED_SHARE = 0.01  # of the pixels
 _ORIENTATION = 0x0112
+_SHOW = 'send the file\'s bytes in base64: {"inputs": ["iVBORw0KGgo…"]}, or the file itself as multipart/form-data'
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,25 @@ class Limits:
 
 WIRE = Limits()
 FILES = Limits(FILE_FORMATS, size=100_000_000)
+
+
+def content_of(value: Any, where: str) -> bytes:
+    """The bytes of an image in base64, also as a data: address. Raises BadInput at `where`."""
+    if not isinstance(value, str):
+        raise BadInput(f"an image must be a text in base64, not {_json_type(value)}", where=where, hint=_SHOW)
+    text = value
+    if text[:5].lower() == "data:":
+        head, comma, text = text.partition(",")
+        if not comma or not head.lower().endswith(";base64"):
+            raise BadInput("the data: address is not in base64", where=where, hint="data:image/png;base64,iVBOR…")
+    elif text[:8].lower().startswith(("http://", "https://")):
+        raise BadInput("an address is not fetched", where=where, hint=_SHOW)
+    if len(text) > WIRE.size * 4 // 3 + 4:
+        raise BadInput(f"the image has more than {WIRE.size:,} bytes", where=where, hint="send it smaller")
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadInput(f"the text is not base64: {error}", where=where, hint=_SHOW) from None
 
 
 def decode(content: bytes, where: str, limits: Limits = WIRE) -> Pixels:
@@ -75,7 +98,8 @@ def fitted(pixels: Pixels, shape: tuple[int, int, int]) -> Pixels:
     from PIL import Image
 
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    image = image.convert("L" if channels == 1 else "RGB")
+    mode = "L" if channels == 1 else "RGB"
+    image = image if image.mode == mode else image.convert(mode)  # converting to the same mode is a copy
     if image.size != (width, height):
         image = image.resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(image).reshape(height, width, channels)
@@ -85,13 +109,13 @@ def has_colour(pixels: Pixels) -> bool:
     """Whether more than a trace of it is no shade of gray."""
     if pixels.shape[2] == 1:
         return False
-    spread = pixels.max(axis=2) - pixels.min(axis=2)
-    return bool((spread > COLOURED).mean() > COLOURED_SHARE)
-
-
-def without_colour(pixels: Pixels) -> Pixels:
-    """Grays that were kept as three channels, as one."""
-    return pixels if has_colour(pixels) else fitted(pixels, (*pixels.shape[:2], 1))
+    coloured = 0
+    for band in _bands(*pixels.shape[:2]):
+        red, green, blue = (pixels[band, :, channel] for channel in range(3))
+        most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+        coloured += int(np.count_nonzero(most - least > COLOURED))
+    height, width, _ = pixels.shape
+    return coloured > COLOURED_SHARE * (height * width)
 
 
 def _opened(content: bytes, where: str, limits: Limits) -> Any:
@@ -151,24 +175,59 @@ def _turn(image: Any) -> int:
 
 
 def _array(image: Any, where: str) -> Pixels:
-    """Decoded pixels as uint8, one channel or three."""
-    from PIL import Image
-
+    """Decoded pixels as uint8, one channel or three: band by band, so that nothing but the answer is as large again."""
     if image.mode.startswith("I;16"):  # converting it would cut at 255 instead of scaling
-        return (np.asarray(image) >> 8).astype(np.uint8)[:, :, None]
-    if image.mode in ("1", "L"):
-        return np.asarray(image.convert("L"))[:, :, None]
-    if image.mode not in ("RGB", "RGBA", "RGBX", "P", "PA", "LA", "La", "RGBa"):
+        read, channels = _high_byte, 1
+    elif image.mode in ("1", "L"):
+        read, channels = _gray, 1
+    elif image.mode in ("RGB", "RGBX") and "transparency" not in image.info:
+        read, channels = _colours, 3
+    elif image.mode in ("RGB", "RGBA", "RGBX", "P", "PA", "LA", "La", "RGBa"):
+        read, channels = _on_white, 3
+    else:
         raise BadInput(
             f"the image's colours are of the mode {image.mode!r}, which has no one meaning on a screen",
             where=where,
             hint="save it in RGB or in shades of gray, with 8 bits a channel",
         )
-    if image.mode in ("RGB", "RGBX") and "transparency" not in image.info:
-        return np.asarray(image.convert("RGB"))
+    pixels = np.empty((image.height, image.width, channels), dtype=np.uint8)
+    for band in _bands(image.height, image.width):
+        rows = read(image.crop((0, band.start, image.width, band.stop)))
+        pixels[band] = rows.reshape(-1, image.width, channels)
+    return pixels
+
+
+def _high_byte(image: Any) -> Pixels:
+    return (np.asarray(image) >> 8).astype(np.uint8)
+
+
+def _gray(image: Any) -> Pixels:
+    return np.asarray(image.convert("L"))
+
+
+def _colours(image: Any) -> Pixels:
+    return np.asarray(image.convert("RGB"))
+
+
+def _on_white(image: Any) -> Pixels:
+    from PIL import Image
+
     over = image.convert("RGBA")
-    paper = Image.new("RGBA", over.size, "white")
-    return np.asarray(Image.alpha_composite(paper, over).convert("RGB"))
+    return np.asarray(Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("RGB"))
+
+
+def _bands(height: int, width: int) -> Iterator[slice]:
+    """The rows of an image from top to bottom, about BAND_PIXELS at a time."""
+    rows = max(1, BAND_PIXELS // width)
+    for top in range(0, height, rows):
+        yield slice(top, min(top + rows, height))
+
+
+def _json_type(value: Any) -> str:
+    if value is None:
+        return "null"
+    kinds = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    return kinds.get(type(value), type(value).__name__)
 
 
 def _listed(formats: tuple[str, ...]) -> str:

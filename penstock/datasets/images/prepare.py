@@ -17,7 +17,7 @@ from pydantic import Field
 
 from penstock.core.errors import BadInput
 from penstock.datasets.compare import outside, without_conflicts, without_repeats
-from penstock.datasets.images.decode import Colour, fitted
+from penstock.datasets.images.decode import Colour, content_of, decode, fitted
 from penstock.datasets.images.readers import LARGEST_SIDE, SMALLEST_SIDE, read_pictures
 from penstock.datasets.images.rows import Picture, of_row, to_row
 from penstock.datasets.report import MAX_EXAMPLES, ClassCount, CleaningReport, Example, Finding, Part
@@ -63,12 +63,23 @@ def prepare(product: Product, folder: Path, extra: Sequence[Mapping[str, Any]] =
             size=(shape[0], shape[1]),
             colour="gray" if shape[2] == 1 else "rgb",
         )
-    feedback = [_fitting(of_row(row), shape) for row in extra]
-    return _cleaned(train, test, feedback, product)
+    feedback: list[Picture] = []
+    unreadable: list[tuple[Row, str]] = []
+    for row in extra:
+        try:
+            feedback.append(_fitting(row, (shape[0], shape[1], shape[2])))
+        except BadInput as error:
+            unreadable.append((Row("", row["label"], row["origin"], row.get("customer")), error.message))
+    return _cleaned(train, test, feedback, unreadable, product)
 
 
-def _fitting(picture: Picture, shape: tuple[int, ...]) -> Picture:
-    return replace(picture, pixels=fitted(picture.pixels, (shape[0], shape[1], shape[2])))
+def _fitting(row: Mapping[str, Any], shape: tuple[int, int, int]) -> Picture:
+    """A correction's file in base64, or a picture's row, in the size and colours of the data. Raises BadInput."""
+    if "file" not in row:
+        picture = of_row(row)
+        return replace(picture, pixels=fitted(picture.pixels, shape))
+    pixels = decode(content_of(row["file"], row["origin"]), row["origin"])
+    return Picture(fitted(pixels, shape), row["label"], row["origin"], row.get("customer"))
 
 
 _Reasons = Sequence[tuple[Row, str]]
@@ -98,7 +109,9 @@ class _Log:
             self.findings.append(Finding(kind, part, found, dropped, action, shown))
 
 
-def _cleaned(train: list[Picture], test: list[Picture] | None, extra: list[Picture], product: Product) -> Prepared:
+def _cleaned(
+    train: list[Picture], test: list[Picture] | None, extra: list[Picture], unreadable: _Reasons, product: Product
+) -> Prepared:
     """A row stands for a picture: its text is the digest of the pixels, so texts' comparisons hold for images."""
     height, width, channels = train[0].pixels.shape
     log = _Log(f"{height} x {width} {'gray' if channels == 1 else 'colour'} image")
@@ -110,13 +123,14 @@ def _cleaned(train: list[Picture], test: list[Picture] | None, extra: list[Pictu
         tested = _agreeing(_rows(test, "test", log), "test", log)
         base = _not_tested(base, tested, "train", log)
         tested = _learnable(tested, base, log)
+    log.dropped("unreadable-image", "feedback", unreadable)
     rows = _with_feedback(base, tested, _rows(extra, "feedback", log), product.cleaning, log)
     _check(rows, tested, before, product.cleaning)
     classes = _class_counts(rows, tested, log)
     report = CleaningReport(
         read_train=len(train),
         read_test=len(test or ()),
-        read_feedback=len(extra),
+        read_feedback=len(extra) + len(unreadable),
         rows_train=len(rows),
         rows_test=len(tested),
         classes=classes,

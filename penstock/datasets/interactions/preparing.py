@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 
 from penstock.core.clock import Clock, SystemClock
 from penstock.core.errors import BadInput
+from penstock.core.hashing import digest_of
 from penstock.datasets.interactions.files import read_columns
 from penstock.datasets.interactions.options import RecommendationOptions
 from penstock.datasets.interactions.values import Interaction, Item, id_of, text_of, time_of, weight_of
@@ -219,7 +220,7 @@ def _from_use(
     options: RecommendationOptions,
     log: list[Finding],
 ) -> tuple[list[Interaction], dict[str, Item]]:
-    """Clicks and purchases as interactions, new items as items; what the test asks for stays out."""
+    """Clicks and purchases as interactions of pseudonymous users, new items as items; what is tested stays out."""
     known = dict(catalogue)
     for row in extra:
         if row.get("kind") == "item" and not (row["item"] in known and known[row["item"]].listed):
@@ -238,7 +239,17 @@ def _from_use(
         )
         (rows if made.item in known else unknown).append(made)
     _note(log, "unlisted", "feedback", unknown, len(unknown), "dropped: the item is not in the data")
-    return _outside(rows, test, "feedback", log), known
+    fresh = _outside(rows, test, "feedback", log)  # by their names: what a tested user took is told by nobody else
+    return [replace(row, user=pseudonym(row.customer, row.user)) for row in fresh], known
+
+
+def pseudonym(customer: str | None, user: str) -> str:
+    """The id of a customer's user in the data: "alice" of one customer is not "alice" of another, nor the company's.
+
+    It begins with a space, which ids in files and requests cannot (both are stripped): what this user did tells which
+    items go together, and nobody can ask for it by name or write into a history that can be asked for.
+    """
+    return f" {digest_of([customer, user])}"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from penstock.core.errors import BadInput
 from penstock.core.hashing import digest_of
 
 MAX_QUESTION_CHARS = 1_000
+MOST_ANSWER_CHARS = 1_000_000  # of an entry kept before: the product's own limit is asked where one is written
 MAX_PARAPHRASES = 1_000
 MAX_TAGS = 50
 MAX_TAG_CHARS = 100
@@ -70,7 +71,7 @@ class Entry:
         }
 
 
-def entry_of(values: Mapping[str, Any], where: str, *, max_answer_chars: int = 10_000) -> Entry:
+def entry_of(values: Mapping[str, Any], where: str, *, max_answer_chars: int = MOST_ANSWER_CHARS) -> Entry:
     """An entry from JSON values, checked. An id that is missing is made from question, locale and nothing else.
 
     Raises BadInput naming `where: field`.

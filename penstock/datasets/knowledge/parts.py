@@ -8,8 +8,6 @@ from typing import Any
 
 from penstock.datasets.knowledge.entries import Entry, entry_of
 
-MOST_ANSWER_CHARS = 1_000_000  # the product's own limit was asked when its file was read
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -31,8 +29,20 @@ class Knowledge:
         return len(self.entries) + len(self.asked)
 
 
+def amended_entries(content: Mapping[str, Any]) -> list[Entry]:
+    """The entries of an amendment. Raises BadInput naming entries[i]: field."""
+    return [entry_of(values, f"entries[{place}]") for place, values in enumerate(content.get("entries", ()))]
+
+
+def entries_now(released: Sequence[Entry], content: Mapping[str, Any]) -> dict[str, Entry]:
+    """By id, what is served of a release's own entries once it is amended by the content."""
+    fresh = {entry.id: entry for entry in amended_entries(content)}
+    gone = {str(one) for one in content.get("withdrawn", ())} | set(fresh)
+    return {entry.id: entry for entry in released if entry.id not in gone} | fresh
+
+
 def knowledge_of(rows: Sequence[Mapping[str, Any]]) -> Knowledge:
     """The rows of one part."""
-    entries = [entry_of(row, row["origin"], max_answer_chars=MOST_ANSWER_CHARS) for row in rows if "answer" in row]
+    entries = [entry_of(row, row["origin"]) for row in rows if "answer" in row]
     asked = [Asked(row["question"], row["entry"], row.get("locale", "")) for row in rows if "answer" not in row]
     return Knowledge(tuple(sorted(entries, key=lambda entry: entry.id)), tuple(asked))

@@ -18,6 +18,7 @@ from penstock.core.clock import SystemClock
 from penstock.core.errors import Broken, PenstockError
 from penstock.core.hashing import canonical_json
 from penstock.datasets.knowledge.entries import Entry, entry_of
+from penstock.datasets.knowledge.parts import amended_entries
 from penstock.models.artifact import tensors_from_bytes, tensors_to_bytes
 from penstock.models.backbone import Backbone
 from penstock.models.knowledge.index import BY_MEANING, SIGNALS, Index, Vectors, make_index
@@ -29,7 +30,6 @@ BM25, FROZEN, HYBRID, TUNED = KIND_NAMES = (
     "hybrid-answer.v1",
     "tuned-answer.v1",
 )
-MOST_ANSWER_CHARS = 1_000_000
 ENTRIES, VECTORS = "entries.json", "vectors.safetensors"
 
 
@@ -80,8 +80,8 @@ class Answering:
 
     @cached_property
     def locales(self) -> tuple[str, ...]:
-        """Those that entries name, sorted."""
-        return tuple(sorted({entry.locale for entry in self.index.entries} - {""}))
+        """Those that entries name, sorted; "" first where some name none."""
+        return tuple(sorted({entry.locale for entry in self.index.entries}))
 
     def predict(self, inputs: Sequence[Question | str]) -> Floats:
         """Scores (n, entries) in [0, 1]: how likely each entry is the answer. Each question alone decides its row."""
@@ -98,7 +98,13 @@ class Answering:
         """The entries that may answer in a locale: all, or a mask (entries,). "zh" is answered by "zh-CN" too."""
         if not locale:
             return slice(None)
-        return np.array([speaks(entry.locale, locale) for entry in self.index.entries], dtype=bool)
+        return np.array([speaks(one, locale) for one in self.locales], dtype=bool)[self._places]
+
+    @cached_property
+    def _places(self) -> Any:
+        """Of each entry (entries,) the place of its locale in `locales`."""
+        place = {locale: number for number, locale in enumerate(self.locales)}
+        return np.array([place[entry.locale] for entry in self.index.entries], dtype=np.int64)
 
     def entry(self, label: str) -> Entry | None:
         """The entry of that id, or None."""
@@ -127,21 +133,17 @@ def amended(model: Answering, content: Mapping[str, Any]) -> Answering:
     return replace(model, index=model.index.changed(kept, list(fresh.values()), embed))
 
 
-def amended_entries(content: Mapping[str, Any]) -> list[Entry]:
-    """The entries of an amendment. Raises BadInput naming entries[i]: field."""
-    return [_kept(values, f"entries[{place}]") for place, values in enumerate(content.get("entries", ()))]
-
-
-def _kept(values: Mapping[str, Any], where: str) -> Entry:
-    return entry_of(values, where, max_answer_chars=MOST_ANSWER_CHARS)  # the limit was the product's, when it was read
-
-
 def to_files(index: Index) -> dict[str, bytes]:
     """What an artifact of these kinds holds; the backbone is an artifact of its own."""
     files = {ENTRIES: canonical_json([entry.to_json() for entry in index.entries])}
     if index.vectors is not None:
         files[VECTORS] = tensors_to_bytes({"questions": index.vectors.questions, "answers": index.vectors.answers})
     return files
+
+
+def entries_of(file: bytes, where: str) -> list[Entry]:
+    """The entries of an artifact's file. Raises BadInput, and ValueError where it is no JSON."""
+    return [entry_of(values, where) for values in json.loads(file)]
 
 
 def to_settings(model: Answering) -> dict[str, Any]:
@@ -156,7 +158,7 @@ def open_parts(kind: str, parts: Parts) -> Answering:
     """The model of that kind that was saved. Raises Broken when the parts do not fit."""
     settings = parts.settings
     try:
-        entries = [_kept(values, parts.where) for values in json.loads(parts.read(ENTRIES))]
+        entries = entries_of(parts.read(ENTRIES), parts.where)
         named = settings["weights"]  # a signal that an older model does not name was not weighed
         weights = np.array([float(named.get(name, 0.0)) for name in SIGNALS], dtype=np.float32)
         none, threshold = float(settings["none"]), float(settings["threshold"])

@@ -80,14 +80,39 @@ class Live:
     watched: Mapping[str, frozenset[str]]
 
 
-def look(tx: Transaction, stream: Stream, live: Live, options: Options) -> list[Alert]:
-    """Detect along what is new of a stream, and bring its alerts up to date; answers those that are new."""
-    span = _span(tx, stream, live.watch)
-    if span is None:
-        return []
-    series = mentions.series(tx, stream, live.watch, *span)
+@dataclass(frozen=True)
+class Found:
+    """What detection saw of a stream as it was read: alerts that are new, or known and now told anew."""
+
+    stream: Stream
+    alerts: tuple[Alert, ...]
+
+
+def to_look_at(tx: Transaction, product: str, watch: Watch) -> list[Stream]:
+    """The streams that have new documents, and those where an alert stands and a bucket has ended since the last look.
+
+    Of the others nothing can have changed: no alarm rises from the passing of time alone.
+    """
+    c, detector = opinion_alert.c, watch.detector
+    query = sa.select(c.customer).distinct()
+    query = query.where(c.organisation == tx.organisation, c.product == product, c.state != "resolved")
+    standing = {row["customer"] for row in tx.all(query)}
+    present = bucket_number(tx.now, detector.bucket, detector.timezone)
+    due = [
+        customer
+        for customer, mark in mentions.marks(tx, product).items()
+        if mark.changed_from is not None
+        or mark.looked_at is None
+        or (customer in standing and bucket_number(mark.looked_at, detector.bucket, detector.timezone) < present)
+    ]
+    return mentions.streams(tx, product, due) if due else []
+
+
+def look(tx: Transaction, stream: Stream, live: Live) -> Found:
+    """Detect along what is new of a stream. It writes nothing: a read will do, and it takes its time."""
+    since, first, last = _span(tx, stream, live.watch)
+    series = mentions.series(tx, stream, live.watch, first, last)
     starts = _starts(tx, stream, live, series)
-    since = min(stream.changed_from or tx.now, stream.looked_at or stream.first)
     detector = live.watch.detector
     earliest = bucket_number(since, detector.bucket, detector.timezone) - series.first - 1
     found = [
@@ -96,9 +121,21 @@ def look(tx: Transaction, stream: Stream, live: Live, options: Options) -> list[
         for episode in episodes(track)
         if episode.last >= earliest
     ]
-    known = list_alerts(tx, stream.product, customer=stream.customer)
+    return Found(stream, tuple(found))
+
+
+def record(tx: Transaction, found: Found, live: Live, options: Options) -> list[Alert]:
+    """Bring a stream's alerts up to date; answers those that are new.
+
+    If documents were added since it was read, nothing is written and the stream stays marked: the next look sees all.
+    """
+    stream = found.stream
+    if not mentions.unchanged(tx, stream):
+        return []
+    earliest = min((alert.onset for alert in found.alerts), default=tx.now)
+    known = list_alerts(tx, stream.product, customer=stream.customer, start=earliest)
     fresh = []
-    for alert in found:
+    for alert in found.alerts:
         same = next((one for one in known if _same(one, alert)), None)
         if same is None:
             fresh.append(alert)
@@ -179,32 +216,33 @@ def list_alerts(
     return [_alert(row) for row in tx.all(query.order_by(c.first.desc(), c.entity, c.kind))]
 
 
-def _span(tx: Transaction, stream: Stream, watch: Watch) -> tuple[datetime, datetime] | None:
-    """What to read: from the weeks that teach the present to now. None when nothing can have changed.
+def _span(tx: Transaction, stream: Stream, watch: Watch) -> tuple[datetime, datetime, datetime]:
+    """From when alarms count, and what to read: from the weeks that teach the present to now.
 
-    Nothing rises after the last document; alarms that stand then are over LONGEST_DAYS later.
+    Nothing rises after the last document; alarms that stand then are over LONGEST_DAYS later. However old a document
+    is, no more than WINDOW_DAYS before that are looked at: a single one must not make every look long.
     """
     detector = watch.detector
     days = {name: table[detector.bucket] for name, table in _DAYS.items()}
     last = min(tx.now, stream.last + timedelta(days=days["longest"] + 1))
-    if stream.changed_from is None and stream.looked_at is not None:
-        before, now = (bucket_number(m, detector.bucket, detector.timezone) for m in (stream.looked_at, tx.now))
-        if before == now or stream.looked_at > last:
-            return None
     since = min(stream.changed_from or tx.now, stream.looked_at or stream.first)
-    first = max(stream.first, since - timedelta(days=days["baseline"] + days["guard"] + days["warm"] + days["longest"]))
-    return min(first, last), max(last, min(stream.last, tx.now))
+    since = min(last, max(since, last - timedelta(days=WINDOW_DAYS[detector.bucket])))
+    teaching = timedelta(days=days["baseline"] + days["guard"] + days["warm"] + days["longest"])
+    return since, min(last, max(stream.first, since - teaching)), last
 
 
+WINDOW_DAYS = {"hour": 92, "day": 1_098}
+"""How far back changes are looked for: three months of hours, three years of days. Either takes half a second."""
 _DAYS = {"baseline": BASELINE_DAYS, "guard": GUARD_DAYS, "warm": WARM_UP_DAYS, "longest": LONGEST_DAYS}
 
 
 def _starts(tx: Transaction, stream: Stream, live: Live, series: Series) -> Counts:
-    """From which bucket each entity is watched: that of the first document whose release knew it.
+    """From which bucket each entity is watched: that of the window's first document whose release knew it.
 
-    Before the window, it has been learned long ago: then the window's own first weeks teach again.
+    What came before the window was learned long ago, or is a single old document: neither says that there were none
+    since. The window's own first weeks teach again.
     """
-    firsts = mentions.first_by_release(tx, stream)
+    firsts = mentions.first_by_release(tx, stream, series.start(0))
     starts = []
     for entity in series.entities:
         moments = [moment for release, moment in firsts.items() if entity in live.watched.get(release, frozenset())]

@@ -17,7 +17,7 @@ from penstock.core.clock import zone_of
 from penstock.datasets.documents import Document
 from penstock.metering.sql import insert_new
 from penstock.models.opinion.model import Watch
-from penstock.models.opinion.series import Series, bucket_number, bucket_start, series_of
+from penstock.models.opinion.series import MAX_BUCKETS, Series, bucket_number, bucket_start, series_of
 from penstock.monitoring.opinion.tables import (
     opinion_document,
     opinion_mention,
@@ -26,11 +26,14 @@ from penstock.monitoring.opinion.tables import (
 )
 from penstock.serving import usage_log
 from penstock.serving.usage_log import Answer
+from penstock.storage import counters
 from penstock.storage.engine import Transaction
+from penstock.storage.schema import sequence
 
 PAGE_EVENTS = 100  # of up to 256 documents each: what one transaction holds
 KEPT_CHARS = 500
 _ROWS = 500  # of one insert: SQLite takes 32,766 values
+_FORGOTTEN = 5_000  # texts of one transaction
 _TONES = {"negative": -1, "neutral": 0, "positive": 1}
 
 
@@ -47,10 +50,21 @@ class Answered:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """What detection has seen of a stream. changed_from: the earliest document that it has not; None: it has seen all.
+
+    looked_at: when it last looked because something could have changed.
+    """
+
+    changed_from: datetime | None
+    looked_at: datetime | None
+
+
+@dataclass(frozen=True)
 class Stream:
     """A customer's documents of one product. first, last: times of the earliest and the newest document.
 
-    changed_from: the earliest document that detection has not seen; None: it has seen all. looked_at: when.
+    changed_from, looked_at: see Mark. version: grows whenever documents are added.
     """
 
     product: str
@@ -59,6 +73,15 @@ class Stream:
     last: datetime
     changed_from: datetime | None
     looked_at: datetime | None
+    version: int
+
+
+@dataclass(frozen=True)
+class Folded:
+    """events: usage events read. missing: of these, those whose answer is no longer kept."""
+
+    events: int
+    missing: int
 
 
 @dataclass(frozen=True)
@@ -77,24 +100,28 @@ class Quote:
         return {**vars(self), "time": self.time.astimezone(UTC).isoformat().replace("+00:00", "Z")}
 
 
-def fold(tx: Transaction, product: str, zone: str) -> int:
-    """Keep the documents of the product's next answers; answers how many usage events it read (0: none is left).
+def fold(tx: Transaction, product: str, zone: str) -> Folded:
+    """Keep the documents of the product's next answers; events 0: none is left.
 
     Again, or by two processes at once, it changes nothing: documents are kept once per customer and id.
     """
     insert_new(tx, opinion_watermark, [{"product": product, "seq": 0}])
     mine = opinion_watermark.c.organisation == tx.organisation, opinion_watermark.c.product == product
-    after = int(tx.scalar(sa.select(opinion_watermark.c.seq).where(*mine)))
+    # the lock: two that fold different pages at once would wait for each other's streams
+    after = int(tx.scalar(sa.select(opinion_watermark.c.seq).where(*mine).with_for_update()))
     visible = usage_log.watermark(tx)  # before the page: what comes in between is left for the next time
     page = usage_log.events(tx, product=product, after_seq=after, up_to_seq=visible, limit=PAGE_EVENTS)
+    missing = 0
     for event in page:
         answer = usage_log.find_answer(tx, event.source, event.id)
-        if answer is not None:
+        if answer is None:
+            missing += 1
+        else:
             keep(tx, product, event.customer, list(answered(answer)), zone)
     reached = page[-1].seq if len(page) == PAGE_EVENTS else visible
     if reached > after:
         tx.execute(sa.update(opinion_watermark).where(*mine, opinion_watermark.c.seq < reached).values(seq=reached))
-    return len(page)
+    return Folded(len(page), missing)
 
 
 def answered(answer: Answer) -> Iterator[Answered]:
@@ -129,7 +156,7 @@ def keep(tx: Transaction, product: str, customer: str, answers: Sequence[Answere
     first: dict[str, Answered] = {}
     for one in answers:
         first.setdefault(one.document.id, one)
-    for known in _known(tx, product, customer, list(first)):
+    for known in kept_ids(tx, product, customer, list(first)):
         del first[known]
     stream = {"product": product, "customer": customer}
     fresh = list(first.values())
@@ -155,37 +182,51 @@ def keep(tx: Transaction, product: str, customer: str, answers: Sequence[Answere
     return len(fresh)
 
 
-def streams(tx: Transaction, product: str) -> list[Stream]:
-    """Every customer's stream of a product, by customer."""
-    document, stream = opinion_document.c, opinion_stream.c
+def marks(tx: Transaction, product: str) -> dict[str, Mark]:
+    """What detection has seen, by customer; it reads no documents."""
+    c = opinion_stream.c
+    query = sa.select(opinion_stream).where(c.organisation == tx.organisation, c.product == product)
+    return {row["customer"]: Mark(row["changed_from"], row["looked_at"]) for row in tx.all(query)}
+
+
+def streams(tx: Transaction, product: str, customers: Sequence[str] | None = None) -> list[Stream]:
+    """Every customer's stream of a product, by customer. customers: only theirs; None: all."""
+    c = opinion_document.c
     spans = (
-        sa.select(document.customer, sa.func.min(document.time).label("a"), sa.func.max(document.time).label("b"))
-        .where(document.organisation == tx.organisation, document.product == product)
-        .group_by(document.customer)
+        sa.select(c.customer, sa.func.min(c.time).label("a"), sa.func.max(c.time).label("b"))
+        .where(c.organisation == tx.organisation, c.product == product)
+        .group_by(c.customer)
     )
-    marks = sa.select(opinion_stream).where(stream.organisation == tx.organisation, stream.product == product)
-    looked = {row["customer"]: row for row in tx.all(marks)}
-    found = []
-    for row in tx.all(spans.order_by(document.customer)):
-        mark = looked.get(row["customer"])
-        changed, at = (None, None) if mark is None else (mark["changed_from"], mark["looked_at"])
-        found.append(Stream(product, row["customer"], row["a"], row["b"], changed, at))
+    if customers is not None:
+        spans = spans.where(c.customer.in_(customers))
+    seen, found = marks(tx, product), []
+    for row in tx.all(spans.order_by(c.customer)):
+        customer = row["customer"]
+        mark = seen.get(customer, Mark(None, None))
+        version = _version(tx, product, customer)
+        found.append(Stream(product, customer, row["a"], row["b"], mark.changed_from, mark.looked_at, version))
     return found
 
 
+def unchanged(tx: Transaction, stream: Stream) -> bool:
+    """Whether nothing was added since `stream` was read; until the transaction ends, nothing will be."""
+    return counters.take(tx, _counter(stream.product, stream.customer), 0) - 1 == stream.version
+
+
 def looked(tx: Transaction, stream: Stream) -> None:
-    """Detection has seen the stream as it was when `stream` was read; what came since stays marked as new."""
+    """Detection has seen all of the stream, but what is ahead of the clock. Only for one that is `unchanged`."""
     c = opinion_stream.c
     mine = c.organisation == tx.organisation, c.product == stream.product, c.customer == stream.customer
-    same = c.changed_from.is_(None) if stream.changed_from is None else c.changed_from == stream.changed_from
-    tx.execute(sa.update(opinion_stream).where(*mine).values(looked_at=tx.now))
-    tx.execute(sa.update(opinion_stream).where(*mine, same).values(changed_from=None))
+    ahead = stream.last if stream.last > tx.now else None
+    tx.execute(sa.update(opinion_stream).where(*mine).values(changed_from=ahead, looked_at=tx.now))
 
 
 def series(tx: Transaction, stream: Stream, watch: Watch, start: datetime, end: datetime) -> Series:
-    """The series of the watched entities from the bucket of `start` to that of `end`, both inside."""
+    """The series of the watched entities from the bucket of `start` to that of `end`, both inside; of a longer span
+    than any series may have, its newest part."""
     detector, mention = watch.detector, opinion_mention.c
     first, last = (bucket_number(moment, detector.bucket, detector.timezone) for moment in (start, end))
+    first = max(first, last - MAX_BUCKETS + 1)
     column = mention.day if detector.bucket == "day" else mention.hour
     spans = [_stamp(number, watch) for number in (first, last)]
     query = (
@@ -204,12 +245,12 @@ def series(tx: Transaction, stream: Stream, watch: Watch, start: datetime, end: 
     )
 
 
-def first_by_release(tx: Transaction, stream: Stream) -> dict[str, datetime]:
-    """The earliest document of the stream that each release answered."""
+def first_by_release(tx: Transaction, stream: Stream, start: datetime) -> dict[str, datetime]:
+    """The earliest document of the stream, from `start` on, that each release answered."""
     document = opinion_document.c
     query = (
         sa.select(document.release, sa.func.min(document.time).label("first"))
-        .where(*_in_stream(tx, opinion_document, stream))
+        .where(*_in_stream(tx, opinion_document, stream), document.time >= start)
         .group_by(document.release)
     )
     return {row["release"]: row["first"] for row in tx.all(query)}
@@ -242,22 +283,29 @@ def quotes(
     return list(found.values())[:limit]
 
 
-def forget_texts(tx: Transaction, product: str, keep: timedelta) -> int:
-    """Forget texts that are older by `keep` than their stream's newest document, and all once nothing has come for as
-    long: of a replayed archive the newest days can still be quoted. Counts stay. Answers how many were forgotten."""
-    c, gone = opinion_document.c, 0
+def old_texts(tx: Transaction, product: str, keep: timedelta) -> list[tuple[Stream, datetime]]:
+    """The streams with texts to forget, and the moment before which: of texts older by `keep` than their stream's
+    newest document, and of all once nothing has come for as long. Of a replayed archive the newest days can still be
+    quoted."""
+    found = []
     for stream in streams(tx, product):
         idle = stream.looked_at is not None and stream.looked_at < tx.now - keep
         before = tx.now if idle else min(tx.now, stream.last) - keep
-        old = *_in_stream(tx, opinion_document, stream), c.time < before, c.text.is_not(None)
-        many = int(tx.scalar(sa.select(sa.func.count()).select_from(opinion_document).where(*old)))
-        if many:
-            tx.execute(sa.update(opinion_document).where(*old).values(text=None))
-        gone += many
-    return gone
+        if tx.first(sa.select(opinion_document.c.document).where(*_old(tx, stream, before)).limit(1)) is not None:
+            found.append((stream, before))
+    return found
 
 
-def _known(tx: Transaction, product: str, customer: str, ids: Sequence[str]) -> list[str]:
+def forget_texts(tx: Transaction, stream: Stream, before: datetime) -> int:
+    """Forget texts of documents before that moment, the next few thousand; counts stay. Answers how many went."""
+    c = opinion_document.c
+    old = sa.select(c.document).where(*_old(tx, stream, before)).limit(_FORGOTTEN)
+    gone = sa.update(opinion_document).where(*_in_stream(tx, opinion_document, stream), c.document.in_(old))
+    return len(tx.all(gone.values(text=None).returning(c.document)))
+
+
+def kept_ids(tx: Transaction, product: str, customer: str, ids: Sequence[str]) -> list[str]:
+    """Which of these documents of a customer are kept already."""
     c = opinion_document.c
     found: list[str] = []
     for start in range(0, len(ids), _ROWS):
@@ -269,6 +317,11 @@ def _known(tx: Transaction, product: str, customer: str, ids: Sequence[str]) -> 
         )
         found += [row["document"] for row in tx.all(query)]
     return found
+
+
+def _old(tx: Transaction, stream: Stream, before: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    c = opinion_document.c
+    return *_in_stream(tx, opinion_document, stream), c.time < before, c.text.is_not(None)
 
 
 def _document_row(one: Answered) -> dict[str, Any]:
@@ -288,11 +341,22 @@ def _document_row(one: Answered) -> dict[str, Any]:
 
 
 def _mark_changed(tx: Transaction, stream: Mapping[str, str], earliest: datetime) -> None:
+    counters.take(tx, _counter(**stream))  # holds the lock: detection does not say meanwhile that it has seen all
     insert_new(tx, opinion_stream, [{**stream, "changed_from": earliest, "looked_at": None}])
     c = opinion_stream.c
     mine = c.organisation == tx.organisation, c.product == stream["product"], c.customer == stream["customer"]
     later = sa.or_(c.changed_from.is_(None), c.changed_from > earliest)
     tx.execute(sa.update(opinion_stream).where(*mine, later).values(changed_from=earliest))
+
+
+def _version(tx: Transaction, product: str, customer: str) -> int:
+    c = sequence.c
+    query = sa.select(c.value).where(c.organisation == tx.organisation, c.name == _counter(product, customer))
+    return int(tx.scalar(query) or 0)
+
+
+def _counter(product: str, customer: str) -> str:
+    return f"opinion:{product}:{customer}"
 
 
 def _in_stream(tx: Transaction, table: sa.Table, stream: Stream) -> tuple[sa.ColumnElement[bool], ...]:

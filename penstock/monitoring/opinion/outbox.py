@@ -5,6 +5,7 @@ At least once: a receiver knows a repetition by its webhook-id. How it is sent, 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -53,7 +54,7 @@ class Sent:
 
 
 Send = Callable[[Delivery], None]
-"""Sends one; raises a PenstockError when it did not arrive."""
+"""Sends one; raises when it did not arrive."""
 
 
 def enqueue(
@@ -93,9 +94,11 @@ def deliver(store: Store, product: str, send: Send) -> Sent:
     while (one := _claim(store, product)) is not None:
         try:
             send(one)
-        except PenstockError as error:
+        except Exception as error:  # whatever it is, it counts: else it would be tried for ever, before all others
+            if not isinstance(error, PenstockError):
+                logging.getLogger(__name__).exception("%s: delivery %s", product, one.id)
             last = one.attempts >= len(BACKOFF)
-            _note(store, one, str(error), given_up=last)
+            _note(store, one, str(error) or type(error).__name__, given_up=last)
             given_up, failed = given_up + last, failed + (not last)
         else:
             _note(store, one, None)

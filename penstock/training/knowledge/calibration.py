@@ -88,6 +88,7 @@ def calibrate(
     threshold, precision, coverage = pick_threshold(*tops, weights, target)
     if int(cases.found.sum()) < ENOUGH_ROWS:
         threshold = max(threshold if threshold <= 1 else 0.0, prior.threshold(target))
+        precision, coverage = _at(threshold, *tops, weights)
     return Calibrated(solution[:-1], float(solution[-1]), threshold, int(cases.found.sum()), precision, coverage)
 
 
@@ -112,6 +113,16 @@ def pick_threshold(
         return NEVER, 0.0, 0.0
     place = int(good[-1])
     return float(scores[place]), float(right[place] / shares[place]), float(shares[place] / shares[-1])
+
+
+def _at(
+    threshold: float, found: tuple[Exact, npt.NDArray[np.bool_]], missed: Exact, weights: tuple[Exact, Exact]
+) -> tuple[float, float]:
+    """(precision, coverage) at a threshold, of what `pick_threshold` takes; (0, 0) where nothing is answered."""
+    answered = found[0] >= threshold, missed >= threshold
+    share = float(weights[0][answered[0]].sum() + weights[1][answered[1]].sum())
+    right = float(weights[0][answered[0] & found[1]].sum())
+    return (right / share, share / float(np.concatenate(weights).sum())) if share > 0 else (0.0, 0.0)
 
 
 def _without_itself(index: Index, question: str, row: int, own: int) -> Floats:

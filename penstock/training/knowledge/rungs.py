@@ -30,6 +30,7 @@ from penstock.training.records import Trained, TrainRequest
 
 TARGET_PRECISION = 0.95
 OUT_OF_SCOPE = 0.3
+UNREACHED = "is not reached on held-out questions; give more paraphrases or lower target_precision"
 MOST_PAIRS = 4_000_000  # of questions, to learn how alike unrelated ones are
 
 
@@ -168,7 +169,9 @@ def _notes(index: Index, found: Calibrated, options: Wanted) -> tuple[str, ...]:
     if not found.rows:
         return first, f"no paraphrases to calibrate by: usual weights, threshold {found.threshold:.3f}"
     if found.threshold >= NEVER:
-        told = "nothing is answered"
+        return first, f"answers nothing: the target precision {options.target:.1%} {UNREACHED}"
+    if not found.coverage:
+        told = "none of them is answered; give more paraphrases"
     else:
         told = f"{found.coverage:.0%} answered, {found.precision:.1%} of it right"
     return first, (

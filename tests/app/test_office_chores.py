@@ -1,0 +1,47 @@
+"""The office's chores: answers are forgotten only after opinion monitoring has counted them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from monitoring.opinion_house import answer, noon, open_shop
+
+from penstock.app import office
+from penstock.app.office import tidy_once
+from penstock.core.clock import SettableClock
+from penstock.core.errors import Unavailable
+from penstock.datasets.documents import Document
+from penstock.jobs.opinion import series_rows
+from penstock.runtime.house import House
+from penstock.serving.usage_log import find_answer
+from penstock.storage.blobs import BlobStore
+from penstock.storage.engine import Store
+
+
+def test_answers_that_were_never_counted_are_counted_before_they_are_forgotten(
+    store: Store, blobs: BlobStore, tmp_path: Path, clock: SettableClock
+) -> None:
+    house, customer = open_shop(store, blobs, tmp_path / "shop")
+    answer(house, customer, [Document("Tidebank was lovely", noon(2026, 11, 1), "d1")], "r1")
+    clock.advance(timedelta(days=house.workspace.gateway.answer_days + 1))
+    assert tidy_once(house) == 1
+    [row] = series_rows(house, "brands", customer=None, entity=None)
+    assert (row["entity"], row["mentions"]) == ("Tidebank", 1)
+
+
+def test_answers_that_cannot_be_counted_now_are_kept(
+    store: Store, blobs: BlobStore, tmp_path: Path, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(house: House) -> None:
+        raise Unavailable("not now")
+
+    house, customer = open_shop(store, blobs, tmp_path / "shop")
+    answer(house, customer, [Document("Tidebank was lovely", noon(2026, 11, 1), "d1")], "r1")
+    clock.advance(timedelta(days=house.workspace.gateway.answer_days + 1))
+    monkeypatch.setattr(office, "fold_all", failing)
+    with pytest.raises(Unavailable):
+        tidy_once(house)
+    with house.store.read() as tx:
+        assert find_answer(tx, customer, "r1") is not None
