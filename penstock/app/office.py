@@ -12,7 +12,7 @@ from pathlib import Path
 
 from penstock.billing.funding import expire_grants
 from penstock.console.office import serve_office
-from penstock.jobs.opinion import fold_all, tend_opinion
+from penstock.jobs.opinion import tend_opinion, tidy_opinion
 from penstock.jobs.runner import open_workflows
 from penstock.runtime.house import House, open_house
 from penstock.serving.usage_log import forget_answers
@@ -70,7 +70,7 @@ def tidy_once(house: House) -> int:
     with house.store.transaction() as tx:
         expire_grants(tx)
         before = tx.now - timedelta(days=house.workspace.gateway.answer_days)
-    fold_all(house)  # answers that come from here on are newer than `before`
+    tidy_opinion(house)  # answers that come from here on are newer than `before`
     gone = 0
     while True:
         with house.store.transaction() as tx:

@@ -61,5 +61,5 @@ def retrain(product: str) -> None:
     show(result, rows=outcome_rows(result), title=f"{product}: data version {result['version']}")
     if result["release"] is None:
         raise gate_refused(product, result)
-    count = "1 correction" if result["corrections"] == 1 else f"{result['corrections']} corrections"
-    note(f"{product}: release {result['release']} is live, trained with {count}")
+    count = "1 row" if result["learned"] == 1 else f"{result['learned']:,} rows"
+    note(f"{product}: release {result['release']} is live, trained with {count} that came back from use")

@@ -92,7 +92,8 @@ def matrix(
             "price/1000": None if row.price_per_1000 is None else f"{row.price_per_1000:f}",
             "margin": "" if row.gross_margin is None else figure("gross_margin", row.gross_margin.value),
             "used": row.units,
-            "revenue": row.revenue,
+            "invoiced": row.revenue,
+            "not yet": row.unbilled,
             "feedback": row.open_feedback,
         }
         for row in found

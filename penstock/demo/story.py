@@ -257,7 +257,7 @@ def improve(stage: Stage, buyer: Buyer, complaints: list[Message]) -> None:
     if result["release"] is None:
         raise GateRefused("the retrained candidate was declined", hint=str(result["outcomes"][-1]["shortfall"]))
     outcome = result["outcomes"][-1]
-    stage.add("retrained on corrections", result["corrections"], f"penstock report helpdesk/{outcome['number']}")
+    stage.add("retrained on corrections", result["learned"], f"penstock report helpdesk/{outcome['number']}")
     stage.add(
         "accuracy after retraining, same test rows",
         outcome["quality"],

@@ -101,7 +101,8 @@ def report_html(
 
 def _subheading(facts: Mapping[str, Any], say: Say) -> str:
     number = f"{say('Candidate')} {facts['number']}" if "number" in facts else say("Candidate")
-    return " · ".join([number, *(str(facts[key]) for key in ("rung", "created_at") if key in facts)])
+    made = str(facts.get("created_at", ""))[:16].replace("T", " ")
+    return " · ".join(part for part in (number, str(facts.get("rung", "")), made) if part)
 
 
 def _verdict(decision: Mapping[str, Any] | None, say: Say) -> tuple[str, str, str]:

@@ -33,7 +33,9 @@ def make_version(arguments: dict[str, Any], progress: Progress) -> dict[str, Any
             tx, house.blobs, product=name, prepared=prepared, parent=arguments["parent"], source=product.data
         )
     progress(f"{name}: cleaning", 1, 1, f"{version.rows_train:,} rows to train, {version.rows_test:,} to test")
-    return {"version": version.number, "id": version.id}
+    origins = {row.get("origin") for row in arguments["extra"]}
+    learned = sum(row.get("origin") in origins for row in prepared.train)
+    return {"version": version.number, "id": version.id, "learned": learned}
 
 
 def climb(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:

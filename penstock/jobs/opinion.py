@@ -48,33 +48,32 @@ class Tended:
 
 
 def tend_opinion(house: House) -> list[Tended]:
-    """One round for every opinion product: fold, detect, deliver, forget old texts. Again at once it does nothing.
+    """One round for every opinion product: fold, detect, deliver. Again at once it does nothing.
 
     A product that cannot be tended is logged and does not hold up the others.
     """
     done = []
     for product in opinion_products(house):
         try:
-            done.append(tend_product(house, product))
+            done.append(_round(house, product))
         except Exception:
             logging.getLogger(__name__).exception("opinion monitoring of %s", product)
     return done
 
 
 def tend_product(house: House, product: str) -> Tended:
-    """One round for one product."""
-    options = options_of(house, product)
-    events = fold(house, product)
-    new = detect(house, product)
-    sent = deliver(house, product)
-    forget_texts(house, product, timedelta(days=options.text_days))
-    return Tended(product, events, len(new), sent)
+    """One round for one product, and its old texts forgotten."""
+    done = _round(house, product)
+    forget_texts(house, product)
+    return done
 
 
-def fold_all(house: House) -> None:
-    """Keep the documents of every opinion product's answers: to be done before answers are forgotten."""
+def tidy_opinion(house: House) -> None:
+    """For every opinion product keep the documents of all answers, and forget old texts: each hour, and always before
+    answers are forgotten. It reads through all documents."""
     for product in opinion_products(house):
         fold(house, product)
+        forget_texts(house, product)
 
 
 def fold(house: House, product: str) -> int:
@@ -117,8 +116,9 @@ def detect(house: House, product: str) -> list[Alert]:
     return new
 
 
-def forget_texts(house: House, product: str, keep: timedelta) -> int:
-    """Forget old texts, some thousand a transaction; see mentions.old_texts. Answers how many went."""
+def forget_texts(house: House, product: str) -> int:
+    """Forget texts after `text_days`, some thousand a transaction: see mentions.old_texts. Answers how many went."""
+    keep = timedelta(days=options_of(house, product).text_days)
     with house.store.read() as tx:
         found = mentions.old_texts(tx, product, keep)
     return sum(_forget(house, stream, before) for stream, before in found)
@@ -242,6 +242,12 @@ def report(house: House, product: str, month: str, customer: str | None) -> Mont
             period=period,
             before=period_of(before, options_of(house, product).timezone),
         )
+
+
+def _round(house: House, product: str) -> Tended:
+    events = fold(house, product)
+    new = detect(house, product)
+    return Tended(product, events, len(new), deliver(house, product))
 
 
 def _forget(house: House, stream: Stream, before: datetime) -> int:

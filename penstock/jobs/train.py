@@ -53,7 +53,7 @@ def retrain(house: House, arguments: dict[str, Any], progress: Progress) -> dict
     return {
         "version": version["version"],
         "outcomes": outcomes,
-        "corrections": len(base["feedback"]),
+        "learned": version["learned"],
         "release": released,
     }
 

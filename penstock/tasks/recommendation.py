@@ -37,6 +37,7 @@ SECTION = """\
 {test_line}
 # columns = {{ user = "customer", item = "sku", time = "at", weight = "stars" }}   # if your file names them otherwise
 # backbone = "english"             # hybrid-items.v1 judges new items by their text
+ladder = ["item-item.v1", "sequence-ease.v1", "hybrid-items.v1"]   # popularity.v1, the same for everybody, is left out
 # Only a candidate that meets all of these is released; a bound must hold for the whole confidence interval.
 gate = {{ ndcg_at_10 = ">= 0.02", latency_p95_ms = "<= 50", gross_margin = ">= 0.70" }}
 # items: the file of items (item,title,text); without it an item is only its id, and new ones cannot be judged.

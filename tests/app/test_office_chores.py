@@ -13,7 +13,8 @@ from penstock.app.office import tidy_once
 from penstock.core.clock import SettableClock
 from penstock.core.errors import Unavailable
 from penstock.datasets.documents import Document
-from penstock.jobs.opinion import series_rows
+from penstock.jobs.opinion import record_directly, series_rows, tend_opinion
+from penstock.monitoring.opinion import mentions
 from penstock.runtime.house import House
 from penstock.serving.usage_log import find_answer
 from penstock.storage.blobs import BlobStore
@@ -31,6 +32,21 @@ def test_answers_that_were_never_counted_are_counted_before_they_are_forgotten(
     assert (row["entity"], row["mentions"]) == ("Tidebank", 1)
 
 
+def test_texts_are_forgotten_each_hour_and_counts_stay(
+    store: Store, blobs: BlobStore, tmp_path: Path, clock: SettableClock
+) -> None:
+    house, customer = open_shop(store, blobs, tmp_path / "shop")
+    record_directly(house, "brands", customer, [Document("Tidebank was lovely", noon(2026, 11, 1), "d1")])
+    tend_opinion(house)
+    clock.advance(timedelta(days=100))
+    tidy_once(house)
+    with house.store.read() as tx:
+        [stream] = mentions.streams(tx, "brands")
+        [quote] = mentions.quotes(tx, stream, "Tidebank", noon(2026, 10, 1), noon(2026, 12, 1), None)
+    assert quote.text is None
+    assert len(series_rows(house, "brands", customer=None, entity=None)) == 1
+
+
 def test_answers_that_cannot_be_counted_now_are_kept(
     store: Store, blobs: BlobStore, tmp_path: Path, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -40,7 +56,7 @@ def test_answers_that_cannot_be_counted_now_are_kept(
     house, customer = open_shop(store, blobs, tmp_path / "shop")
     answer(house, customer, [Document("Tidebank was lovely", noon(2026, 11, 1), "d1")], "r1")
     clock.advance(timedelta(days=house.workspace.gateway.answer_days + 1))
-    monkeypatch.setattr(office, "fold_all", failing)
+    monkeypatch.setattr(office, "tidy_opinion", failing)
     with pytest.raises(Unavailable):
         tidy_once(house)
     with house.store.read() as tx:

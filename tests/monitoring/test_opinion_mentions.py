@@ -22,7 +22,7 @@ from serving.support import go_live
 from penstock.core.clock import SettableClock
 from penstock.datasets.documents import Document
 from penstock.jobs import opinion as jobs
-from penstock.jobs.opinion import fold, forget_texts, record_directly, series_rows, tend_opinion
+from penstock.jobs.opinion import fold, forget_texts, record_directly, series_rows, tend_product
 from penstock.monitoring.opinion import mentions
 from penstock.monitoring.opinion.tables import opinion_document
 from penstock.runtime.house import House
@@ -119,11 +119,11 @@ def test_texts_are_forgotten_and_counts_stay(shop: Shop, clock: SettableClock) -
     record_directly(house, "brands", customer, usual_days(datetime(2026, 7, 1, tzinfo=UTC), 120))
     before = counted(house)
     newest_but_ninety_days = 30 * 6 - 1
-    assert forget_texts(house, "brands", timedelta(days=90)) == newest_but_ninety_days
-    assert forget_texts(house, "brands", timedelta(days=90)) == 0
+    assert forget_texts(house, "brands") == newest_but_ninety_days
+    assert forget_texts(house, "brands") == 0
     for days in (0, 30, 100):  # nothing comes any more, and it is looked at as ever
         clock.advance(timedelta(days=days))
-        tend_opinion(house)
+        tend_product(house, "brands")
     with house.store.read() as tx:
         [stream] = mentions.streams(tx, "brands")
         quotes = mentions.quotes(tx, stream, "Harbour Air", stream.first, stream.last, None)

@@ -131,11 +131,11 @@ def _document(entry: Any, source: str, moment: datetime, now: datetime) -> Docum
     parts = [title] if summary.startswith(title) and title == summary else [title, summary]
     text = ". ".join(part.rstrip(". ") for part in parts if part)[:MAX_TEXT_CHARS]
     link = str(entry.get("link", ""))
-    own = str(entry.get("id", "") or link)
+    # without an id of its own it is known by its words: by its time it would be new at every pull, and billed again
+    own = str(entry.get("id", "") or link or text)
     values = {"text": text, "time": moment.isoformat()}
-    if own:
-        # an entry's id is often an address longer than ids may be
-        values["id"] = own if len(own) <= 200 and own.isprintable() else f"entry_{digest_of(own)[:24]}"
+    # an entry's id is often an address longer than ids may be
+    values["id"] = own if len(own) <= 200 and own.isprintable() and own != text else f"entry_{digest_of(own)[:24]}"
     if link.startswith(("http://", "https://")) and len(link) <= 2_000 and link.isprintable():
         values["url"] = link
     if source:
