@@ -115,7 +115,7 @@ def has_colour(pixels: Pixels) -> bool:
         most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
         coloured += int(np.count_nonzero(most - least > COLOURED))
     height, width, _ = pixels.shape
-    return coloured > COLOURED_SHARE * (height * width)
+    return bool(coloured > COLOURED_SHARE * (height * width))
 
 
 def _opened(content: bytes, where: str, limits: Limits) -> Any:
