@@ -54,7 +54,7 @@ def _feedback(house: House, request: EndpointRequest) -> Any:
         request_id=body["id"],
         index=body.get("index", 0),
         rating=body.get("rating"),
-        correction=body.get("correction"),
+        correction=_as_text(body.get("correction")),
         comment=body.get("comment", ""),
         check=partial(check_correction, house),
     )
@@ -75,6 +75,11 @@ def _event(request: EndpointRequest, body: dict[str, Any]) -> Any:
         item=body.get("item", ""),
     )
     return {"event": made.id, "id": made.request_id, "index": made.index, "kind": made.kind, "item": made.item}
+
+
+def _as_text(correction: Any) -> Any:
+    """A number is a correction too, of a table's estimate; everything else is judged as it is."""
+    return repr(correction) if type(correction) in (int, float) else correction
 
 
 def _usage(house: House, request: EndpointRequest) -> Any:

@@ -39,7 +39,8 @@ class Task:
     parse(inputs, model): the wire's inputs as the model reads them; raises BadInput naming `inputs[3].field`.
     render(model, input, scores): one answer (labels,) as the wire's output.
     probes(model): a few inputs that any model of this kind must answer, used before a release is served.
-    correction(input, text): a customer's correction of one wire input as a row for train; raises BadInput.
+    correction(input, text): a customer's correction of one wire input as a row for `prepare`'s extra; raises BadInput.
+    Cheap: it is also asked when the feedback is recorded, and what is costly waits for `prepare`.
     amend(model, content): the model with facts that need no training (an entry added, an item out of stock), or None
     where there are none; amendment_rows(content): the rows of it that the next training should learn from.
     example: the folder of examples/ that `penstock init --task` copies; make_data(folder): makes data not copied.
