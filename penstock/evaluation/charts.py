@@ -125,7 +125,8 @@ def latency_curve(latency: Latency, say: Say) -> str:
     base = alt.Chart({"values": marks}).encode(y="share:Q")
     intervals = base.mark_rule(color=_ORANGE, strokeWidth=3).encode(x=alt.X("low:Q"), x2="high:Q")
     points = base.mark_point(color=_ORANGE, filled=True, size=70, opacity=1).encode(x="ms:Q")
-    names = base.mark_text(align="right", dx=-10, dy=-9, color=_INK, fontSize=12).encode(x="ms:Q", text="name:N")
+    # below and to the right of a rising curve there is always room
+    names = base.mark_text(align="left", dx=10, dy=14, color=_INK, fontSize=12).encode(x="ms:Q", text="name:N")
     return svg((curve + intervals + points + names).properties(width=430, height=320))
 
 
