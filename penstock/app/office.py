@@ -14,6 +14,7 @@ from penstock.billing.funding import expire_grants
 from penstock.console.office import serve_office
 from penstock.jobs.opinion import tend_opinion, tidy_opinion
 from penstock.jobs.runner import open_workflows
+from penstock.monitoring.proposals import forget_copies
 from penstock.runtime.house import House, open_house
 from penstock.serving.usage_log import forget_answers
 
@@ -63,12 +64,14 @@ def chores(house: House) -> Iterator[None]:
 
 
 def tidy_once(house: House) -> int:
-    """Expire grants, and forget old answers in bounded transactions; answers how many answers went.
+    """Expire grants, forget old answers in bounded transactions, and copies of questions whose owners consent no more;
+    answers how many answers went.
 
     What opinion monitoring has not counted yet is counted first: if that fails, no answer is forgotten.
     """
     with house.store.transaction() as tx:
         expire_grants(tx)
+        forget_copies(tx)
         before = tx.now - timedelta(days=house.workspace.gateway.answer_days)
     tidy_opinion(house)  # answers that come from here on are newer than `before`
     gone = 0
