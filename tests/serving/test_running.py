@@ -123,7 +123,7 @@ class TestOverload:
         assert problem(refused, 503)["type"].endswith(":overloaded")
         assert int(refused.headers["retry-after"]) >= 1
         assert len(company.events()) == by_status[200]
-        assert slowest < 0.5
+        assert slowest < 1.5  # behind the work that waits it would take 2.4 s
 
     def test_a_request_that_takes_too_long_is_given_up_and_not_billed(self, store: Store, blobs: BlobStore) -> None:
         company = make_company(store, blobs, released=False)
