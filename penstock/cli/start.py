@@ -61,6 +61,7 @@ def apply(
         return
     for line in apply_workspace(house):
         note(line)
+    note("a gateway or office that runs read this file when it started: restart `penstock up` for options to change")
 
 
 def matrix(

@@ -152,7 +152,8 @@ def read_answer(call: Call[T], status: int, headers: Mapping[str, str], body: by
     try:
         return call.read(document, headers)
     except (KeyError, TypeError, ValueError, ArithmeticError):
-        return Unavailable("the answer is not one of this interface", status=status, hint="check the base address")
+        hint = "check the base address, and that the call fits the product's task"
+        return Unavailable("the answer is not one of this interface", status=status, hint=hint)
 
 
 def no_answer(error: Exception, address: str, idempotency_key: str | None) -> Unavailable:

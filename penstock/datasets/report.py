@@ -9,6 +9,7 @@ from typing import Any, Literal
 from penstock.core.errors import BadInput
 
 MAX_EXAMPLES = 20
+MOST_SHOWN = 12
 _EXAMPLE_CHARS = 160
 
 Part = Literal["train", "test", "feedback"]
@@ -64,6 +65,9 @@ KINDS = {
     "new-user": "test rows of users with too few interactions to go by",
 }
 """Each kind of finding, in words, in the order in which the report shows them."""
+
+_ALL_MATTER = frozenset({"leak", "known-after", "no-input", "zeros"})
+"""Of these a table names each, not the first alone: a column that is left out silently is missed too late."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ class CleaningReport:
                 "what": f"{KINDS[f.kind]} ({f.part})",
                 "rows": f.found,
                 "done": f.action,
-                "example": _shown(f.examples[0]) if f.examples else "",
+                "example": "; ".join(map(_shown, f.examples[:MOST_SHOWN])) if f.kind in _ALL_MATTER else _first(f),
             }
             for f in sorted(self.findings, key=lambda f: (order[f.kind], f.part))
         ]
@@ -156,7 +160,11 @@ def shortened(text: str) -> str:
     return line if len(line) <= _EXAMPLE_CHARS else line[: _EXAMPLE_CHARS - 1] + "…"
 
 
+def _first(finding: Finding) -> str:
+    return _shown(finding.examples[0]) if finding.examples else ""
+
+
 def _shown(example: Example) -> str:
     text = example.text if len(example.text) <= 60 else example.text[:59] + "…"
-    other = f" / {example.other}" if example.other else ""
-    return f"{example.origin}: {text} [{example.label}{other}]"
+    beside = " / ".join(part for part in (example.label, example.other) if part)
+    return f"{example.origin}: {text} [{beside}]" if beside else f"{example.origin}: {text}"
