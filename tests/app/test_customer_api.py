@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from billing.shop import Shop, open_shop
 
-from penstock.app.customer_api import _events
+from penstock.app.customer_api import _as_text, _events
 from penstock.core.clock import SettableClock
 from penstock.core.errors import BadInput
 from penstock.serving.endpoints import EndpointRequest
@@ -28,3 +28,10 @@ def test_a_number_that_no_event_can_have_is_refused_not_broken_on(shop: Shop, af
         assert _events(EndpointRequest(tx, blue, place, {"after": "9" * 18}, None)) == {"events": []}
         with pytest.raises(BadInput, match="not a whole number"):
             _events(EndpointRequest(tx, blue, place, {"after": after}, None))
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"), [(500_000, "500000"), (71.5, "71.5"), ("refund", "refund"), (True, True), (None, None)]
+)
+def test_a_number_corrects_an_estimate_as_its_text_would(sent: object, kept: object) -> None:
+    assert _as_text(sent) == kept  # what is neither text nor number is left to be refused
