@@ -5,15 +5,14 @@ It knows formats, not what the columns mean. Every defect of the file is an erro
 
 from __future__ import annotations
 
-import csv
 import io
-import itertools
 import json
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from penstock.core.errors import BadInput
+from penstock.datasets.csv_records import csv_records
 from penstock.datasets.lines import decoded_lines, opened, read_all
 from penstock.datasets.readers import extension_of
 
@@ -49,28 +48,11 @@ def _require(needed: Collection[str], found: Collection[str], where: str, hint: 
 def _csv(
     path: Path, named: Mapping[str, str], needed: Collection[str], hint: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    lines = decoded_lines(path)
-    first = next(lines, None)
-    if first is None:
-        raise BadInput("the file is empty", where=path.name, hint="the first line names the columns")
-    csv.field_size_limit(1_000_000)
-    records = csv.reader(itertools.chain([first], lines), delimiter=_delimiter(first, needed), strict=True)
-    header = [name.strip() for name in next(records)]
-    _require(needed, header, f"{path.name}:1", hint)
+    records = csv_records(path, lambda line: _delimiter(line, needed))
+    where, header = next(records)
+    _require(needed, header, where, hint)
     places = {field: header.index(name) for field, name in named.items() if name in header}
-    while True:
-        where = f"{path.name}:{records.line_num + 1}"
-        try:
-            record = next(records, None)
-        except csv.Error as error:
-            raise BadInput(f"is not valid CSV: {error}", where=where, hint="look for an unclosed quote") from None
-        if record is None:
-            return
-        if not any(field.strip() for field in record):
-            continue
-        if len(record) != len(header):
-            message = f"the row has {len(record)} columns, the header {len(header)}"
-            raise BadInput(message, where=where, hint='a text with commas or quotes goes in quotes: "a, b"')
+    for where, record in records:
         yield where, {field: record[place] for field, place in places.items()}
 
 

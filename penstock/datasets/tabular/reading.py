@@ -6,9 +6,7 @@ error at file:line.
 
 from __future__ import annotations
 
-import csv
 import io
-import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from penstock.core.errors import BadInput
+from penstock.datasets.csv_records import csv_records
 from penstock.datasets.lines import decoded_lines, opened, read_all
 from penstock.datasets.readers import extension_of
 
@@ -80,27 +79,9 @@ def _no_target(path: Path, target: str, found: Sequence[str]) -> BadInput:
 
 
 def _csv(path: Path, target: str) -> Iterator[Record]:
-    lines = decoded_lines(path)
-    first = next(lines, None)
-    if first is None:
-        raise BadInput("the file is empty", where=path.name, hint="the first line names the columns")
-    csv.field_size_limit(1_000_000)
-    delimiter = _delimiter(first, target)
-    records = csv.reader(itertools.chain([first], lines), delimiter=delimiter, strict=True)
-    header = _header(next(records), path, target)
-    while True:
-        where = f"{path.name}:{records.line_num + 1}"
-        try:
-            record = next(records, None)
-        except csv.Error as error:
-            raise BadInput(f"is not valid CSV: {error}", where=where, hint="look for an unclosed quote") from None
-        if record is None:
-            return
-        if not any(field.strip() for field in record):
-            continue
-        if len(record) != len(header):
-            message = f"the row has {len(record)} columns, the header {len(header)}"
-            raise BadInput(message, where=where, hint='a text with commas or quotes goes in quotes: "a, b"')
+    records = csv_records(path, lambda line: _delimiter(line, target))
+    header = _header(next(records)[1], path, target)
+    for where, record in records:
         pairs = zip(header, record, strict=True)
         yield Record(where, {name: cell_of(field, f"{where}: {name}") for name, field in pairs})
 
