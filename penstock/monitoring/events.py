@@ -16,12 +16,12 @@ import sqlalchemy as sa
 from penstock.core.errors import BadInput, NotFound
 from penstock.identity.customers import consenting_customers, get_customer
 from penstock.monitoring.event_tables import feedback_event, feedback_event_use
+from penstock.monitoring.uses import record_uses
 from penstock.serving.usage_log import Answer, find_answer
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 
 EVENTS = ("click", "buy")
-_PAGE = 500
 
 
 @dataclass(frozen=True)
@@ -108,20 +108,7 @@ def event_rows(tx: Transaction, product: str, ids: Collection[str] | None = None
 
 def mark_events_used(tx: Transaction, ids: Sequence[str], dataset_version: str) -> None:
     """Record that rows made from these events are in a dataset version. Again changes nothing."""
-    known: set[str] = set()
-    for start in range(0, len(ids), _PAGE):
-        query = _mine(tx).where(feedback_event.c.id.in_(ids[start : start + _PAGE]))
-        known.update(row["id"] for row in tx.all(query))
-    missing = [one for one in ids if one not in known]
-    if missing:
-        raise NotFound(f"no event {missing[0]!r}")
-    done = sa.select(feedback_event_use.c.event).where(
-        feedback_event_use.c.organisation == tx.organisation, feedback_event_use.c.dataset_version == dataset_version
-    )
-    fresh = known - {row["event"] for row in tx.all(done)}
-    stamp = {"organisation": tx.organisation, "dataset_version": dataset_version, "used_at": tx.now}
-    if fresh:
-        tx.execute(sa.insert(feedback_event_use), [{**stamp, "event": one} for one in sorted(fresh)])
+    record_uses(tx, feedback_event, feedback_event_use, ids, dataset_version)
 
 
 def _row(event: Event, user: str) -> dict[str, Any]:

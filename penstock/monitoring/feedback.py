@@ -18,6 +18,7 @@ from penstock.core.hashing import canonical_json
 from penstock.datasets.versions import get_version
 from penstock.identity.customers import consenting_customers, get_customer
 from penstock.monitoring.tables import feedback, feedback_use
+from penstock.monitoring.uses import record_uses
 from penstock.serving.usage_log import find_answer
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
@@ -25,7 +26,6 @@ from penstock.storage.engine import Transaction
 RATINGS = (-1, 1, 2, 3, 4, 5)  # thumbs (-1, 1) or stars (1 to 5): a product's page should offer one of them
 MAX_TRUTH_CHARS = 2_000
 MAX_COMMENT_CHARS = 2_000
-_PAGE = 500
 
 
 @dataclass(frozen=True)
@@ -153,20 +153,7 @@ def unusable_corrections(tx: Transaction, product: str) -> list[Unusable]:
 
 def mark_used(tx: Transaction, ids: Sequence[str], dataset_version: str) -> None:
     """Record that rows made from these pieces of feedback are in a dataset version. Again changes nothing."""
-    known: set[str] = set()
-    for start in range(0, len(ids), _PAGE):
-        query = _rows(tx).where(feedback.c.id.in_(ids[start : start + _PAGE]))
-        known.update(row["id"] for row in tx.all(query))
-    missing = [one for one in ids if one not in known]
-    if missing:
-        raise NotFound(f"no feedback {missing[0]!r}")
-    done = sa.select(feedback_use.c.feedback).where(
-        feedback_use.c.organisation == tx.organisation, feedback_use.c.dataset_version == dataset_version
-    )
-    fresh = known - {row["feedback"] for row in tx.all(done)}
-    stamp = {"organisation": tx.organisation, "dataset_version": dataset_version, "used_at": tx.now}
-    if fresh:
-        tx.execute(sa.insert(feedback_use), [{**stamp, "feedback": one} for one in sorted(fresh)])
+    record_uses(tx, feedback, feedback_use, ids, dataset_version)
 
 
 def _judged(tx: Transaction, product: str) -> list[Correction | Unusable]:
