@@ -5,12 +5,14 @@ It knows neither how the model was trained nor what the gate asks; what makes an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from penstock.core.errors import BadInput
 from penstock.evaluation import cost as costing
 from penstock.evaluation import latency as timing
+from penstock.evaluation.intervals import metric
 from penstock.evaluation.measured import Measured
 from penstock.evaluation.parity import answers_of, parity
 from penstock.evaluation.report import Report
@@ -33,12 +35,14 @@ def evaluate(
     backbone_parity: float | None,
     seed: int,
     progress: Progress,
+    facts: Mapping[str, float] = MappingProxyType({}),
 ) -> Report:
     """Judge what will be served: `reloaded` answers, `model` (in memory) is only compared with it.
 
     inputs: the test's, in order. measure(model, answers, seed): what the task makes of the answers. rows_digest: names
     the test rows. backbone_parity: largest difference of the exported backbone to the original, None without
-    one. Raises BadInput without test rows or with other labels, Broken when answers are not finite.
+    one. facts: what was known before, e.g. "epsilon"; a gate may name them. Raises BadInput without test rows or with
+    other labels, Broken when answers are not finite.
     """
     if len(inputs) == 0:
         raise BadInput("there are no test rows to evaluate on", hint="give a test file, or a larger data file")
@@ -64,7 +68,7 @@ def evaluate(
         rows_digest=rows_digest,
         labels=len(reloaded.labels),
         seed=seed,
-        quality=dict(measured.quality),
+        quality={**measured.quality, **{name: metric(value, value, value) for name, value in facts.items()}},
         most_loss=measured.most_loss,
         classes=measured.classes,
         sections=measured.sections,

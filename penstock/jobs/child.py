@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from penstock import tasks
 from penstock.datasets.versions import add_version, get_version, load_rows
-from penstock.evaluation.evaluate import evaluate
-from penstock.evaluation.report import Report, rows_digest
-from penstock.jobs.artifacts import get_report, put_report
+from penstock.jobs.artifacts import put_report
+from penstock.jobs.measuring import export_parity, incumbent_report, measure
 from penstock.models.load import Loader
-from penstock.models.protocol import Model
 from penstock.runtime.child import run_job
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import Progress
 from penstock.training.cache import EmbeddingCache
-from penstock.training.rungs import RESOLVERS, RUNGS, Rung, Trained, TrainRequest, save
+from penstock.training.rungs import RESOLVERS, RUNGS, Rung, TrainRequest, save
 from penstock.workspace.records import Product
 
 
@@ -63,15 +60,16 @@ def climb(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     )
     trained = rung.train(request)
     artifact = save(trained, house.blobs)
-    parity = _export_parity(trained, loader)
-    report = _measure(house, product, trained.model, Loader(house.blobs).load(artifact), test, parity, say)
+    parity = export_parity(trained, loader)
+    reloaded = Loader(house.blobs).load(artifact)
+    report = measure(house, product, trained.model, reloaded, test, parity, say, trained.facts)
     return {
         "artifact": artifact,
         "backbone": trained.backbone,
         "report": put_report(house.blobs, report),
         "seconds": trained.seconds,
         "notes": list(trained.notes),
-        "incumbent_report": _incumbent(house, arguments, test, say, report),
+        "incumbent_report": incumbent_report(house, arguments, test, say, report),
     }
 
 
@@ -83,56 +81,6 @@ def _backbone(house: House, product: Product, rung: Rung, loader: Loader, progre
     source = house.workspace.backbones[product.backbone]
     digest = resolve(source, product.backbone, house.blobs, house.folder, progress)
     return loader.any_backbone(digest)
-
-
-def _export_parity(trained: Trained, loader: Loader) -> float | None:
-    """The largest difference between what was trained and what was exported; None where nothing was."""
-    told = [] if trained.backbone is None else [loader.any_backbone(trained.backbone).parity]
-    if "parity" in trained.settings:
-        told.append(trained.settings["parity"])
-    return max(told, default=None)
-
-
-def _measure(
-    house: House,
-    product: Product,
-    model: Model,
-    reloaded: Model,
-    test: Sequence[Mapping[str, Any]],
-    backbone_parity: float | None,
-    progress: Progress,
-) -> Report:
-    """The report on these test rows, by the product's task."""
-    task = tasks.get(product.task)
-    split = task.split(test, product)
-    return evaluate(
-        model=model,
-        reloaded=reloaded,
-        inputs=task.inputs(split),
-        measure=lambda judged, answers, seed: task.measure(judged, split, answers, seed),
-        rows_digest=rows_digest(test),
-        price=product.price,
-        costs=house.workspace.costs,
-        backbone_parity=backbone_parity,
-        seed=product.seed,
-        progress=progress,
-    )
-
-
-def _incumbent(
-    house: House, arguments: dict[str, Any], test: Sequence[Mapping[str, Any]], progress: Progress, own: Report
-) -> str | None:
-    """The live release's report on exactly these test rows: its old one, or a new measurement when they differ."""
-    blob, artifact = arguments["incumbent_report"], arguments["incumbent_artifact"]
-    if blob is None:
-        return None
-    before = get_report(house.blobs, blob)
-    if (before.rows_digest, before.seed) == (own.rows_digest, own.seed):  # a task may plant what it tests by the seed
-        return str(blob)
-    model = Loader(house.blobs).load(artifact)
-    product = house.workspace.products[arguments["product"]]
-    report = _measure(house, product, model, model, test, own.parity.backbone, progress)
-    return put_report(house.blobs, report)
 
 
 def _house(arguments: dict[str, Any]) -> House:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +19,10 @@ MOST_DIGITS = 18  # of a number that a database's 64-bit integer surely holds
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trained model: its artifact's and report's digests, where it came from. seconds: training time."""
+    """A trained model: its artifact's and report's digests, where it came from. seconds: training time.
+
+    made_from: ids of the candidates it was compressed from. parameters: the hyper-parameters it was made with.
+    """
 
     id: str
     product: str
@@ -31,6 +35,8 @@ class Candidate:
     report_blob: str
     seconds: float
     created_at: datetime
+    made_from: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 def add_candidate(
@@ -44,6 +50,8 @@ def add_candidate(
     seed: int,
     report_blob: str,
     seconds: float,
+    made_from: Sequence[str] = (),
+    parameters: Mapping[str, Any] | None = None,
 ) -> Candidate:
     """Register a trained and evaluated model under the product's next number.
 
@@ -73,6 +81,8 @@ def add_candidate(
         report_blob=report_blob,
         seconds=seconds,
         created_at=tx.now,
+        made_from=tuple(made_from),
+        parameters=dict(parameters or {}),
     )
     tx.execute(sa.insert(table).values(organisation=tx.organisation, **vars(made)))
     return made
@@ -113,4 +123,5 @@ def _mine(tx: Transaction) -> sa.Select[Any]:
 
 
 def _candidate(row: sa.RowMapping) -> Candidate:
-    return Candidate(**{name: row[name] for name in Candidate.__dataclass_fields__})
+    found = {name: row[name] for name in Candidate.__dataclass_fields__}
+    return Candidate(**{**found, "made_from": tuple(found["made_from"])})

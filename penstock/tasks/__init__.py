@@ -14,7 +14,10 @@ from penstock.evaluation.measured import Measured
 from penstock.models.protocol import Floats, Model
 from penstock.workspace.records import Product, Record
 
-COMMON_METRICS = ("latency_p50_ms", "latency_p95_ms", "cost_per_1000", "gross_margin", "parity")
+FACTS = ("epsilon", "fidelity")
+"""What training may know of a model: the privacy it cost, how near its vectors are to those it was compressed from."""
+
+COMMON_METRICS = ("latency_p50_ms", "latency_p95_ms", "cost_per_1000", "gross_margin", "parity", *FACTS)
 """What is measured of any product, and any gate may name."""
 
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
 
 from penstock.models.artifact import save_artifact
 from penstock.models.protocol import Model
 from penstock.runtime.progress import Progress, no_progress
 from penstock.storage.blobs import BlobStore
 from penstock.training.cache import EmbeddingCache
+from penstock.training.loop.records import ALONE, World
 
 
 @dataclass(frozen=True)
 class TrainRequest:
     """Train on these rows. train: what the task's `split` made of them. backbone: for the rungs that need one; texts'
     vectors by it are cached in `cache` (None: go without). options: [products.NAME.options], as written. load: another
-    artifact's model by its digest, for rungs that build on one. blobs: where a rung that tunes a backbone keeps it."""
+    artifact's model by its digest, for rungs that build on one. blobs: where a rung that tunes a backbone keeps it.
+    recipe: hyper-parameters that replace the rung's own. checkpoint: the folder where a long training keeps what it
+    goes on from after a kill. world: who trains together."""
 
     train: Any
     backbone: Any = None
@@ -27,6 +31,9 @@ class TrainRequest:
     options: Mapping[str, Any] = field(default_factory=dict)
     load: Callable[[str], Model] | None = None
     blobs: BlobStore | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint: Path | None = None
+    world: World = ALONE
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ class Trained:
     """A model in memory, and what `save` keeps of it. seconds: wall time. notes: how it was chosen, for people.
 
     settings["parity"], where a rung exports a graph of its own: the largest difference of the exported to the trained.
+    facts: what only training knows and a gate may ask, by metric name: "epsilon", "fidelity". parameters: the
+    hyper-parameters it was made with. curves: name -> (step, value) points.
     """
 
     model: Model
@@ -42,15 +51,36 @@ class Trained:
     seconds: float
     backbone: str | None = None
     notes: tuple[str, ...] = field(default=())
+    facts: Mapping[str, float] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    curves: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from low to high that a search may try; by their logarithm, or whole ones."""
+
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+
+
+Space: TypeAlias = Mapping[str, Range | tuple[Any, ...]]
+"""What a search may try of a rung's recipe: a range, or a few values."""
 
 
 @dataclass(frozen=True)
 class Rung:
-    """A recipe by its registered name. backbone: what kind it stands on, "" for none."""
+    """A recipe by its registered name. backbone: what kind it stands on, "" for none. space: what a search may change
+    of its recipe when the gate says no; empty: nothing. minutes: a rough guess of its time for 10,000 short texts on
+    two cores, which orders what a budget allows before anything was measured."""
 
     name: str
     train: Callable[[TrainRequest], Trained]
     backbone: Literal["", "text", "vision"] = ""
+    space: Space = field(default_factory=dict)
+    minutes: float = 0.5
 
     @property
     def needs_backbone(self) -> bool:

@@ -182,7 +182,13 @@ class Cleaning(Record):
 
 
 class Product(Record):
-    """A task, its data, its gate and its price, sold under a name. options: what only its task asks, and checks."""
+    """A task, its data, its gate and its price, sold under a name. options: what only its task asks, and checks.
+
+    error_cost: what one wrong answer costs, in the company's currency: of the models that pass the gate the one with
+    the highest expected profit is chosen. within: else the cheapest whose headline is at most so far below the best
+    one's. Without both, the cheapest that passes. most_test_uses: candidates that one test split may judge before
+    `penstock train` asks for a fresh one. explain_units: units that an explained input counts.
+    """
 
     task: str
     title: str = ""
@@ -196,6 +202,10 @@ class Product(Record):
     cleaning: Cleaning = Cleaning()
     options: dict[str, Any] = {}
     seed: int = Field(default=0, strict=True)
+    error_cost: Price9 | None = None
+    within: float | None = Field(default=None, strict=True, ge=0, lt=1)
+    most_test_uses: int = Field(default=100, strict=True, ge=1)
+    explain_units: int = Field(default=1, strict=True, ge=1, le=1_000)
 
 
 class Plan(Record):

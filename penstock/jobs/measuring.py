@@ -1,0 +1,70 @@
+"""What a candidate is worth on its product's test rows, and the live release on exactly the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from penstock import tasks
+from penstock.evaluation.evaluate import evaluate
+from penstock.evaluation.report import Report, rows_digest
+from penstock.jobs.artifacts import get_report, put_report
+from penstock.models.load import Loader
+from penstock.models.protocol import Model
+from penstock.runtime.house import House
+from penstock.runtime.progress import Progress
+from penstock.training.records import Trained
+from penstock.workspace.records import Product
+
+
+def export_parity(trained: Trained, loader: Loader) -> float | None:
+    """The largest difference between what was trained and what was exported; None where nothing was."""
+    told = [] if trained.backbone is None else [loader.any_backbone(trained.backbone).parity]
+    if "parity" in trained.settings:
+        told.append(trained.settings["parity"])
+    return max(told, default=None)
+
+
+def measure(
+    house: House,
+    product: Product,
+    model: Model,
+    reloaded: Model,
+    test: Sequence[Mapping[str, Any]],
+    backbone_parity: float | None,
+    progress: Progress,
+    facts: Mapping[str, float] = MappingProxyType({}),
+) -> Report:
+    """The report on these test rows, by the product's task. facts: what training said of the model, for the gate."""
+    task = tasks.get(product.task)
+    split = task.split(test, product)
+    return evaluate(
+        model=model,
+        reloaded=reloaded,
+        inputs=task.inputs(split),
+        measure=lambda judged, answers, seed: task.measure(judged, split, answers, seed),
+        rows_digest=rows_digest(test),
+        price=product.price,
+        costs=house.workspace.costs,
+        backbone_parity=backbone_parity,
+        seed=product.seed,
+        progress=progress,
+        facts=facts,
+    )
+
+
+def incumbent_report(
+    house: House, arguments: dict[str, Any], test: Sequence[Mapping[str, Any]], progress: Progress, own: Report
+) -> str | None:
+    """The live release's report on exactly these test rows: its old one, or a new measurement when they differ."""
+    blob, artifact = arguments["incumbent_report"], arguments["incumbent_artifact"]
+    if blob is None:
+        return None
+    before = get_report(house.blobs, blob)
+    if (before.rows_digest, before.seed) == (own.rows_digest, own.seed):  # a task may plant what it tests by the seed
+        return str(blob)
+    model = Loader(house.blobs).load(artifact)
+    product = house.workspace.products[arguments["product"]]
+    report = measure(house, product, model, model, test, own.parity.backbone, progress)
+    return put_report(house.blobs, report)

@@ -1,0 +1,102 @@
+"""Checkpoints of the loop: parameters, the optimiser's moments and the curves, in one safetensors file.
+
+A file appears whole or not at all, and says what it is a checkpoint of: another code, recipe or data is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from penstock.core.errors import Conflict
+from penstock.core.hashing import digest_of, sha256_of_file
+
+FILE = "checkpoint.safetensors"
+_ANEW = "run the command again: it starts that training anew"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a checkpoint belongs to, part by part, so that a refusal can say what changed."""
+
+    data: str
+    recipe: str
+    code: str
+
+    @staticmethod
+    def of(data: str, recipe: Mapping[str, Any], seed: int) -> Identity:
+        return Identity(data, digest_of([recipe, seed]), code_version())
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """A moment of the training, after `step` steps. tensors: parameters and moments by name."""
+
+    step: int
+    tensors: Mapping[str, Any]
+    told: Mapping[str, Any]
+
+
+def write(folder: Path, identity: Identity, state: State) -> None:
+    """Replace the folder's checkpoint."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"{FILE}.{os.getpid()}"
+    meta = {"identity": json.dumps(vars(identity)), "step": str(state.step), "told": json.dumps(state.told)}
+    save_file({name: tensor.detach().contiguous() for name, tensor in state.tensors.items()}, part, metadata=meta)
+    with part.open("rb") as stream:
+        os.fsync(stream.fileno())
+    part.replace(folder / FILE)
+
+
+def read(folder: Path, identity: Identity) -> State | None:
+    """The folder's checkpoint, None where there is none or it is damaged: then training starts from the beginning.
+
+    Raises Conflict for a checkpoint of other data, recipe or code; it is taken away, so that the next run starts anew.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    file = folder / FILE
+    if not file.is_file():
+        return None
+    try:
+        with safe_open(file, framework="pt") as opened:
+            meta = opened.metadata()
+            found, step, told = json.loads(meta["identity"]), int(meta["step"]), json.loads(meta["told"])
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+        file.unlink(missing_ok=True)
+        return None
+    changed = [part for part, value in vars(identity).items() if found.get(part) != value]
+    if changed:
+        file.unlink(missing_ok=True)
+        raise Conflict(
+            f"the training that was interrupted cannot go on: its {' and '.join(changed)} changed since",
+            where=str(file),
+            hint=_ANEW,
+        )
+    return State(step, tensors, told)
+
+
+def remove(folder: Path) -> None:
+    """Forget the folder's checkpoint, and parts that a killed process left."""
+    for file in folder.glob(f"{FILE}*"):
+        file.unlink(missing_ok=True)
+
+
+@cache
+def code_version() -> str:
+    """Names the code that trains: the sources of models and training, and torch."""
+    import torch
+
+    import penstock
+
+    root = Path(penstock.__file__).parent
+    sources = sorted([*(root / "training").rglob("*.py"), *(root / "models").rglob("*.py")])
+    return digest_of([torch.__version__, [[str(file.relative_to(root)), sha256_of_file(file)] for file in sources]])

@@ -1,0 +1,360 @@
+"""The loop: batches of like length, one-cycle rates, bfloat16 where it helps, and checkpoints it goes on from exactly.
+
+Every step draws its randomness from (seed, step), so that a resumed training takes the very steps it would have taken.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from penstock.core.errors import Broken
+from penstock.runtime.progress import Progress
+from penstock.training.loop import checkpoints
+from penstock.training.loop.records import ALONE, Fitted, Integers, Problem, Recipe, World
+
+CHECKPOINT_EVERY_S = 20.0  # a kill costs at most so much; one of MiniLM takes 0.3 s to write
+CURVE_POINTS = 400  # of the loss, at most about so many are kept
+POOL = 32  # batches whose rows are sorted by length together: enough for little padding, few enough to stay random
+_SMOOTH = 0.95  # of the loss shown
+
+
+def fit(
+    problem: Problem,
+    recipe: Recipe,
+    *,
+    seed: int,
+    progress: Progress,
+    checkpoint: Path | None = None,
+    world: World = ALONE,
+    stage: str = "train",
+) -> Fitted:
+    """Train `problem.module` in place, from the folder's checkpoint where there is one.
+
+    Raises Broken when the loss is not finite (the module is then as of its last good checkpoint), Conflict for a
+    checkpoint of other data, recipe or code, MemoryError when even a single row is too much.
+    """
+    recipe.check(stage)
+    began = time.perf_counter()
+    run = _begin(problem, recipe, seed, checkpoint)
+    with _caught(run, world):
+        _steps(run, seed, progress, world, stage)
+    if checkpoint is not None and world.rank == 0:
+        checkpoints.remove(checkpoint)
+    problem.module.eval()
+    progress(stage, run.planned, run.planned, _told(run, 0.0))
+    curves = {name: tuple((float(at), float(value)) for at, value in points) for name, points in run.curves.items()}
+    seconds = run.before_s + time.perf_counter() - began
+    return Fitted(run.step, run.planned, seconds, curves, tuple(run.notes))
+
+
+@dataclass(eq=False)
+class _Run:
+    """Where a training stands."""
+
+    problem: Problem
+    recipe: Recipe
+    optimiser: Any
+    identity: checkpoints.Identity
+    folder: Path | None
+    per_epoch: int
+    planned: int
+    step: int = 0
+    before_s: float = 0.0  # spent before it was resumed
+    best: float = -math.inf
+    stale: int = 0
+    smooth: float | None = None
+    curves: dict[str, list[list[float]]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def _begin(problem: Problem, recipe: Recipe, seed: int, folder: Path | None) -> _Run:
+    per_epoch = math.ceil(problem.rows / recipe.batch)
+    run = _Run(
+        problem=problem,
+        recipe=recipe,
+        optimiser=_optimiser(problem, recipe),
+        identity=checkpoints.Identity.of(problem.identity, recipe.to_json(), seed),
+        folder=folder,
+        per_epoch=per_epoch,
+        planned=max(1, recipe.least_steps, math.ceil(recipe.epochs * per_epoch)),
+    )
+    state = None if folder is None else checkpoints.read(folder, run.identity)
+    if state is not None:
+        _restore(run, state)
+        run.notes.append(f"resumed at step {run.step:,} of {run.planned:,}")
+    return run
+
+
+def _optimiser(problem: Problem, recipe: Recipe) -> Any:
+    import torch
+
+    special = {id(each) for group, _ in problem.groups for each in group}
+    usual = [each for each in problem.module.parameters() if each.requires_grad and id(each) not in special]
+    groups = [(usual, 1.0), *((list(group), factor) for group, factor in problem.groups)]
+    return torch.optim.AdamW(
+        [{"params": group, "factor": factor} for group, factor in groups if group],
+        lr=recipe.peak,
+        weight_decay=recipe.decay,
+        betas=recipe.betas,
+        fused=True,
+    )
+
+
+def _steps(run: _Run, seed: int, progress: Progress, world: World, stage: str) -> None:
+    problem = run.problem
+    written = began = time.perf_counter()
+    first = run.step
+    while run.step < run.planned:
+        epoch, place = divmod(run.step, run.per_epoch)
+        if place == 0 or run.step == first:
+            batches = _epoch(problem, run.recipe, seed, epoch)
+        problem.module.train()
+        loss = _step(run, batches[place], seed, world)
+        _note_loss(run, loss)
+        run.step += 1
+        if run.step % run.per_epoch == 0 and _epoch_ended(run):
+            run.notes.append(f"stopped after {run.step // run.per_epoch} epochs: no better held-out score since")
+            break
+        left = (time.perf_counter() - began) / (run.step - first) * (run.planned - run.step)
+        progress(stage, run.step, run.planned, _told(run, left))
+        due = time.perf_counter() - written >= CHECKPOINT_EVERY_S
+        if run.folder is not None and world.rank == 0 and due:
+            run.before_s += time.perf_counter() - written
+            _keep(run)
+            written = time.perf_counter()
+
+
+def _step(run: _Run, rows: Integers, seed: int, world: World) -> float:
+    """One step of the optimiser over these rows; their mean loss. Halves what goes through memory at once, and tries
+    again, where it is too much."""
+    import torch
+
+    _set_rate(run)
+    share = rows[world.rank :: world.size]
+    while True:
+        torch.manual_seed(seed * 1_000_003 + run.step * world.size + world.rank)
+        try:
+            loss = _gradients(run, share, len(rows), world)
+            break
+        except (MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error) or len(share) <= run.recipe.accumulate or world.size > 1:
+                raise
+            _use_less_memory(run)
+    if not math.isfinite(loss):
+        raise _NotFinite(rows)
+    if run.recipe.clip:
+        moved = [each for group in run.optimiser.param_groups for each in group["params"]]
+        torch.nn.utils.clip_grad_norm_(moved, run.recipe.clip)
+    run.optimiser.step()
+    return loss
+
+
+def _gradients(run: _Run, share: Integers, batch: int, world: World) -> float:
+    """Leave the batch's mean gradient in the parameters, whoever computed which part of it."""
+    import torch
+
+    run.optimiser.zero_grad()
+    total = torch.zeros(())
+    for part in np.array_split(share, min(run.recipe.accumulate, max(1, len(share)))):
+        if len(part):
+            total += _backward(run, part, batch)
+    if world.size > 1:
+        _sum_over_all(run, total)
+    return float(total)
+
+
+def _backward(run: _Run, part: Integers, batch: int) -> Any:
+    import torch
+
+    rows, kind = torch.from_numpy(part), next(run.problem.module.parameters()).device.type
+    half = run.recipe.precision == "auto" and (kind != "cpu" or half_precision_helps())
+
+    def loss_of() -> Any:
+        with torch.autocast(kind, torch.bfloat16, enabled=half):
+            losses = run.problem.loss(rows)
+        return losses.float().sum() / batch
+
+    loss = loss_of()
+    told = loss.detach().cpu()
+    if run.recipe.l1:
+        moved = [each for group in run.optimiser.param_groups for each in group["params"]]
+        loss = loss + run.recipe.l1 * sum(each.abs().sum() for each in moved) * (len(part) / batch)
+    loss.backward()
+    if run.recipe.adversarial and run.problem.embedding is not None:
+        with _disturbed(run.problem.embedding, run.recipe.adversarial):
+            loss_of().backward()
+    return told
+
+
+@contextmanager
+def _disturbed(embedding: Any, length: float) -> Iterator[None]:
+    """The embedding one step against us: FGM (Miyato, Dai, Goodfellow 2017, arXiv 1605.07725)."""
+    import torch
+
+    with torch.no_grad():
+        gradient = embedding.grad
+        step = length * gradient / gradient.norm().clamp(min=1e-12)
+        embedding.add_(step)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            embedding.sub_(step)
+
+
+def _sum_over_all(run: _Run, total: Any) -> None:
+    import torch
+    import torch.distributed as together
+
+    for group in run.optimiser.param_groups:
+        for each in group["params"]:
+            if each.grad is None:
+                each.grad = torch.zeros_like(each)
+            together.all_reduce(each.grad)
+    together.all_reduce(total)
+
+
+def _set_rate(run: _Run) -> None:
+    """One cycle (Smith 2018, arXiv 1803.09820): from a tenth of the peak up to it, then by a cosine to nearly nothing;
+    or, for "constant", up to the peak and on."""
+    recipe, done = run.recipe, run.step / run.planned
+    if done < recipe.warm:
+        share = 0.1 + 0.9 * done / recipe.warm
+    elif recipe.schedule == "constant":
+        share = 1.0
+    else:
+        share = max(1e-3, 0.5 * (1 + math.cos(math.pi * (done - recipe.warm) / (1 - recipe.warm))))
+    for group in run.optimiser.param_groups:
+        group["lr"] = recipe.peak * group["factor"] * share
+
+
+def _epoch(problem: Problem, recipe: Recipe, seed: int, epoch: int) -> list[Integers]:
+    """The batches of one epoch: shuffled by (seed, epoch), rows of like length together."""
+    draw = np.random.default_rng([seed, epoch])
+    order = draw.permutation(problem.rows)
+    if problem.lengths is None:
+        return [order[start : start + recipe.batch] for start in range(0, len(order), recipe.batch)]
+    batches: list[Integers] = []
+    for start in range(0, len(order), POOL * recipe.batch):
+        pool = order[start : start + POOL * recipe.batch]
+        pool = pool[np.argsort(problem.lengths[pool], kind="stable")]
+        batches += [pool[at : at + recipe.batch] for at in range(0, len(pool), recipe.batch)]
+    return [batches[place] for place in draw.permutation(len(batches))]
+
+
+def _epoch_ended(run: _Run) -> bool:
+    """Ask the held-out rows; whether to stop."""
+    if run.problem.held is None:
+        return False
+    run.problem.module.eval()
+    found = run.problem.held()
+    run.curves.setdefault("held", []).append([run.step, found])
+    run.best, run.stale = (found, 0) if found > run.best else (run.best, run.stale + 1)
+    return bool(run.recipe.patience) and run.stale >= run.recipe.patience
+
+
+def _note_loss(run: _Run, loss: float) -> None:
+    run.smooth = loss if run.smooth is None else _SMOOTH * run.smooth + (1 - _SMOOTH) * loss
+    if run.step % max(1, run.planned // CURVE_POINTS) == 0 or run.step == run.planned - 1:
+        run.curves.setdefault("loss", []).append([run.step, loss])
+        run.curves.setdefault("rate", []).append([run.step, run.optimiser.param_groups[0]["lr"]])
+
+
+def _told(run: _Run, left_s: float) -> str:
+    loss = "" if run.smooth is None else f"loss {run.smooth:.3f}"
+    minutes, seconds = divmod(round(left_s), 60)
+    left = f", {minutes} min {seconds:02d} s left" if minutes else f", {seconds} s left"
+    return f"{loss}{left if left_s else ''}"
+
+
+def _keep(run: _Run) -> None:
+    tensors = {f"model.{name}": each for name, each in run.problem.module.named_parameters() if each.requires_grad}
+    tensors |= {f"buffer.{name}": each for name, each in run.problem.module.named_buffers()}
+    for number, moments in run.optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{number}.{name}": moment for name, moment in moments.items()}
+    told = {
+        "curves": run.curves,
+        "best": run.best if math.isfinite(run.best) else None,
+        "stale": run.stale,
+        "smooth": run.smooth,
+        "seconds": run.before_s,
+        "accumulate": run.recipe.accumulate,
+    }
+    if run.folder is not None:
+        checkpoints.write(run.folder, run.identity, checkpoints.State(run.step, tensors, told))
+
+
+def _restore(run: _Run, state: checkpoints.State) -> None:
+    import torch
+
+    moments: dict[int, dict[str, Any]] = {}
+    with torch.no_grad():
+        own = {f"model.{name}": each for name, each in run.problem.module.named_parameters()}
+        own |= {f"buffer.{name}": each for name, each in run.problem.module.named_buffers()}
+        for name, tensor in state.tensors.items():
+            if name in own:
+                own[name].copy_(tensor)
+            elif name.startswith("optimiser."):
+                _, number, moment = name.split(".", 2)
+                moments.setdefault(int(number), {})[moment] = tensor
+    run.optimiser.load_state_dict({**run.optimiser.state_dict(), "state": moments})
+    told = state.told
+    run.step, run.before_s, run.smooth = state.step, told["seconds"], told["smooth"]
+    run.best, run.stale = -math.inf if told["best"] is None else told["best"], told["stale"]
+    run.curves = told["curves"]
+    run.recipe = replace(run.recipe, accumulate=told["accumulate"])
+
+
+class _NotFinite(Exception):
+    def __init__(self, rows: Integers) -> None:
+        self.rows = rows
+
+
+@contextmanager
+def _caught(run: _Run, world: World) -> Iterator[None]:
+    try:
+        yield
+    except _NotFinite as found:
+        where = ", ".join(str(row + 1) for row in found.rows[:8])
+        step, kept = run.step, "the start"
+        if run.folder is not None and (state := checkpoints.read(run.folder, run.identity)) is not None:
+            _restore(run, state)
+            kept = f"step {run.step:,}, kept in {run.folder}"
+        raise Broken(
+            f"the loss is not finite at step {step + 1:,} of {run.planned:,}, in the batch of training rows {where}"
+            f"{', …' if len(found.rows) > 8 else ''}; the last good state is of {kept}",
+            where="training",
+            hint='lower `peak` in the recipe, or look at those rows; precision = "float32" rules out rounding',
+        ) from None
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    import torch
+
+    text = str(error).lower()
+    return (
+        isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text or "out of memory" in text
+    )
+
+
+def _use_less_memory(run: _Run) -> None:
+    run.recipe = replace(run.recipe, accumulate=run.recipe.accumulate * 2)
+    run.notes.append(
+        f"out of memory at step {run.step + 1:,}: from there each batch of {run.recipe.batch} went through in "
+        f"{run.recipe.accumulate} parts"
+    )
+
+
+def half_precision_helps() -> bool:
+    """Whether the processor multiplies bfloat16 itself: then a step takes half the time; emulated, it takes longer."""
+    import torch
+
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
