@@ -64,7 +64,7 @@ def releases_list(desk: AtDesk, product: str | None = None) -> Response:
 def release(desk: AtDesk, product: str, body: bodies.WhichCandidate) -> Response:
     """Make a candidate the live release."""
     with desk.house.store.transaction() as tx:
-        chosen = passed_candidate(tx, product, body.candidate)
+        chosen, _ = passed_candidate(desk.house, tx, product, body.candidate)
         made = releases.release(tx, chosen.id, desk.house.secret("decisions"), actor=ACTOR)
     return answer(made, 201)
 

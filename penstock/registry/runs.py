@@ -1,0 +1,236 @@
+"""Runs: every training there was, numbered per product: with what, how well, how long, for how much, by which code.
+
+Append-only, failed ones too. It knows no task: a metric is a name with a value; the first one is the headline.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias
+
+import sqlalchemy as sa
+
+from penstock.core.errors import BadInput, Broken, NotFound
+from penstock.core.hashing import canonical_json
+from penstock.evaluation.intervals import Metric
+from penstock.registry.candidates import MOST_DIGITS
+from penstock.registry.tables import run as table
+from penstock.storage import counters
+from penstock.storage.blobs import BlobStore
+from penstock.storage.engine import Transaction
+
+Kind = Literal["train", "trial", "compress"]
+State = Literal["done", "failed"]
+Curves: TypeAlias = Mapping[str, Sequence[tuple[float, float]]]
+"""name, e.g. "loss", -> (step, value) points."""
+
+PAGE = 50
+COLUMNS = ("number", "seconds", "cost")  # what runs can be sorted by beside their metrics
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training. kind: "train" was judged on the test split, "trial" scored on held-out training rows, "compress"
+    made a candidate of another. operation: names the work, so that recording it twice makes one run. candidate: the
+    model that came of it. metrics: the headline first; empty when it failed. machine: what it ran on. code: names the
+    sources. seconds: wall time. cost: of these seconds, in the company's currency. error: why it failed.
+    """
+
+    id: str
+    operation: str
+    product: str
+    number: int
+    kind: Kind
+    rung: str
+    state: State
+    dataset_version: str
+    candidate: str | None
+    parameters: Mapping[str, Any]
+    metrics: Mapping[str, Metric]
+    curves_blob: str | None
+    machine: Mapping[str, Any]
+    code: str
+    seed: int
+    seconds: float
+    cost: Decimal
+    error: str
+    created_at: datetime
+
+
+def add_run(
+    tx: Transaction,
+    *,
+    operation: str,
+    product: str,
+    kind: Kind,
+    rung: str,
+    state: State,
+    dataset_version: str,
+    candidate: str | None = None,
+    parameters: Mapping[str, Any],
+    metrics: Mapping[str, Metric],
+    curves_blob: str | None,
+    machine: Mapping[str, Any],
+    code: str,
+    seed: int,
+    seconds: float,
+    cost: Decimal,
+    error: str = "",
+) -> Run:
+    """Record a training under the product's next number; the same operation again answers the run there is.
+
+    parameters, machine: JSON values. Raises BadInput for others.
+    """
+    counters.take(tx, f"run:{product}", 0)  # takes no number, but two writers of one product take turns
+    same = tx.first(_mine(tx).where(table.c.operation == operation))
+    if same is not None:
+        return _run(same)
+    made = Run(
+        id=tx.new_id("run"),
+        operation=operation,
+        product=product,
+        number=counters.take(tx, f"run:{product}"),
+        kind=kind,
+        rung=rung,
+        state=state,
+        dataset_version=dataset_version,
+        candidate=candidate,
+        parameters=_json_value(parameters, "parameters"),
+        metrics=dict(metrics),
+        curves_blob=curves_blob,
+        machine=_json_value(machine, "machine"),
+        code=code,
+        seed=seed,
+        seconds=float(seconds),
+        cost=Decimal(cost),
+        error=error,
+        created_at=tx.now,
+    )
+    row = {**vars(made), "metrics": _packed(metrics), "cost": f"{made.cost:f}"}
+    tx.execute(sa.insert(table).values(organisation=tx.organisation, **row))
+    return made
+
+
+def get_run(tx: Transaction, run_id: str) -> Run:
+    """By id, or NotFound."""
+    row = tx.first(_mine(tx).where(table.c.id == run_id))
+    if row is None:
+        raise NotFound(f"no run {run_id!r}", hint="list them with `penstock runs list PRODUCT`")
+    return _run(row)
+
+
+def find_run(tx: Transaction, reference: str) -> Run:
+    """By id or as PRODUCT/NUMBER, as people type it. Raises NotFound."""
+    product, slash, number = reference.rpartition("/")
+    if not slash:
+        return get_run(tx, reference)
+    fits = number.isascii() and number.isdigit() and len(number) <= MOST_DIGITS
+    row = tx.first(_mine(tx).where(table.c.product == product, table.c.number == int(number))) if fits else None
+    if row is None:
+        raise NotFound(f"{product} has no run {number}", hint=f"see `penstock runs list {product}`")
+    return _run(row)
+
+
+def list_runs(
+    tx: Transaction,
+    product: str,
+    *,
+    kind: Kind | None = None,
+    sort: str = "number",
+    rising: bool = False,
+    limit: int = PAGE,
+    before: int | None = None,
+) -> list[Run]:
+    """A page of a product's runs: the newest first, or by a metric or column, the largest (rising: smallest) first.
+
+    before: only runs with a smaller number, for the next page of the newest. Runs without the metric are left out. The
+    database sorts, so that only the page is read.
+    """
+    query = _mine(tx).where(table.c.product == product).limit(limit)
+    if kind is not None:
+        query = query.where(table.c.kind == kind)
+    if before is not None:
+        query = query.where(table.c.number < before)
+    by = _sorted_by(sort)
+    if sort not in COLUMNS:
+        query = query.where(by.is_not(None))
+    query = query.order_by(by.asc() if rising else by.desc(), table.c.number.desc())
+    return [_run(row) for row in tx.all(query)]
+
+
+def count_runs(tx: Transaction, product: str, *, kind: Kind | None = None, before: int | None = None) -> int:
+    """How many runs there are of a product: all, or those of a kind, or with a smaller number than `before`."""
+    query = sa.select(sa.func.count()).where(table.c.organisation == tx.organisation, table.c.product == product)
+    if kind is not None:
+        query = query.where(table.c.kind == kind)
+    if before is not None:
+        query = query.where(table.c.number < before)
+    return int(tx.scalar(query))
+
+
+def runs_of_candidates(tx: Transaction, product: str) -> dict[str, Run]:
+    """The run that each of a product's candidates came from, by the candidate's id: what it measured without its
+    report. A candidate from before runs were kept is not in it."""
+    query = _mine(tx).where(table.c.product == product, table.c.candidate.is_not(None)).order_by(table.c.number)
+    return {row["candidate"]: _run(row) for row in tx.all(query)}
+
+
+def headline_of(run: Run) -> str | None:
+    """The name of the metric that speaks for the run's quality; None when it failed."""
+    return next(iter(run.metrics), None)
+
+
+def put_curves(blobs: BlobStore, curves: Curves) -> str | None:
+    """Keep a training's curves; answer their digest, None where there is nothing to draw. Points that are no finite
+    number are left out: no chart can show them."""
+    kept = {name: [[float(x), float(y)] for x, y in points if math.isfinite(y)] for name, points in curves.items()}
+    kept = {name: points for name, points in kept.items() if points}
+    return blobs.put(canonical_json(kept)) if kept else None
+
+
+def curves_of(blobs: BlobStore, run: Run) -> dict[str, tuple[tuple[float, float], ...]]:
+    """A run's curves, {} where it has none. Raises NotFound or Broken when the blob is gone or altered."""
+    if run.curves_blob is None:
+        return {}
+    try:
+        kept = json.loads(blobs.get(run.curves_blob))
+        return {name: tuple((float(x), float(y)) for x, y in points) for name, points in kept.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise Broken(f"the curves of {run.product}/{run.number} cannot be read: {error}") from error
+
+
+def _sorted_by(sort: str) -> Any:
+    if sort == "cost":  # kept as text, so that it stays exact
+        return sa.cast(table.c.cost, sa.Float)
+    if sort in COLUMNS:
+        return table.c[sort]
+    return table.c.metrics["values"][sort][0].as_float()
+
+
+def _packed(metrics: Mapping[str, Metric]) -> dict[str, Any]:
+    """The order apart: a JSON object in a database need not keep that of its keys, and the first is the headline."""
+    return {"order": list(metrics), "values": {name: [m.value, m.low, m.high] for name, m in metrics.items()}}
+
+
+def _json_value(given: Mapping[str, Any], what: str) -> dict[str, Any]:
+    try:
+        value: dict[str, Any] = json.loads(canonical_json(dict(given)))
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"the {what} of a run must be JSON values: {error}") from None
+    return value
+
+
+def _mine(tx: Transaction) -> sa.Select[Any]:
+    return sa.select(table).where(table.c.organisation == tx.organisation)
+
+
+def _run(row: sa.RowMapping) -> Run:
+    found = {name: row[name] for name in Run.__dataclass_fields__}
+    packed = found["metrics"]
+    metrics = {name: Metric(*packed["values"][name]) for name in packed["order"]}
+    return Run(**{**found, "metrics": metrics, "cost": Decimal(found["cost"])})
