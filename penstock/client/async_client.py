@@ -43,9 +43,9 @@ class AsyncClient:
         self._chance = chance or random.Random()
 
     async def predict(
-        self, product: str, inputs: Sequence[Any], request_id: str | None = None
+        self, product: str, inputs: Sequence[Any], request_id: str | None = None, *, explain: bool = False
     ) -> Prediction[dict[str, Any]]:
-        return await self._send(core.predict(product, inputs, request_id))
+        return await self._send(core.predict(product, inputs, request_id, explain))
 
     async def ask(self, call: Call[T]) -> T:
         """Send a call that a task's module built, e.g. `knowledge.questions("faq", ["Do you ship to Norway?"])`."""

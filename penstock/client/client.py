@@ -45,9 +45,12 @@ class Client:
         self._sleep = sleep
         self._chance = chance or random.Random()
 
-    def predict(self, product: str, inputs: Sequence[Any], request_id: str | None = None) -> Prediction[dict[str, Any]]:
-        """Predict `inputs`. request_id: name the request yourself, to send it again even from another process."""
-        return self._send(core.predict(product, inputs, request_id))
+    def predict(
+        self, product: str, inputs: Sequence[Any], request_id: str | None = None, *, explain: bool = False
+    ) -> Prediction[dict[str, Any]]:
+        """Predict `inputs`. request_id: name the request yourself, to send it again even from another process. explain:
+        with what decided each answer, where the product's task can tell."""
+        return self._send(core.predict(product, inputs, request_id, explain))
 
     def ask(self, call: Call[T]) -> T:
         """Send a call that a task's module built, e.g. `knowledge.questions("faq", ["Do you ship to Norway?"])`."""

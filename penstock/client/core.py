@@ -89,19 +89,30 @@ class Retries:
         return error.retry_after_s + chance.uniform(0, min(1.0, backoff))
 
 
-def predict(product: str, inputs: Sequence[Any], request_id: str | None) -> Call[Prediction[dict[str, Any]]]:
-    return predict_as(dict, product, inputs, request_id)
+def predict(
+    product: str, inputs: Sequence[Any], request_id: str | None, explain: bool = False
+) -> Call[Prediction[dict[str, Any]]]:
+    return predict_as(dict, product, inputs, request_id, explain=explain)
 
 
 def predict_as(
-    read: Callable[[Any], T], product: str, inputs: Sequence[Any], request_id: str | None = None
+    read: Callable[[Any], T],
+    product: str,
+    inputs: Sequence[Any],
+    request_id: str | None = None,
+    *,
+    explain: bool = False,
 ) -> Call[Prediction[T]]:
-    """A prediction whose outputs are read by `read`: what the task modules beside this one build their calls from."""
+    """A prediction whose outputs are read by `read`: what the task modules beside this one build their calls from.
+
+    explain: ask for what decided each answer, where the product's task can tell.
+    """
+    asked = {"inputs": list(inputs), **({"explain": True} if explain else {})}
     return Call(
         "POST",
         f"/v1/products/{_part(product)}/predict",
         partial(_prediction, read),
-        _encode({"inputs": list(inputs)}),
+        _encode(asked),
         idempotency_key=request_id or new_request_id(),
     )
 

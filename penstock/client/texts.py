@@ -10,20 +10,39 @@ from penstock.client.core import Call, Prediction, predict_as
 
 
 @dataclass(frozen=True)
+class Part:
+    """A word of the text, its characters from `start` up to `end`. weight: above 0 it spoke for the label."""
+
+    text: str
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(frozen=True)
 class Label:
-    """The likeliest label of a text with its score, and the likeliest three as (label, score)."""
+    """The likeliest label of a text with its score, and the likeliest three as (label, score). explanation: the words
+    that decided, the heaviest first, where they were asked for."""
 
     label: str
     score: float
     top: tuple[tuple[str, float], ...]
+    explanation: tuple[Part, ...] = ()
 
     @classmethod
     def from_output(cls, output: Mapping[str, Any]) -> Label:
         """One of `Prediction.outputs`."""
         top = tuple((one["label"], float(one["score"])) for one in output["top"])
-        return cls(output["label"], float(output["score"]), top)
+        parts = tuple(
+            Part(one["text"], int(one["start"]), int(one["end"]), float(one["weight"]))
+            for one in output.get("explanation", ())
+        )
+        return cls(output["label"], float(output["score"]), top, parts)
 
 
-def labels(product: str, texts: Sequence[str], request_id: str | None = None) -> Call[Prediction[Label]]:
-    """The call that labels texts: `client.ask(texts.labels("helpdesk", ["where is my parcel?"]))`."""
-    return predict_as(Label.from_output, product, list(texts), request_id)
+def labels(
+    product: str, texts: Sequence[str], request_id: str | None = None, *, explain: bool = False
+) -> Call[Prediction[Label]]:
+    """The call that labels texts: `client.ask(texts.labels("helpdesk", ["where is my parcel?"]))`. explain: with the
+    words that decided."""
+    return predict_as(Label.from_output, product, list(texts), request_id, explain=explain)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from penstock.models import ngrams
 from penstock.models.artifact import tensors_from_bytes, tensors_to_bytes
 from penstock.models.ngrams import Vocabulary
-from penstock.models.protocol import Floats, Parts
+from penstock.models.protocol import Floats, Part, Parts
 from penstock.models.softmax import check_linear, linear_scores, softmax, stacked
+from penstock.models.spans import spans
 
 KIND = "ngram-linear.v1"
 WEIGHTS, VOCABULARY = "weights.safetensors", "vocabulary.json"
@@ -34,6 +38,32 @@ class NgramLinear:
         """The uncalibrated scores (labels,) of one text."""
         columns, values = self.vocabulary.vector(text)
         return linear_scores(values, self.weights[columns], self.bias)
+
+    def explain(self, text: str, label: int) -> tuple[Part, ...]:
+        """Each word's share of the label's score: an n-gram's, spread evenly over the characters it is made of."""
+        columns, values = self.vocabulary.vector(text)
+        weights = self.weights[columns]
+        shares = values * (weights[:, label] - weights.mean(axis=1)) / self.temperature
+        return _shared_out(self.vocabulary, text, dict(zip(columns.tolist(), shares.tolist(), strict=True)))
+
+
+def _shared_out(vocabulary: Vocabulary, text: str, shares: Mapping[int, float]) -> tuple[Part, ...]:
+    """Parts of the text from shares of the score by column. What lies between two parts counts for the later."""
+    characters, words = ngrams.sources(text)
+    found = [(vocabulary.characters.get(gram), stretches) for gram, stretches in characters]
+    found += [(vocabulary.words.get(gram), stretches) for gram, stretches in words]
+    times = Counter(column for column, _ in found)
+    added = np.zeros(len(text))
+    for column, stretches in found:
+        if column is not None:
+            for start, _ in stretches:
+                added[start] += shares[column] / times[column] / len(stretches)
+    sums = np.concatenate([[0.0], np.cumsum(added)])
+    parts, before = [], 0
+    for start, end in spans(text):
+        parts.append(Part(start, end, float(sums[end] - sums[before])))
+        before = end
+    return tuple(parts)
 
 
 def to_files(vocabulary: Vocabulary, weights: Floats, bias: Floats) -> dict[str, bytes]:

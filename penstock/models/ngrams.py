@@ -61,6 +61,43 @@ def grams(text: str) -> tuple[list[str], list[str]]:
     return characters, words + [f"{one} {next_}" for one, next_ in pairwise(words)]
 
 
+Sources = list[tuple[str, list[tuple[int, int]]]]
+
+
+def sources(text: str) -> tuple[Sources, Sources]:
+    """The n-grams of `grams` in its order, each with the stretches of the text that its characters stand for.
+
+    Normalisation may write several characters as one, and one as several: where the two cannot be aligned, the whole
+    text stands for each.
+    """
+    plain = unicodedata.normalize("NFKC", text).lower()
+    owners = _owners(text, plain)
+    line, at = [(" ", -1)], 0
+    for word in plain.split():
+        at = plain.index(word, at)
+        line += [*((sign, at + place) for place, sign in enumerate(word)), (" ", -1)]
+        at += len(word)
+    characters: Sources = []
+    for length in (1, 2, 3):
+        for start in range(len(line) - length + 1):
+            piece = line[start : start + length]
+            if length == 2 or piece[length // 2][1] >= 0:  # a single blank is no n-gram, nor three around one
+                gram = "".join(sign for sign, _ in piece)
+                characters.append((gram, [owners[place] for _, place in piece if place >= 0]))
+    words = [(word[0], [owners[place] for place in range(*word.span())]) for word in _WORD.finditer(plain)]
+    pairs = [(f"{one} {next_}", here + there) for (one, here), (next_, there) in pairwise(words)]
+    return characters, words + pairs
+
+
+def _owners(text: str, plain: str) -> list[tuple[int, int]]:
+    """For every character of the normalised text the stretch of the text it came from."""
+    starts = [at for at, character in enumerate(text) if at == 0 or not unicodedata.combining(character)]
+    owners: list[tuple[int, int]] = []
+    for start, end in pairwise([*starts, len(text)]):
+        owners += [(start, end)] * len(unicodedata.normalize("NFKC", text[start:end]).lower())
+    return owners if len(owners) == len(plain) else [(0, len(text))] * len(plain)
+
+
 def learn_vocabulary(texts: Sequence[str], most_columns: int) -> Vocabulary:
     """The n-grams in at least two texts (in one, when the texts are few), the most frequent first up to a limit."""
     in_texts: tuple[Counter[str], Counter[str]] = (Counter(), Counter())

@@ -33,6 +33,25 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True)
+class Part:
+    """What a stretch of a text, its characters from `start` up to `end`, adds to the score of a label, in nats: above 0
+    it speaks for the label, below 0 against it."""
+
+    start: int
+    end: int
+    weight: float
+
+
+class Explains(Protocol):
+    """A model that knows exactly what each part of an input adds to a label's score."""
+
+    def explain(self, input: Any, label: int) -> tuple[Part, ...]:
+        """Parts in the order of the text. label: its index in `labels`. Their weights, with a rest that no part of the
+        text bears (the bias), make the label's logit less the mean logit of all labels."""
+        ...
+
+
+@dataclass(frozen=True)
 class Parts:
     """What an artifact holds, as a kind of model sees it when it is loaded.
 

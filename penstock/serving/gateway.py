@@ -30,6 +30,7 @@ from penstock.serving.admission import REFRESH_EVERY_S, STALE_AFTER_S, Buckets, 
 from penstock.serving.endpoints import Endpoint, check_endpoints, run_endpoint
 from penstock.serving.engine import Engine
 from penstock.serving.exchange import Edge, Exchange, exchange_of, on_error, read_json, within
+from penstock.serving.explained import check_explained
 from penstock.serving.funding import Funding
 from penstock.serving.grants import Grants
 from penstock.serving.openapi import document
@@ -141,7 +142,9 @@ class Gateway:
         require_product(key, product)
         settled = self.releases.settled
         served = find_served(self.releases.live, self.releases.problems, product, settled=settled)
-        inputs = await self._inputs(request, task)
+        inputs, explain = await self._inputs(request, task)
+        if explain:
+            check_explained(task, len(inputs))
         deadline_s = self.deps.timing.deadline_s
         ask = Ask(
             exchange.id,
@@ -149,21 +152,23 @@ class Gateway:
             key,
             product,
             inputs,
-            payload_hash(product, inputs),
+            payload_hash(product, inputs, explain=explain),
             started + deadline_s,
+            len(inputs) * (self.deps.products[product].explain_units if explain else 1),
+            explain,
         )
         reply = await within(deadline_s, self.predictions.answer(ask, served, task))
         headers = {"Idempotent-Replay": "true"} if reply.replay else None
         return Response(reply.body, media_type="application/json", headers=headers)
 
-    async def _inputs(self, request: Request, task: Task) -> list[Any]:
-        """The inputs as sent; a file where the task takes files is an input in base 64."""
+    async def _inputs(self, request: Request, task: Task) -> tuple[list[Any], bool]:
+        """The inputs as sent, and whether to explain; a file where the task takes files is an input in base 64."""
         settings = self.deps.settings
         if task.uploads and is_upload(request):
             files = await read_uploads(request, settings.max_body_bytes, settings.max_inputs)
-            return _counted(files, settings.max_inputs)
+            return _counted(files, settings.max_inputs), False
         body = await read_json(request, settings.max_body_bytes, _Body)
-        return _counted(body.inputs, settings.max_inputs)
+        return _counted(body.inputs, settings.max_inputs), body.explain
 
     async def models(self, request: Request) -> Response:
         key = self._admit(request, exchange_of(request))
@@ -298,6 +303,7 @@ class Gateway:
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True):
     inputs: list[Any]
+    explain: bool = False
 
 
 class _Meters:

@@ -11,6 +11,7 @@ import msgspec
 import penstock
 from penstock import tasks
 from penstock.serving.endpoints import Endpoint
+from penstock.serving.explained import MOST_EXPLAINED
 from penstock.serving.problems import MEDIA_TYPE
 from penstock.workspace.records import Product
 
@@ -103,7 +104,12 @@ def _predict(product: Product) -> dict[str, Any]:
     answer = {"allOf": [{"$ref": "#/components/schemas/Prediction"}, outputs]}
     operation = _operation(product.title or f"Predict ({product.task})", parameters, answer)
     inputs = {"type": "array", "minItems": 1, "items": dict(task.input_schema)}
-    shape = {"type": "object", "required": ["inputs"], "properties": {"inputs": inputs}}
+    taken: dict[str, Any] = {"inputs": inputs}
+    if task.explain is not None:
+        units = f", counting {product.explain_units} units an input" if product.explain_units > 1 else ""
+        told = f"answer with the words that decided (at most {MOST_EXPLAINED} inputs{units})"
+        taken["explain"] = {"type": "boolean", "default": False, "description": told}
+    shape = {"type": "object", "required": ["inputs"], "properties": taken}
     content: dict[str, Any] = {"application/json": {"schema": shape}}
     if task.uploads:
         files = {"type": "object", "additionalProperties": {"type": "string", "format": "binary"}}

@@ -19,6 +19,7 @@ import msgspec
 from penstock.core.errors import BadInput, Conflict, Exhausted, NotFound, Unavailable
 from penstock.identity.keys import Key
 from penstock.serving.engine import Engine
+from penstock.serving.explained import render_explained
 from penstock.serving.grants import Grants, Hold
 from penstock.serving.parsing import Parsing
 from penstock.serving.releases import Served
@@ -51,7 +52,7 @@ class Prediction(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Ask:
-    """A request that was admitted. inputs: as sent."""
+    """A request that was admitted. inputs: as sent. units: that it counts. explain: with the words that decided."""
 
     id: str
     idempotent: bool
@@ -60,6 +61,8 @@ class Ask:
     inputs: list[Any]
     payload_hash: str
     deadline: float  # time.monotonic()
+    units: int
+    explain: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,11 @@ class Reply:
     replay: bool = False
 
 
-def payload_hash(product: str, inputs: list[Any]) -> str:
-    """What makes two requests the same: the product and the inputs' meaning, whatever their spacing or key order."""
-    return hashlib.sha256(_canonical.encode([product, inputs])).hexdigest()
+def payload_hash(product: str, inputs: list[Any], *, explain: bool = False) -> str:
+    """What makes two requests the same: the product, the inputs' meaning, whatever their spacing or key order, and
+    whether the answers are to be explained."""
+    asked = [product, inputs, "explain"] if explain else [product, inputs]
+    return hashlib.sha256(_canonical.encode(asked)).hexdigest()
 
 
 class Predictions:
@@ -122,7 +127,7 @@ class Predictions:
         self._parsing.check_room(task, len(ask.inputs))
         try:
             # held before anything is read: reading an image is work, too much of it to do for nothing
-            hold = await self._grants.hold(ask.key.customer, ask.product, len(ask.inputs))
+            hold = await self._grants.hold(ask.key.customer, ask.product, ask.units)
             return _reply(ask, await self._work(ask, served, task, hold))
         except (Exhausted, BadInput):
             # a retry of what was paid for is answered even when the money is gone, the product has no price any more,
@@ -135,7 +140,8 @@ class Predictions:
     async def _work(self, ask: Ask, served: Served, task: Task, hold: Hold) -> Outcome:
         try:
             parsed = await self._parsing.parse(task, ask.inputs, served.model, ask.deadline)
-            predicting = self._engine.submit(served.model, task.render, parsed, ask.deadline)
+            render = render_explained(task) if ask.explain else task.render
+            predicting = self._engine.submit(served.model, render, parsed, ask.deadline)
             outputs = await asyncio.wrap_future(predicting)
             recording = self._writer.record(_use(ask, served, hold, outputs, self._event(ask, served)))
         except BaseException:
@@ -161,7 +167,7 @@ class Predictions:
             release=served.release.id,
             key=ask.key.id,
             time=self._store.clock.now(),
-            units=len(ask.inputs),
+            units=ask.units,
             payload_hash=ask.payload_hash,
         )
 

@@ -16,8 +16,8 @@ from penstock.runtime.progress import Progress
 from penstock.training.calibration import fit_temperature, log_losses
 from penstock.training.extras import training_libraries
 from penstock.training.records import Trained, TrainRequest
-from penstock.training.rows import folds, numbered
 from penstock.training.softmax_head import Exact, Head, fit_path
+from penstock.training.text.rows import TextRows, held_out, text_rows
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 FOLDS = 3
@@ -41,17 +41,18 @@ def train(request: TrainRequest) -> Trained:
             where=model_kind.KIND,
             hint='name one in penstock.toml: backbone = "english", described in [backbones.english]',
         )
-    labels, truth = numbered(request.train)
-    vectors = _embed(request, backbone)
-    chosen = _choose(vectors, truth, len(labels), request.seed, request.progress)
+    rows = text_rows(request)
+    labels = rows.labels
+    vectors = embedded(request, backbone, rows.texts)
+    chosen = _choose(vectors, rows, request.seed, request.progress)
     request.progress("train", len(STRENGTHS), len(STRENGTHS) + 1, "fitting on all rows")
-    head = next(fit_path(vectors, truth, len(labels), (chosen.strength,)))
+    head = next(fit_path(vectors, rows.truth, len(labels), (chosen.strength,), weights=rows.weights))
     files = model_kind.to_files(head.weights, head.bias)
     settings = {
         "temperature": chosen.temperature,
         "strength": chosen.strength,
         "seed": request.seed,
-        "rows": len(truth),
+        "rows": rows.originals,
     }
     model = model_kind.open_parts(Parts(labels, settings, files.__getitem__, "the trained model", backbone))
     request.progress("train", len(STRENGTHS) + 1, len(STRENGTHS) + 1, "done")
@@ -66,6 +67,7 @@ def train(request: TrainRequest) -> Trained:
             f"regularisation C = {chosen.strength:g}, chosen on {chosen.rows:,} held-out training rows "
             f"(accuracy {chosen.accuracy:.4f})",
             f"temperature {chosen.temperature:.3g}, fitted on the same",
+            *rows.notes,
         ),
     )
 
@@ -80,17 +82,21 @@ class _Choice:
     rows: int
 
 
-def _choose(vectors: Floats, truth: Integers, classes: int, seed: int, progress: Progress) -> _Choice:
+def _choose(vectors: Floats, rows: TextRows, seed: int, progress: Progress) -> _Choice:
     """The stiffest strength whose held-out log loss is within one standard error of the least.
 
     The one-standard-error rule (Breiman, Friedman, Olshen, Stone 1984): the loss is flat over a decade of strengths,
     and its very minimum is noise. The path rises from stiff to loose and ends once the loss worsens.
     """
-    parts = folds(truth, FOLDS, seed)
+    truth, classes = rows.truth, len(rows.labels)
+    parts = held_out(rows, FOLDS, seed)
     if vectors.size * classes > CHEAP_WORK:
         parts = parts[:1]
     held = np.concatenate([out for _, out in parts])
-    paths = [fit_path(vectors[kept], truth[kept], classes, STRENGTHS, CHOOSING_TOLERANCE) for kept, _ in parts]
+    paths = [
+        fit_path(vectors[kept], truth[kept], classes, STRENGTHS, CHOOSING_TOLERANCE, weights=rows.weights[kept])
+        for kept, _ in parts
+    ]
     tried: list[_Choice] = []
     for step, heads in enumerate(zip(*paths, strict=True)):
         progress("train", step, len(STRENGTHS) + 1, f"C = {heads[0].strength:g}")
@@ -118,9 +124,8 @@ def _judge(
     return _Choice(heads[0].strength, temperature, loss, losses, accuracy, len(truth))
 
 
-def _embed(request: TrainRequest, backbone: Backbone) -> Floats:
+def embedded(request: TrainRequest, backbone: Backbone, texts: Sequence[str]) -> Floats:
     """The texts' vectors, from the cache where it has them. Raises Broken for numbers that are not finite."""
-    texts = request.train.texts
     if request.cache is None:
         vectors = backbone.embed_bulk(texts, request.progress)
     else:

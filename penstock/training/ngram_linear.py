@@ -19,7 +19,7 @@ from penstock.models.protocol import Floats, Integers, Parts
 from penstock.training.calibration import fit_temperature
 from penstock.training.extras import training_libraries
 from penstock.training.records import Trained, TrainRequest
-from penstock.training.rows import folds, numbered
+from penstock.training.text.rows import TextRows, held_out, text_rows
 
 STRENGTHS = (0.25, 0.5, 1.0, 2.0)
 USUAL_STRENGTH = 1.0  # within 0.2 points of the best on BANKING77 and on ChnSentiCorp
@@ -37,20 +37,21 @@ def train(request: TrainRequest) -> Trained:
         import scipy.sparse  # noqa: F401
         import sklearn.svm  # noqa: F401
     began = time.perf_counter()
-    labels, truth = numbered(request.train)
+    rows = text_rows(request)
+    labels = rows.labels
     progress = request.progress
     progress("train", 0, 3, "reading n-grams")
-    vocabulary = learn_vocabulary(request.train.texts, min(MOST_COLUMNS, max(10_000, MOST_WEIGHTS // len(labels))))
-    matrix = _matrix(vocabulary, request.train.texts)
+    vocabulary = learn_vocabulary(rows.texts, min(MOST_COLUMNS, max(10_000, MOST_WEIGHTS // len(labels))))
+    matrix = _matrix(vocabulary, rows.texts)
     progress("train", 1, 3, "fitting")
-    strength, temperature, rows = _calibrate(matrix, truth, request.seed)
-    estimator = _fit(matrix, truth, strength, request.seed)
+    strength, temperature, held = _calibrate(matrix, rows, request.seed)
+    estimator = _fit(matrix, rows, np.arange(len(rows)), strength, request.seed)
     weights, bias = _two_sided(estimator)
     progress("train", 2, 3, "checking")
     files = model_kind.to_files(vocabulary, weights, bias)
-    settings = {"temperature": temperature, "strength": strength, "seed": request.seed, "rows": len(truth)}
+    settings = {"temperature": temperature, "strength": strength, "seed": request.seed, "rows": rows.originals}
     model = model_kind.open_parts(Parts(labels, settings, files.__getitem__, "the trained model"))
-    _check_same(model, estimator, matrix, request.train.texts)
+    _check_same(model, estimator, matrix, rows.texts)
     progress("train", 3, 3, "done")
     return Trained(
         model=model,
@@ -59,24 +60,25 @@ def train(request: TrainRequest) -> Trained:
         seconds=time.perf_counter() - began,
         notes=(
             f"{len(vocabulary):,} n-grams, regularisation C = {strength:g}",
-            f"temperature {temperature:.3g}, fitted on {rows:,} held-out training rows",
+            f"temperature {temperature:.3g}, fitted on {held:,} held-out training rows",
+            *rows.notes,
         ),
     )
 
 
-def _calibrate(matrix: Any, truth: Integers, seed: int) -> tuple[float, float, int]:
+def _calibrate(matrix: Any, rows: TextRows, seed: int) -> tuple[float, float, int]:
     """The strength with the least held-out log loss (the usual one where trying is dear), its temperature, the rows."""
-    parts = folds(truth, FOLDS, seed)
-    cheap = matrix.nnz * len(np.unique(truth)) <= CHEAP_WORK
+    parts = held_out(rows, FOLDS, seed)
+    cheap = matrix.nnz * len(rows.labels) <= CHEAP_WORK
     if not cheap:
         parts = parts[:1]  # a single number needs no more rows than a fifth of so many
     held = np.concatenate([out for _, out in parts])
     best: tuple[float, float, float] | None = None
     for strength in STRENGTHS if cheap else (USUAL_STRENGTH,):
         tolerance = TOLERANCE if cheap else CALIBRATING_TOLERANCE
-        fits = [_fit(matrix[kept], truth[kept], strength, seed, tolerance) for kept, _ in parts]
+        fits = [_fit(matrix, rows, kept, strength, seed, tolerance) for kept, _ in parts]
         scores = np.concatenate([_scores(fit, matrix[out]) for fit, (_, out) in zip(fits, parts, strict=True)])
-        temperature, loss = fit_temperature(scores, truth[held])
+        temperature, loss = fit_temperature(scores, rows.truth[held])
         if best is None or loss < best[0]:
             best = loss, strength, temperature
     if best is None:
@@ -84,11 +86,12 @@ def _calibrate(matrix: Any, truth: Integers, seed: int) -> tuple[float, float, i
     return best[1], best[2], len(held)
 
 
-def _fit(matrix: Any, truth: Integers, strength: float, seed: int, tolerance: float = TOLERANCE) -> Any:
+def _fit(matrix: Any, rows: TextRows, kept: Integers, strength: float, seed: int, tolerance: float = TOLERANCE) -> Any:
     from sklearn.svm import LinearSVC
 
     # one fit at a time: liblinear draws from one random source per process, so fits side by side would differ by run
-    return LinearSVC(C=strength, tol=tolerance, dual=True, random_state=seed).fit(matrix, truth)
+    estimator = LinearSVC(C=strength, tol=tolerance, dual=True, random_state=seed)
+    return estimator.fit(matrix[kept], rows.truth[kept], sample_weight=rows.weights[kept])
 
 
 def _matrix(vocabulary: Vocabulary, texts: Sequence[str]) -> Any:

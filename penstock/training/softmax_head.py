@@ -44,16 +44,19 @@ def fit_path(
     classes: int,
     strengths: Sequence[float],
     tolerance: float = GRADIENT_TOLERANCE,
+    weights: Floats | None = None,
 ) -> Iterator[Head]:
     """A head per strength, in the given order, each starting from the last one's solution.
 
     vectors: (rows, hidden); truth: (rows,) class numbers. Minimises mean log loss + |weights|^2 / (2 C rows); the
-    bias bears no penalty. tolerance: on the scaled gradient's largest component. Raises Broken for a loss that is not
-    finite.
+    bias bears no penalty. tolerance: on the scaled gradient's largest component. weights: of the rows (rows,), 1 on
+    average; None: all 1. Raises Broken for a loss that is not finite.
     """
     with training_libraries("training a head"):
         from scipy.optimize import minimize
 
+    if weights is not None and bool((weights == 1).all()):
+        weights = None
     rows, hidden = vectors.shape
     centre = vectors.mean(axis=0)
     centred = vectors - centre
@@ -69,7 +72,7 @@ def fit_path(
         inputs = np.hstack([rotated, np.ones((rows, 1), dtype=np.float32)]) * scale.astype(np.float32)
         penalties = np.append(penalty * scale[:-1] ** 2, 0.0)[:, None]
         found = minimize(
-            _objective(inputs, truth, classes, penalties),
+            _objective(inputs, truth, classes, penalties, weights),
             (solution / scale[:, None]).ravel(),
             jac=True,
             method="L-BFGS-B",
@@ -77,9 +80,9 @@ def fit_path(
         )
         _check_finite(float(found.fun))
         solution = found.x.reshape(hidden + 1, classes) * scale[:, None]
-        weights = axes @ solution[:-1]
-        bias = solution[-1] - centre @ weights
-        yield Head(strength, np.ascontiguousarray(weights, dtype=np.float32), bias.astype(np.float32))
+        found_weights = axes @ solution[:-1]
+        bias = solution[-1] - centre @ found_weights
+        yield Head(strength, np.ascontiguousarray(found_weights, dtype=np.float32), bias.astype(np.float32))
 
 
 def _check_finite(loss: float) -> None:
@@ -87,7 +90,7 @@ def _check_finite(loss: float) -> None:
         raise Broken("the loss of the head is not finite", hint="look for damaged rows, or another backbone")
 
 
-def _objective(inputs: Floats, truth: Integers, classes: int, penalties: Exact) -> Any:
+def _objective(inputs: Floats, truth: Integers, classes: int, penalties: Exact, share: Floats | None) -> Any:
     """Loss and gradient as a function of the flat weights: products in float32, sums and steps in float64."""
     rows = len(truth)
     each = np.arange(rows)
@@ -99,9 +102,14 @@ def _objective(inputs: Floats, truth: Integers, classes: int, penalties: Exact) 
         own = scores[each, truth]
         np.exp(scores, out=scores)
         sums = scores.sum(axis=1)
-        loss = float((np.log(sums) - own).mean(dtype=np.float64) + 0.5 * (penalties * weights * weights).sum())
+        losses = np.log(sums) - own
+        if share is not None:
+            losses *= share
+        loss = float(losses.mean(dtype=np.float64) + 0.5 * (penalties * weights * weights).sum())
         scores /= sums[:, None]
         scores[each, truth] -= 1  # probabilities minus truth
+        if share is not None:
+            scores *= share[:, None]
         gradient = (inputs.T @ scores).astype(np.float64) / rows + penalties * weights
         return loss, gradient.ravel()
 

@@ -1,0 +1,37 @@
+"""What [products.NAME.options] may say where texts get labels. It checks words and numbers, not what rungs exist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from penstock.core.errors import BadInput
+from penstock.datasets.text_privacy import Privacy
+from penstock.workspace.records import Record
+
+
+class TextOptions(Record):
+    """suspect_labels: what becomes of training rows whose label looks wrong. augment: changed copies to add, as a share
+    of the rows. class_weights: "balanced" makes every label count alike. robust_rows: test rows that the robustness
+    section changes, 0 for none. recipes: hyper-parameters by rung. ensemble: seeds that answer together. privacy: what
+    private rungs promise. label_names: each label's own words become a training row, which helps where rows are few."""
+
+    suspect_labels: Literal["keep", "down-weight", "remove"] = "keep"
+    augment: float = Field(default=0.0, ge=0, le=4, allow_inf_nan=False)
+    class_weights: Literal["none", "balanced"] = "none"
+    robust_rows: int = Field(default=300, strict=True, ge=0, le=2_000)
+    recipes: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    ensemble: int = Field(default=1, strict=True, ge=1, le=10)
+    privacy: Privacy | None = None
+    label_names: bool = Field(default=False, strict=True)
+
+
+def read_options(given: Mapping[str, Any]) -> TextOptions:
+    """The options as written. Raises BadInput for what is none."""
+    try:
+        return TextOptions(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput(first["msg"], where=".".join(map(str, ("options", *first["loc"])))) from None

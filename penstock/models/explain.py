@@ -1,0 +1,59 @@
+"""The parts of a text that decided: exactly where a model is linear in them, else by taking each away in turn.
+
+It knows what a model answers and nothing else of it. Labels are indices; weights are in nats of the label's logit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+
+from penstock.models.cascade import Cascade
+from penstock.models.protocol import Explains, Model, Part
+from penstock.models.spans import spans
+
+MOST_SPANS = 24  # each costs one more answer of the model
+_LEAST = 1e-30  # a probability below it is as good as none, and its logarithm no number
+
+
+def explain(model: Model, text: str, label: int) -> tuple[Part, ...]:
+    """What each part of the text adds to the label's score, in the order of the text.
+
+    Of a cascade, the half that answered is asked.
+    """
+    if isinstance(model, Cascade):
+        model = model.half(text)
+    if hasattr(model, "explain"):
+        return cast(Explains, model).explain(text, label)
+    return occlusion(model, text, label)
+
+
+def occlusion(model: Model, text: str, label: int) -> tuple[Part, ...]:
+    """By how much the label's score falls when a part is taken out (Zeiler and Fergus 2014, arXiv 1311.2901).
+
+    Words, and characters of unspaced scripts; of a longer text, stretches of several, at most 24 in all. Words that
+    mean something only together share too little of it.
+    """
+    parts = stretches(spans(text), MOST_SPANS)
+    without = [text[:start] + text[end:] for start, end in parts]
+    logs = np.log(np.maximum(model.predict([text, *without]).astype(np.float64), _LEAST))
+    scores = logs[:, label] - logs.mean(axis=1)
+    return tuple(
+        Part(start, end, float(scores[0] - score)) for (start, end), score in zip(parts, scores[1:], strict=True)
+    )
+
+
+def stretches(parts: Sequence[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+    """At most so many stretches of parts that follow each other."""
+    size = max(1, math.ceil(len(parts) / most))
+    groups = [parts[at : at + size] for at in range(0, len(parts), size)]
+    return [(group[0][0], group[-1][1]) for group in groups]
+
+
+def strongest(parts: Sequence[Part], most: int = MOST_SPANS) -> list[Part]:
+    """The parts that weigh most, for or against, the heaviest first; those that weigh nothing are left out."""
+    weighty = [part for part in parts if abs(part.weight) >= 5e-5]  # shown with four digits
+    return sorted(weighty, key=lambda part: (-abs(part.weight), part.start))[:most]

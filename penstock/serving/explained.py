@@ -1,0 +1,53 @@
+"""Answers with the words that decided, for who asks for them: which requests may, and what an output then holds.
+
+It knows tasks and their wire; what an explained input costs, its product says.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock.core.errors import BadInput
+from penstock.models.explain import strongest
+from penstock.models.protocol import Model
+from penstock.serving.engine import Render
+from penstock.tasks import Task
+
+MOST_EXPLAINED = 32  # inputs of a request: each may cost 25 answers, and a request is given up after 20 s
+_DIGITS = 4
+
+
+def check_explained(task: Task, inputs: int) -> None:
+    """Raises BadInput for a task that cannot explain its answers, or too many inputs."""
+    if task.explain is None:
+        raise BadInput(f"answers of {task.name} cannot be explained", where="explain", hint="leave `explain` out")
+    if inputs > MOST_EXPLAINED:
+        raise BadInput(
+            f"{inputs} inputs are more than the {MOST_EXPLAINED} explained at once",
+            where="inputs",
+            hint="send several requests",
+        )
+
+
+def render_explained(task: Task) -> Render:
+    """The task's own output with "explanation": the parts of the text that weigh most, heaviest first.
+
+    start, end: characters (Unicode code points) of the input. weight: above 0 it spoke for the label answered.
+    """
+    explain = task.explain
+    if explain is None:
+        return task.render
+
+    def render(model: Model, text: Any, scores: Any) -> dict[str, Any]:
+        told = [
+            {
+                "text": text[part.start : part.end],
+                "start": part.start,
+                "end": part.end,
+                "weight": round(part.weight, _DIGITS),
+            }
+            for part in strongest(explain(model, text, scores))
+        ]
+        return {**task.render(model, text, scores), "explanation": told}
+
+    return render

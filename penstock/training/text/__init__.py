@@ -1,0 +1,1 @@
+"""Rungs that learn from texts, and the training rows they all share."""

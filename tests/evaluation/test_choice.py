@@ -1,0 +1,101 @@
+"""Which of the candidates that passed is chosen: by money where an error has a price, else by nearness or cost."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from penstock.evaluation.choice import Option, choose, profit
+from penstock.evaluation.intervals import Metric
+
+
+def candidate(name: str, quality: float, cost: float, *, passed: bool = True, headline: str = "accuracy") -> Option:
+    return Option(
+        name=name,
+        headline=headline,
+        quality=Metric(quality, quality - 0.01, quality + 0.01),
+        cost=Metric(cost, cost * 0.9, cost * 1.1),
+        price=2.0,
+        passed=passed,
+    )
+
+
+SMALL, MIDDLE, LARGE = candidate("small", 0.90, 0.01), candidate("middle", 0.93, 0.10), candidate("large", 0.935, 1.00)
+ALL = (SMALL, MIDDLE, LARGE)
+
+
+def test_without_a_rule_the_cheapest_that_passed_is_chosen() -> None:
+    refused = candidate("tiny", 0.5, 0.001, passed=False)
+    found = choose([*ALL, refused])
+    assert found is not None
+    assert (found.name, found.rule) == ("small", "cheapest")
+    assert "costs the least of the 3 that passed" in found.text
+
+
+def test_expected_profit_is_price_less_cost_less_errors() -> None:
+    found = profit(SMALL, Decimal("0.05"))
+    assert found is not None
+    assert found.value == pytest.approx(2.0 - 0.01 - 1000 * 0.10 * 0.05)
+    assert found.low == pytest.approx(2.0 - 0.011 - 1000 * 0.11 * 0.05)
+    assert found.high == pytest.approx(2.0 - 0.009 - 1000 * 0.09 * 0.05)
+
+
+@pytest.mark.parametrize(
+    ("error_cost", "chosen"),
+    [
+        ("0.0001", "small"),  # errors cost next to nothing: the cheapest
+        ("0.1", "middle"),  # 30 errors fewer bring 3.00 and cost 0.09; 5 fewer bring 0.50 and cost 0.90
+        ("1", "large"),
+    ],
+)
+def test_the_dearer_an_error_the_better_the_model_that_pays(error_cost: str, chosen: str) -> None:
+    found = choose(ALL, error_cost=Decimal(error_cost), within=0.5)
+    assert found is not None
+    assert (found.name, found.rule) == (chosen, "profit")
+
+
+def test_overlapping_profits_are_said_to_overlap() -> None:
+    found = choose(ALL, error_cost=Decimal("0.1"))
+    assert found is not None
+    assert "the intervals overlap with large's" in found.text
+
+
+@pytest.mark.parametrize(("within", "chosen"), [(0.005, "middle"), (0.05, "small"), (0.0, "large")])
+def test_the_cheapest_near_enough_to_the_best_is_chosen(within: float, chosen: str) -> None:
+    found = choose(ALL, within=within)
+    assert found is not None
+    assert (found.name, found.rule) == (chosen, "within")
+
+
+def test_how_much_cheaper_than_the_best_is_told() -> None:
+    found = choose(ALL, within=0.01)
+    assert found is not None
+    assert "for 1/10 of its cost" in found.text
+
+
+def test_the_best_is_sought_among_those_that_passed() -> None:
+    refused = candidate("huge", 0.99, 9.0, passed=False)
+    found = choose([*ALL, refused], within=0.001)
+    assert found is not None
+    assert found.name == "large"
+
+
+def test_an_error_has_no_price_where_the_headline_counts_no_errors() -> None:
+    found = choose([candidate("a", 0.8, 2.0, headline="r2"), candidate("b", 0.7, 1.0, headline="r2")],
+                   error_cost=Decimal(1))  # fmt: skip
+    assert found is not None
+    assert (found.name, found.rule) == ("b", "cheapest")
+    assert "error_cost is not used" in found.text
+
+
+def test_when_none_passed_none_is_chosen() -> None:
+    assert choose([candidate("a", 0.9, 1.0, passed=False)]) is None
+    assert choose([]) is None
+
+
+def test_the_order_of_the_candidates_decides_nothing() -> None:
+    twins = [candidate(name, 0.9, 0.1) for name in ("c", "a", "b")]
+    for rule in ({}, {"within": 0.01}, {"error_cost": Decimal("0.1")}):
+        found = {choice.name for order in (twins, twins[::-1]) if (choice := choose(order, **rule))}  # type: ignore[arg-type]
+        assert len(found) == 1

@@ -1,0 +1,158 @@
+"""The frontier: what no other candidate beats, the chosen one, and the page an owner shows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from decimal import Decimal
+from functools import cache
+
+import pytest
+from evaluation.measured import needs, small_report
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.evaluation.cost import Cost
+from penstock.evaluation.frontier import Judged, Point, frontier
+from penstock.evaluation.frontier_page import Page, frontier_html, frontier_svg
+from penstock.evaluation.intervals import Metric
+from penstock.evaluation.possible import impossible, unprovable
+from penstock.evaluation.report import Report
+
+
+@cache
+def plain() -> Report:
+    return small_report()
+
+
+def measured(quality: float, cost: float) -> Report:
+    spent = Cost(Metric(1, 1, 1), f"{cost:f}", f"{cost * 0.9:f}", f"{cost * 1.1:f}", "0.04", "2.0")
+    headline = Metric(quality, max(0.0, quality - 0.02), min(1.0, quality + 0.02))
+    return replace(plain(), quality={**plain().quality, "accuracy": headline}, cost=spent)
+
+
+def judged(number: int, quality: float, cost: float, *, passed: bool = True) -> Judged:
+    return Judged(f"cand-{number}", number, f"rung-{number}.v1", measured(quality, cost), passed)
+
+
+FOUR = (
+    judged(1, 0.80, 0.001),
+    judged(2, 0.90, 0.010),
+    judged(3, 0.85, 0.020),  # worse and dearer than 2
+    judged(4, 0.95, 0.100, passed=False),
+)
+
+
+def test_the_frontier_is_what_no_other_beats_cheapest_first() -> None:
+    points, chosen = frontier(FOUR, error_cost=None, within=None)
+    assert [point.number for point in points] == [1, 2, 3, 4]
+    assert [point.number for point in points if point.best] == [1, 2, 4]
+    assert [point.number for point in points if point.chosen] == [1]
+    assert chosen is not None and chosen.name == "candidate 1"
+    assert all(point.profit is None for point in points)
+
+
+def test_expected_profit_stands_beside_each_point_where_an_error_has_a_price() -> None:
+    points, chosen = frontier(FOUR, error_cost=Decimal("0.1"), within=None)
+    assert chosen is not None and chosen.name == "candidate 2"
+    assert points[1].profit is not None
+    assert points[1].profit.value == pytest.approx(2.0 - 0.01 - 10)
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 20)), min_size=1, max_size=8))
+def test_each_point_is_on_the_frontier_or_beaten_by_one_that_is(figures: list[tuple[int, int]]) -> None:
+    made = [judged(number, quality / 20, cost / 100) for number, (quality, cost) in enumerate(figures, start=1)]
+    points, _ = frontier(made, error_cost=None, within=None)
+    best = [point for point in points if point.best]
+    assert best
+    assert [point.quality.value for point in best] == sorted(point.quality.value for point in best)
+    for point in points:
+        beaten = any(
+            other.quality.value >= point.quality.value and other.cost.value <= point.cost.value for other in best
+        )
+        assert point.best or beaten
+
+
+def test_a_point_survives_its_journey_through_json() -> None:
+    points, _ = frontier(FOUR, error_cost=Decimal(1), within=None)
+    assert [Point.from_json(point.to_json()) for point in points] == list(points)
+
+
+def page(locale: str = "en", *, passed: bool = True) -> Page:
+    some = FOUR if passed else [replace(one, passed=False) for one in FOUR]
+    points, chosen = frontier(some, error_cost=Decimal("0.1"), within=None)
+    return Page(
+        title="Help <desk>",
+        version=3,
+        rows=3080,
+        points=points,
+        choice=chosen,
+        gate=(needs("accuracy", ">=", 0.8), needs("cost_per_1000", "<=", 0.05)),
+        not_tried=(("full.v1", "takes about 9 minutes"),),
+        currency="USD",
+        locale=locale,
+    )
+
+
+def test_the_page_shows_every_point_the_choice_and_what_was_not_tried() -> None:
+    html = frontier_html(page())
+    assert "Help &lt;desk&gt;" in html
+    assert "Chosen: 2 rung-2.v1" in html and "highest expected profit" in html
+    assert html.count("rung-3.v1") >= 2  # in words for those who cannot see the chart, and in the table
+    assert "takes about 9 minutes" in html and "3,080 test rows" in html
+    assert not re.search(r"<script|src=|@import|url\(", html)
+
+
+def test_the_chart_is_one_self_contained_picture_with_every_name() -> None:
+    svg = frontier_svg(page())
+    assert svg.startswith("<svg")
+    for number in (1, 2, 3, 4):
+        assert f"{number} rung-{number}" in svg
+    assert "stroke-dasharray" in svg  # the gate's bounds
+    assert "accuracy" in svg and "cost per 1,000, USD" in svg
+
+
+def test_the_page_speaks_chinese() -> None:
+    html = frontier_html(page("zh-CN"))
+    assert "选中：2 rung-2.v1（期望利润最高）" in html and "准确率" in html
+    assert not re.search(r">(Chosen|Gate|Margin|Why)<", html)
+
+
+def test_without_a_yes_the_page_says_that_none_is_chosen() -> None:
+    html = frontier_html(page(passed=False))
+    assert "None passed the gate" in html
+
+
+def test_a_single_free_candidate_can_be_drawn() -> None:
+    one = judged(1, 1.0, 0.0)
+    points, chosen = frontier([one], error_cost=None, within=None)
+    assert points[0].best and points[0].chosen
+    assert frontier_svg(Page("x", 1, 10, points, chosen)).startswith("<svg")
+
+
+@pytest.mark.parametrize(
+    ("metric", "op", "threshold", "why"),
+    [
+        ("accuracy", ">=", 1.01, "never above 1"),
+        ("latency_p95_ms", "<=", 0, "always above 0"),
+        ("cost_per_1000", "<=", -1, "always above 0"),
+        ("ece", "<=", -0.1, "never below 0"),
+        ("gross_margin", ">=", 1.5, "never above 1"),
+    ],
+)
+def test_conditions_that_no_model_can_meet_are_known_beforehand(
+    metric: str, op: str, threshold: float, why: str
+) -> None:
+    (found,) = impossible([needs(metric, op, threshold), needs("accuracy", ">=", 0.9)])
+    assert metric in found and why in found
+
+
+def test_a_margin_may_be_negative_and_a_latency_large() -> None:
+    assert impossible([needs("gross_margin", "<=", -1), needs("latency_p95_ms", ">=", 5000)]) == []
+
+
+def test_few_test_rows_cannot_prove_a_high_bound() -> None:
+    (found,) = unprovable([needs("accuracy", ">=", 0.99)], 100)
+    assert "0.963" in found
+    assert "381 test rows" in found  # 1.96^2 * 0.99 / 0.01
+    assert unprovable([needs("accuracy", ">=", 0.99)], 381) == []
