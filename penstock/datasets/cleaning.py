@@ -6,12 +6,12 @@ without rows, feedback, near repeats, suspect labels. Cleaning what has been cle
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from penstock.core.errors import BadInput
-from penstock.datasets import personal
+from penstock.datasets import personal, personal_wide
 from penstock.datasets.compare import normalise, outside, without_conflicts, without_repeats
 from penstock.datasets.near import near_pairs
 from penstock.datasets.report import MAX_EXAMPLES, ClassCount, CleaningReport, Example, Finding, Part, shortened
@@ -88,19 +88,21 @@ def _screened(rows: Sequence[Row], part: Part, options: Cleaning, log: list[Find
     return kept
 
 
-def _personal_data(rows: Sequence[Row], part: Part, mask: bool, log: list[Finding]) -> list[Row]:
+def _personal_data(rows: Sequence[Row], part: Part, how: bool | str, log: list[Finding]) -> list[Row]:
+    """how: as Cleaning.mask_personal_data says."""
+    find = personal_wide.find if how == "presidio" else personal.find
     out: list[Row] = []
-    examples: dict[str, list[Example]] = {kind: [] for kind in personal.KINDS}
+    examples: dict[str, list[Example]] = defaultdict(list)
     counts: Counter[str] = Counter()
     for row in rows:
-        kinds = {kind for kind, _, _ in personal.find(row.text)}
-        hidden = personal.mask(row.text) if kinds else row.text
+        kinds = {kind for kind, _, _ in find(row.text)}
+        hidden = personal.mask(row.text, find) if kinds else row.text
         for kind in kinds:
             counts[kind] += 1
             if len(examples[kind]) < MAX_EXAMPLES:  # a report is read by more people than the data
                 examples[kind].append(Example(row.origin, shortened(hidden), row.label))
-        out.append(replace(row, text=hidden) if mask and kinds else row)
-    action = "masked" if mask else "kept; mask_personal_data = true would mask them"
+        out.append(replace(row, text=hidden) if how and kinds else row)
+    action = "masked" if how else "kept; mask_personal_data = true would mask them"
     for kind, count in sorted(counts.items()):
         log.append(Finding(f"personal-{kind}", part, count, 0, action, tuple(examples[kind])))
     return out

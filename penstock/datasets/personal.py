@@ -1,6 +1,6 @@
 """Finds and masks personal data in texts: e-mail addresses, Chinese ID numbers, bank cards, phone numbers.
 
-Rules, not a model: numbers count only when their checksum or their national form holds.
+Rules, not a model: numbers count only when their checksum or their national form holds. See personal_wide for more.
 """
 
 from __future__ import annotations
@@ -34,19 +34,20 @@ def find(text: str) -> list[tuple[str, int, int]]:
     """(kind, start, end) of each piece of personal data, in order, not overlapping."""
     if _SIGNS.search(text) is None:
         return []
-    plain = text.translate(_PLAIN)
+    plain_text = plain(text)
     taken: list[tuple[str, int, int]] = []
     for kind, pattern, holds in _RULES:
-        for match in list(pattern.finditer(plain)):
+        for match in list(pattern.finditer(plain_text)):
             start, end = match.span()
             if holds(match[0]):
                 taken.append((kind, start, end))
-                plain = plain[:start] + "\0" * (end - start) + plain[end:]
+                plain_text = plain_text[:start] + "\0" * (end - start) + plain_text[end:]
     return sorted(taken, key=lambda each: each[1])
 
 
-def mask(text: str) -> str:
-    """The text with each piece replaced by its kind: "call <phone>". Masking twice changes nothing more."""
+def mask(text: str, find: Callable[[str], list[tuple[str, int, int]]] = find) -> str:
+    """The text with each piece that `find` finds replaced by its kind: "call <phone>". Masking twice changes nothing
+    more."""
     while pieces := find(text):  # again, as a number may show its form only when its neighbour is gone
         parts, last = [], 0
         for kind, start, end in pieces:
@@ -54,6 +55,11 @@ def mask(text: str) -> str:
             last = end
         text = "".join([*parts, text[last:]])
     return text
+
+
+def plain(text: str) -> str:
+    """Full-width signs made plain, each in its place."""
+    return text.translate(_PLAIN)
 
 
 def _is_id(text: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from penstock.core.errors import BadInput
+from penstock.datasets import personal_wide
 
 MAX_EXAMPLES = 20
 MOST_SHOWN = 12
@@ -32,6 +33,7 @@ KINDS = {
     "personal-phone": "rows with phone numbers",
     "personal-id": "rows with Chinese ID numbers",
     "personal-card": "rows with bank card numbers",
+    **{f"personal-{kind}": f"rows with {words}" for kind, words in personal_wide.KINDS.items()},
     # tables
     "leak": "COLUMNS THAT PREDICT THE TARGET TOO WELL",
     "known-after": "columns known only afterwards",

@@ -26,11 +26,13 @@ class Row:
 class Split:
     """Labelled rows as trainers and evaluation see them: inputs[i] is labelled labels[i].
 
-    An input is whatever the task's models read: a text, an image (height, width, channels), a table's row.
+    An input is whatever the task's models read: a text, an image (height, width, channels), a table's row. options: of
+    the product, where its task measures by them.
     """
 
     inputs: Sequence[Any]
     labels: Sequence[str]
+    options: Any = None
 
     def __len__(self) -> int:
         return len(self.inputs)

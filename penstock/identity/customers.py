@@ -126,6 +126,12 @@ def consenting_customers(tx: Transaction) -> frozenset[str]:
     return frozenset(one.id for one in list_customers(tx) if one.training_consent)
 
 
+def hold_consents(tx: Transaction) -> frozenset[str]:
+    """The same, and no consent changes before this transaction ends: what is written in it may count on them."""
+    counters.take(tx, "consent", 0)  # takes no number, but holds the counter that every yes and no takes one of
+    return consenting_customers(tx)
+
+
 def checked_name(name: str, *, where: str) -> str:
     """A name of 1 to 120 printable characters, stripped; BadInput otherwise."""
     text = name.strip()

@@ -7,8 +7,10 @@ from typing import Any
 
 from penstock import tasks
 from penstock.core.errors import BadInput
+from penstock.identity.customers import consenting_customers
 from penstock.monitoring.events import event_rows, mark_events_used
 from penstock.monitoring.feedback import Correction, mark_used, usable_corrections
+from penstock.monitoring.knowledge_entries import consented
 from penstock.registry import amendments
 from penstock.runtime.house import House
 from penstock.storage.engine import Transaction
@@ -34,7 +36,8 @@ def learned_rows(house: House, tx: Transaction, product: str, feedback: Collecti
     wanted = set(feedback)
     rows = [_row(task, one) for one in usable_corrections(tx, product) if one.feedback_id in wanted]
     present = amendments.current(tx, product)
-    amended = task.amendment_rows(amendments.content_of(house.blobs, present))
+    content = consented(amendments.content_of(house.blobs, present), consenting_customers(tx), product)
+    amended = task.amendment_rows(content)
     events = event_rows(tx, product, wanted) if wanted else []
     return [*(row for row in rows if row is not None), *events, *(dict(row) for row in amended)]
 

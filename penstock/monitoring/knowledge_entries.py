@@ -1,18 +1,21 @@
 """Entries of a knowledge base as the operator changes them: each edit stands on what is served behind the lock.
 
-It knows amendments and a way to read the live release's entries; it knows no proposal and no model.
+It knows amendments, whose words an entry took over, and a way to read the live release's entries; it knows no proposal
+and no model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from penstock.core.errors import Conflict, NotFound
+from penstock.core.hashing import digest_of
 from penstock.datasets.compare import normalise
 from penstock.datasets.knowledge.entries import MOST_ANSWER_CHARS, Entry, entry_of
-from penstock.datasets.knowledge.parts import entries_now
+from penstock.datasets.knowledge.parts import amended_entries, entries_now
 from penstock.registry.amendments import Amendment, amend
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Transaction
@@ -37,9 +40,11 @@ def add_entry(
     make: Callable[[Mapping[str, Entry]], Mapping[str, Any]],
     terms: Terms,
     note: str,
+    said_by: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> Entry:
     """Serve an entry from now on; it replaces the one of its id. make: its values, of the entries served now by id.
 
+    said_by: which of its texts are the words of which customers.
     Raises BadInput for values that are no entry, Conflict where another one asks the same and answers otherwise.
     """
     made: list[Entry] = []
@@ -47,11 +52,15 @@ def add_entry(
     def changed(content: dict[str, Any]) -> dict[str, Any]:
         present = entries_now(terms.released(tx), content)
         entry = entry_of(make(present), "entry", max_answer_chars=terms.most_answer_chars)
+        before = {words_of(text) for text in present[entry.id].questions} if entry.id in present else set()
+        whose = {words_of(text): sorted(customers) for text, customers in said_by.items()}
+        fresh = {words: whose[words] for text in entry.questions if (words := words_of(text)) in whose.keys() - before}
         _check_no_other(product, entry, present)
         made.append(entry)
         kept = [one for one in content.get("entries", []) if one["id"] != entry.id]
         gone = [one for one in content.get("withdrawn", []) if one != entry.id]
-        return {"entries": [*kept, entry.to_json()], "withdrawn": gone}
+        said = {**fresh, **content.get("said_by", {})}
+        return _content([*kept, entry.to_json()], gone, said)
 
     amend(tx, blobs, product=product, edit=changed, note=note)
     return made[0]
@@ -68,9 +77,45 @@ def withdraw(tx: Transaction, blobs: BlobStore, product: str, entry_id: str, ter
             hint = "add another one first"
             raise Conflict("it is the last entry: nothing could be answered", where=product, hint=hint)
         kept = [one for one in content.get("entries", []) if one["id"] != entry_id]
-        return {"entries": kept, "withdrawn": sorted({*content.get("withdrawn", []), entry_id})}
+        return _content(kept, sorted({*content.get("withdrawn", []), entry_id}), content.get("said_by", {}))
 
     return amend(tx, blobs, product=product, edit=changed, note=f"withdrawn: {entry_id}")
+
+
+def words_of(text: str) -> str:
+    """What stands for a customer's words where the words themselves may not be kept."""
+    return digest_of([normalise(text)])
+
+
+def consented(content: Mapping[str, Any], consenting: Collection[str], product: str) -> dict[str, Any]:
+    """What an amendment says, without the words of customers who consent to training no more.
+
+    Words that another customer used, who does, stay. Raises Conflict where an entry has no question left.
+    """
+    said: Mapping[str, Sequence[str]] = content.get("said_by", {})
+    gone = {words for words, customers in said.items() if not set(customers) & set(consenting)}
+    if not gone:
+        return dict(content)
+    entries = []
+    for entry in amended_entries(content):
+        texts = [text for text in entry.questions if words_of(text) not in gone]
+        if not texts:
+            raise Conflict(
+                f"the entry {entry.id!r} asks only in words of customers who consent to training no more",
+                where=product,
+                hint=f'write it in yours: penstock knowledge add {product} --id {entry.id} --question "..."; '
+                f"or penstock knowledge withdraw {product} {entry.id}",
+            )
+        entries.append(replace(entry, question=texts[0], paraphrases=tuple(texts[1:])).to_json())
+    return {**content, "entries": entries}
+
+
+def _content(
+    entries: Sequence[Mapping[str, Any]], withdrawn: Sequence[str], said_by: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """What an amendment says of entries. said_by: `words_of` a text -> the customers who said it."""
+    content = {"entries": list(entries), "withdrawn": list(withdrawn)}
+    return {**content, "said_by": dict(said_by)} if said_by else content
 
 
 def _check_no_other(product: str, entry: Entry, present: Mapping[str, Entry]) -> None:

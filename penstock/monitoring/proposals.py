@@ -229,7 +229,8 @@ def approve(
         fresh = [text for text in texts if text not in base.questions]
         return {**base.to_json(), "paraphrases": [*base.paraphrases, *fresh][:MAX_PARAPHRASES]}
 
-    entry = add_entry(tx, blobs, found.product, made, terms, f"approved: {proposal_id}")
+    whose = _said_by(tx, proposal_id, set(found.quotable) - set(said))
+    entry = add_entry(tx, blobs, found.product, made, terms, f"approved: {proposal_id}", whose)
     _decide(tx, proposal_id, "approved", entry.id)
     return entry
 
@@ -252,6 +253,15 @@ def _undecided(tx: Transaction, proposal_id: str) -> Proposal:
 def _decide(tx: Transaction, proposal_id: str, state: State, entry: str | None) -> None:
     mine = sa.and_(table.c.organisation == tx.organisation, table.c.id == proposal_id)
     tx.execute(sa.update(table).where(mine).values(state=state, entry=entry, decided_at=tx.now))
+
+
+def _said_by(tx: Transaction, proposal_id: str, texts: Collection[str]) -> dict[str, set[str]]:
+    """Which customers, of those who consent, asked in each of these very words."""
+    consenting, found = consenting_customers(tx), defaultdict(set)
+    for customer, text in _texts(tx, proposal_id, consenting):
+        if customer in consenting and text in texts:
+            found[text].add(customer)
+    return dict(found)
 
 
 def _answers(tx: Transaction, product: str, before: Mapping[str, Any] | None) -> Sequence[sa.RowMapping]:

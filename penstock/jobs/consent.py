@@ -1,0 +1,83 @@
+"""Whose rows a training set holds, and that each of them consents: asked where a version is made and where one trains.
+
+It knows rows by the customer they name and by the words that entries took over; it does not know what is in a file
+whose rows name nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.core.errors import Conflict
+from penstock.identity.customers import consenting_customers, hold_consents, list_customers
+from penstock.monitoring.knowledge_entries import words_of
+from penstock.registry import amendments
+from penstock.storage.blobs import BlobStore
+from penstock.storage.engine import Transaction
+
+
+@dataclass(frozen=True)
+class Owners:
+    """Who owns rows of a product. people: id, name and e-mail address of each customer -> id. names: id -> name.
+    said_by: words that an entry took over (see knowledge_entries.words_of) -> ids of those who said them."""
+
+    people: Mapping[str, str]
+    names: Mapping[str, str]
+    said_by: Mapping[str, Collection[str]]
+
+
+def owners_in(tx: Transaction, blobs: BlobStore, product: str) -> Owners:
+    """As known now."""
+    everybody = list_customers(tx)
+    people = {one.email.lower(): one.id for one in everybody} | {one.name: one.id for one in everybody}
+    names = {one.id: one.name for one in everybody}
+    content = amendments.content_of(blobs, amendments.current(tx, product))
+    return Owners(people | {name: name for name in names}, names, content.get("said_by", {}))
+
+
+def owners_of(row: Mapping[str, Any], owners: Owners) -> list[frozenset[str]]:
+    """Ids of customers; of each set in the list one must consent. Empty: the row is the company's own.
+
+    A `customer` of a data file that is no customer of the company's is the file's own word, and asks for no consent.
+    """
+    found = []
+    if named := row.get("customer"):
+        known = owners.people.get(named) or owners.people.get(str(named).lower())
+        if known is not None or str(row.get("origin", "")).startswith("feedback:"):
+            found.append(frozenset({known or str(named)}))
+    if owners.said_by and "question" in row:
+        texts = (row["question"], *row.get("paraphrases", ()))
+        found += [frozenset(said) for text in texts if (said := owners.said_by.get(words_of(text)))]
+    return found
+
+
+def check_made(tx: Transaction, blobs: BlobStore, product: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Before these training rows become a version in this transaction: no consent can be withdrawn meanwhile.
+
+    Raises Conflict naming the first row that may not be learned from.
+    """
+    _check(hold_consents(tx), owners_in(tx, blobs, product), product, rows)
+
+
+def check_trained(tx: Transaction, blobs: BlobStore, product: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Before a model learns from rows of a version made earlier: a consent may be withdrawn since. Raises Conflict."""
+    _check(consenting_customers(tx), owners_in(tx, blobs, product), product, rows)
+
+
+def _check(consenting: Collection[str], owners: Owners, product: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    refused = [
+        (row, min(group)) for row in rows for group in owners_of(row, owners) if not group & frozenset(consenting)
+    ]
+    if not refused:
+        return
+    row, customer = refused[0]
+    who = owners.names.get(customer, customer)
+    more = f" (and {len(refused) - 1:,} more)" if len(refused) > 1 else ""
+    raise Conflict(
+        f"{row.get('origin') or 'a row'} is of {who}, who does not consent to training{more}",
+        where=product,
+        hint=f"penstock retrain {product} gathers the rows anew, without those; rows of a data file that name the "
+        "customer must be deleted there",
+    )
