@@ -30,6 +30,7 @@ class Backbone:
     """digest: its artifact. hidden: length of a vector. max_tokens: longer texts are cut there.
 
     parity: the largest difference of a vector's component to the original model's, measured at export.
+    alone: texts go through one at a time in bulk too, since the graph rounds by what its whole batch holds (int8).
     """
 
     digest: str
@@ -38,6 +39,7 @@ class Backbone:
     parity: float
     session: Any
     tokenizer: Any
+    alone: bool = False
 
     def embed(self, texts: Sequence[str]) -> Floats:
         """Unit vectors (n, hidden). One sequence per run: in batches, even in fp32, the last bits of a row depend on
@@ -48,7 +50,9 @@ class Backbone:
         return vectors
 
     def embed_bulk(self, texts: Sequence[str], progress: Progress = no_progress) -> Floats:
-        """Unit vectors (n, hidden) for training, equal to `embed`'s within 1e-6: length-sorted batches on all cores."""
+        """Unit vectors (n, hidden) for training, equal to `embed`'s within 1e-6: length-sorted batches on all cores.
+
+        Of a backbone that wants its texts alone: the same bits as `embed`'s."""
         tokens = self._tokens(texts)
         vectors = np.empty((len(texts), self.hidden), dtype=np.float32)
 
@@ -58,7 +62,7 @@ class Backbone:
 
         done = 0
         with ThreadPoolExecutor(usable_cores()) as threads:
-            for count in threads.map(run, _batches(tokens)):
+            for count in threads.map(run, _batches(tokens, self.alone)):
                 done += count
                 progress("embed", done, len(texts), "texts")
         return vectors
@@ -89,7 +93,7 @@ def load_backbone(blobs: BlobStore, digest: str, threads: int = 1) -> Backbone:
 def open_backbone(
     digest: str, model: Path | bytes, tokenizer_json: bytes, settings: Mapping[str, Any], threads: int = 1
 ) -> Backbone:
-    """A backbone from its parts. settings: hidden, max_tokens, parity."""
+    """A backbone from its parts. settings: hidden, max_tokens, parity, and alone where it holds."""
     import onnxruntime
     from tokenizers import Tokenizer
 
@@ -108,6 +112,7 @@ def open_backbone(
         parity=float(settings["parity"]),
         session=onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]),
         tokenizer=tokenizer,
+        alone=bool(settings.get("alone", False)),
     )
 
 
@@ -116,11 +121,11 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _batches(tokens: list[list[int]]) -> Iterator[list[int]]:
-    """Row numbers in batches of about equal work, the longest rows first."""
+def _batches(tokens: list[list[int]], alone: bool) -> Iterator[list[int]]:
+    """Row numbers in batches of about equal work, or of a single row; the longest rows first."""
     order = sorted(range(len(tokens)), key=lambda row: (-len(tokens[row]), row))
     start = 0
     while start < len(order):
-        size = max(1, BULK_TOKENS // len(tokens[order[start]]))
+        size = 1 if alone else max(1, BULK_TOKENS // len(tokens[order[start]]))
         yield order[start : start + size]
         start += size

@@ -1,4 +1,5 @@
-"""`frozen-linear.v1`: a softmax head on a frozen backbone's sentence vectors. It does not know how it was trained."""
+"""A softmax head on a backbone's sentence vectors: `frozen-linear.v1` on one that many products share,
+`encoder-linear.v1` on one that was tuned for it. It does not know how it was trained."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from penstock.models.protocol import Floats, Parts
 from penstock.models.softmax import check_linear, linear_scores, softmax, stacked
 
 KIND = "frozen-linear.v1"
+TUNED = "encoder-linear.v1"
 HEAD = "head.safetensors"
 
 
@@ -39,11 +41,16 @@ def to_files(weights: Floats, bias: Floats) -> dict[str, bytes]:
     return {HEAD: tensors_to_bytes({"weights": weights, "bias": bias})}
 
 
-def open_parts(parts: Parts) -> FrozenLinear:
+def open_parts(parts: Parts, kind: str = KIND) -> FrozenLinear:
     """The model that was saved, on its backbone. Raises Broken when the parts do not fit."""
     backbone = parts.text_backbone()
     tensors = tensors_from_bytes(parts.read(HEAD))
     temperature = float(parts.settings["temperature"])
     shape = (backbone.hidden, len(parts.labels))
     check_linear(parts.where, tensors["weights"], tensors["bias"], temperature, shape)
-    return FrozenLinear(parts.labels, backbone, tensors["weights"], tensors["bias"], temperature)
+    return FrozenLinear(parts.labels, backbone, tensors["weights"], tensors["bias"], temperature, kind)
+
+
+def open_tuned(parts: Parts) -> FrozenLinear:
+    """The same, on a backbone of its own."""
+    return open_parts(parts, TUNED)

@@ -11,7 +11,7 @@ from typing import Any
 from penstock.core.errors import BadInput, NotFound
 from penstock.datasets.rows import Prepared
 from penstock.evaluation.measured import Measured
-from penstock.models.protocol import Floats, Model
+from penstock.models.protocol import Floats, Model, Part
 from penstock.workspace.records import Product, Record
 
 FACTS = ("epsilon", "fidelity")
@@ -42,6 +42,8 @@ class Task:
     parse(inputs, model): the wire's inputs as the model reads them; raises BadInput naming `inputs[3].field`.
     render(model, input, scores): one answer (labels,) as the wire's output.
     probes(model): a few inputs that any model of this kind must answer, used before a release is served.
+    explain(model, input, scores): what each part of an input, a text, adds to its answer, in the text's order; None
+    where answers cannot be explained so.
     correction(input, text): a customer's correction of one wire input as a row for `prepare`'s extra; raises BadInput.
     Cheap: it is also asked when the feedback is recorded, and what is costly waits for `prepare`.
     amend(model, content): the model with facts that need no training (an entry added, an item out of stock), or None
@@ -68,6 +70,7 @@ class Task:
     input_schema: Mapping[str, Any]
     output_schema: Mapping[str, Any]
     options: type[Record] = NoOptions
+    explain: Callable[[Model, Any, Floats], Sequence[Part]] | None = None
     correction: Callable[[Any, str], Mapping[str, Any]] = _no_correction
     amend: Callable[[Model, Mapping[str, Any]], Model] | None = None
     amendment_rows: Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]]] = lambda content: ()

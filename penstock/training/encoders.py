@@ -85,10 +85,11 @@ def keep_torch(
 
 
 def _keep_weights(blobs: BlobStore, encoder: Encoder) -> str:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        encoder.module.model.save_pretrained(folder)
-        files = {file: (folder / file).read_bytes() for file in (CONFIG, WEIGHTS)}
+    from safetensors.torch import save
+
+    model = encoder.module.model
+    tensors = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
+    files = {CONFIG: model.config.to_json_string().encode(), WEIGHTS: save(tensors, metadata={"format": "pt"})}
     return save_artifact(blobs, kind=WEIGHTS_KIND, labels=(), files=files, settings={}, backbone=None)
 
 

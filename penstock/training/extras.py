@@ -9,12 +9,13 @@ from penstock.core.errors import Unavailable
 
 
 @contextmanager
-def training_libraries(purpose: str) -> Iterator[None]:
-    """Around the imports of training libraries. purpose: "training on n-grams". Raises Unavailable."""
+def training_libraries(purpose: str, *, extra: str = "train") -> Iterator[None]:
+    """Around the imports of training libraries. purpose: "training on n-grams". extra: what installs them. Raises
+    Unavailable."""
     try:
         yield
     except ModuleNotFoundError as error:
         raise Unavailable(
             f"{purpose} needs the package {error.name!r}, which is not installed",
-            hint="pip install 'penstock[train]'",
+            hint=f"pip install 'penstock[{extra}]'",
         ) from None

@@ -5,18 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from evaluation.measured import report
+from evaluation.measured import PRICE, report
+from serving.support import TinyModel
 
 from penstock import tasks
 from penstock.evaluation.intervals import Metric
+from penstock.workspace.records import Product
 
 
 @pytest.mark.parametrize("name", tasks.names())
 def test_a_gate_may_name_exactly_what_is_measured(name: str) -> None:
     task = tasks.get(name)
     measured = replace(report(), quality={metric: Metric(0.5, 0.4, 0.6) for metric in task.quality})
-    assert task.gate_metrics == tuple(measured.metrics)
+    assert task.gate_metrics == (*measured.metrics, *tasks.FACTS)
 
 
 def test_a_text_classifier_is_measured_by_what_its_gate_may_name() -> None:
-    assert tuple(report().metrics) == tasks.get("text-classification").gate_metrics
+    task = tasks.get("text-classification")
+    model = TinyModel(("a", "b"), seed=0)
+    rows = [{"text": "the first text", "label": "a"}, {"text": "another one", "label": "b"}]
+    test = task.split(rows, Product.model_validate({"task": task.name, "data": "x.csv", "gate": {}, "price": PRICE}))
+    measured = task.measure(model, test, model.predict(test.texts), 0)
+    assert tuple(measured.quality) == task.quality

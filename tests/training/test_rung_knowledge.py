@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def test_a_rung_answers_and_comes_back_from_its_artifact(rung, request_on: Train
 def test_a_few_steps_tune_the_encoder_and_it_is_kept_as_a_backbone(
     request_on: TrainRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuned, "STEPS", 2)
+    monkeypatch.setattr(tuned, "RECIPE", replace(tuned.RECIPE, least_steps=2))
     trained = RUNGS[3].train(request_on)
     assert request_on.blobs is not None and trained.backbone not in (None, request_on.backbone.digest)
     loaded = Loader(request_on.blobs).load(save(trained, request_on.blobs))

@@ -14,31 +14,33 @@ from penstock.models.protocol import Floats, Integers, Parts
 from penstock.training.extras import training_libraries
 from penstock.training.images import networks
 from penstock.training.images.augment import Views
-from penstock.training.images.loop import Bytes, Learned, Recipe, fit
+from penstock.training.images.loop import Bytes, Learned, learn
 from penstock.training.images.networks_to_onnx import largest_difference, to_onnx
 from penstock.training.images.rows import LEAST_HELD, form_of, held_out, held_temperature, numbered
+from penstock.training.loop import Recipe
 from penstock.training.records import Trained, TrainRequest
 
-SMALL = Recipe(epochs=3, batch=256, peak=0.01)
-STRONG = Recipe(epochs=8, batch=256, peak=0.01, smoothing=0.05, views=Views(), least_steps=600)
+SMALL = Recipe(epochs=3, batch=256, peak=0.01, warm=0.25, dropout=0.0, clip=0.0, least_steps=300)
+STRONG = replace(SMALL, epochs=8, smoothing=0.05, least_steps=600)
 PARITY_ROWS = 200
 
 
 def train_small(request: TrainRequest) -> Trained:
     """Fit the small network. Raises BadInput for images that cannot train, Unavailable without torch."""
-    return _train(request, model_kind.SMALL, networks.small, SMALL)
+    return _train(request, model_kind.SMALL, networks.small, SMALL, None)
 
 
 def train_strong(request: TrainRequest) -> Trained:
     """Fit the strong network on random views of the images. Raises like train_small."""
-    views = replace(STRONG.views or Views(), flip=bool(request.options.get("flip", False)))
-    return _train(request, model_kind.STRONG, networks.strong, replace(STRONG, views=views))
+    views = Views(flip=bool(request.options.get("flip", False)))
+    return _train(request, model_kind.STRONG, networks.strong, STRONG, views)
 
 
-def _train(request: TrainRequest, kind: str, make: Callable[..., Any], recipe: Recipe) -> Trained:
+def _train(request: TrainRequest, kind: str, make: Callable[..., Any], usual: Recipe, views: Views | None) -> Trained:
     with training_libraries("training a network"):
         import torch
     began = time.perf_counter()
+    recipe = usual.changed(request.recipe, kind)
     labels, truth = numbered(request.train)
     images: Bytes = request.train.inputs
     kept, held = held_out(truth, request.seed)
@@ -47,8 +49,8 @@ def _train(request: TrainRequest, kind: str, make: Callable[..., Any], recipe: R
     with torch.random.fork_rng():
         torch.manual_seed(request.seed)
         network = make(networks.Shape(height, width, channels, len(labels)), *statistics)
-    steps = fit(network, Learned(images, truth, kept), recipe, request.seed, request.progress)
-    request.progress("train", steps, steps, "exporting to ONNX")
+        fitted = learn(request, network, Learned(images, truth, kept, views), recipe, kind)
+    request.progress("export", 0, 1, "to ONNX")
     files = {model_kind.ONNX: to_onnx(network, request.train.shape, "scores")}
     settings: dict[str, Any] = {**form_of(request, 1.0).settings(), "seed": request.seed, "rows": len(kept)}
 
@@ -67,10 +69,13 @@ def _train(request: TrainRequest, kind: str, make: Callable[..., Any], recipe: R
         settings=settings,
         seconds=time.perf_counter() - began,
         notes=(
-            f"{sum(weights.numel() for weights in network.parameters()):,} weights, {steps:,} steps",
+            f"{sum(weights.numel() for weights in network.parameters()):,} weights, {fitted.steps:,} steps",
             *_held_notes(exported, truth[held], settings["temperature"]),
             f"ONNX answers as torch within {settings['parity']:.1g}",
+            *fitted.notes,
         ),
+        parameters=recipe.to_json(),
+        curves=fitted.curves,
     )
 
 

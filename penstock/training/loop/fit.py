@@ -17,7 +17,7 @@ import numpy as np
 
 from penstock.core.errors import Broken
 from penstock.runtime.progress import Progress
-from penstock.training.loop import checkpoints
+from penstock.training.loop import checkpoints, sharing
 from penstock.training.loop.records import ALONE, Fitted, Integers, Problem, Recipe, World
 
 CHECKPOINT_EVERY_S = 20.0  # a kill costs at most so much; one of MiniLM takes 0.3 s to write
@@ -39,11 +39,13 @@ def fit(
     """Train `problem.module` in place, from the folder's checkpoint where there is one.
 
     Raises Broken when the loss is not finite (the module is then as of its last good checkpoint), Conflict for a
-    checkpoint of other data, recipe or code, MemoryError when even a single row is too much.
+    checkpoint of other data, recipe or code and for workers that do not start from the same, MemoryError when even a
+    single row is too much.
     """
     recipe.check(stage)
-    began = time.perf_counter()
     run = _begin(problem, recipe, seed, checkpoint)
+    if world.size > 1:
+        sharing.check_same_start(problem.module, run.step, run.identity)
     with _caught(run, world):
         _steps(run, seed, progress, world, stage)
     if checkpoint is not None and world.rank == 0:
@@ -51,8 +53,7 @@ def fit(
     problem.module.eval()
     progress(stage, run.planned, run.planned, _told(run, 0.0))
     curves = {name: tuple((float(at), float(value)) for at, value in points) for name, points in run.curves.items()}
-    seconds = run.before_s + time.perf_counter() - began
-    return Fitted(run.step, run.planned, seconds, curves, tuple(run.notes))
+    return Fitted(run.step, run.planned, run.seconds(), curves, tuple(run.notes))
 
 
 @dataclass(eq=False)
@@ -67,12 +68,16 @@ class _Run:
     per_epoch: int
     planned: int
     step: int = 0
+    began: float = field(default_factory=time.perf_counter)
     before_s: float = 0.0  # spent before it was resumed
     best: float = -math.inf
     stale: int = 0
     smooth: float | None = None
     curves: dict[str, list[list[float]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def seconds(self) -> float:
+        return self.before_s + time.perf_counter() - self.began
 
 
 def _begin(problem: Problem, recipe: Recipe, seed: int, folder: Path | None) -> _Run:
@@ -120,14 +125,13 @@ def _steps(run: _Run, seed: int, progress: Progress, world: World, stage: str) -
         loss = _step(run, batches[place], seed, world)
         _note_loss(run, loss)
         run.step += 1
-        if run.step % run.per_epoch == 0 and _epoch_ended(run):
+        if run.step % run.per_epoch == 0 and _epoch_ended(run, world):
             run.notes.append(f"stopped after {run.step // run.per_epoch} epochs: no better held-out score since")
             break
         left = (time.perf_counter() - began) / (run.step - first) * (run.planned - run.step)
         progress(stage, run.step, run.planned, _told(run, left))
         due = time.perf_counter() - written >= CHECKPOINT_EVERY_S
         if run.folder is not None and world.rank == 0 and due:
-            run.before_s += time.perf_counter() - written
             _keep(run)
             written = time.perf_counter()
 
@@ -142,23 +146,26 @@ def _step(run: _Run, rows: Integers, seed: int, world: World) -> float:
     while True:
         torch.manual_seed(seed * 1_000_003 + run.step * world.size + world.rank)
         try:
-            loss = _gradients(run, share, len(rows), world)
+            total = _gradients(run, share, len(rows))
             break
         except (MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error) or len(share) <= run.recipe.accumulate or world.size > 1:
+            if not _out_of_memory(error) or len(share) <= run.recipe.accumulate:
                 raise
             _use_less_memory(run)
+    moved = [each for group in run.optimiser.param_groups for each in group["params"]]
+    if world.size > 1:
+        sharing.sum_over_all(moved, total)
+    loss = float(total)
     if not math.isfinite(loss):
         raise _NotFinite(rows)
     if run.recipe.clip:
-        moved = [each for group in run.optimiser.param_groups for each in group["params"]]
         torch.nn.utils.clip_grad_norm_(moved, run.recipe.clip)
     run.optimiser.step()
     return loss
 
 
-def _gradients(run: _Run, share: Integers, batch: int, world: World) -> float:
-    """Leave the batch's mean gradient in the parameters, whoever computed which part of it."""
+def _gradients(run: _Run, share: Integers, batch: int) -> Any:
+    """Leave the share's part of the batch's mean gradient in the parameters; its part of the mean loss, a tensor."""
     import torch
 
     run.optimiser.zero_grad()
@@ -166,9 +173,7 @@ def _gradients(run: _Run, share: Integers, batch: int, world: World) -> float:
     for part in np.array_split(share, min(run.recipe.accumulate, max(1, len(share)))):
         if len(part):
             total += _backward(run, part, batch)
-    if world.size > 1:
-        _sum_over_all(run, total)
-    return float(total)
+    return total
 
 
 def _backward(run: _Run, part: Integers, batch: int) -> Any:
@@ -210,18 +215,6 @@ def _disturbed(embedding: Any, length: float) -> Iterator[None]:
             embedding.sub_(step)
 
 
-def _sum_over_all(run: _Run, total: Any) -> None:
-    import torch
-    import torch.distributed as together
-
-    for group in run.optimiser.param_groups:
-        for each in group["params"]:
-            if each.grad is None:
-                each.grad = torch.zeros_like(each)
-            together.all_reduce(each.grad)
-    together.all_reduce(total)
-
-
 def _set_rate(run: _Run) -> None:
     """One cycle (Smith 2018, arXiv 1803.09820): from a tenth of the peak up to it, then by a cosine to nearly nothing;
     or, for "constant", up to the peak and on."""
@@ -250,12 +243,15 @@ def _epoch(problem: Problem, recipe: Recipe, seed: int, epoch: int) -> list[Inte
     return [batches[place] for place in draw.permutation(len(batches))]
 
 
-def _epoch_ended(run: _Run) -> bool:
-    """Ask the held-out rows; whether to stop."""
+def _epoch_ended(run: _Run, world: World) -> bool:
+    """Ask the held-out rows; whether to stop. Rank 0 asks for all: workers that differ in the last bit could otherwise
+    stop after different epochs, and wait for each other for ever."""
     if run.problem.held is None:
         return False
     run.problem.module.eval()
-    found = run.problem.held()
+    found = run.problem.held() if world.rank == 0 else 0.0
+    if world.size > 1:
+        found = sharing.as_rank_0(found)
     run.curves.setdefault("held", []).append([run.step, found])
     run.best, run.stale = (found, 0) if found > run.best else (run.best, run.stale + 1)
     return bool(run.recipe.patience) and run.stale >= run.recipe.patience
@@ -285,7 +281,7 @@ def _keep(run: _Run) -> None:
         "best": run.best if math.isfinite(run.best) else None,
         "stale": run.stale,
         "smooth": run.smooth,
-        "seconds": run.before_s,
+        "seconds": run.seconds(),
         "accumulate": run.recipe.accumulate,
     }
     if run.folder is not None:

@@ -1,0 +1,45 @@
+"""Compress: make a candidate cheaper, and let the gate judge what came of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from penstock.cli.output import OPTIONS, note, show
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(compress)
+
+
+def compress(
+    candidate: Annotated[str, typer.Argument(help="Its id, or PRODUCT/NUMBER, or PRODUCT for the newest.")],
+    by: Annotated[str, typer.Option(help="How: int8, prune, distil or cascade.")],
+    other: Annotated[str | None, typer.Option("--with", help="The second candidate of a cascade.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE for the compression (repeatable).")
+    ] = None,
+) -> None:
+    """Make a candidate cheaper and judge the new one by the same gate. Exits 3 when the gate says no."""
+    from penstock.jobs.compress import plan
+    from penstock.jobs.runner import open_workflows
+    from penstock.jobs.train import gate_refused, outcome_rows
+    from penstock.runtime.house import open_house
+    from penstock.runtime.progress import console_progress
+
+    house = open_house(OPTIONS.workspace)
+    arguments = plan(house, candidate, by=by, other=other, given=set_ or ())
+    product = arguments["product"]
+    with (
+        console_progress() as progress,
+        open_workflows(house, executor=f"cli-compress-{product}", progress=progress) as workflows,
+    ):
+        result = workflows.run_or_resume("compress", arguments, note)
+    outcome = result["outcomes"][-1]
+    show(result, rows=outcome_rows(result), title=f"{product}: data version {result['version']}")
+    for remark in outcome["notes"]:
+        note(remark)
+    if not outcome["passed"]:
+        raise gate_refused(product, result)
+    note(f"passed: candidate {outcome['candidate']}; next: penstock release {product} --candidate {outcome['number']}")

@@ -1,0 +1,189 @@
+"""Makes a candidate cheaper, as recorded steps: compress in a child process, measure, judge by the product's own gate.
+
+A compressed candidate is one like any other; it remembers what it was made from and what was set, to be made again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from penstock.core.errors import BadInput, Conflict, PenstockError
+from penstock.datasets.versions import find_version
+from penstock.jobs.attempts import Work, attempt, begin
+from penstock.jobs.judging import check_uses, incumbent_of, judge_candidate, record_failed
+from penstock.jobs.reports import named_candidate
+from penstock.registry.candidates import Candidate, get_candidate
+from penstock.runtime.executors import run_child
+from penstock.runtime.house import House
+from penstock.runtime.progress import Progress
+from penstock.runtime.workflows import step
+from penstock.training.compress import COMPRESSIONS, Compression
+from penstock.training.compress.settings import read_settings
+from penstock.workspace.loader import product_of
+
+
+def plan(
+    house: House, candidate: str, *, by: str, other: str | None = None, given: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The workflow's arguments for what people typed: candidates as id, PRODUCT or PRODUCT/NUMBER, settings as
+    NAME=VALUE. Raises BadInput, NotFound, Conflict for what does not fit."""
+    compression = compression_of(by)
+    with house.store.read() as tx:
+        source = named_candidate(tx, house, candidate)
+        second = None if other is None else named_candidate(tx, house, other)
+    product_of(house.workspace, source.product)
+    sources = [source] if second is None else [source, second]
+    _check_sources(compression, sources)
+    return {
+        "product": source.product,
+        "candidate": source.id,
+        "by": compression.name,
+        "with": None if second is None else second.id,
+        "options": read_settings(compression, given),
+    }
+
+
+def compress(house: House, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Compress `candidate` (and `with`) `by` a compression with `options`; answers the outcome, as a climb does."""
+    sources = [source for source in (arguments["candidate"], arguments["with"]) if source is not None]
+    version = step("version", _version, house, arguments["product"], sources[0])
+    work = begin(house, arguments, version, progress)
+    step("uses", check_uses, house, work.product, version["id"])
+    outcome = compress_step(work, arguments["by"], sources, given=arguments["options"])
+    return {"version": version["version"], "outcomes": [outcome]}
+
+
+def compress_step(
+    work: Work, by: str, sources: Sequence[str], name: str = "", *, given: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Compress these candidates, measure and judge what comes of it; answer the outcome, as `attempts.attempt` does.
+
+    sources: ids. given: what is set, by name. name: of the steps, where one compression is done twice. Raises what the
+    compression raises.
+    """
+    name = name or by
+    incumbent = step(f"incumbent of {name}", incumbent_of, work.house, work.product)
+    made = step(f"compress {name}", _compress, work, by, list(sources), dict(given or {}), incumbent, name)
+    outcome: dict[str, Any] = step(f"judge {name}", _judge, work, by, list(sources), name, made, incumbent)
+    return outcome
+
+
+def recompress(work: Work, candidate: str) -> list[dict[str, Any]]:
+    """Train what a compressed candidate was made from on this work's data version, and compress it in the same way.
+
+    Answers the outcome of each part, the compressed one last; each is a candidate of its own, judged once, and a no to
+    a part does not end it. A candidate that was not compressed is trained as it was.
+    """
+    return _remake(work, candidate, "", {})
+
+
+def _remake(work: Work, candidate: str, place: str, done: dict[str, str]) -> list[dict[str, Any]]:
+    """done: what was remade already, old id to new: both halves of a cascade may stand on one candidate."""
+    with work.house.store.read() as tx:
+        old = get_candidate(tx, candidate)
+    name = f"{old.rung}{place}"  # two halves may be of one rung; their steps and checkpoints need names of their own
+    outcomes: list[dict[str, Any]] = []
+    if not old.made_from:
+        outcomes.append(attempt(work, old.rung, recipe=old.parameters.get("searched"), name=name))
+    else:
+        for number, source in enumerate(old.made_from, start=1):
+            if source not in done:
+                outcomes += _remake(work, source, f"{place} {number}", done)
+        sources = [done[source] for source in old.made_from]
+        outcomes.append(compress_step(work, old.rung, sources, name, given=old.parameters.get("set")))
+    done[candidate] = outcomes[-1]["candidate"]
+    return outcomes
+
+
+def compression_of(name: str) -> Compression:
+    """By its registered name, or that without its version. Raises BadInput."""
+    found = COMPRESSIONS.get(name) or COMPRESSIONS.get(f"{name}.v1")
+    if found is None:
+        known = ", ".join(sorted(each.partition(".")[0] for each in COMPRESSIONS))
+        raise BadInput(f"unknown compression {name!r}", where="--by", hint=f"known: {known}")
+    return found
+
+
+def _check_sources(compression: Compression, sources: Sequence[Candidate]) -> None:
+    source = sources[0]
+    if len(sources) < compression.models:
+        raise BadInput(f"{compression.name} takes two candidates", hint="name the second: --with CANDIDATE")
+    if len(sources) > compression.models:
+        raise BadInput(f"{compression.name} takes one candidate", where="--with", hint="leave it out")
+    for other in sources[1:]:
+        if other.id == source.id:
+            raise BadInput(f"{compression.name} takes two different candidates", where="--with")
+        if other.product != source.product:
+            raise BadInput(f"{other.id} is a candidate of {other.product}, not of {source.product}", where="--with")
+        if other.dataset_version != source.dataset_version:
+            raise Conflict(
+                f"candidates {source.number} and {other.number} were trained on different data versions",
+                where="--with",
+                hint=f"train both on the present data (penstock train {source.product} --rung ...), then take those",
+            )
+
+
+def _version(house: House, product: str, source: str) -> dict[str, Any]:
+    """The data version that the source was trained on, as `attempts.make_version` answers it."""
+    with house.store.read() as tx:
+        found = find_version(tx, product, get_candidate(tx, source).dataset_version)
+    return {"version": found.number, "id": found.id, "rows": found.rows_train, "learned": 0, "wall_s": 0.0}
+
+
+def _compress(
+    work: Work, by: str, sources: list[str], given: dict[str, Any], incumbent: Mapping[str, Any], name: str
+) -> dict[str, Any]:
+    began = time.perf_counter()
+    arguments = {
+        "folder": str(work.house.folder.resolve()),
+        "product": work.product,
+        "version": work.version["version"],
+        "sources": sources,
+        "by": by,
+        "set": given,
+        "incumbent_report": incumbent["report"],
+        "incumbent_artifact": incumbent["artifact"],
+        "label": by if work.several else "",
+        "checkpoint": _checkpoint(work, name),
+    }
+    try:
+        made = run_child("penstock.jobs.compressing", "compress", arguments, work.progress)
+    except PenstockError as error:
+        record_failed(
+            work.house,
+            product=work.product,
+            rung=by,
+            version_id=work.version["id"],
+            error=error,
+            operation=f"{work.operation} {name}",
+            seconds=time.perf_counter() - began,
+            kind="compress",
+            parameters={"set": given},
+        )
+        raise
+    return {**made, "wall_s": time.perf_counter() - began}
+
+
+def _judge(
+    work: Work, by: str, sources: list[str], name: str, made: Mapping[str, Any], incumbent: Mapping[str, Any]
+) -> dict[str, Any]:
+    outcome = judge_candidate(
+        work.house,
+        product=work.product,
+        rung=by,
+        version_id=work.version["id"],
+        trained=made,
+        incumbent=incumbent,
+        operation=f"{work.operation} {name}",
+        kind="compress",
+        made_from=sources,
+    )
+    shutil.rmtree(_checkpoint(work, name), ignore_errors=True)  # only now: its step is recorded
+    return {**outcome, "wall_s": made["wall_s"], "backbone": made["backbone"], "made_from": sources}
+
+
+def _checkpoint(work: Work, name: str) -> str:
+    return str(work.checkpoints / f"{work.operation}-{name.replace(' ', '-')}")

@@ -1,0 +1,135 @@
+"""The heavy half of a compression, run in a niced child process: `python -m penstock.jobs.compressing compress`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from penstock import tasks
+from penstock.datasets.rows import Split
+from penstock.datasets.versions import get_version, load_rows
+from penstock.jobs.attempts import options_of
+from penstock.jobs.child import training_request
+from penstock.jobs.consent import check_trained
+from penstock.jobs.measuring import keep_and_measure
+from penstock.models.load import Loader
+from penstock.registry.candidates import Candidate, get_candidate
+from penstock.runtime.child import Job, run_job
+from penstock.runtime.house import House, open_house
+from penstock.runtime.progress import Progress
+from penstock.training.cache import EmbeddingCache
+from penstock.training.compress import COMPRESSIONS, CompressRequest
+from penstock.training.compress.settings import parted
+from penstock.training.records import Trained, save
+from penstock.training.rungs import RUNGS
+
+
+def compress(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Compress the candidates `sources` by `by`, and measure what comes of it on the version's test rows.
+
+    arguments: folder, product, version, sources (ids), by, set (name to value), incumbent_report, incumbent_artifact,
+    label and checkpoint as in a training. What was set is kept among the parameters, so that it can be done again.
+    """
+    house = open_house(Path(arguments["folder"]))
+    name = " ".join(filter(None, (arguments["product"], arguments.get("label"))))
+
+    def say(stage: str, done: float, total: float, note: str = "") -> None:
+        progress(f"{name}: {stage}", done, total, note)
+
+    with house.store.read() as tx:
+        version = get_version(tx, arguments["product"], arguments["version"])
+        sources = [get_candidate(tx, source) for source in arguments["sources"]]
+    train, test = load_rows(house.blobs, version)
+    with house.store.read() as tx:
+        check_trained(tx, house.blobs, arguments["product"], train)
+    product = house.workspace.products[arguments["product"]]
+    bench = _Bench(house, arguments["product"], say, Loader(house.blobs))
+    made = {source.artifact: source for source in sources}
+    checkpoint = arguments.get("checkpoint")
+    trained = _compressed(
+        bench,
+        arguments["by"],
+        made,
+        arguments["set"],
+        tasks.get(product.task).split(train, product),
+        None if checkpoint is None else Path(checkpoint),
+    )
+    answer = keep_and_measure(house, arguments, trained, test, say)
+    return {**answer, "parameters": {**answer["parameters"], "set": arguments["set"]}}
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What all work here shares."""
+
+    house: House
+    product: str
+    progress: Progress
+    loader: Loader
+
+    @property
+    def seed(self) -> int:
+        return self.house.workspace.products[self.product].seed
+
+    @property
+    def cache(self) -> EmbeddingCache:
+        return EmbeddingCache(self.house.workspace.state / "cache" / "embeddings")
+
+
+def _compressed(
+    bench: _Bench,
+    by: str,
+    made: Mapping[str, Candidate],
+    given: Mapping[str, Any],
+    rows: Any,
+    checkpoint: Path | None = None,
+) -> Trained:
+    """made: the artifacts to compress, in order, and the candidate that tells how to make each once more."""
+    artifacts = list(made)
+    models = [bench.loader.load(artifact) for artifact in artifacts]
+    options, recipe = parted(COMPRESSIONS[by], given)
+    return COMPRESSIONS[by].compress(
+        CompressRequest(
+            source=models[0],
+            source_artifact=artifacts[0],
+            other=models[1] if len(models) > 1 else None,
+            other_artifact=artifacts[1] if len(models) > 1 else None,
+            train=rows,
+            blobs=bench.house.blobs,
+            load=bench.loader.load,
+            seed=bench.seed,
+            cache=bench.cache,
+            progress=bench.progress,
+            options=options,
+            recipe=recipe,
+            checkpoint=checkpoint,
+            again=lambda artifact, part: _again(bench, made[artifact], part).model,
+        )
+    )
+
+
+def _again(bench: _Bench, candidate: Candidate, rows: Split) -> Trained:
+    """The candidate once more as it was made, from these rows only: trained, or its sources trained and compressed."""
+    if not candidate.made_from:
+        options = options_of(bench.house, bench.product)
+        given = options.get("recipes", {}).get(candidate.rung, {})
+        arguments = {
+            "product": bench.product,
+            "rung": candidate.rung,
+            "options": options,
+            "recipe": {**given, **candidate.parameters.get("searched", {})},
+        }
+        request = training_request(bench.house, arguments, [], bench.progress)
+        return RUNGS[candidate.rung].train(replace(request, train=rows))
+    with bench.house.store.read() as tx:
+        sources = [get_candidate(tx, source) for source in candidate.made_from]
+    made = {save(_again(bench, source, rows), bench.house.blobs): source for source in sources}
+    return _compressed(bench, candidate.rung, made, candidate.parameters.get("set", {}), rows)
+
+
+JOBS: dict[str, Job] = {"compress": compress}
+
+if __name__ == "__main__":
+    run_job(JOBS)

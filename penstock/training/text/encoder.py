@@ -1,0 +1,212 @@
+"""An encoder with a softmax head as one torch network: how the rungs that tune a backbone begin, learn and end.
+
+It starts from the head that fits the frozen vectors, so that the first steps do not spoil what the backbone knows
+(Kumar et al. 2022, arXiv 2202.10054: linear probing, then fine-tuning).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from penstock.core.errors import BadInput, Broken
+from penstock.core.hashing import digest_of
+from penstock.models import frozen_linear as model_kind
+from penstock.models.backbone import Backbone
+from penstock.models.protocol import Integers, Parts
+from penstock.storage.blobs import BlobStore
+from penstock.training.calibration import fit_temperature
+from penstock.training.encoders import keep_torch
+from penstock.training.frozen_linear import embedded
+from penstock.training.loop import Fitted, Problem, Recipe, fit
+from penstock.training.onnx_export import Encoder
+from penstock.training.records import Trained, TrainRequest
+from penstock.training.softmax_head import Head, fit_path
+from penstock.training.text.rows import TextRows
+
+SCALE = 16.0  # unit vectors are multiplied by it before the head: without it a head of its own learns too slowly
+HEAD_RATE = 3.0  # times the encoder's
+STRENGTH = 10.0  # C of the head that it starts from
+HELD_SHARE, FEWEST_TO_HOLD, MOST_HELD = 0.05, 2_000, 500
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Where tuning begins. kept, held: row numbers to learn from, and to calibrate by (none where rows are few)."""
+
+    blobs: BlobStore
+    backbone: Backbone
+    rows: TextRows
+    tokens: list[list[int]]
+    kept: Integers
+    held: Integers
+    head: Head
+
+
+def start(request: TrainRequest, rows: TextRows, where: str) -> Start:
+    """Check the request, set rows aside, and fit the head to start from.
+
+    Raises BadInput without a backbone, Broken where a tuned one has nowhere to be kept.
+    """
+    backbone = request.backbone
+    if not isinstance(backbone, Backbone):
+        hint = 'name one in penstock.toml: backbone = "english", described in [backbones.english]'
+        raise BadInput("this rung needs a backbone", where=where, hint=hint)
+    if request.blobs is None:
+        raise Broken("the tuned backbone has nowhere to be kept", where=where)
+    kept, held = set_aside(rows, request.seed)
+    vectors = embedded(request, backbone, [rows.texts[row] for row in kept])
+    path = fit_path(vectors, rows.truth[kept], len(rows.labels), (1.0, STRENGTH), weights=rows.weights[kept])
+    *_, head = path
+    return Start(request.blobs, backbone, rows, tokens_of(backbone, rows.texts), kept, held, head)
+
+
+def set_aside(rows: TextRows, seed: int) -> tuple[Integers, Integers]:
+    """Hold out a twentieth of the rows as people wrote them, 500 at most, and none below 2,000: there every row is
+    needed to learn. No copy of a held row is learned from."""
+    count = min(MOST_HELD, int(rows.originals * HELD_SHARE)) if rows.originals >= FEWEST_TO_HOLD else 0
+    held = np.sort(np.random.default_rng(seed).permutation(rows.originals)[:count])
+    return np.flatnonzero(~np.isin(rows.origin, rows.origin[held])), held
+
+
+def network_of(encoder: Encoder, head: Head, dropout: float) -> Any:
+    """The torch module from (ids, mask) to scores (n, labels), on the GPU where there is one."""
+    import torch
+
+    class Network(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = encoder.module
+            self.head = torch.nn.Linear(*head.weights.shape)
+            self.dropout = torch.nn.Dropout(dropout)
+
+        def forward(self, ids: Any, mask: Any) -> Any:
+            return self.head(self.dropout(self.encoder(ids, mask)) * SCALE)
+
+    for part in encoder.module.modules():  # its own dropout takes 13% of a step, and gains nothing in a few epochs
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.0
+    network = Network()
+    with torch.no_grad():
+        network.head.weight.copy_(torch.from_numpy(head.weights.T / SCALE))
+        network.head.bias.copy_(torch.from_numpy(head.bias))
+    return network.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def learn(request: TrainRequest, begun: Start, network: Any, recipe: Recipe, name: str) -> Fitted:
+    """Run the shared loop on the kept rows."""
+    import torch
+
+    kept, rows = begun.kept, begun.rows
+    device = next(network.parameters()).device
+    truth = torch.from_numpy(rows.truth[kept]).to(device)
+    weights = torch.from_numpy(rows.weights[kept]).to(device)
+    tokens = [begun.tokens[row] for row in kept]
+
+    def loss(numbers: Any) -> Any:
+        scores = network(*padded([tokens[number] for number in numbers.tolist()], device))
+        numbers = numbers.to(device)
+        losses = torch.nn.functional.cross_entropy(
+            scores.float(), truth[numbers], reduction="none", label_smoothing=recipe.smoothing
+        )
+        return losses * weights[numbers]
+
+    def accuracy() -> float:
+        return float((scores_of(network, begun, begun.held).argmax(axis=1) == rows.truth[begun.held]).mean())
+
+    embedding = network.encoder.model.get_input_embeddings().weight
+    problem = Problem(
+        module=network,
+        rows=len(kept),
+        loss=loss,
+        lengths=np.array([len(each) for each in tokens], dtype=np.int64),
+        groups=[(list(network.head.parameters()), HEAD_RATE)],
+        embedding=embedding if embedding.requires_grad else None,
+        held=accuracy if len(begun.held) else None,
+        identity=digest_of([name, begun.backbone.digest, list(rows.labels), [rows.texts[row] for row in kept]]),
+    )
+    return fit(
+        problem,
+        recipe,
+        seed=request.seed,
+        progress=request.progress,
+        checkpoint=request.checkpoint,
+        world=request.world,
+        stage="train",
+    )
+
+
+def scores_of(network: Any, begun: Start, rows: Integers) -> Any:
+    """Scores (rows, labels), numpy, of these rows."""
+    import torch
+
+    device, found = next(network.parameters()).device, []
+    with torch.no_grad():
+        for at in range(0, len(rows), 32):
+            ids = [begun.tokens[row] for row in rows[at : at + 32]]
+            found.append(network(*padded(ids, device)).float().cpu().numpy())
+    return np.concatenate(found)
+
+
+def finish(
+    request: TrainRequest,
+    begun: Start,
+    network: Any,
+    recipe: Recipe,
+    fitted: Fitted,
+    name: str,
+    parameters: dict[str, Any],
+    began: float,
+) -> Trained:
+    """Calibrate, export and keep what was learned."""
+    import time
+
+    network.cpu().eval()
+    temperature, calibrated = 1.0, "not calibrated: too few rows to hold any out"
+    if len(begun.held):
+        temperature, _ = fit_temperature(scores_of(network, begun, begun.held), begun.rows.truth[begun.held])
+        calibrated = f"temperature {temperature:.3g}, fitted on {len(begun.held):,} held-out training rows"
+    request.progress("export", 0, 1, "to ONNX")
+    encoder = Encoder(network.encoder, begun.backbone.hidden)
+    backbone = keep_torch(begun.blobs, encoder, begun.backbone, settings={"made_by": name})
+    request.progress("export", 1, 1, "done")
+    weights = np.ascontiguousarray(network.head.weight.detach().numpy().T * SCALE)
+    files = model_kind.to_files(weights, network.head.bias.detach().numpy().copy())
+    settings = {"temperature": temperature, "seed": request.seed, "rows": len(begun.kept)}
+    parts = Parts(begun.rows.labels, settings, files.__getitem__, "the trained model", backbone)
+    return Trained(
+        model=model_kind.open_tuned(parts),
+        files=files,
+        settings=settings,
+        seconds=time.perf_counter() - began,
+        backbone=backbone.digest,
+        notes=(
+            *begun.rows.notes,
+            f"{fitted.steps:,} steps of {recipe.batch} rows, peak rate {recipe.peak:g}",
+            calibrated,
+            *fitted.notes,
+        ),
+        parameters={**recipe.to_json(), **parameters},
+        curves=fitted.curves,
+    )
+
+
+def tokens_of(backbone: Backbone, texts: Sequence[str]) -> list[list[int]]:
+    """Token numbers of each text, cut where the backbone cuts them."""
+    return [encoding.ids or [0] for encoding in backbone.tokenizer.encode_batch_fast(list(texts))]
+
+
+def padded(rows: Sequence[list[int]], device: Any = "cpu") -> tuple[Any, Any]:
+    """Token numbers and mask (n, tokens), padded to the longest."""
+    import torch
+
+    longest = max(map(len, rows))
+    ids = torch.zeros(len(rows), longest, dtype=torch.int64)
+    mask = torch.zeros_like(ids)
+    for row, tokens in enumerate(rows):
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+        mask[row, : len(tokens)] = 1
+    return ids.to(device), mask.to(device)

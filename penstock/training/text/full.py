@@ -1,0 +1,62 @@
+"""The rung `full.v1`: every weight of the backbone is tuned together with the head; of several seeds, the mean."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from penstock.datasets.text_options import read_options
+from penstock.training.encoders import load_torch
+from penstock.training.extras import training_libraries
+from penstock.training.loop import Fitted, Recipe
+from penstock.training.records import Range, Space, Trained, TrainRequest
+from penstock.training.text.encoder import Start, finish, learn, network_of, start
+from penstock.training.text.rows import text_rows
+
+NAME = "full.v1"
+RECIPE = Recipe(epochs=3.0, batch=32, peak=2e-4, smoothing=0.1)
+SPACE: Space = {
+    "peak": Range(5e-5, 5e-4, log=True),
+    "epochs": (2.0, 3.0, 4.0, 6.0),
+    "smoothing": (0.0, 0.05, 0.1),
+    "adversarial": (0.0, 0.5, 1.0),
+}
+
+
+def train(request: TrainRequest) -> Trained:
+    """Tune on the request's rows. Raises BadInput for rows that cannot train, without a backbone or where its original
+    is gone; Unavailable without torch; Broken when the loss is not finite."""
+    with training_libraries("tuning a backbone"):
+        import torch
+    began = time.perf_counter()
+    recipe, seeds = RECIPE.changed(request.recipe, NAME), read_options(request.options).ensemble
+    begun = start(request, text_rows(request), NAME)
+    with torch.random.fork_rng():
+        trained = [_tuned(request, begun, recipe, each) for each in range(seeds)]
+    networks, fits = [network for network, _ in trained], [fitted for _, fitted in trained]
+    note = (f"the mean of {seeds} trainings' weights, each in its own order",) if seeds > 1 else ()
+    told = replace(fits[0], notes=(*(each for one in fits for each in one.notes), *note))
+    return finish(request, begun, averaged(networks), recipe, told, NAME, {"ensemble": seeds}, began)
+
+
+def _tuned(request: TrainRequest, begun: Start, recipe: Recipe, number: int) -> tuple[Any, Fitted]:
+    """The network of one training of the ensemble, each from the same start in an order of its own."""
+    folder = None if request.checkpoint is None else request.checkpoint / str(number)
+    one = replace(request, seed=request.seed + number, checkpoint=folder)
+    network = network_of(load_torch(begun.blobs, begun.backbone), begun.head, recipe.dropout)
+    return network, learn(one, begun, network, recipe, NAME)
+
+
+def averaged(networks: Sequence[Any]) -> Any:
+    """The first network with the mean of all their weights: what begins alike may be averaged, and answers like their
+    ensemble at the price of one (Wortsman et al. 2022, arXiv 2203.05482, "model soups")."""
+    import torch
+
+    others = [network.state_dict() for network in networks[1:]]
+    with torch.no_grad():
+        for name, tensor in networks[0].state_dict().items():
+            if others and tensor.is_floating_point():
+                tensor.add_(sum(other[name] for other in others)).div_(len(networks))
+    return networks[0]

@@ -1,0 +1,191 @@
+"""The shared loop: it goes on exactly where a kill left it, and says what went wrong when something does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from penstock.core.errors import BadInput, Broken, Conflict
+from penstock.runtime.progress import no_progress
+from penstock.training.loop import Fitted, Problem, Recipe, fit
+from penstock.training.loop.checkpoints import FILE
+
+torch = pytest.importorskip("torch")
+
+RECIPE = Recipe(epochs=6, batch=8, peak=0.05, dropout=0.2, precision="float32")
+ROWS, WIDTH = 64, 5
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing in the house catches it."""
+
+
+def made(at_step: Any = lambda step: None, identity: str = "data 1") -> Problem:
+    """A small network with dropout; at_step is told the number of losses asked so far."""
+    draw = np.random.default_rng(0)
+    inputs = torch.from_numpy(draw.normal(size=(ROWS, WIDTH)).astype(np.float32))
+    truth = torch.from_numpy((draw.random(ROWS) < 0.5).astype(np.int64))
+    torch.manual_seed(0)
+    parts = [torch.nn.Linear(WIDTH, 16), torch.nn.Dropout(RECIPE.dropout), torch.nn.ReLU(), torch.nn.Linear(16, 2)]
+    network = torch.nn.Sequential(*parts)
+    asked = [0]
+
+    def loss(rows: Any) -> Any:
+        asked[0] += 1
+        at_step(asked[0])
+        return torch.nn.functional.cross_entropy(network(inputs[rows]), truth[rows], reduction="none")
+
+    lengths = np.arange(ROWS, dtype=np.int64) % 7
+    return Problem(module=network, rows=ROWS, loss=loss, lengths=lengths, identity=identity)
+
+
+def run(problem: Problem, recipe: Recipe = RECIPE, folder: Path | None = None) -> Fitted:
+    return fit(problem, recipe, seed=3, progress=no_progress, checkpoint=folder)
+
+
+def weights_of(problem: Problem) -> Any:
+    return torch.cat([each.detach().flatten() for each in problem.module.parameters()])
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint after every step."""
+    import sys
+
+    monkeypatch.setattr(sys.modules["penstock.training.loop.fit"], "CHECKPOINT_EVERY_S", 0.0)
+
+
+def killed_at(step: int, folder: Path) -> None:
+    def die(asked: int) -> None:
+        if asked == step:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(made(die), folder=folder)
+
+
+@pytest.mark.usefixtures("often")
+def test_a_killed_training_ends_as_if_it_had_never_been_killed(tmp_path: Path) -> None:
+    whole = made()
+    told = run(whole)
+    killed_at(20, tmp_path)
+    resumed = made()
+    after = run(resumed, folder=tmp_path)
+    assert torch.equal(weights_of(whole), weights_of(resumed))
+    assert after.curves["loss"] == told.curves["loss"]
+    assert after.notes == ("resumed at step 19 of 48",)
+    assert not (tmp_path / FILE).exists()
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize(
+    ("problem", "recipe", "changed"),
+    [(made(identity="data 2"), RECIPE, "data"), (made(), replace(RECIPE, peak=0.01), "recipe")],
+)
+def test_a_resumed_training_of_other_data_or_recipe_is_refused(
+    tmp_path: Path, problem: Problem, recipe: Recipe, changed: str
+) -> None:
+    killed_at(20, tmp_path)
+    with pytest.raises(Conflict, match=f"its {changed} changed since"):
+        run(problem, recipe, tmp_path)
+    assert run(problem, recipe, tmp_path).steps == 48  # the next one starts anew
+
+
+@pytest.mark.usefixtures("often")
+def test_other_code_is_refused_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed_at(20, tmp_path)
+    monkeypatch.setattr("penstock.training.loop.checkpoints.code_version", lambda: "another")
+    with pytest.raises(Conflict, match="its code changed since"):
+        run(made(), folder=tmp_path)
+
+
+@pytest.mark.usefixtures("often")
+def test_a_damaged_checkpoint_means_a_start_from_the_beginning(tmp_path: Path) -> None:
+    killed_at(20, tmp_path)
+    content = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(content[: len(content) // 2])
+    whole, again = made(), made()
+    run(whole)
+    assert run(again, folder=tmp_path).notes == ()
+    assert torch.equal(weights_of(whole), weights_of(again))
+
+
+@pytest.mark.usefixtures("often")
+def test_a_loss_that_is_not_finite_names_the_batch_and_keeps_the_last_good_state(tmp_path: Path) -> None:
+    problem = made()
+    good = problem.loss
+
+    def bad(rows: Any) -> Any:
+        return good(rows) * (float("nan") if (rows == 11).any() else 1.0)
+
+    with pytest.raises(Broken, match=r"not finite at step \d+ of 48, in the batch of training rows") as found:
+        run(replace(problem, loss=bad), folder=tmp_path)
+    assert "12" in found.value.message.split("rows")[1]  # row 11 counted from 1
+    assert bool(torch.isfinite(weights_of(problem)).all())
+
+
+def test_too_little_memory_means_smaller_parts_and_a_word_of_it() -> None:
+    problem = made()
+    within = problem.loss
+
+    def narrow(rows: Any) -> Any:
+        if len(rows) > 2:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return within(rows)
+
+    told = run(replace(problem, loss=narrow))
+    assert told.steps == 48
+    assert told.notes[-1] == "out of memory at step 1: from there each batch of 8 went through in 4 parts"
+
+
+def test_parts_of_a_batch_give_the_gradient_of_the_whole() -> None:
+    whole, parts = made(), made()
+    calm = replace(RECIPE, epochs=1)
+    for problem in (whole, parts):
+        problem.module[1].p = 0.0
+    run(whole, calm)
+    run(parts, replace(calm, accumulate=4))
+    assert torch.allclose(weights_of(whole), weights_of(parts), atol=1e-5)
+
+
+def test_a_constant_rate_stops_when_held_out_rows_say_so() -> None:
+    scores = iter([0.5, 0.6, 0.6, 0.59, 0.7, 0.8])
+    problem = replace(made(), held=lambda: next(scores))
+    told = run(problem, replace(RECIPE, schedule="constant", patience=2))
+    assert told.steps == 4 * 8
+    assert [value for _, value in told.curves["held"]] == [0.5, 0.6, 0.6, 0.59]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"patience": 2}, "one-cycle must run its whole course"),
+        ({"peek": 0.1}, "unknown 'peek'"),
+        ({"epochs": -1}, "epochs must be above 0"),
+        ({"batch": "many"}, "'many' is not a number"),
+        ({"batch": 2.5}, "2.5 is not a whole number"),
+        ({"precision": "half"}, "precision must be"),
+    ],
+)
+def test_a_recipe_that_cannot_train_is_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        RECIPE.changed(given, "full.v1")
+
+
+def test_adversarial_steps_leave_the_embedding_where_the_optimiser_put_it() -> None:
+    problem = made()
+    embedding = problem.module[0].weight
+    seen = []
+
+    def watched(rows: Any) -> Any:
+        seen.append(embedding.detach().clone())
+        return problem.loss(rows)
+
+    run(replace(problem, loss=watched, embedding=embedding), replace(RECIPE, epochs=0.1, adversarial=0.5))
+    assert len(seen) == 2
+    assert float((seen[1] - seen[0]).norm()) == pytest.approx(0.5, rel=1e-3)
+    assert float((embedding.detach() - seen[0]).abs().max()) < 0.1  # the step against us was taken back

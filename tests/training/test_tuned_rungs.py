@@ -1,0 +1,88 @@
+"""full.v1 and lora.v1 on a small encoder: what was learned is what is saved, reloaded and answered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from penstock.core.errors import BadInput
+from penstock.datasets.rows import Split
+from penstock.models.load import Loader
+from penstock.storage.blobs import BlobStore
+from penstock.training.records import Trained, TrainRequest, save
+from penstock.training.rungs import RUNGS
+
+pytest.importorskip("torch")
+from penstock.training.backbones import resolve
+from penstock.workspace.records import Backbone as Source
+
+QUICK = {"epochs": 4, "batch": 16, "precision": "float32"}
+
+
+@pytest.fixture
+def request_for(orders: Split, tiny_bert: Path, tmp_path: Path) -> TrainRequest:
+    blobs = BlobStore(tmp_path / ".penstock" / "blobs")
+    digest = resolve(Source(source=f"path:{tiny_bert}"), "tiny", blobs)
+    backbone = Loader(blobs).any_backbone(digest)
+    return TrainRequest(orders, backbone, blobs=blobs, recipe=QUICK)
+
+
+def right(trained: Trained, orders: Split) -> float:
+    answers = trained.model.predict(list(orders.texts)).argmax(axis=1)
+    return float(
+        np.mean([trained.model.labels[each] == label for each, label in zip(answers, orders.labels, strict=True)])
+    )
+
+
+@pytest.mark.parametrize(("rung", "peak"), [("full.v1", 3e-3), ("lora.v1", 1e-2)])
+def test_tuning_learns_more_than_the_frozen_head_and_comes_back_the_same(
+    rung: str, peak: float, request_for: TrainRequest, orders: Split
+) -> None:
+    frozen = RUNGS["frozen-linear.v1"].train(replace(request_for, recipe={}))
+    trained = RUNGS[rung].train(replace(request_for, recipe={**QUICK, "peak": peak, "epochs": 40}))
+    assert right(trained, orders) > right(frozen, orders)
+    assert request_for.blobs is not None
+    again = Loader(request_for.blobs).load(save(trained, request_for.blobs))
+    assert again.kind == "encoder-linear.v1"
+    texts = list(orders.texts[:20])
+    assert np.array_equal(again.predict(texts), trained.model.predict(texts))
+    assert trained.curves["loss"][-1][1] < trained.curves["loss"][0][1]
+    assert trained.parameters["epochs"] == 40
+
+
+def test_the_same_seed_gives_the_same_model(request_for: TrainRequest, orders: Split) -> None:
+    one, two = (RUNGS["full.v1"].train(request_for) for _ in range(2))
+    assert np.array_equal(one.model.predict(list(orders.texts[:9])), two.model.predict(list(orders.texts[:9])))
+
+
+def test_lora_leaves_no_matrix_of_its_own_behind(request_for: TrainRequest) -> None:
+    from penstock.training.encoders import load_torch
+
+    trained = RUNGS["lora.v1"].train(request_for)
+    assert request_for.blobs is not None and trained.backbone is not None
+    encoder = load_torch(request_for.blobs, Loader(request_for.blobs).backbone(trained.backbone))
+    assert not [name for name, _ in encoder.module.named_parameters() if "lora" in name]
+
+
+@pytest.mark.parametrize(
+    ("rung", "recipe", "message"),
+    [
+        ("full.v1", {"rank": 4}, "unknown 'rank' in the recipe of full.v1"),
+        ("lora.v1", {"rank": 0}, "rank must be a whole number from 1 to 256"),
+        ("lora.v1", {"epochs": 0}, "epochs must be above 0"),
+    ],
+)
+def test_a_recipe_that_makes_no_sense_is_refused(
+    rung: str, recipe: dict[str, object], message: str, request_for: TrainRequest
+) -> None:
+    with pytest.raises(BadInput, match=message):
+        RUNGS[rung].train(replace(request_for, recipe=recipe))
+
+
+@pytest.mark.parametrize("rung", ["full.v1", "lora.v1"])
+def test_tuning_without_a_backbone_is_refused(rung: str, orders: Split) -> None:
+    with pytest.raises(BadInput, match="needs a backbone"):
+        RUNGS[rung].train(TrainRequest(orders))
