@@ -39,5 +39,5 @@ $(VENV)/.demo: $(VENV)/.base pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
-	$(PIP) install -c constraints.txt -e ".[train,postgres,dev]"
+	$(PIP) install -c constraints.txt -e ".[train,postgres,privacy,scale,tracking,dev]"
 	touch $@

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from penstock.cli.output import OPTIONS, note, print_table, show
 
+if TYPE_CHECKING:
+    from penstock.jobs.lineage import Held
+
 SHOWN_LABELS = 12
 
 
 def register(app: typer.Typer) -> None:
-    data = typer.Typer(help="A product's data: inspect, clean, add, versions.", no_args_is_help=True)
+    data = typer.Typer(help="A product's data: inspect, clean, add, versions, lineage.", no_args_is_help=True)
     data.command("inspect")(inspect)
     data.command("clean")(clean)
     data.command("add")(add)
     data.command("versions")(versions)
+    data.command("lineage")(lineage)
     app.add_typer(data, name="data")
 
 
@@ -34,6 +41,7 @@ def clean(product: str) -> None:
     """Clean the data and keep the result as a dataset version (the same content is the same version)."""
     from penstock import tasks
     from penstock.datasets.versions import add_version
+    from penstock.jobs.consent import check_made
     from penstock.runtime.house import open_house
     from penstock.workspace.loader import product_of
 
@@ -41,6 +49,7 @@ def clean(product: str) -> None:
     chosen = product_of(house.workspace, product)
     prepared = tasks.get(chosen.task).prepare(chosen, house.folder, ())
     with house.store.transaction() as tx:
+        check_made(tx, house.blobs, product, prepared.train)
         version = add_version(tx, house.blobs, product=product, prepared=prepared, source=chosen.data)
     _show_report(prepared.report)
     note(f"{product}: data version {version.number} ({version.rows_train:,} to train, {version.rows_test:,} to test)")
@@ -81,6 +90,55 @@ def versions(product: str) -> None:
         for v in found
     ]
     show(rows, rows=rows)
+
+
+def lineage(
+    product: str,
+    customer: Annotated[str | None, typer.Option(help="Only this customer: id, name or e-mail.")] = None,
+) -> None:
+    """Whose rows are in which data versions, candidates and releases; with consent then and now.
+
+    Exits 1 where rows to train on were taken without consent.
+    """
+    from penstock.identity.customers import get_customer
+    from penstock.jobs.lineage import lineage as trace
+    from penstock.jobs.privacy import spent, spent_in_words
+    from penstock.runtime.house import open_house
+    from penstock.workspace.loader import product_of
+
+    house = open_house(OPTIONS.workspace)
+    product_of(house.workspace, product)
+    with house.store.read() as tx:
+        only = None if customer is None else get_customer(tx, customer).id
+        trainings = spent(tx, product)
+    found = trace(house, product, only)
+    show([{**asdict(one), "taken": one.taken, "outlived": one.outlived} for one in found], rows=_held_rows(found))
+    for told in spent_in_words(trainings):
+        note(told)
+    for name in sorted({one.name for one in found if one.outlived}):
+        again = f"penstock retrain {product}, or penstock train {product} && penstock release {product}"
+        note(f"the live release learned from {name}, which consents no more: {again}")
+    if taken := [one for one in found if one.taken]:
+        note(f"taken without consent: rows of {', '.join(sorted({one.name for one in taken}))}")
+        raise typer.Exit(1)
+
+
+def _held_rows(found: Sequence[Held]) -> list[dict[str, Any]]:
+    return [
+        {
+            "customer": one.name,
+            "version": one.version,
+            "made": one.made_at,
+            "train": one.rows_train,
+            "test": one.rows_test,
+            "consent then": one.consented_then,
+            "consent now": one.consents_now,
+            "candidates": ", ".join(map(str, one.candidates)),
+            "releases": ", ".join(map(str, one.releases)),
+            "live": one.live,
+        }
+        for one in found
+    ]
 
 
 def _show_report(report: object) -> None:

@@ -21,7 +21,9 @@ def register(app: typer.Typer) -> None:
 
 def release(
     product: str,
-    candidate: Annotated[str | None, typer.Option(help="Default: the newest that passed.")] = None,
+    candidate: Annotated[
+        str | None, typer.Option(help="Default: the newest that passed, or the one chosen of an exploration.")
+    ] = None,
 ) -> None:
     """Make a candidate the live release. Gateways switch within a second and drop nothing."""
     from penstock.jobs.reports import passed_candidate
@@ -34,10 +36,10 @@ def release(
     with house.store.transaction() as tx:
         if not list_candidates(tx, product):
             product_of(house.workspace, product)
-        chosen = passed_candidate(tx, product, candidate)
+        chosen, why = passed_candidate(house, tx, product, candidate)
         made = registry.release(tx, chosen.id, house.secret("decisions"))
     show(made, rows=_rows([made]))
-    note(f"{product}: release {made.number} is live (candidate {chosen.number}, {chosen.rung})")
+    note(f"{product}: release {made.number} is live (candidate {chosen.number}, {chosen.rung}: it {why})")
 
 
 def rollback(product: str) -> None:

@@ -12,15 +12,18 @@ import typer
 
 from penstock import __version__
 from penstock.cli import (
+    compress,
     data,
     demo,
     improve,
     knowledge,
     money,
     opinion,
+    pretrain,
     recommendation,
     release,
     run_,
+    runs,
     sell,
     start,
     train,
@@ -50,7 +53,23 @@ def build() -> typer.Typer:
         context_settings={"max_content_width": 120},
     )
     app.callback()(_root)
-    for stage in (start, data, train, release, run_, sell, money, improve, knowledge, opinion, recommendation, demo):
+    for stage in (
+        start,
+        data,
+        train,
+        compress,
+        runs,
+        release,
+        run_,
+        sell,
+        money,
+        improve,
+        knowledge,
+        opinion,
+        recommendation,
+        pretrain,
+        demo,
+    ):
         stage.register(app)
     return app
 

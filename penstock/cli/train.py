@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from penstock.cli.output import OPTIONS, note, print_table, show
+from penstock.core.errors import BadInput
 
 
 def register(app: typer.Typer) -> None:
@@ -19,26 +20,65 @@ def register(app: typer.Typer) -> None:
 def train(
     product: str,
     rung: Annotated[list[str] | None, typer.Option(help="Only this rung (repeatable; default: the ladder).")] = None,
+    explore: Annotated[
+        bool, typer.Option("--explore", help="Train all rungs, compress the good ones, draw the frontier, choose.")
+    ] = False,
+    budget_minutes: Annotated[
+        float | None,
+        typer.Option(help="Of everything; a refused rung's recipe is then searched. --explore: 30 if not given."),
+    ] = None,
+    executor: Annotated[str, typer.Option(help="Where rungs are trained: process or ray.")] = "process",
+    workers: Annotated[int, typer.Option(help="How many train together, with --executor ray.")] = 1,
+    html: Annotated[Path | None, typer.Option(help="With --explore: draw the frontier into this file.")] = None,
 ) -> None:
     """Clean, train the cheapest rung, judge it; on a no, the next rung. Exits 3 when no rung passes the gate."""
+    from penstock.jobs.frontier import frontier_rows, write_frontier
     from penstock.jobs.runner import open_workflows
-    from penstock.jobs.train import gate_refused, outcome_rows
+    from penstock.jobs.train import gate_refused, outcome_rows, rungs_of
     from penstock.runtime.house import open_house
     from penstock.runtime.progress import console_progress
 
+    if html is not None and not explore:
+        raise BadInput("only an exploration draws a frontier", where="--html", hint="add --explore")
     house = open_house(OPTIONS.workspace)
-    arguments = {"product": product, "rungs": list(rung or [])}
+    arguments = {
+        "product": product,
+        "rungs": list(rung or []),
+        "budget_minutes": budget_minutes,
+        "executor": executor,
+        "workers": workers,
+    }
+    rungs_of(house, arguments)  # what cannot be is said before any work begins
     with (
         console_progress() as progress,
         open_workflows(house, executor=f"cli-train-{product}", progress=progress) as workflows,
     ):
-        result = workflows.run_or_resume("train", arguments, note)
-    rows = outcome_rows(result)
+        result = workflows.run_or_resume("explore" if explore else "train", arguments, note)
+    if explore:
+        files = write_frontier(house, product, result, html)
+        result = {**result, "files": [str(file) for file in files]}
+    rows = frontier_rows(result) if explore else outcome_rows(result)
     show(result, rows=rows, title=f"{product}: data version {result['version']}")
+    _say_what_came(product, result)
     passed = [outcome for outcome in result["outcomes"] if outcome["passed"]]
     if not passed:
         raise gate_refused(product, result)
-    note(f"passed: candidate {passed[-1]['candidate']}; next: penstock release {product}")
+    if not explore:
+        note(f"passed: candidate {passed[-1]['candidate']}; next: penstock release {product}")
+
+
+def _say_what_came(product: str, result: dict[str, Any]) -> None:
+    """What searches found, what was not tried, which files were written, and what was chosen."""
+    for outcome in result["outcomes"]:
+        if found := outcome.get("search"):
+            scores = f", held-out {found['own']:.4f} -> {found['best']:.4f}" if found.get("best") else ""
+            note(f"{outcome['rung']}: searched its recipe in {found['trials']} trials{scores}; {found['stopped']}")
+    for each in result["not_tried"]:
+        note(f"{each['rung']}: not tried, {each['why']}")
+    for file in result.get("files", ()):
+        note(f"wrote {file}")
+    if choice := result.get("choice"):
+        note(f"chosen: {choice['name']}: it {choice['text']}; next: penstock release {product}")
 
 
 def candidates(product: str) -> None:

@@ -106,7 +106,7 @@ def train_and_release(stage: Stage, product: str) -> None:
             f"penstock report {product}/{outcome['number']}",
         )
     with stage.house.store.transaction() as tx:
-        chosen = reports.passed_candidate(tx, product, None)
+        chosen, _ = reports.passed_candidate(stage.house, tx, product, None)
         made = releases.release(tx, chosen.id, stage.house.secret("decisions"))
     stage.add(f"{product}: live release", made.number, f"penstock releases {product}")
 

@@ -24,6 +24,7 @@ SHARES = frozenset(
         "f1",
         "out_of_scope_recall",
         "hr_at_10",
+        "robust_accuracy",
         "detection_rate",
     }
 )

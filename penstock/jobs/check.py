@@ -8,6 +8,8 @@ from pydantic import ValidationError
 
 from penstock import tasks
 from penstock.core.errors import BadInput, PenstockError
+from penstock.evaluation.possible import impossible
+from penstock.jobs.privacy import PRIVATE, check_privacy, gate_of, stated
 from penstock.training.rungs import RUNGS
 from penstock.workspace.loader import where
 from penstock.workspace.records import Product, Workspace
@@ -29,6 +31,7 @@ def check_workspace(workspace: Workspace) -> list[dict[str, Any]]:
 
 def _check_product(workspace: Workspace, name: str, product: Product) -> dict[str, Any]:
     check_words(workspace, name, product)
+    check_gate(workspace, name, product)
     prepared = tasks.get(product.task).prepare(product, workspace.folder, ())
     return {
         "product": name,
@@ -36,7 +39,7 @@ def _check_product(workspace: Workspace, name: str, product: Product) -> dict[st
         "train": len(prepared.train),
         "test": len(prepared.test),
         "ladder": list(ladder_of(product)),
-        "gate": [str(condition) for condition in product.gate],
+        "gate": [str(condition) for condition in gate_of(product)],
     }
 
 
@@ -51,6 +54,7 @@ def check_words(workspace: Workspace, name: str, product: Product) -> None:
                 hint=f"known rungs: {', '.join(RUNGS)}",
             )
     _check_options(workspace, name, product, task)
+    check_privacy(product, product.ladder or ladder_of(product), where(workspace.folder, "products", name, "ladder"))
     for condition in product.gate:
         if condition.metric not in task.gate_metrics:
             raise BadInput(
@@ -58,6 +62,14 @@ def check_words(workspace: Workspace, name: str, product: Product) -> None:
                 where=where(workspace.folder, "products", name, "gate"),
                 hint=f"metrics of {task.name}: {', '.join(task.gate_metrics)}",
             )
+
+
+def check_gate(workspace: Workspace, name: str, product: Product) -> None:
+    """Raises BadInput naming the conditions of a gate that no model can meet. What is live does not ask."""
+    wrong = impossible(product.gate)
+    if wrong:
+        place = where(workspace.folder, "products", name, "gate")
+        raise BadInput(f"no model can pass this gate: {'; '.join(wrong)}", where=place, hint="correct the condition")
 
 
 def _check_options(workspace: Workspace, name: str, product: Product, task: tasks.Task) -> None:
@@ -71,11 +83,18 @@ def _check_options(workspace: Workspace, name: str, product: Product, task: task
         hint = f"options of {task.name}: {allowed}" if first["type"] == "extra_forbidden" else ""
         message = "is not an option" if hint else first["msg"].removeprefix("Value error, ")
         raise BadInput(message, where=where(workspace.folder, *path), hint=hint) from None
+    for rung in product.options.get("recipes", {}) if "recipes" in task.options.model_fields else ():
+        if rung not in RUNGS:
+            place = where(workspace.folder, "products", name, "options", "recipes", rung)
+            raise BadInput(f"a recipe for the unknown rung {rung!r}", where=place, hint=f"known: {', '.join(RUNGS)}")
 
 
 def ladder_of(product: Product) -> tuple[str, ...]:
-    """The rungs to try in order: the product's own ladder, or its task's, without those that lack a backbone."""
+    """The rungs to try in order: the product's own ladder, or its task's, without those that lack a backbone. Where the
+    product states privacy, only those that keep it."""
     ladder = product.ladder or tasks.get(product.task).ladder
+    if stated(product) is not None:
+        ladder = tuple(rung for rung in ladder if rung in PRIVATE) or PRIVATE
     return tuple(rung for rung in ladder if product.backbone is not None or not RUNGS[rung].needs_backbone)
 
 

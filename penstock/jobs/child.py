@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from penstock import tasks
-from penstock.datasets.versions import add_version, get_version, load_rows
-from penstock.jobs.artifacts import put_report
-from penstock.jobs.measuring import export_parity, incumbent_report, measure
+from penstock.datasets.versions import DatasetVersion, add_version, get_version, load_rows
+from penstock.jobs.consent import check_made, check_trained
+from penstock.jobs.measuring import keep_and_measure
+from penstock.jobs.trials import search_recipe
 from penstock.models.load import Loader
-from penstock.runtime.child import run_job
+from penstock.runtime.child import Job, run_job
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import Progress
 from penstock.training.cache import EmbeddingCache
-from penstock.training.rungs import RESOLVERS, RUNGS, Rung, TrainRequest, save
+from penstock.training.loop.records import World
+from penstock.training.rungs import RESOLVERS, RUNGS, Rung, TrainRequest
 from penstock.workspace.records import Product
 
 
@@ -26,51 +29,55 @@ def make_version(arguments: dict[str, Any], progress: Progress) -> dict[str, Any
     progress(f"{name}: cleaning", 0, 1)
     prepared = tasks.get(product.task).prepare(product, house.folder, arguments["extra"])
     with house.store.transaction() as tx:
+        check_made(tx, house.blobs, name, prepared.train)
         version = add_version(
             tx, house.blobs, product=name, prepared=prepared, parent=arguments["parent"], source=product.data
         )
     progress(f"{name}: cleaning", 1, 1, f"{version.rows_train:,} rows to train, {version.rows_test:,} to test")
     origins = {row.get("origin") for row in arguments["extra"]}
     learned = sum(row.get("origin") in origins for row in prepared.train)
-    return {"version": version.number, "id": version.id, "learned": learned}
+    return {"version": version.number, "id": version.id, "learned": learned, "rows": version.rows_train}
 
 
 def climb(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Train one rung on a dataset version, save its artifact, and measure it; also the incumbent, on the same rows."""
-    house = _house(arguments)
-    name, rung = arguments["product"], RUNGS[arguments["rung"]]
-    product = house.workspace.products[name]
+    """Train one rung on a dataset version, save its artifact, and measure it; also the incumbent, on the same rows.
+
+    world: (rank, size) of this worker where several train together; all but the first answer nothing.
+    """
+    house, say = _house(arguments), _told(arguments, progress)
+    train, test = load_rows(house.blobs, _version(house, arguments))
+    request = training_request(house, arguments, train, say)
+    trained = RUNGS[arguments["rung"]].train(request)
+    return {} if request.world.rank else keep_and_measure(house, arguments, trained, test, say)
+
+
+def search(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Search the rung's recipe on held-out training rows for `seconds`; the test split is not looked at."""
+    house, say = _house(arguments), _told(arguments, progress)
+    train, _ = load_rows(house.blobs, _version(house, arguments))
+    return search_recipe(house, arguments, train, lambda rows: training_request(house, arguments, rows, say), say)
+
+
+def training_request(
+    house: House, arguments: dict[str, Any], rows: Sequence[Mapping[str, Any]], progress: Progress
+) -> TrainRequest:
+    product, rung = house.workspace.products[arguments["product"]], RUNGS[arguments["rung"]]
+    loader, checkpoint = Loader(house.blobs), arguments.get("checkpoint")
     with house.store.read() as tx:
-        version = get_version(tx, name, arguments["version"])
-    train, test = load_rows(house.blobs, version)
-    loader = Loader(house.blobs)
-
-    def say(stage: str, done: float, total: float, note: str = "") -> None:
-        progress(f"{name}: {stage}", done, total, note)
-
-    request = TrainRequest(
-        train=tasks.get(product.task).split(train, product),
-        backbone=_backbone(house, product, rung, loader, say),
+        check_trained(tx, house.blobs, arguments["product"], rows)
+    return TrainRequest(
+        train=tasks.get(product.task).split(rows, product),
+        backbone=_backbone(house, product, rung, loader, progress),
         seed=product.seed,
         cache=EmbeddingCache(house.workspace.state / "cache" / "embeddings"),
-        progress=say,
+        progress=progress,
         options=arguments["options"],
         load=loader.load,
         blobs=house.blobs,
+        recipe=arguments.get("recipe") or {},
+        checkpoint=None if checkpoint is None else Path(checkpoint),
+        world=World(*arguments.get("world", (0, 1))),
     )
-    trained = rung.train(request)
-    artifact = save(trained, house.blobs)
-    parity = export_parity(trained, loader)
-    reloaded = Loader(house.blobs).load(artifact)
-    report = measure(house, product, trained.model, reloaded, test, parity, say, trained.facts)
-    return {
-        "artifact": artifact,
-        "backbone": trained.backbone,
-        "report": put_report(house.blobs, report),
-        "seconds": trained.seconds,
-        "notes": list(trained.notes),
-        "incumbent_report": incumbent_report(house, arguments, test, say, report),
-    }
 
 
 def _backbone(house: House, product: Product, rung: Rung, loader: Loader, progress: Progress) -> Any:
@@ -83,9 +90,26 @@ def _backbone(house: House, product: Product, rung: Rung, loader: Loader, progre
     return loader.any_backbone(digest)
 
 
+def _version(house: House, arguments: dict[str, Any]) -> DatasetVersion:
+    with house.store.read() as tx:
+        return get_version(tx, arguments["product"], arguments["version"])
+
+
+def _told(arguments: dict[str, Any], progress: Progress) -> Progress:
+    """Progress whose stages name the product, and the rung where several are trained."""
+    name = " ".join(filter(None, (arguments["product"], arguments.get("label"))))
+
+    def say(stage: str, done: float, total: float, note: str = "") -> None:
+        progress(f"{name}: {stage}", done, total, note)
+
+    return say
+
+
 def _house(arguments: dict[str, Any]) -> House:
     return open_house(Path(arguments["folder"]))
 
 
+JOBS: dict[str, Job] = {"make-version": make_version, "climb": climb, "search": search}
+
 if __name__ == "__main__":
-    run_job({"make-version": make_version, "climb": climb})
+    run_job(JOBS)

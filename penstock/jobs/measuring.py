@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -12,10 +13,45 @@ from penstock.evaluation.report import Report, rows_digest
 from penstock.jobs.artifacts import get_report, put_report
 from penstock.models.load import Loader
 from penstock.models.protocol import Model
+from penstock.registry.runs import put_curves
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
-from penstock.training.records import Trained
+from penstock.training.records import Trained, save
 from penstock.workspace.records import Product
+
+
+def keep_and_measure(
+    house: House,
+    arguments: dict[str, Any],
+    trained: Trained,
+    test: Sequence[Mapping[str, Any]],
+    progress: Progress,
+) -> dict[str, Any]:
+    """Save what was trained or compressed, load it again and measure it, and the incumbent on the same rows; answer
+    what `judging.judge_candidate` takes. arguments: product, incumbent_report and incumbent_artifact are read."""
+    cpu_s = cpu_seconds()
+    product = house.workspace.products[arguments["product"]]
+    artifact = save(trained, house.blobs)
+    loader = Loader(house.blobs)
+    parity = export_parity(trained, loader)
+    report = measure(house, product, trained.model, loader.load(artifact), test, parity, progress, trained.facts)
+    return {
+        "artifact": artifact,
+        "backbone": trained.backbone,
+        "report": put_report(house.blobs, report),
+        "seconds": trained.seconds,
+        "cpu_s": cpu_s,
+        "notes": list(trained.notes),
+        "parameters": dict(trained.parameters),
+        "curves": put_curves(house.blobs, trained.curves),
+        "incumbent_report": incumbent_report(house, arguments, test, progress, report),
+    }
+
+
+def cpu_seconds() -> float:
+    """Processor time that this process and its ended children have burnt so far."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def export_parity(trained: Trained, loader: Loader) -> float | None:

@@ -12,6 +12,7 @@ from penstock.datasets.versions import DatasetVersion, find_version
 from penstock.evaluation.html import report_html
 from penstock.evaluation.report import Report, summary_rows
 from penstock.jobs.artifacts import get_report
+from penstock.jobs.frontier import chosen_among
 from penstock.registry.candidates import Candidate, find_candidate, get_candidate, list_candidates
 from penstock.registry.decisions import Decision, latest_decision
 from penstock.registry.model_card import model_card
@@ -82,7 +83,7 @@ class CandidateReport:
 def candidate_report(house: House, reference: str) -> CandidateReport:
     """By candidate id, PRODUCT/NUMBER, or PRODUCT for its newest candidate."""
     with house.store.read() as tx:
-        candidate = _find(tx, house, reference)
+        candidate = named_candidate(tx, house, reference)
         return CandidateReport(
             candidate=candidate,
             report=get_report(house.blobs, candidate.report_blob),
@@ -94,15 +95,19 @@ def candidate_report(house: House, reference: str) -> CandidateReport:
         )
 
 
-def passed_candidate(tx: Transaction, product: str, reference: str | None) -> Candidate:
-    """The candidate named, or the product's newest that passed the gate and was never released."""
+def passed_candidate(house: House, tx: Transaction, product: str, reference: str | None) -> tuple[Candidate, str]:
+    """The candidate named; or, of those that passed the gate and were never released, the newest, or the one chosen
+    among those that were explored together with it. And why it is this one."""
     if reference is not None:
-        return find_candidate(tx, product, reference)
+        return find_candidate(tx, product, reference), "was named"
     released = {release.candidate for release in list_releases(tx, product)}
-    for candidate in reversed(list_candidates(tx, product)):
-        decision = latest_decision(tx, candidate.id)
-        if decision is not None and decision.passed and candidate.id not in released:
-            return candidate
+    passed = [
+        candidate
+        for candidate in reversed(list_candidates(tx, product))
+        if candidate.id not in released and (found := latest_decision(tx, candidate.id)) is not None and found.passed
+    ]
+    if passed:
+        return chosen_among(house, tx, house.workspace.products.get(product), passed[0], passed)
     if released:
         raise Conflict(
             f"every candidate of {product} that passed the gate is released already",
@@ -111,7 +116,8 @@ def passed_candidate(tx: Transaction, product: str, reference: str | None) -> Ca
     raise GateRefused(f"no candidate of {product} passed the gate", hint=f"penstock train {product}")
 
 
-def _find(tx: Transaction, house: House, reference: str) -> Candidate:
+def named_candidate(tx: Transaction, house: House, reference: str) -> Candidate:
+    """By candidate id, PRODUCT/NUMBER, or PRODUCT for its newest candidate. Raises NotFound, BadInput."""
     product, slash, number = reference.partition("/")
     if slash:
         return find_candidate(tx, product, number)

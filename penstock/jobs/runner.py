@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from penstock.jobs import train
+from penstock.jobs import compress, explore, train
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress, no_progress
 from penstock.runtime.workflows import Workflows
@@ -17,6 +17,8 @@ def open_workflows(house: House, *, executor: str, progress: Progress = no_progr
     """The house's workflows, launched. One process at a time may bear an executor's name: Conflict otherwise."""
     workflows = Workflows(house.workspace.state, house.database_url, executor)
     workflows.define("train", lambda arguments: train.train(house, arguments, progress))
+    workflows.define("explore", lambda arguments: explore.explore(house, arguments, progress))
+    workflows.define("compress", lambda arguments: compress.compress(house, arguments, progress))
     workflows.define("retrain", lambda arguments: train.retrain(house, arguments, progress))
     workflows.define("close", lambda arguments: _close(house, arguments))
     with workflows:

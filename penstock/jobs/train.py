@@ -6,18 +6,21 @@ Each heavy step runs in a child process; each effect is idempotent, since a step
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import Any
 
-from penstock import tasks
-from penstock.core.errors import BadInput, Conflict, GateRefused
+from penstock.core.errors import BadInput, Conflict
 from penstock.datasets.versions import find_version, load_rows
-from penstock.evaluation.gate import judge, shortfall
+from penstock.evaluation.intervals import Metric
 from penstock.jobs.artifacts import get_report
-from penstock.jobs.check import check_words, ladder_of
-from penstock.jobs.learning import learned_rows, mark_learned, usable_feedback
-from penstock.registry import amendments, candidates, decisions, releases
-from penstock.runtime.executors import run_child
+from penstock.jobs.attempts import Work, begin, check_executor, make_version, used_up
+from penstock.jobs.check import check_gate, check_words, ladder_of
+from penstock.jobs.climbing import check_minutes, climb
+from penstock.jobs.compress import recompress
+from penstock.jobs.learning import mark_learned, usable_feedback
+from penstock.jobs.privacy import check_privacy
+from penstock.jobs.refusals import advice, check_provable, gate_refused
+from penstock.registry import amendments, candidates, decisions, releases, runs
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
 from penstock.runtime.workflows import step
@@ -25,16 +28,24 @@ from penstock.training.rungs import RUNGS
 from penstock.workspace.loader import product_of
 from penstock.workspace.records import Product
 
+__all__ = ["candidate_rows", "gate_refused", "outcome_rows", "retrain", "rungs_of", "train"]
+
 
 def train(house: House, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Climb the ladder of `product` (or only `rungs`). Answers the version and each rung's outcome; stops at a yes."""
-    name = arguments["product"]
-    product = product_of(house.workspace, name)
-    check_words(house.workspace, name, product)
-    rungs = arguments.get("rungs") or list(ladder_of(product))
-    _check_rungs(product, rungs)
-    version = step("clean", _make_version, house, name, [], None, progress)
-    return {"version": version["version"], "outcomes": _climb(house, name, version, rungs, progress)}
+    """Climb the ladder of `product` (or only `rungs`), within `budget_minutes` if given, trained by `executor` on
+    `workers`. Answers the version, each rung's outcome, what was not tried and what would help; stops at a yes."""
+    name, budget = arguments["product"], arguments.get("budget_minutes")
+    rungs = rungs_of(house, arguments)
+    version = step("clean", make_version, house, name, [], None, progress)
+    step("provable", check_provable, house, name, version["id"])
+    work = begin(house, arguments, version, progress)
+    climbed = climb(work, rungs, budget_minutes=budget)
+    return {
+        "version": version["version"],
+        "outcomes": list(climbed.outcomes),
+        "not_tried": list(climbed.not_tried),
+        "advice": advice(house.workspace.products[name], name, climbed.outcomes, budget),
+    }
 
 
 def retrain(house: House, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -42,13 +53,13 @@ def retrain(house: House, arguments: dict[str, Any], progress: Progress) -> dict
     name = arguments["product"]
     check_words(house.workspace, name, product_of(house.workspace, name))
     base = step("gather", _gather, house, name)
-    version = step("clean", _make_version, house, name, base["feedback"], base["parent"], progress)
+    version = step("clean", make_version, house, name, base["feedback"], base["parent"], progress)
     if version["id"] == base["parent"]:
         raise Conflict(
             f"the corrections of {name} add no row to its data: they repeat it, or their label has too few rows",
             hint=f"see `penstock feedback list {name}`; add rows of a new label with `penstock data add`",
         )
-    outcomes = _climb(house, name, version, [base["rung"]], progress)
+    outcomes = _again(begin(house, arguments, version, progress), base)
     released = step("release", _release, house, name, outcomes[-1], base["feedback"], version["id"])
     return {
         "version": version["version"],
@@ -58,19 +69,22 @@ def retrain(house: House, arguments: dict[str, Any], progress: Progress) -> dict
     }
 
 
-def gate_refused(product: str, result: dict[str, Any]) -> GateRefused:
-    """What fell short, in words, for the rung that came last."""
-    last = result["outcomes"][-1]
-    missed = "\n  ".join(last["shortfall"])
-    return GateRefused(
-        f"no rung passed the gate; the last, {last['rung']}, fell short:\n  {missed}",
-        where=product,
-        hint=f"look at it with: penstock report {last['candidate']} --html report.html; then add data, "
-        "correct labels (penstock data inspect), or lower the gate in penstock.toml",
-    )
+def rungs_of(house: House, arguments: Mapping[str, Any]) -> list[str]:
+    """The rungs asked for, or the product's ladder. Raises BadInput, before anything is cleaned, for words and numbers
+    that cannot be, and for a gate that no model can pass."""
+    name = arguments["product"]
+    product = product_of(house.workspace, name)
+    check_words(house.workspace, name, product)
+    check_minutes(arguments.get("budget_minutes"))
+    check_executor(arguments.get("executor") or "process", int(arguments.get("workers") or 1))
+    check_gate(house.workspace, name, product)
+    rungs = arguments.get("rungs") or list(ladder_of(product))
+    _check_rungs(product, rungs)
+    check_privacy(product, rungs, "--rung")
+    return list(rungs)
 
 
-def outcome_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
+def outcome_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A table row per rung."""
     return [
         {
@@ -87,26 +101,35 @@ def outcome_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def candidate_rows(house: House, product: str) -> list[dict[str, Any]]:
-    """A table row per candidate of a product, by number."""
+    """A table row per candidate of a product, by number. What its run recorded is enough; the report of a candidate
+    from before runs were kept is read."""
     with house.store.read() as tx:
         found = candidates.list_candidates(tx, product)
         verdicts = {decision.candidate: decision for decision in decisions.list_decisions(tx, product)}
+        recorded = runs.runs_of_candidates(tx, product)
     rows = []
     for candidate in reversed(found):
-        report, decision = get_report(house.blobs, candidate.report_blob), verdicts.get(candidate.id)
+        run, decision = recorded.get(candidate.id), verdicts.get(candidate.id)
+        metrics = run.metrics if run is not None else _measured(house, candidate)
+        headline = next(iter(metrics))
         rows.append(
             {
                 "candidate": candidate.id,
                 "number": candidate.number,
                 "rung": candidate.rung,
-                report.headline: f"{report.headline_metric.value:.4f}",
-                "95%": f"{report.headline_metric.low:.4f} to {report.headline_metric.high:.4f}",
-                "p95 ms": f"{report.latency_p95_ms.value:.2f}",
+                headline: f"{metrics[headline].value:.4f}",
+                "95%": f"{metrics[headline].low:.4f} to {metrics[headline].high:.4f}",
+                "p95 ms": f"{metrics['latency_p95_ms'].value:.2f}",
                 "gate": "" if decision is None else "yes" if decision.passed else "no",
                 "made": candidate.created_at,
             }
         )
     return rows
+
+
+def _measured(house: House, candidate: candidates.Candidate) -> Mapping[str, Metric]:
+    metrics = get_report(house.blobs, candidate.report_blob).metrics
+    return {name: found for name, found in metrics.items() if found is not None}
 
 
 def _check_rungs(product: Product, rungs: list[str]) -> None:
@@ -118,114 +141,13 @@ def _check_rungs(product: Product, rungs: list[str]) -> None:
             raise BadInput(f"{rung} needs a backbone", where="--rung", hint="name one: backbone = ... in penstock.toml")
 
 
-def _make_version(
-    house: House, product: str, feedback: list[str], parent: str | None, progress: Progress
-) -> dict[str, Any]:
-    """feedback: ids of the corrections to train on. Only ids are recorded by the workflow, never a customer's text,
-    and a consent withdrawn meanwhile holds."""
-    with house.store.read() as tx:
-        extra = learned_rows(house, tx, product, feedback)
-    arguments = {"folder": str(house.folder.resolve()), "product": product, "extra": extra, "parent": parent}
-    return run_child("penstock.jobs.child", "make-version", arguments, progress)
-
-
-def _climb(
-    house: House, product: str, version: dict[str, Any], rungs: list[str], progress: Progress
-) -> list[dict[str, Any]]:
-    outcomes: list[dict[str, Any]] = []
-    for rung in rungs:
-        incumbent = step(f"incumbent of {rung}", _incumbent, house, product)
-        trained = step(f"train {rung}", _train_rung, house, product, version["version"], rung, incumbent, progress)
-        outcomes.append(step(f"judge {rung}", _judge, house, product, version["id"], rung, incumbent, trained))
-        if outcomes[-1]["passed"]:
-            break
-    return outcomes
-
-
-def _incumbent(house: House, product: str) -> dict[str, Any]:
-    with house.store.read() as tx:
-        live = releases.live(tx, product)
-        if live is None:
-            return {"candidate": None, "report": None, "artifact": None}
-        return {
-            "candidate": live.candidate,
-            "report": candidates.get_candidate(tx, live.candidate).report_blob,
-            "artifact": live.artifact,
-        }
-
-
-def _train_rung(
-    house: House, product: str, version: int, rung: str, incumbent: dict[str, Any], progress: Progress
-) -> dict[str, Any]:
-    arguments = {
-        "folder": str(house.folder.resolve()),
-        "product": product,
-        "version": version,
-        "rung": rung,
-        "options": _options(house, product),
-        "incumbent_report": incumbent["report"],
-        "incumbent_artifact": incumbent["artifact"],
-    }
-    return run_child("penstock.jobs.child", "climb", arguments, progress)
-
-
-def _options(house: House, name: str) -> dict[str, Any]:
-    """The product's options, with the artifact of every live release that its rungs build on."""
-    product = house.workspace.products[name]
-    options = dict(product.options)
-    with house.store.read() as tx:
-        for option in tasks.get(product.task).builds_on:
-            other = str(options[option])
-            product_of(house.workspace, other)
-            live = releases.live(tx, other)
-            if live is None:
-                hint = f"penstock train {other} && penstock release {other}"
-                raise BadInput(f"{name} builds on {other}, which has no live release yet", where=option, hint=hint)
-            options[f"{option}_artifact"] = live.artifact
-    return options
-
-
-def _judge(
-    house: House, product: str, version_id: str, rung: str, incumbent: dict[str, Any], trained: dict[str, Any]
-) -> dict[str, Any]:
-    report = get_report(house.blobs, trained["report"])
-    other = get_report(house.blobs, trained["incumbent_report"]) if trained["incumbent_report"] else None
-    found, conditions = report.headline_metric, house.workspace.products[product].gate
-    verdict = judge(report, conditions, other)
-    with house.store.transaction() as tx:
-        candidate = candidates.add_candidate(
-            tx,
-            product=product,
-            rung=rung,
-            artifact=trained["artifact"],
-            backbone=trained["backbone"],
-            dataset_version=version_id,
-            seed=report.seed,
-            report_blob=trained["report"],
-            seconds=trained["seconds"],
-        )
-        decisions.decide(
-            tx,
-            candidate=candidate,
-            verdict=verdict,
-            conditions=conditions,
-            incumbent=incumbent["candidate"],
-            secret=house.secret("decisions"),
-        )
-    return {
-        "rung": rung,
-        "candidate": candidate.id,
-        "number": candidate.number,
-        "passed": verdict.passed,
-        "headline": report.headline,
-        "quality": f"{found.value:.4f} ({found.low:.4f} to {found.high:.4f})",
-        "notes": trained["notes"],
-        "latency_p95_ms": f"{report.latency_p95_ms.value:.2f}",
-        "cost_per_1000": f"{report.cost_per_1000.value:.6f}",
-        "seconds": trained["seconds"],
-        "reasons": [asdict(reason) for reason in verdict.reasons],
-        "shortfall": [short.text for short in shortfall(verdict)],
-    }
+def _again(work: Work, base: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The live model's rung once more; what it was compressed from is trained, and compressed in the same way."""
+    if not base["compressed"]:
+        return list(climb(work, [base["rung"]], recipes={base["rung"]: base["recipe"]}).outcomes)
+    if (refused := used_up(work, base["rung"])) is not None:
+        raise refused
+    return recompress(work, base["candidate"])
 
 
 def _gather(house: House, product: str) -> dict[str, Any]:
@@ -242,7 +164,10 @@ def _gather(house: House, product: str) -> dict[str, Any]:
             hint="they come from POST /v1/feedback by customers who consented to training: penstock feedback list",
         )
     return {
+        "candidate": candidate.id,
+        "compressed": bool(candidate.made_from),
         "rung": candidate.rung,
+        "recipe": dict(candidate.parameters.get("searched", {})),
         "parent": candidate.dataset_version,
         "feedback": usable,
     }

@@ -27,7 +27,7 @@ def run_job(jobs: Mapping[str, Job], argv: list[str] | None = None) -> None:
     """Run the job named on the command line and answer its result. Ends the process with 0, or 1 after an error."""
     name, parent = (sys.argv[1:] if argv is None else argv)[:2]
     out = _private_stdout()
-    _die_with(int(parent))
+    die_with(int(parent))
     os.nice(NICENESS)
     arguments = wire.loads(sys.stdin.readline())
     threading.Thread(target=_watch_parent, daemon=True).start()
@@ -70,7 +70,7 @@ def _fail(out: int, told: Exception, cause: Exception) -> None:
     os._exit(1)
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     if sys.platform == "linux":
         import ctypes
 

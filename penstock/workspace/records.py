@@ -172,11 +172,14 @@ def _gate(value: object) -> object:
 
 
 class Cleaning(Record):
-    """How the data of a product are cleaned. What is dropped or masked is always counted in the report."""
+    """How the data of a product are cleaned. What is dropped or masked is always counted in the report.
+
+    mask_personal_data: true for e-mail addresses, phones, ids and cards; "presidio" for many more kinds besides.
+    """
 
     max_chars: int = Field(default=10_000, strict=True, ge=10)
     min_class_rows: int = Field(default=2, strict=True, ge=2)
-    mask_personal_data: bool = Field(default=False, strict=True)
+    mask_personal_data: Literal[True, False, "presidio"] = False
     drop_near_duplicates: bool = Field(default=False, strict=True)
     test_share: float = Field(default=0.2, strict=True, gt=0, lt=0.9)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +48,8 @@ def test_an_option_that_the_task_does_not_know_is_refused_with_file_and_line(fol
     with pytest.raises(BadInput) as caught:
         check_workspace(load(folder))
     assert str(caught.value) == (
-        "penstock.toml:11: products.desk.options.depth: is not an option\n  options of text-classification: none"
+        "penstock.toml:11: products.desk.options.depth: is not an option\n  options of text-classification: "
+        "suspect_labels, augment, class_weights, robust_rows, recipes, ensemble, privacy"
     )
 
 
@@ -70,3 +72,19 @@ def test_an_option_that_the_task_cannot_use_says_why_and_where(
     place = f"penstock.toml:11: products.desk.options.{line.split()[0]}: "
     with pytest.raises(BadInput, match=f"{place}.*{said}"):
         check_workspace(load(folder))
+
+
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        ('suspect_labels = "drop"', "'keep', 'down-weight' or 'remove'"),
+        ("augment = -1", "greater than or equal to 0"),
+        ("robust_rows = 0.5", "integer"),
+        ('recipes."nosuch.v1" = { epochs = 3 }', "a recipe for the unknown rung 'nosuch.v1'"),
+    ],
+)
+def test_what_a_text_product_cannot_do_is_refused_at_its_line(folder: Path, option: str, why: str) -> None:
+    (folder / "penstock.toml").write_text(TOML.replace("depth = 3", option))
+    with pytest.raises(BadInput, match=re.escape(why)) as caught:
+        check_workspace(load(folder))
+    assert str(caught.value).startswith("penstock.toml:11: products.desk.options.")

@@ -10,7 +10,7 @@ import pytest
 from evaluation.measured import small_report
 
 from penstock.evaluation.report import Report
-from penstock.jobs import child
+from penstock.jobs import measuring
 from penstock.jobs.artifacts import put_report
 from penstock.runtime.progress import no_progress
 from penstock.storage.blobs import BlobStore
@@ -36,10 +36,10 @@ def test_the_old_report_stands_only_for_the_same_rows_and_seed(
         measured.append(own)
         return own
 
-    monkeypatch.setattr(child, "_measure", measure)
-    monkeypatch.setattr(child, "Loader", lambda blobs: type("Loads", (), {"load": lambda self, artifact: None})())
+    monkeypatch.setattr(measuring, "measure", measure)
+    monkeypatch.setattr(measuring, "Loader", lambda blobs: type("Loads", (), {"load": lambda self, artifact: None})())
     workspace = type("Sold", (), {"products": {"desk": None}})()
     arguments = {"incumbent_report": old, "incumbent_artifact": "a", "product": "desk"}
-    found = child._incumbent(replace(house, workspace=workspace), arguments, [], no_progress, own)
+    found = measuring.incumbent_report(replace(house, workspace=workspace), arguments, [], no_progress, own)
     assert bool(measured) is again
     assert (found == old) is not again

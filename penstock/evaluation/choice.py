@@ -1,0 +1,118 @@
+"""Chooses among candidates measured on the same test rows: by expected profit, by nearness to the best, or by cost.
+
+It compares estimates and says so where their intervals overlap; whether a candidate may be released, the gate decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from penstock.evaluation.intervals import Metric, metric
+from penstock.evaluation.report import Report
+
+SHARES_OF_RIGHT = frozenset({"accuracy", "top1", "hr_at_10", "detection_rate"})
+"""Headlines that are a share of right answers, so that what is left of 1 are errors, each of which costs."""
+
+Rule = Literal["profit", "within", "cheapest"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """A candidate to choose from. cost, price: of 1,000 predictions, in the company's currency."""
+
+    name: str
+    headline: str
+    quality: Metric
+    cost: Metric
+    price: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The chosen option's name, by which rule, and why in words."""
+
+    name: str
+    rule: Rule
+    text: str
+
+
+def option(name: str, report: Report, *, passed: bool) -> Option:
+    """The option that a report describes."""
+    price = float(report.cost.price_per_1000)
+    return Option(name, report.headline, report.headline_metric, report.cost_per_1000, price, passed)
+
+
+def profit(one: Option, error_cost: Decimal) -> Metric | None:
+    """Expected profit of 1,000 predictions: price - cost - errors x what an error costs; its interval joins the worse
+    (and the better) ends of quality and cost, so it is wider than 95%. None where the headline counts no errors."""
+    if one.headline not in SHARES_OF_RIGHT:
+        return None
+    each = float(error_cost)
+
+    def left(quality: float, cost: float) -> float:
+        return one.price - cost - 1000 * (1 - quality) * each
+
+    low, high = left(one.quality.low, one.cost.high), left(one.quality.high, one.cost.low)
+    return metric(left(one.quality.value, one.cost.value), low, high)
+
+
+def choose(
+    options: Sequence[Option], *, error_cost: Decimal | None = None, within: float | None = None
+) -> Choice | None:
+    """Of those that passed: the highest expected profit where an error's cost is known; else the cheapest whose
+    headline is at most `within` below the best one's; else the cheapest. None when none passed."""
+    passed = [one for one in options if one.passed]
+    if not passed:
+        return None
+    if error_cost is not None and all(one.headline in SHARES_OF_RIGHT for one in passed):
+        return _by_profit(passed, error_cost)
+    counted = "" if error_cost is None else f" (error_cost is not used: {passed[0].headline} counts no errors)"
+    if within is not None:
+        return _near_the_best(passed, within, counted)
+    chosen = min(passed, key=_cheapest_first)
+    text = f"costs the least of {_those(passed)}, {chosen.cost.value:.3g} per 1,000{counted}"
+    return Choice(chosen.name, "cheapest", text)
+
+
+def _by_profit(passed: Sequence[Option], error_cost: Decimal) -> Choice:
+    profits = {one.name: found for one in passed if (found := profit(one, error_cost)) is not None}
+    chosen, *others = sorted(passed, key=lambda one: (-profits[one.name].value, *_cheapest_first(one)))
+    found = profits[chosen.name]
+    text = (
+        f"brings the highest expected profit of {_those(passed)}, {found.value:.4g} per 1,000 "
+        f"({found.low:.4g} to {found.high:.4g}) at {error_cost} an error"
+    )
+    if others and profits[others[0].name].high > found.low:
+        text += f"; the intervals overlap with {others[0].name}'s, {profits[others[0].name].value:.4g}"
+    return Choice(chosen.name, "profit", text)
+
+
+def _near_the_best(passed: Sequence[Option], within: float, counted: str) -> Choice:
+    best = max(passed, key=lambda one: one.quality.value)
+    near = [one for one in passed if one.quality.value >= best.quality.value - within]
+    chosen = min(near, key=_cheapest_first)
+    if chosen is best:
+        text = f"has the best {best.headline} of {_those(passed)}, and none within {within:g} of it is cheaper"
+    else:
+        times = best.cost.value / chosen.cost.value if chosen.cost.value > 0 else float("inf")
+        text = (
+            f"is the cheapest within {within:g} of the best {best.headline} ({best.quality.value:.4f} of {best.name}): "
+            f"{chosen.quality.value:.4f} for {_times(times)} of its cost"
+        )
+    return Choice(chosen.name, "within", text + counted)
+
+
+def _cheapest_first(one: Option) -> tuple[float, float, str]:
+    return one.cost.value, -one.quality.value, one.name
+
+
+def _those(passed: Sequence[Option]) -> str:
+    return "the one that passed" if len(passed) == 1 else f"the {len(passed)} that passed"
+
+
+def _times(factor: float) -> str:
+    return f"1/{factor:.3g}" if factor >= 1 else f"{1 / factor:.3g} times"

@@ -1,0 +1,250 @@
+"""Draws the frontier: one chart of quality against cost as SVG, and a page of it with the table behind.
+
+It formats points and a choice that were made elsewhere (see frontier.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.evaluation.charts import svg
+from penstock.evaluation.choice import Choice
+from penstock.evaluation.frontier import Point
+from penstock.evaluation.html import Figure, Table
+from penstock.evaluation.intervals import Metric
+from penstock.evaluation.words import Say, speaker
+from penstock.workspace.records import Condition
+
+_PASSED, _REFUSED, _CHOSEN, _LINE = "#17603a", "#9b1c1c", "#d98e04", "#5b93bf"
+_INK, _MUTED = "#1b2733", "#52606d"
+_WIDTH, _HEIGHT = 700, 400
+_CHINESE = {
+    "Frontier": "前沿",
+    "data version {version}, {rows} test rows": "数据版本 {version}，{rows} 行测试数据",
+    "Quality against cost": "质量与成本",
+    "passed": "通过",
+    "refused": "未通过",
+    "Each point is a candidate with its 95% intervals; the line joins those that no other beats in quality and cost; "
+    "the ring marks the chosen one; dashed lines are the gate's.": (
+        "每个点为一个候选模型及其 95% 置信区间；折线连接在质量与成本上均不被超越的候选；圆环为选中者；虚线为门禁条件。"
+    ),
+    "All candidates": "全部候选模型",
+    "Cheapest first; intervals in brackets.": "按成本由低到高；括号内为置信区间。",
+    "Not tried": "未尝试",
+    "Why": "原因",
+    "Margin": "毛利率",
+    "Expected profit per 1,000": "每千次期望利润",
+    "Gate": "门禁",
+    "On the frontier": "在前沿上",
+    "Chosen": "选中",
+    "None passed the gate, so none is chosen": "没有候选通过门禁，故未选出",
+    "profit": "期望利润最高",
+    "within": "在允许差距内成本最低",
+    "cheapest": "通过者中成本最低",
+    "Model": "模型",
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the page is about. version: of the data; rows: of its test. not_tried: (what, why). gate: the product's."""
+
+    title: str
+    version: int
+    rows: int
+    points: Sequence[Point]
+    choice: Choice | None
+    gate: Sequence[Condition] = ()
+    not_tried: Sequence[tuple[str, str]] = ()
+    currency: str = ""
+    locale: str = "en"
+
+
+def frontier_svg(page: Page, chinese: Mapping[str, str] | None = None) -> str:
+    """Quality with its interval against cost, on a logarithm where costs allow; one self-contained SVG."""
+    import altair as alt
+
+    say = _speaker(page, chinese)
+    rows = [_row(point, say) for point in page.points]
+    log = min(point.cost.low for point in page.points) > 0
+    xscale = alt.Scale(type="log", nice=False, padding=30) if log else alt.Scale(padding=30)
+    cost = f"{say('cost_per_1000')}, {page.currency}" if page.currency else say("cost_per_1000")
+    headline = say(page.points[0].headline)
+    x = alt.X("cost:Q", title=cost, scale=xscale, axis=alt.Axis(tickCount=6))
+    y = alt.Y("quality:Q", title=headline, scale=alt.Scale(zero=False, padding=14))
+    base = alt.Chart({"values": rows})
+    kinds = alt.Scale(domain=[say("passed"), say("refused")], range=[_PASSED, _REFUSED])
+    colour = alt.Color("gate:N", title=None, scale=kinds, legend=alt.Legend(orient="top"))
+    best = base.transform_filter("datum.best").mark_line(
+        color=_LINE, strokeWidth=2.5, opacity=0.7, interpolate="step-after"
+    )
+    ups = base.mark_rule(strokeWidth=2, opacity=0.5).encode(x=x, y=alt.Y("low:Q", title=headline), y2="high:Q")
+    sides = base.mark_rule(strokeWidth=2, opacity=0.5).encode(x=alt.X("cost_low:Q", title=cost), x2="cost_high:Q", y=y)
+    ring = base.transform_filter("datum.chosen").mark_point(size=420, strokeWidth=3.5, color=_CHOSEN, opacity=1)
+    points = base.mark_circle(size=110, opacity=1).encode(x=x, y=y, color=colour)
+    layers = [*_bounds(page), best.encode(x=x, y=y), ups.encode(color=colour), sides.encode(color=colour)]
+    layers += [points, ring.encode(x=x, y=y), *_names(rows, x, y, log=log)]
+    return svg(alt.layer(*layers).properties(width=_WIDTH, height=_HEIGHT))
+
+
+def frontier_html(page: Page, chinese: Mapping[str, str] | None = None) -> str:
+    """The page as one string, without scripts and without anything fetched."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    say = _speaker(page, chinese)
+    environment = Environment(
+        loader=PackageLoader("penstock.evaluation", "templates"), autoescape=True, undefined=StrictUndefined
+    )
+    # drawn here, and Vega escapes every label; all else is escaped by the template
+    environment.filters["svg"] = lambda text: Markup(text)
+    shown = ", ".join(f"{p.number} {p.rung} {p.quality.value:.4f}" for p in page.points)
+    table = point_table(page, say)
+    figure = Figure(
+        title=say("Quality against cost"),
+        subtitle="",
+        caption=say(
+            "Each point is a candidate with its 95% intervals; the line joins those that no other beats in quality and "
+            "cost; the ring marks the chosen one; dashed lines are the gate's."
+        ),
+        alternative=f"{say('Quality against cost')}: {shown}",
+        svg=frontier_svg(page, chinese),
+        table=table,
+    )
+    not_tried = Table([say("Model"), say("Why")], [list(each) for each in page.not_tried], numbers_from=2)
+    return environment.get_template("frontier.html").render(
+        locale=page.locale,
+        say=say,
+        heading=page.title,
+        subheading=say("data version {version}, {rows} test rows").format(version=page.version, rows=f"{page.rows:,}"),
+        verdict=_verdict(page, say),
+        figure=figure,
+        points=table,
+        not_tried=not_tried if page.not_tried else None,
+    )
+
+
+def point_table(page: Page, say: Say) -> Table:
+    """The points with their intervals, cheapest first."""
+    profits = any(point.profit is not None for point in page.points)
+    headline = say(page.points[0].headline) if page.points else ""
+    header = [say("Candidate"), headline, say("cost_per_1000"), say("latency_p95_ms"), say("Margin")]
+    header += [say("Expected profit per 1,000")] if profits else []
+    header += [say("Gate"), say("On the frontier"), say("Chosen")]
+    rows = []
+    for point in page.points:
+        margin = "–" if point.margin is None else f"{point.margin.value:.1%}"
+        cells = [f"{point.number} {point.rung}", _interval(point.quality, ".4f"), _interval(point.cost, ".3g")]
+        cells += [f"{point.latency_p95_ms.value:.3g}", margin]
+        cells += ["–" if point.profit is None else _interval(point.profit, ".4g")] if profits else []
+        marks = (point.passed, point.best, point.chosen)
+        rows.append([*cells, *(f"{'✓' if mark else '✗'} {say('yes') if mark else say('no')}" for mark in marks)])
+    return Table(header, rows)
+
+
+def _row(point: Point, say: Say) -> dict[str, Any]:
+    return {
+        "name": f"{point.number} {point.rung.removesuffix('.v1')}",
+        "quality": point.quality.value,
+        "low": point.quality.low,
+        "high": point.quality.high,
+        "cost": point.cost.value,
+        "cost_low": point.cost.low,
+        "cost_high": point.cost.high,
+        "gate": say("passed") if point.passed else say("refused"),
+        "best": point.best,
+        "chosen": point.chosen,
+    }
+
+
+def _names(rows: Sequence[Mapping[str, Any]], x: Any, y: Any, *, log: bool) -> list[Any]:
+    """Each point's name, in that corner of it where it lies on the fewest points and other names."""
+    import altair as alt
+
+    corners: list[tuple[Any, int, int]] = [
+        (align, dx, dy) for dy in (-10, 14) for align, dx in (("left", 9), ("right", -9))
+    ]
+    placed = _corners(rows, corners, log=log)
+    return [
+        alt.Chart({"values": mine})
+        .mark_text(align=align, dx=dx, dy=dy, color=_INK, fontSize=12)
+        .encode(x=x, y=y, text="name:N")
+        for index, (align, dx, dy) in enumerate(corners)
+        if (mine := [row for row, corner in zip(rows, placed, strict=True) if corner == index])
+    ]
+
+
+def _corners(rows: Sequence[Mapping[str, Any]], corners: Sequence[tuple[Any, int, int]], *, log: bool) -> list[int]:
+    """The corner of each row's name, by index: one after the other, each where it covers least of what is there."""
+    costs = [math.log(row["cost"]) if log else row["cost"] for row in rows]
+    across, up = _pixels(costs, _WIDTH - 80), _pixels([-row["quality"] for row in rows], _HEIGHT - 60)
+    taken = [(left - 8, top - 8, left + 8, top + 8) for left, top in zip(across, up, strict=True)]
+    chosen = []
+    for row, left, top in zip(rows, across, up, strict=True):
+        wide = 6.6 * len(row["name"])  # of a 12-pixel letter, on average
+        boxes = [
+            (
+                left + dx - (wide if align == "right" else 0),
+                top + dy - 8,
+                left + dx + (wide if dx > 0 else 0),
+                top + dy + 6,
+            )
+            for align, dx, dy in corners
+        ]
+        covered = [sum(_cover(box, other) for other in taken) + (1e6 if box[0] < -40 else 0) for box in boxes]
+        chosen.append(covered.index(min(covered)))
+        taken.append(boxes[chosen[-1]])
+    return chosen
+
+
+def _pixels(values: Sequence[float], length: float) -> list[float]:
+    low, high = min(values), max(values)
+    return [length * (value - low) / (high - low or 1) for value in values]
+
+
+def _cover(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """The area that two boxes (left, top, right, bottom) share."""
+    wide = min(one[2], other[2]) - max(one[0], other[0])
+    return max(0.0, wide) * max(0.0, min(one[3], other[3]) - max(one[1], other[1]))
+
+
+def _bounds(page: Page) -> list[Any]:
+    """The gate's own bounds on what the axes show, where they lie near the points: one far off would press all the
+    points into a corner."""
+    import altair as alt
+
+    points = page.points
+    quality = [end for point in points for end in (point.quality.low, point.quality.high)]
+    cost = [end for point in points for end in (point.cost.low, point.cost.high)]
+    room = max(quality) - min(quality)
+    layers = []
+    for condition in page.gate:
+        bound = condition.threshold
+        rule = alt.Chart({"values": [{"bound": bound}]}).mark_rule(color=_MUTED, strokeDash=[5, 4], strokeWidth=1.5)
+        if condition.metric == points[0].headline and min(quality) - room <= bound <= max(quality) + room:
+            layers.append(rule.encode(y="bound:Q"))
+        elif condition.metric == "cost_per_1000" and min(cost) / 3 <= bound <= max(cost) * 3:
+            layers.append(rule.encode(x="bound:Q"))
+    return layers
+
+
+def _verdict(page: Page, say: Say) -> tuple[str, str, str]:
+    """CSS class, sign and words."""
+    if page.choice is None:
+        return "no", "✗", say("None passed the gate, so none is chosen")
+    point = next(point for point in page.points if point.chosen)
+    name = f"{point.number} {point.rung}"
+    if page.locale == "zh-CN":
+        return "yes", "✓", f"{say('Chosen')}：{name}（{say(page.choice.rule)}）"
+    return "yes", "✓", f"Chosen: {name}. It {page.choice.text}."
+
+
+def _interval(found: Metric, form: str) -> str:
+    return f"{found.value:{form}} ({found.low:{form}} – {found.high:{form}})"
+
+
+def _speaker(page: Page, chinese: Mapping[str, str] | None) -> Say:
+    return speaker(page.locale, {**_CHINESE, **(chinese or {})})

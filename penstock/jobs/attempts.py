@@ -1,0 +1,239 @@
+"""One attempt at a rung: train, measure and judge it as recorded steps; and how long that is expected to take.
+
+Which rungs are tried, and when to stop, climbing.py and explore.py decide.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from penstock import tasks
+from penstock.core.errors import BadInput, Conflict, PenstockError
+from penstock.datasets.versions import list_versions
+from penstock.jobs.judging import check_uses, incumbent_of, judge_candidate, record_failed
+from penstock.jobs.learning import learned_rows
+from penstock.jobs.privacy import check_spending
+from penstock.registry import releases, runs
+from penstock.runtime.executors import run_child
+from penstock.runtime.house import House
+from penstock.runtime.progress import Progress
+from penstock.runtime.workflows import run_id, step
+from penstock.training.rungs import RUNGS
+from penstock.workspace.loader import product_of
+
+EXECUTORS = ("process", "ray")
+OVERHEAD_S = 6.0  # starting a process, saving and measuring a candidate: 4 to 8 s here
+_SECONDS_PER_MINUTE = 60
+_GUESSED_ROWS = 10_000  # what a rung's own guess of its minutes is for
+
+
+@dataclass(frozen=True)
+class Work:
+    """A climb or an exploration on one data version. version: what `make_version` answered. operation: names this run
+    of the workflow, the stem of all that it records. several: more than one rung may be trained, so stages name it."""
+
+    house: House
+    product: str
+    version: Mapping[str, Any]
+    operation: str
+    progress: Progress
+    executor: str = "process"
+    workers: int = 1
+    several: bool = False
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.house.workspace.state.resolve() / "runs"
+
+
+def begin(house: House, arguments: Mapping[str, Any], version: Mapping[str, Any], progress: Progress) -> Work:
+    """The work that a workflow's arguments ask for. Raises BadInput for an executor or a number of workers that is
+    none."""
+    executor, workers = arguments.get("executor") or "process", int(arguments.get("workers") or 1)
+    check_executor(executor, workers)
+    several = bool(arguments.get("explore") or arguments.get("budget_minutes"))
+    name = run_id() or f"direct-{uuid4().hex[:12]}"
+    return Work(house, arguments["product"], version, name, progress, executor, workers, several)
+
+
+def check_executor(executor: str, workers: int) -> None:
+    if executor not in EXECUTORS:
+        raise BadInput(f"unknown executor {executor!r}", where="--executor", hint=f"known: {', '.join(EXECUTORS)}")
+    if workers < 1:
+        raise BadInput(f"{workers} workers cannot train", where="--workers", hint="give at least 1")
+    if workers > 1 and executor != "ray":
+        raise BadInput("several workers train together on Ray only", where="--workers", hint="add --executor ray")
+
+
+def make_version(
+    house: House, product: str, feedback: Sequence[str], parent: str | None, progress: Progress
+) -> dict[str, Any]:
+    """feedback: ids of the corrections to train on. Only ids are recorded by the workflow, never a customer's text,
+    and a consent withdrawn meanwhile holds."""
+    began = time.perf_counter()
+    with house.store.read() as tx:
+        extra = learned_rows(house, tx, product, list(feedback))
+    arguments = {"folder": str(house.folder.resolve()), "product": product, "extra": extra, "parent": parent}
+    made = run_child("penstock.jobs.child", "make-version", arguments, progress)
+    return {**made, "wall_s": time.perf_counter() - began}
+
+
+def used_up(work: Work, name: str) -> Conflict | None:
+    """Why the test split may judge no further candidate, asked before the attempt `name`; None where it may."""
+    try:
+        step(f"uses before {name}", _check_left, work.house, work.product, work.version["id"])
+    except Conflict as error:
+        return error
+    return None
+
+
+def _check_left(house: House, product: str, version_id: str) -> int:
+    """Raises Conflict where the test split may judge no more, or the product's privacy is spent."""
+    with house.store.read() as tx:
+        check_spending(tx, product, house.workspace.products[product])
+    return check_uses(house, product, version_id)
+
+
+def attempt(work: Work, rung: str, *, recipe: Mapping[str, Any] | None = None, name: str = "") -> dict[str, Any]:
+    """Train the rung, measure and judge it; answer the outcome, with `wall_s`, all the seconds it took.
+
+    recipe: numbers that a search found. name: of the steps, where one rung is tried twice. Raises what training raises.
+    """
+    name = name or rung
+    incumbent = step(f"incumbent of {name}", incumbent_of, work.house, work.product)
+    trained = step(f"train {name}", _train, work, rung, dict(recipe or {}), incumbent, name)
+    outcome: dict[str, Any] = step(f"judge {name}", _judge, work, rung, name, trained, incumbent)
+    return outcome
+
+
+def search(work: Work, rung: str, *, seconds: float, expected_s: float) -> dict[str, Any]:
+    """Search the rung's recipe for so long at most; see trials.search_recipe."""
+    found: dict[str, Any] = step(f"search {rung}", _search, work, rung, seconds, expected_s)
+    return found
+
+
+def expected_seconds(work: Work, names: Sequence[str]) -> dict[str, float]:
+    """How long an attempt at each rung will take: as its last training of this product did, by the rows; else as the
+    rung itself guesses. A recorded step: what is decided by it must come out the same in a resumed run."""
+    found: dict[str, float] = step("expect", _expected, work, list(names))
+    return found
+
+
+def options_of(house: House, name: str) -> dict[str, Any]:
+    """The product's options, with the artifact of every live release that its rungs build on."""
+    product = house.workspace.products[name]
+    options = dict(product.options)
+    with house.store.read() as tx:
+        for option in tasks.get(product.task).builds_on:
+            other = str(options[option])
+            product_of(house.workspace, other)
+            live = releases.live(tx, other)
+            if live is None:
+                hint = f"penstock train {other} && penstock release {other}"
+                raise BadInput(f"{name} builds on {other}, which has no live release yet", where=option, hint=hint)
+            options[f"{option}_artifact"] = live.artifact
+    return options
+
+
+def _train(work: Work, rung: str, recipe: Mapping[str, Any], incumbent: Mapping[str, Any], name: str) -> dict[str, Any]:
+    began = time.perf_counter()
+    arguments = {
+        **_arguments(work, rung, recipe),
+        "incumbent_report": incumbent["report"],
+        "incumbent_artifact": incumbent["artifact"],
+        "checkpoint": str(work.checkpoints / f"{work.operation}-{name.replace(' ', '-')}"),
+    }
+    try:
+        if work.executor == "ray":
+            from penstock.runtime.ray_cluster import run_workers
+
+            trained = run_workers("penstock.jobs.child", "climb", arguments, work.progress, workers=work.workers)
+        else:
+            trained = run_child("penstock.jobs.child", "climb", arguments, work.progress)
+    except PenstockError as error:
+        record_failed(
+            work.house,
+            product=work.product,
+            rung=rung,
+            version_id=work.version["id"],
+            error=error,
+            operation=f"{work.operation} {name}",
+            seconds=time.perf_counter() - began,
+            parameters=_searched(recipe),
+        )
+        raise
+    # where several machines train, each burns as much as the one that answered
+    spent = trained["cpu_s"] * work.workers
+    parameters = {**trained["parameters"], **_searched(recipe)}
+    return {**trained, "cpu_s": spent, "parameters": parameters, "wall_s": time.perf_counter() - began}
+
+
+def _judge(
+    work: Work, rung: str, name: str, trained: Mapping[str, Any], incumbent: Mapping[str, Any]
+) -> dict[str, Any]:
+    outcome = judge_candidate(
+        work.house,
+        product=work.product,
+        rung=rung,
+        version_id=work.version["id"],
+        trained=trained,
+        incumbent=incumbent,
+        operation=f"{work.operation} {name}",
+    )
+    # only now: this step begins once the training is recorded, and would not train again
+    shutil.rmtree(work.checkpoints / f"{work.operation}-{name.replace(' ', '-')}", ignore_errors=True)
+    return {**outcome, "wall_s": trained["wall_s"], "backbone": trained["backbone"]}
+
+
+def _search(work: Work, rung: str, seconds: float, expected_s: float) -> dict[str, Any]:
+    began = time.perf_counter()
+    arguments = {
+        **_arguments(work, rung, {}),
+        "version_id": work.version["id"],
+        "operation": f"{work.operation} {rung}",
+        "seconds": seconds,
+        "expected_s": expected_s,
+    }
+    found = run_child("penstock.jobs.child", "search", arguments, work.progress)
+    return {**found, "wall_s": time.perf_counter() - began}
+
+
+def _arguments(work: Work, rung: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    options = options_of(work.house, work.product)
+    given = options.get("recipes", {}).get(rung, {})
+    return {
+        "folder": str(work.house.folder.resolve()),
+        "product": work.product,
+        "version": work.version["version"],
+        "rung": rung,
+        "options": options,
+        "recipe": {**given, **recipe},
+        "label": rung if work.several else "",
+    }
+
+
+def _searched(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """What a candidate's parameters keep of a search, so that a retraining takes the same numbers."""
+    return {"searched": dict(recipe)} if recipe else {}
+
+
+def _expected(work: Work, names: Sequence[str]) -> dict[str, float]:
+    rows = work.version["rows"]
+    with work.house.store.read() as tx:
+        trained = {version.id: version.rows_train for version in list_versions(tx, work.product)}
+        page = runs.list_runs(tx, work.product, kind="train", limit=200)
+    found = {}
+    for name in names:
+        last = next((r for r in page if r.rung == name and r.state == "done" and r.dataset_version in trained), None)
+        if last is None:
+            seconds = RUNGS[name].minutes * _SECONDS_PER_MINUTE * rows / _GUESSED_ROWS
+        else:
+            seconds = last.seconds * rows / max(1, trained[last.dataset_version])
+        found[name] = seconds + OVERHEAD_S
+    return found

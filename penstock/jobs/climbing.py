@@ -1,0 +1,139 @@
+"""The climb: rung by rung, cheapest first, until the gate says yes; with a budget, a refused rung's recipe is searched.
+
+All that it decides follows from recorded steps, so that a resumed climb decides the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.core.errors import BadInput
+from penstock.jobs.attempts import OVERHEAD_S, Work, attempt, expected_seconds, search, used_up
+from penstock.training.rungs import RUNGS
+from penstock.training.search import HELD_SHARE
+
+_SECONDS_PER_MINUTE = 60
+_FACTS = ("epsilon", "fidelity")  # what no recipe changes
+
+
+@dataclass(frozen=True)
+class Climbed:
+    """outcomes: a rung each, in order; one whose recipe was searched may come twice. not_tried: rung and why."""
+
+    outcomes: tuple[dict[str, Any], ...]
+    not_tried: tuple[dict[str, str], ...]
+
+
+def climb(
+    work: Work,
+    rungs: Sequence[str],
+    *,
+    budget_minutes: float | None = None,
+    recipes: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Climbed:
+    """Try the rungs in this order and stop at the first yes.
+
+    budget_minutes: of everything, the data included; None: one training a rung, and no search. recipes: numbers that
+    were found before, by rung. Raises BadInput for a budget below the first rung's time, Conflict when the test split
+    is used up.
+    """
+    expected = expected_seconds(work, rungs) if budget_minutes is not None else {}
+    left = math.inf if budget_minutes is None else budget_minutes * _SECONDS_PER_MINUTE - work.version["wall_s"]
+    if budget_minutes is not None:
+        check_budget(work, budget_minutes, expected)
+    outcomes: list[dict[str, Any]] = []
+    not_tried: list[dict[str, str]] = []
+    for place, rung in enumerate(rungs):
+        if outcomes and expected.get(rung, 0.0) > left:
+            not_tried.append({"rung": rung, "why": too_little(expected[rung], left)})
+            continue
+        if (refused := used_up(work, rung)) is not None:
+            if not outcomes:
+                raise refused
+            not_tried += [{"rung": each, "why": refused.message} for each in rungs[place:]]
+            break
+        outcomes.append(attempt(work, rung, recipe=(recipes or {}).get(rung)))
+        left -= outcomes[-1]["wall_s"]
+        if not outcomes[-1]["passed"] and budget_minutes is not None:
+            left = _searched(work, rung, rungs[place + 1 :], expected, left, outcomes)
+        if outcomes[-1]["passed"]:
+            break
+    return Climbed(tuple(outcomes), tuple(not_tried))
+
+
+def check_budget(work: Work, minutes: float, expected: Mapping[str, float]) -> None:
+    """Raises BadInput for a budget in which no rung can be trained."""
+    cheapest = min(expected, key=lambda rung: expected[rung])
+    needed = expected[cheapest] + work.version["wall_s"]
+    if needed > minutes * _SECONDS_PER_MINUTE:
+        raise BadInput(
+            f"{minutes:g} minutes are too few: {cheapest}, the rung that trains fastest, takes about "
+            f"{needed / _SECONDS_PER_MINUTE:.2g} minutes with the cleaning of {work.version['rows']:,} rows",
+            where="--budget-minutes",
+            hint=f"give at least {math.ceil(10 * needed / _SECONDS_PER_MINUTE) / 10:g}",
+        )
+
+
+def check_minutes(minutes: float | None) -> None:
+    """Raises BadInput for what is no number of minutes."""
+    if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
+        raise BadInput(f"{minutes:g} is no number of minutes", where="--budget-minutes", hint="give a number above 0")
+
+
+def too_little(needed_s: float, left_s: float) -> str:
+    """Why something was not begun."""
+    return f"takes about {_time(needed_s)}, and {_time(max(0.0, left_s))} of the budget are left"
+
+
+def _searched(
+    work: Work,
+    rung: str,
+    later: Sequence[str],
+    expected: Mapping[str, float],
+    left: float,
+    outcomes: list[dict[str, Any]],
+) -> float:
+    """Search the recipe of the rung just refused and judge the best found, once; answers the seconds left.
+
+    What is left beyond one training of each later rung is shared alike by all that can still be searched: a dearer
+    rung gains more than other numbers do, so its own training comes first.
+    """
+    first = outcomes[-1]
+    if not RUNGS[rung].space or not helped_by_search(first):
+        return left
+    again = first["seconds"] + OVERHEAD_S
+    searchable = 1 + sum(bool(RUNGS[other].space) for other in later)
+    share = (left - sum(expected[other] for other in later)) / searchable - again
+    trial = (1 - HELD_SHARE) * first["seconds"]
+    if share < 2 * trial:  # the rung's own recipe and one other: fewer compare nothing
+        outcomes[-1] = {**first, "search": {"trials": 0, "stopped": too_little(2 * trial + again, share + again)}}
+        return left
+    found = search(work, rung, seconds=share, expected_s=trial)
+    left -= found["wall_s"]
+    outcomes[-1] = {**first, "search": found}
+    if found["parameters"] is None or again > left:
+        return left
+    if (refused := used_up(work, f"{rung} tuned")) is not None:
+        outcomes[-1] = {**first, "search": {**found, "stopped": refused.message}}
+        return left
+    tuned = attempt(work, rung, recipe=found["parameters"], name=f"{rung} tuned")
+    outcomes.append(tuned)
+    return left - float(tuned["wall_s"])
+
+
+def helped_by_search(outcome: Mapping[str, Any]) -> bool:
+    """Whether a better recipe could turn this no into a yes: quality alone fell short, which numbers can raise. They
+    change neither what an answer costs nor what privacy it kept."""
+    failed = [reason for reason in outcome["reasons"] if not reason["passed"]]
+    quality = set(outcome["measured"]) - set(_FACTS)
+    return bool(failed) and all(
+        reason["kind"] == "incumbent" or (reason["kind"] == "condition" and reason["metric"] in quality)
+        for reason in failed
+    )
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < _SECONDS_PER_MINUTE else f"{seconds / _SECONDS_PER_MINUTE:.1f} minutes"

@@ -1,0 +1,131 @@
+"""The frontier of an exploration as points, table rows and files; and which candidate a release should take.
+
+What was explored together is what one run of a workflow recorded: its runs' operations begin with its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from penstock import tasks
+from penstock.core.errors import BadInput
+from penstock.evaluation.choice import Choice, choose, option
+from penstock.evaluation.frontier import Judged, Point, frontier
+from penstock.evaluation.frontier_page import Page, frontier_html, frontier_svg
+from penstock.jobs.artifacts import get_report
+from penstock.registry import runs
+from penstock.registry.candidates import Candidate
+from penstock.runtime.house import House
+from penstock.storage.engine import Transaction
+from penstock.workspace.records import Product
+
+_LOOKED_AT = 500  # newest runs among which those of one exploration are found
+
+
+def frontier_of(house: House, product: str, outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The outcomes' points, cheapest first, and the choice by the product's rule, as JSON values."""
+    numbers = {outcome["candidate"]: outcome["number"] for outcome in outcomes}
+    judged = [
+        Judged(
+            candidate=outcome["candidate"],
+            number=outcome["number"],
+            rung=_named(outcome, numbers),
+            report=get_report(house.blobs, outcome["report"]),
+            passed=outcome["passed"],
+        )
+        for outcome in outcomes
+    ]
+    sold = house.workspace.products[product]
+    points, chosen = frontier(judged, error_cost=sold.error_cost, within=sold.within)
+    return {
+        "points": [point.to_json() for point in points],
+        "choice": None if chosen is None else msgspec.to_builtins(chosen),
+    }
+
+
+def frontier_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A table row per candidate, cheapest first."""
+    points = [Point.from_json(point) for point in result["points"]]
+    profits = any(point.profit is not None for point in points)
+    rows = []
+    for point in points:
+        cost, margin = point.cost, point.margin
+        row = {
+            "candidate": point.number,
+            "rung": point.rung,
+            point.headline: f"{point.quality.value:.4f} ({point.quality.low:.4f} to {point.quality.high:.4f})",
+            "cost/1000": f"{cost.value:.3g} ({cost.low:.3g} to {cost.high:.3g})",
+            "p95 ms": f"{point.latency_p95_ms.value:.3g}",
+            "margin": "" if margin is None else f"{margin.value:.1%}",
+        }
+        if profits:
+            found = point.profit
+            row["profit/1000"] = "" if found is None else f"{found.value:.4g} ({found.low:.4g} to {found.high:.4g})"
+        row["gate"] = "yes" if point.passed else "no"
+        row["frontier"] = "yes" if point.best else "no"
+        row["chosen"] = "chosen" if point.chosen else ""
+        rows.append(row)
+    return rows
+
+
+def write_frontier(house: House, product: str, result: Mapping[str, Any], html: Path | None) -> tuple[Path, Path]:
+    """Write the page and, beside it, the chart; answer both paths. html: where to, else frontier-PRODUCT.html in the
+    workspace. Raises BadInput where it cannot be written."""
+    page_path = html if html is not None else house.folder / f"frontier-{product}.html"
+    chart_path = page_path.with_suffix(".svg")
+    page, chinese = _page(house, product, result), tasks.get(house.workspace.products[product].task).chinese
+    try:
+        page_path.write_text(frontier_html(page, chinese), encoding="utf-8")
+        chart_path.write_text(frontier_svg(page, chinese), encoding="utf-8")
+    except OSError as error:
+        raise BadInput(
+            f"cannot write here: {error.strerror}", where=str(page_path), hint="choose with --html"
+        ) from None
+    return page_path, chart_path
+
+
+def chosen_among(
+    house: House, tx: Transaction, product: Product | None, newest: Candidate, others: Sequence[Candidate]
+) -> tuple[Candidate, str]:
+    """The candidate to release, and why: the product's choice among those that the workflow which made `newest` made
+    too. others: all that passed and were never released, `newest` among them."""
+    if product is None:  # no longer in the workspace, so nothing says how to choose
+        return newest, "is the newest that passed"
+    recorded = runs.list_runs(tx, newest.product, limit=_LOOKED_AT)
+    stems = {run.candidate: run.operation.partition(" ")[0] for run in recorded if run.candidate}
+    together = [one for one in others if one.id in stems and stems[one.id] == stems.get(newest.id)]
+    options = [
+        option(f"candidate {one.number}", get_report(house.blobs, one.report_blob), passed=True) for one in together
+    ]
+    chosen = choose(options, error_cost=product.error_cost, within=product.within) if len(together) > 1 else None
+    if chosen is None:
+        return newest, "is the newest that passed"
+    found = next(one for one, its in zip(together, options, strict=True) if its.name == chosen.name)
+    return found, chosen.text
+
+
+def _named(outcome: Mapping[str, Any], numbers: Mapping[str, int]) -> str:
+    """The rung, and of which candidates it was made."""
+    made_from = [str(numbers[each]) for each in outcome.get("made_from", ()) if each in numbers]
+    return f"{outcome['rung']} of {' and '.join(made_from)}" if made_from else str(outcome["rung"])
+
+
+def _page(house: House, product: str, result: Mapping[str, Any]) -> Page:
+    sold, company = house.workspace.products[product], house.workspace.company
+    choice = result["choice"]
+    rows = get_report(house.blobs, result["outcomes"][0]["report"]).rows
+    return Page(
+        title=sold.title or product,
+        version=result["version"],
+        rows=rows,
+        points=[Point.from_json(point) for point in result["points"]],
+        choice=None if choice is None else msgspec.convert(choice, Choice),
+        gate=sold.gate,
+        not_tried=[(each["rung"], each["why"]) for each in result["not_tried"]],
+        currency=company.currency,
+        locale=company.locale,
+    )

@@ -1,0 +1,185 @@
+"""Judges what was trained or compressed: candidate, signed decision and run, recorded in one transaction; failures too.
+
+It trains and measures nothing: it takes what the child process answered (see measuring.keep_and_measure).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from decimal import Decimal
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from penstock.core.errors import Conflict, PenstockError
+from penstock.core.hashing import digest_of, sha256_of_file
+from penstock.datasets.versions import find_version, load_rows
+from penstock.evaluation.gate import Verdict, judge, shortfall
+from penstock.evaluation.latency import machine
+from penstock.evaluation.report import Report, rows_digest
+from penstock.jobs.artifacts import get_report
+from penstock.jobs.privacy import gate_of
+from penstock.registry import candidates, decisions, releases, runs
+from penstock.runtime.house import House
+from penstock.workspace.records import Costs
+
+_SECONDS_PER_HOUR = 3600
+
+
+def incumbent_of(house: House, product: str) -> dict[str, Any]:
+    """The live release to compare with: its candidate, report and artifact, each None where nothing is live."""
+    with house.store.read() as tx:
+        live = releases.live(tx, product)
+        if live is None:
+            return {"candidate": None, "report": None, "artifact": None}
+        return {
+            "candidate": live.candidate,
+            "report": candidates.get_candidate(tx, live.candidate).report_blob,
+            "artifact": live.artifact,
+        }
+
+
+def check_uses(house: House, product: str, version_id: str) -> int:
+    """How many candidates this version's test split has judged. Raises Conflict when they are as many as it may."""
+    with house.store.read() as tx:
+        found = find_version(tx, product, version_id)
+        _, test = load_rows(house.blobs, found)
+        uses = decisions.uses_of_test(tx, rows_digest(test))
+    most = house.workspace.products[product].most_test_uses
+    if uses >= most:
+        raise Conflict(
+            f"the test split of {product} has judged {uses:,} candidates, and may judge {most:,}: the more it judges, "
+            "the likelier one passes by luck",
+            where=f"data version {found.number}",
+            hint="give a fresh test split (new rows in its `test` file), or raise most_test_uses in penstock.toml",
+        )
+    return uses
+
+
+def judge_candidate(
+    house: House,
+    *,
+    product: str,
+    rung: str,
+    version_id: str,
+    trained: Mapping[str, Any],
+    incumbent: Mapping[str, Any],
+    operation: str,
+    kind: runs.Kind = "train",
+    made_from: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Register the candidate, sign the gate's answer and record the run; answer the outcome as JSON values.
+
+    trained: what the child answered. incumbent: from `incumbent_of`, taken before the training. operation: names the
+    work, e.g. "RUN_ID full.v1"; doing it again records nothing twice but the decision. made_from: candidates' ids.
+    """
+    report = get_report(house.blobs, trained["report"])
+    other = get_report(house.blobs, trained["incumbent_report"]) if trained["incumbent_report"] else None
+    conditions = gate_of(house.workspace.products[product])
+    verdict = judge(report, conditions, other)
+    same: dict[str, Any] = {"product": product, "rung": rung, "dataset_version": version_id, "seed": report.seed}
+    same |= {"seconds": trained["seconds"], "parameters": trained["parameters"]}
+    with house.store.transaction() as tx:
+        candidate = candidates.add_candidate(
+            tx,
+            artifact=trained["artifact"],
+            backbone=trained["backbone"],
+            report_blob=trained["report"],
+            made_from=made_from,
+            **same,
+        )
+        decisions.decide(
+            tx,
+            candidate=candidate,
+            verdict=verdict,
+            conditions=conditions,
+            incumbent=incumbent["candidate"],
+            secret=house.secret("decisions"),
+        )
+        run = runs.add_run(
+            tx,
+            operation=operation,
+            kind=kind,
+            state="done",
+            candidate=candidate.id,
+            metrics={name: found for name, found in report.metrics.items() if found is not None},
+            curves_blob=trained["curves"],
+            machine=asdict(report.latency.machine),
+            code=code_version(),
+            cost=cost_of(trained["cpu_s"], house.workspace.costs),
+            **same,
+        )
+    return {**_outcome(candidate, report, verdict), "run": run.number, "notes": trained["notes"]}
+
+
+def _outcome(candidate: candidates.Candidate, report: Report, verdict: Verdict) -> dict[str, Any]:
+    """What people and later steps are told of an attempt."""
+    found, short = report.headline_metric, shortfall(verdict)
+    return {
+        "rung": candidate.rung,
+        "candidate": candidate.id,
+        "number": candidate.number,
+        "made_from": list(candidate.made_from),
+        "report": candidate.report_blob,
+        "passed": verdict.passed,
+        "headline": report.headline,
+        "measured": list(report.quality),
+        "quality": f"{found.value:.4f} ({found.low:.4f} to {found.high:.4f})",
+        "latency_p95_ms": f"{report.latency_p95_ms.value:.2f}",
+        "cost_per_1000": f"{report.cost_per_1000.value:.6f}",
+        "seconds": candidate.seconds,
+        "reasons": [asdict(reason) for reason in verdict.reasons],
+        "shortfall": [each.text for each in short],
+        "rows_needed": max((each.rows_needed or 0 for each in short), default=0),
+    }
+
+
+def record_failed(
+    house: House,
+    *,
+    product: str,
+    rung: str,
+    version_id: str,
+    error: PenstockError,
+    operation: str,
+    seconds: float,
+    kind: runs.Kind = "train",
+    parameters: Mapping[str, Any] | None = None,
+) -> None:
+    """Record a training that ended with an error, so that it can be found and compared."""
+    with house.store.transaction() as tx:
+        runs.add_run(
+            tx,
+            operation=f"{operation} failed",  # a resumed training may still succeed under its own name
+            product=product,
+            kind=kind,
+            rung=rung,
+            state="failed",
+            dataset_version=version_id,
+            parameters=parameters or {},
+            metrics={},
+            curves_blob=None,
+            machine=asdict(machine()),
+            code=code_version(),
+            seed=house.workspace.products[product].seed,
+            seconds=seconds,
+            cost=cost_of(seconds, house.workspace.costs),
+            error=error.message,
+        )
+
+
+def cost_of(cpu_s: float, costs: Costs) -> Decimal:
+    """What so many core-seconds cost, in the company's currency."""
+    return (Decimal(f"{cpu_s:.3f}") * costs.cpu_core_hour / _SECONDS_PER_HOUR).quantize(Decimal("1e-9"))
+
+
+@cache
+def code_version() -> str:
+    """Names the code that trains and measures, without loading any of it: Penstock's version, and its sources."""
+    root = Path(__file__).parents[1]
+    rooms = ("datasets", "models", "tasks", "training", "evaluation", "jobs")
+    sources = sorted(file for room in rooms for file in (root / room).rglob("*.py"))
+    digest = digest_of([[str(file.relative_to(root)), sha256_of_file(file)] for file in sources])
+    return f"{version('penstock')} {digest[:12]}"

@@ -1,0 +1,87 @@
+"""Says in words why no rung passed the gate, how near each came, and what would help; and refuses gates that a test
+is too small to prove. It decides nothing about a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from penstock import tasks
+from penstock.core.errors import GateRefused
+from penstock.datasets.versions import find_version
+from penstock.evaluation.possible import unprovable
+from penstock.jobs.check import ladder_of
+from penstock.jobs.climbing import helped_by_search
+from penstock.runtime.house import House
+from penstock.training.rungs import RUNGS
+from penstock.workspace.records import Product
+
+_OF_COST = ("latency_p50_ms", "latency_p95_ms", "cost_per_1000", "gross_margin")
+
+
+def check_provable(house: House, name: str, version_id: str) -> None:
+    """Raises GateRefused where even a model without an error could not prove a condition on so few test rows."""
+    with house.store.read() as tx:
+        rows = find_version(tx, name, version_id).rows_test
+    wrong = unprovable(house.workspace.products[name].gate, rows)
+    if wrong:
+        raise GateRefused(
+            "no model can pass this gate on this test: " + "; ".join(wrong),
+            where=name,
+            hint="give more test rows (`test` or test_share in penstock.toml), or lower the condition",
+        )
+
+
+def gate_refused(product: str, result: Mapping[str, Any]) -> GateRefused:
+    """How near each rung came, what was not tried and why, and what would help."""
+    tried = [f"{_name(outcome)}:\n    " + "\n    ".join(outcome["shortfall"]) for outcome in result["outcomes"]]
+    left = [f"{each['rung']} was not tried: {each['why']}" for each in result.get("not_tried", ())]
+    number = result["outcomes"][-1]["candidate"]
+    advice = [*result.get("advice", ()), f"penstock report {number} --html report.html shows the last one"]
+    return GateRefused(
+        "no rung passed the gate\n  " + "\n  ".join([*tried, *left]), where=product, hint="\n  ".join(advice)
+    )
+
+
+def advice(product: Product, name: str, outcomes: Sequence[Mapping[str, Any]], budget: float | None) -> list[str]:
+    """What would turn the no into a yes, the likeliest first."""
+    if not outcomes or outcomes[-1]["passed"]:
+        return []
+    last = outcomes[-1]
+    failed = {reason["metric"] for reason in last["reasons"] if not reason["passed"]}
+    found = []
+    if last["rows_needed"]:
+        found.append(f"about {last['rows_needed']:,} test rows would settle it, if the estimate holds: add test rows")
+    if failed & set(_OF_COST):
+        found += _cheaper(last, name, failed)
+    if failed & set(last["measured"]) and not last["rows_needed"]:
+        found += _better(product, name, last, budget)
+    return [*found, "or lower the gate in penstock.toml"]
+
+
+def _cheaper(last: Mapping[str, Any], name: str, failed: set[str]) -> list[str]:
+    found = []
+    if last.get("backbone"):
+        found.append(f"make it cheaper: penstock compress {name}/{last['number']} --by int8")
+    if "gross_margin" in failed:
+        found.append("the margin needs a higher price or a cheaper rung")
+    return found
+
+
+def _better(product: Product, name: str, last: Mapping[str, Any], budget: float | None) -> list[str]:
+    found = []
+    ladder, known = ladder_of(product), tasks.get(product.task).ladder
+    if product.backbone is None and any(RUNGS[rung].needs_backbone for rung in known):
+        found.append(f'a backbone opens more rungs: backbone = "english" in [products.{name}]')
+    elif missing := [rung for rung in known if rung not in ladder]:
+        found.append(f"rungs that the product's ladder leaves out: {', '.join(missing)}")
+    if budget is None and helped_by_search(last) and any(RUNGS[rung].space for rung in ladder):
+        found.append(f"let it search better numbers: penstock train {name} --budget-minutes 30")
+    return [*found, f"add training rows, or correct labels (penstock data inspect {name})"]
+
+
+def _name(outcome: Mapping[str, Any]) -> str:
+    searched = outcome.get("search")
+    if not searched:
+        return str(outcome["rung"])
+    return f"{outcome['rung']} (its recipe was searched in {searched['trials']} trials: {searched['stopped']})"

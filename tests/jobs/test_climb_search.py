@@ -1,0 +1,251 @@
+"""The climb within a budget: a refused rung's recipe is searched on held-out training rows, and judged once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jobs.climbing import DIAL, at_once, company, dialled
+
+from penstock.core.errors import BadInput, Broken, Conflict, GateRefused
+from penstock.jobs import attempts, judging
+from penstock.jobs.check import check_workspace
+from penstock.jobs.train import candidate_rows, gate_refused, train
+from penstock.registry import candidates, decisions, runs
+from penstock.runtime.house import House, open_house
+from penstock.runtime.progress import no_progress
+from penstock.training import search as searching
+from penstock.training.records import Range
+from penstock.training.rungs import RUNGS
+from penstock.training.search import Trial, hold_out, search
+
+
+@pytest.fixture(autouse=True)
+def without_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "run_child", at_once)
+    monkeypatch.setattr(searching, "MOST_TRIALS", 8)  # a machine's speed must not decide how many there are
+    monkeypatch.setitem(RUNGS, DIAL, dialled())
+
+
+def climbed(house: House, **arguments: Any) -> dict[str, Any]:
+    return train(house, {"product": "router", "rungs": [], **arguments}, no_progress)
+
+
+def all_runs(house: House, kind: runs.Kind | None = None) -> list[runs.Run]:
+    with house.store.read() as tx:
+        return runs.list_runs(tx, "router", kind=kind, limit=500)
+
+
+def test_a_refused_recipe_is_searched_and_the_best_found_passes(tmp_path: Path) -> None:
+    house = company(tmp_path, ladder=f'"{DIAL}"')
+    result = climbed(house, budget_minutes=60)
+    first, tuned = result["outcomes"]
+    assert not first["passed"] and tuned["passed"]
+    assert first["search"]["best"] > first["search"]["own"]
+    with house.store.read() as tx:
+        made = candidates.get_candidate(tx, tuned["candidate"])
+        assert len(decisions.list_decisions(tx, "router")) == 2  # the test split judged two, not every trial
+    assert made.parameters["searched"] == first["search"]["parameters"]
+    assert made.parameters["wrong"] == made.parameters["searched"]["wrong"] < 0.6
+    trials = all_runs(house, "trial")
+    assert len(trials) == first["search"]["trials"] == 8
+    assert all(run.candidate is None for run in trials)
+    done = [run for run in trials if run.state == "done"]
+    assert {next(iter(run.metrics)) for run in done} == {"accuracy"}
+    assert next(run for run in all_runs(house, "train") if run.candidate == made.id).curves_blob is not None
+
+
+def test_a_later_command_goes_on_from_the_trials_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "MOST_TRIALS", 3)
+    house = company(tmp_path, ladder=f'"{DIAL}"', gate='accuracy = ">= 0.60", ece = "<= 0.000001"')
+    first = climbed(house, budget_minutes=60)["outcomes"][0]["search"]
+    monkeypatch.setattr(searching, "MOST_TRIALS", 5)
+    again = climbed(house, budget_minutes=60)["outcomes"][0]["search"]
+    assert (first["trials"], again["trials"]) == (3, 5)
+    tried = [run.parameters["tried"] for run in all_runs(house, "trial")]
+    assert len(tried) == 5 == len({str(each) for each in tried})  # none was tried twice
+
+
+def test_without_a_budget_nothing_is_searched(tmp_path: Path) -> None:
+    house = company(tmp_path, ladder=f'"{DIAL}", "ngram-linear.v1"')
+    result = climbed(house)
+    assert [outcome["passed"] for outcome in result["outcomes"]] == [False, True]
+    assert all_runs(house, "trial") == []
+    assert [run.rung for run in all_runs(house)] == ["ngram-linear.v1", DIAL]
+
+
+def test_a_model_too_dear_is_not_searched(tmp_path: Path) -> None:
+    house = company(tmp_path, ladder=f'"{DIAL}"', gate='accuracy = ">= 0.60", cost_per_1000 = "<= 0.000000001"')
+    result = climbed(house, budget_minutes=60)
+    assert all_runs(house, "trial") == []  # no recipe makes it cheaper
+    assert "search" not in result["outcomes"][0]
+
+
+def test_a_recipe_set_by_hand_is_not_searched_over(tmp_path: Path) -> None:
+    house = company(tmp_path, ladder=f'"{DIAL}"')
+    text = (tmp_path / "penstock.toml").read_text()
+    fixed = text.replace("robust_rows = 0", f'robust_rows = 0, recipes = {{ "{DIAL}" = {{ wrong = 0.05 }} }}')
+    (tmp_path / "penstock.toml").write_text(fixed)
+    house = open_house(tmp_path)
+    result = climbed(house, budget_minutes=60)
+    assert [outcome["passed"] for outcome in result["outcomes"]] == [True]
+    assert all_runs(house)[0].parameters["wrong"] == 0.05
+
+
+def test_a_rung_that_cannot_end_in_what_is_left_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RUNGS, "long.v1", replace(dialled(), name="long.v1", minutes=1_000_000))
+    house = company(tmp_path, ladder=f'"{DIAL}", "long.v1"', gate='accuracy = ">= 0.90"')
+    result = climbed(house, budget_minutes=60)
+    assert [outcome["rung"] for outcome in result["outcomes"]] == [DIAL]
+    assert result["not_tried"][0]["rung"] == "long.v1"
+    assert "of the budget are left" in result["not_tried"][0]["why"]
+    assert "long.v1 was not tried" in gate_refused("router", result).message
+
+
+@pytest.mark.parametrize(
+    ("minutes", "says"),
+    [(0, "no number of minutes"), (-3, "no number"), (float("nan"), "no number"), (0.0001, "are too few")],
+)
+def test_an_impossible_budget_is_refused(tmp_path: Path, minutes: float, says: str) -> None:
+    house = company(tmp_path)
+    with pytest.raises(BadInput, match=says) as refused:
+        climbed(house, budget_minutes=minutes)
+    assert refused.value.where == "--budget-minutes"
+    assert all_runs(house) == []
+
+
+def test_a_gate_that_no_model_can_pass_is_refused_before_training(tmp_path: Path) -> None:
+    house = company(tmp_path, gate='accuracy = ">= 1.01"')
+    with pytest.raises(BadInput, match="never above 1") as refused:
+        climbed(house)
+    assert "penstock.toml:" in (refused.value.where or "")
+    assert all_runs(house) == []
+    with pytest.raises(BadInput, match="never above 1"):
+        check_workspace(house.workspace)
+
+
+def test_a_gate_that_so_few_test_rows_cannot_prove_is_refused_before_training(tmp_path: Path) -> None:
+    house = company(tmp_path, gate='accuracy = ">= 0.9999"')
+    with pytest.raises(GateRefused, match="could prove it"):
+        climbed(house)
+    assert all_runs(house) == []
+
+
+def test_a_refusal_says_how_near_each_rung_came_and_what_would_help(tmp_path: Path) -> None:
+    house = company(tmp_path, ladder=f'"{DIAL}"', gate='accuracy = ">= 0.90"')
+    refused = gate_refused("router", climbed(house))
+    assert f"{DIAL}:" in refused.message and "accuracy lacks" in refused.message
+    hint = refused.hint or ""
+    assert "--budget-minutes" in hint and "a backbone opens more rungs" in hint and "penstock data inspect" in hint
+
+
+def test_a_test_split_that_is_used_up_judges_nothing_more(tmp_path: Path) -> None:
+    house = company(tmp_path, more="most_test_uses = 1")
+    assert climbed(house)["outcomes"][0]["passed"]
+    with pytest.raises(Conflict, match="has judged 1 candidates, and may judge 1") as refused:
+        climbed(house)
+    assert "fresh test split" in (refused.value.hint or "")
+    assert len(all_runs(house)) == 1
+
+
+def test_a_split_used_up_on_the_way_ends_the_climb_and_says_so(tmp_path: Path) -> None:
+    house = company(
+        tmp_path, ladder=f'"{DIAL}", "ngram-linear.v1"', gate='accuracy = ">= 0.90"', more="most_test_uses = 1"
+    )
+    result = climbed(house)
+    assert len(result["outcomes"]) == 1
+    assert "may judge 1" in result["not_tried"][0]["why"]
+
+
+def test_a_training_that_fails_is_recorded_with_its_reason(tmp_path: Path) -> None:
+    house = company(tmp_path, ladder=f'"{DIAL}"')
+    work = attempts.Work(house, "router", at_version(house), "run-1", no_progress)
+    with pytest.raises(Broken, match="not finite"):
+        attempts.attempt(work, DIAL, recipe={"wrong": 0.99})
+    (run,) = all_runs(house)
+    assert (run.state, run.candidate, run.metrics) == ("failed", None, {})
+    assert "not finite" in run.error
+
+
+def at_version(house: House) -> dict[str, Any]:
+    return attempts.make_version(house, "router", [], None, no_progress)
+
+
+def test_judging_the_same_work_twice_makes_one_candidate_and_one_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = company(tmp_path)
+    seen: list[dict[str, Any]] = []
+
+    def twice(*args: Any, **named: Any) -> dict[str, Any]:
+        seen.append(judging.judge_candidate(*args, **named))
+        return judging.judge_candidate(*args, **named)
+
+    monkeypatch.setattr(attempts, "judge_candidate", twice)
+    (outcome,) = climbed(house)["outcomes"]
+    assert outcome == {**seen[0], "wall_s": outcome["wall_s"], "backbone": None}
+    assert len(candidate_rows(house, "router")) == len(all_runs(house)) == 1
+
+
+def test_a_run_tells_what_it_cost_and_by_which_code(tmp_path: Path) -> None:
+    house = company(tmp_path)
+    climbed(house)
+    (run,) = all_runs(house)
+    assert run.cost > 0 and run.seconds > 0
+    assert run.code == judging.code_version()
+    assert next(iter(run.metrics)) == "accuracy" and "cost_per_1000" in run.metrics
+    assert run.machine["cores"] >= 1
+    assert candidate_rows(house, "router")[0]["accuracy"] == f"{run.metrics['accuracy'].value:.4f}"
+
+
+SPACE = {"rate": Range(1e-5, 1e-1, log=True), "layers": Range(1, 3, whole=True), "kind": ("a", "b")}
+
+
+def near_a_thousandth(parameters: Any) -> Trial:
+    import math
+
+    score = -abs(math.log10(parameters.get("rate", 0.1)) + 3) - (parameters.get("kind") == "b")
+    return Trial(dict(parameters), score, 0.001)
+
+
+def test_a_search_finds_numbers_near_the_best() -> None:
+    found = search(SPACE, near_a_thousandth, seed=3, seconds=60, expected_s=0.01, most=40)
+    assert found.stopped == "40 trials are enough"
+    assert found.best is not None
+    assert 3e-4 < found.best.parameters["rate"] < 3e-3
+    assert found.best.parameters["kind"] == "a" and found.best.parameters["layers"] in (1, 2, 3)
+
+
+def test_a_search_draws_the_same_from_the_same_seed() -> None:
+    once, again = (search(SPACE, near_a_thousandth, seed=3, seconds=60, expected_s=0.01, most=9) for _ in range(2))
+    assert [trial.parameters for trial in once.trials] == [trial.parameters for trial in again.trials]
+
+
+def test_a_trial_that_would_not_end_in_time_is_not_begun() -> None:
+    def slow(parameters: Any) -> Trial:
+        return Trial(dict(parameters), 0.5, 40.0)
+
+    found = search(SPACE, slow, seed=0, seconds=30, expected_s=5)
+    assert len(found.trials) == 1  # the first was expected to be short; after it, 40 s are more than is left
+    assert "would take about 40 s" in found.stopped
+    assert found.best is None
+
+
+def test_a_search_ends_when_the_values_are_used_up_or_nothing_trains() -> None:
+    small = search({"kind": ("a", "b")}, near_a_thousandth, seed=0, seconds=60, expected_s=0.01)
+    assert small.stopped == "the values to try are used up" and len(small.trials) == 3
+    failing: Callable[[Any], Trial] = lambda parameters: Trial(dict(parameters), None, 0.01)  # noqa: E731
+    assert "failed" in search(SPACE, failing, seed=0, seconds=60, expected_s=0.01).stopped
+
+
+def test_the_held_rows_are_drawn_label_by_label() -> None:
+    rows = [{"text": f"t{i}", "label": "a" if i % 10 else "b"} for i in range(200)] + [{"text": "x", "label": "only"}]
+    kept, held = hold_out(rows, seed=1)
+    assert len(kept) + len(held) == 201
+    assert 38 <= len(held) <= 42
+    assert {row["label"] for row in held} == {"a", "b"}  # a label's only row is never held
+    assert sorted(row["text"] for row in [*kept, *held]) == sorted(row["text"] for row in rows)
+    assert hold_out(rows, seed=1) == (kept, held) != hold_out(rows, seed=2)

@@ -1,0 +1,172 @@
+"""`penstock compress`: a candidate made cheaper is a candidate like any other, and can be made again from new data.
+
+Every command here starts a process that loads the training libraries, which takes 2 to 3 s each.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from training.bert import write_bert
+
+from penstock.cli.root import run
+from penstock.core.errors import BadInput, Conflict, NotFound, PenstockError
+from penstock.datasets.versions import get_version
+from penstock.jobs.artifacts import get_report
+from penstock.jobs.attempts import begin
+from penstock.jobs.compress import plan, recompress
+from penstock.registry.candidates import Candidate, find_candidate, list_candidates
+from penstock.registry.decisions import latest_decision
+from penstock.registry.runs import list_runs
+from penstock.runtime.house import House, open_house
+from penstock.runtime.progress import no_progress
+
+DESK = """\
+[company]
+name = "Harbour AI"
+
+[backbones.small]
+source = "path:small-bert"
+
+[products.desk]
+task = "text-classification"
+data = "rows.csv"
+backbone = "small"
+gate = { accuracy = ">= 0.10" }
+price = { tiers = [{ unit_price = "0.10" }] }
+options = { robust_rows = 0 }
+"""
+ASKED = {
+    "refund": ("money back for {}", "refund the {}", "pay me the {} back"),
+    "parcel": ("where is the {}", "the {} is late", "track the {}"),
+    "login": ("cannot log in to {}", "reset the password of {}", "locked out of {}"),
+}
+THINGS = [f"{kind} {which}" for kind, which in itertools.product(("coat", "lamp", "desk", "phone"), "abcdef")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with two candidates: n-grams, and a head on a small encoder."""
+    folder = tmp_path_factory.mktemp("desk")
+    (folder / "penstock.toml").write_text(DESK)
+    write_bert(folder / "small-bert", hidden=64, layers=6)
+    with (folder / "rows.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["text", "label"])
+        writer.writerows([[ask.format(thing), label] for label in ASKED for ask in ASKED[label] for thing in THINGS])
+    for rung in ("ngram-linear.v1", "frozen-linear.v1"):
+        assert run(["--workspace", str(folder), "train", "desk", "--rung", rung]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def house(folder: Path) -> Iterator[House]:
+    opened = open_house(folder)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def int8(folder: Path, house: House) -> Candidate:
+    """The second candidate in int8."""
+    assert run(["--workspace", str(folder), "compress", "desk/2", "--by", "int8"]) == 0
+    return numbered(house, 3)
+
+
+def numbered(house: House, number: int) -> Candidate:
+    with house.store.read() as tx:
+        return find_candidate(tx, "desk", str(number))
+
+
+def test_what_was_compressed_is_judged_and_remembers_what_it_was_made_from(house: House, int8: Candidate) -> None:
+    assert int8.rung == "int8.v1"
+    assert int8.made_from == (numbered(house, 2).id,)
+    assert int8.parameters["set"] == {}
+    assert get_report(house.blobs, int8.report_blob).metrics["fidelity"].value >= 0.99
+    with house.store.read() as tx:
+        decision = latest_decision(tx, int8.id)
+        newest = list_runs(tx, "desk", kind="compress")[0]
+    assert decision is not None and decision.passed
+    assert (newest.kind, newest.candidate, newest.state) == ("compress", int8.id, "done")
+
+
+def test_a_cascade_trains_its_halves_again_even_one_that_was_compressed_itself(
+    folder: Path, house: House, int8: Candidate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["compress", int8.id, "--by", "cascade", "--with", "desk/1", "--set", "within=0.5"]
+    assert run(["--workspace", str(folder), *words]) == 0
+    made = numbered(house, 4)
+    assert made.made_from == (int8.id, numbered(house, 1).id)
+    assert made.parameters["set"] == {"within": 0.5}
+    told = capsys.readouterr().err
+    assert "ngram-linear.v1 answers when its likeliest label has a probability of at least" in told
+    assert "next: penstock release desk --candidate 4" in told
+
+
+def test_a_compressed_candidate_is_made_again_from_what_it_was_made_from(house: House, int8: Candidate) -> None:
+    with house.store.read() as tx:
+        version = get_version(tx, "desk", 1)
+    asked = {"version": 1, "id": version.id, "rows": version.rows_train, "learned": 0, "wall_s": 0.0}
+    outcomes = recompress(begin(house, {"product": "desk"}, asked, no_progress), int8.id)
+    assert [outcome["rung"] for outcome in outcomes] == ["frozen-linear.v1", "int8.v1"]
+    again = numbered(house, outcomes[-1]["number"])
+    assert again.made_from == (outcomes[0]["candidate"],)
+    assert again.artifact == int8.artifact  # the same rows, seed and code
+
+
+def test_a_no_of_the_gate_ends_with_3_and_is_kept(folder: Path, house: House, int8: Candidate) -> None:
+    strict = folder / "strict"
+    strict.mkdir()
+    for name in ("rows.csv", "small-bert", ".penstock"):
+        (strict / name).symlink_to(folder / name)
+    (strict / "penstock.toml").write_text(DESK.replace('accuracy = ">= 0.10"', 'latency_p95_ms = "<= 0.0001"'))
+    assert run(["--workspace", str(strict), "compress", "desk/2", "--by", "int8"]) == 3
+    with house.store.read() as tx:
+        newest = list_candidates(tx, "desk")[-1]
+        decision = latest_decision(tx, newest.id)
+    assert newest.made_from == int8.made_from
+    assert decision is not None and not decision.passed
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "said"),
+    [
+        ({"by": "zip"}, BadInput, "unknown compression 'zip'"),
+        ({"by": "int8", "other": "desk/1"}, BadInput, "takes one candidate"),
+        ({"by": "cascade"}, BadInput, "takes two candidates"),
+        ({"by": "cascade", "other": "desk/2"}, BadInput, "two different candidates"),
+        ({"by": "cascade", "other": "desk/77"}, NotFound, "has no candidate 77"),
+        ({"by": "int8", "given": ["bits=4"]}, BadInput, "int8.v1 has no 'bits' to set"),
+        ({"by": "cascade", "other": "desk/1", "given": ["within"]}, BadInput, "sets nothing"),
+        ({"by": "cascade", "other": "desk/1", "given": ["within=much"]}, BadInput, "within must be a number"),
+        ({"by": "cascade", "other": "desk/1", "given": ["folds=1.5"]}, BadInput, "folds must be a whole number"),
+    ],
+)
+def test_what_cannot_be_is_said_before_any_work(
+    house: House, words: dict[str, Any], kind: type[PenstockError], said: str
+) -> None:
+    with pytest.raises(kind, match=said):
+        plan(house, "desk/2", **words)
+
+
+def test_a_test_split_that_is_used_up_judges_no_more(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edited = DESK.replace("options =", "most_test_uses = 1\noptions =")
+    (folder / "penstock.toml").write_text(edited)
+    try:
+        assert run(["--workspace", str(folder), "compress", "desk/2", "--by", "int8"]) == 1
+    finally:
+        (folder / "penstock.toml").write_text(DESK)
+    assert "may judge 1" in capsys.readouterr().err
+
+
+def test_halves_of_different_data_are_refused(folder: Path, house: House) -> None:
+    with (folder / "rows.csv").open("a", newline="") as stream:
+        csv.writer(stream).writerow(["give me the money for the boat back", "refund"])
+    assert run(["--workspace", str(folder), "train", "desk", "--rung", "ngram-linear.v1"]) == 0
+    with pytest.raises(Conflict, match="different data versions"):
+        plan(house, "desk/2", by="cascade", other="desk")

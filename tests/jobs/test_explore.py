@@ -1,0 +1,144 @@
+"""Exploration: every rung and compression that the budget allows, the frontier, the choice, what a release takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jobs.climbing import DIAL, at_once, company, dialled
+from training.bert import write_bert
+
+from penstock.core.errors import BadInput, Broken
+from penstock.jobs import attempts, compress
+from penstock.jobs.explore import all_rungs, explore
+from penstock.jobs.frontier import frontier_rows, write_frontier
+from penstock.jobs.reports import passed_candidate
+from penstock.jobs.train import train
+from penstock.registry import candidates, runs
+from penstock.runtime.house import House
+from penstock.runtime.progress import no_progress
+from penstock.training import ngram_linear
+from penstock.training.records import Rung
+from penstock.training.rungs import RUNGS
+
+NGRAM = "ngram-linear.v1"
+ANY = 'latency_p95_ms = "<= 100000"'
+
+
+@pytest.fixture(autouse=True)
+def without_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "run_child", at_once)
+    monkeypatch.setattr(compress, "run_child", at_once)
+    monkeypatch.setitem(RUNGS, DIAL, dialled())
+
+
+def explored(house: House, **arguments: Any) -> dict[str, Any]:
+    return explore(house, {"product": "router", "rungs": [], "budget_minutes": 60, **arguments}, no_progress)
+
+
+def test_it_tries_every_rung_whatever_passes_and_chooses_by_profit(tmp_path: Path) -> None:
+    house = company(tmp_path, ladder=f'"{DIAL}"', gate=ANY, more='error_cost = "0.03"')
+    result = explored(house, rungs=[NGRAM, DIAL])
+    assert [outcome["rung"] for outcome in result["outcomes"]] == [DIAL, NGRAM]  # the faster to train first
+    assert all(outcome["passed"] for outcome in result["outcomes"])
+    assert result["choice"]["rule"] == "profit"
+    (chosen,) = [row for row in frontier_rows(result) if row["chosen"]]
+    assert chosen["rung"] == NGRAM and chosen["frontier"] == "yes"
+    assert float(chosen["profit/1000"].split()[0]) > 45
+
+    page, chart = write_frontier(house, "router", result, tmp_path / "out.html")
+    assert "Chosen: 2 ngram-linear.v1" in page.read_text() and chart.read_text().startswith("<svg")
+    with house.store.read() as tx:
+        found, why = passed_candidate(house, tx, "router", None)
+    assert found.rung == NGRAM and "expected profit" in why
+
+
+def test_a_release_takes_the_chosen_of_the_newest_exploration_not_the_newest_candidate(tmp_path: Path) -> None:
+    house = company(tmp_path, ladder=f'"{NGRAM}", "{DIAL}"', gate=ANY, more="within = 0.01")
+    train(house, {"product": "router", "rungs": [DIAL]}, no_progress)  # not explored together with the others
+    explored(house, rungs=[DIAL, NGRAM])
+    with house.store.read() as tx:
+        passed = candidates.list_candidates(tx, "router")
+        found, why = passed_candidate(house, tx, "router", None)
+    assert sorted(one.rung for one in passed) == [DIAL, DIAL, NGRAM]
+    assert found.rung == NGRAM and "within 0.01" in why
+
+    train(house, {"product": "router", "rungs": [DIAL]}, no_progress)
+    with house.store.read() as tx:
+        found, why = passed_candidate(house, tx, "router", None)
+        named, _ = passed_candidate(house, tx, "router", "1")
+    assert (found.number, why) == (4, "is the newest that passed")  # trained on purpose after the exploration
+    assert named.number == 1
+
+
+def test_what_fails_or_has_no_time_left_is_told_and_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(request: Any) -> Any:
+        raise Broken("the loss is not finite at step 7")
+
+    monkeypatch.setitem(RUNGS, "broken.v1", Rung("broken.v1", broken, minutes=0.01))
+    monkeypatch.setitem(RUNGS, "long.v1", Rung("long.v1", ngram_linear.train, minutes=1e6))
+    house = company(tmp_path)
+    result = explored(house, rungs=["long.v1", "broken.v1", NGRAM])
+    assert [outcome["rung"] for outcome in result["outcomes"]] == [NGRAM]
+    why = {each["rung"]: each["why"] for each in result["not_tried"]}
+    assert "not finite at step 7" in why["broken.v1"] and "of the budget are left" in why["long.v1"]
+    with house.store.read() as tx:
+        states = {run.rung: run.state for run in runs.list_runs(tx, "router")}
+    assert states == {"broken.v1": "failed", NGRAM: "done"}
+
+
+def test_when_nothing_can_be_trained_the_first_error_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(request: Any) -> Any:
+        raise Broken("the loss is not finite at step 7")
+
+    monkeypatch.setitem(RUNGS, "broken.v1", Rung("broken.v1", broken, minutes=0.01))
+    with pytest.raises(Broken, match="step 7"):
+        explored(company(tmp_path), rungs=["broken.v1"])
+
+
+def test_the_test_splits_uses_bound_an_exploration(tmp_path: Path) -> None:
+    house = company(tmp_path, more="most_test_uses = 1")
+    result = explored(house, rungs=[DIAL, NGRAM])
+    assert len(result["outcomes"]) == 1
+    assert "may judge 1" in result["not_tried"][0]["why"]
+
+
+def test_all_rungs_are_the_tasks_and_those_that_the_ladder_adds(tmp_path: Path) -> None:
+    house = company(tmp_path, ladder=f'"{DIAL}"')
+    product = house.workspace.products["router"]
+    found = all_rungs(product)
+    assert NGRAM in found and DIAL in found
+    assert not any(RUNGS[rung].needs_backbone for rung in found)  # the product names none
+    with_backbone = all_rungs(product.model_copy(update={"backbone": "english"}))
+    assert "frozen-linear.v1" in with_backbone
+
+
+def test_a_page_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
+    house = company(tmp_path)
+    result = explored(house, rungs=[NGRAM])
+    with pytest.raises(BadInput, match="cannot write here") as refused:
+        write_frontier(house, "router", result, tmp_path / "no" / "such" / "folder.html")
+    assert "--html" in (refused.value.hint or "")
+
+
+def test_an_encoder_is_made_cheaper_and_joins_a_cascade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, compression in list(compress.COMPRESSIONS.items()):
+        monkeypatch.setitem(compress.COMPRESSIONS, name, replace(compression, minutes=0.1))
+    write_bert(tmp_path / "tiny-bert")
+    tail = '[backbones.tiny]\nsource = "path:tiny-bert"\n'
+    house = company(tmp_path, gate=ANY, more='backbone = "tiny"', tail=tail)
+    result = explored(house, rungs=[NGRAM, "frozen-linear.v1"])
+    made = {row["rung"]: row for row in frontier_rows(result)}
+    assert {NGRAM, "frozen-linear.v1"} <= made.keys()
+    tried = {*made, *(each["rung"] for each in result["not_tried"])}
+    for name in ("int8.v1 of 2", "prune.v1 of 2", "distil.v1 of 2"):
+        assert name in tried
+    assert any("of 2" in name for name in made), result["not_tried"]
+    with house.store.read() as tx:
+        sources = {one.number: one.made_from for one in candidates.list_candidates(tx, "router")}
+        first = candidates.find_candidate(tx, "router", "2")
+    assert sources[3] == (first.id,)
