@@ -84,19 +84,21 @@ def make_version(
     return {**made, "wall_s": time.perf_counter() - began}
 
 
-def used_up(work: Work, name: str) -> Conflict | None:
-    """Why the test split may judge no further candidate, asked before the attempt `name`; None where it may."""
+def used_up(work: Work, name: str, *, spends: bool = True) -> Conflict | None:
+    """Why the test split may judge no further candidate, or the privacy is spent, asked before the attempt `name`; None
+    where it may. spends: it is a training; a compression that privacy allows costs none."""
     try:
-        step(f"uses before {name}", _check_left, work.house, work.product, work.version["id"])
+        step(f"uses before {name}", _check_left, work.house, work.product, work.version["id"], spends)
     except Conflict as error:
         return error
     return None
 
 
-def _check_left(house: House, product: str, version_id: str) -> int:
+def _check_left(house: House, product: str, version_id: str, spends: bool) -> int:
     """Raises Conflict where the test split may judge no more, or the product's privacy is spent."""
-    with house.store.read() as tx:
-        check_spending(tx, product, house.workspace.products[product])
+    if spends:
+        with house.store.read() as tx:
+            check_spending(tx, product, house.workspace.products[product])
     return check_uses(house, product, version_id)
 
 

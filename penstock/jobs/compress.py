@@ -12,8 +12,9 @@ from typing import Any
 
 from penstock.core.errors import BadInput, Conflict, PenstockError
 from penstock.datasets.versions import find_version
-from penstock.jobs.attempts import Work, attempt, begin
+from penstock.jobs.attempts import Work, attempt, begin, used_up
 from penstock.jobs.judging import check_uses, incumbent_of, judge_candidate, record_failed
+from penstock.jobs.privacy import check_compression
 from penstock.jobs.reports import named_candidate
 from penstock.registry.candidates import Candidate, get_candidate
 from penstock.runtime.executors import run_child
@@ -34,7 +35,7 @@ def plan(
     with house.store.read() as tx:
         source = named_candidate(tx, house, candidate)
         second = None if other is None else named_candidate(tx, house, other)
-    product_of(house.workspace, source.product)
+    check_compression(product_of(house.workspace, source.product), compression.name, "--by")
     sources = [source] if second is None else [source, second]
     _check_sources(compression, sources)
     return {
@@ -62,9 +63,10 @@ def compress_step(
     """Compress these candidates, measure and judge what comes of it; answer the outcome, as `attempts.attempt` does.
 
     sources: ids. given: what is set, by name. name: of the steps, where one compression is done twice. Raises what the
-    compression raises.
+    compression raises, and BadInput for one that the product's privacy forbids.
     """
     name = name or by
+    check_compression(product_of(work.house.workspace, work.product), by, work.product)
     incumbent = step(f"incumbent of {name}", incumbent_of, work.house, work.product)
     made = step(f"compress {name}", _compress, work, by, list(sources), dict(given or {}), incumbent, name)
     outcome: dict[str, Any] = step(f"judge {name}", _judge, work, by, list(sources), name, made, incumbent)
@@ -75,7 +77,8 @@ def recompress(work: Work, candidate: str) -> list[dict[str, Any]]:
     """Train what a compressed candidate was made from on this work's data version, and compress it in the same way.
 
     Answers the outcome of each part, the compressed one last; each is a candidate of its own, judged once, and a no to
-    a part does not end it. A candidate that was not compressed is trained as it was.
+    a part does not end it. A candidate that was not compressed is trained as it was. Raises Conflict where the test
+    split or the privacy is used up before a part, BadInput for a compression that the product's privacy forbids.
     """
     return _remake(work, candidate, "", {})
 
@@ -87,15 +90,23 @@ def _remake(work: Work, candidate: str, place: str, done: dict[str, str]) -> lis
     name = f"{old.rung}{place}"  # two halves may be of one rung; their steps and checkpoints need names of their own
     outcomes: list[dict[str, Any]] = []
     if not old.made_from:
+        _check_left(work, name, spends=True)
         outcomes.append(attempt(work, old.rung, recipe=old.parameters.get("searched"), name=name))
-    else:
+    else:  # asked before its parts are trained: they would spend epsilon for nothing
+        check_compression(product_of(work.house.workspace, work.product), old.rung, work.product)
         for number, source in enumerate(old.made_from, start=1):
             if source not in done:
                 outcomes += _remake(work, source, f"{place} {number}", done)
         sources = [done[source] for source in old.made_from]
+        _check_left(work, name, spends=False)
         outcomes.append(compress_step(work, old.rung, sources, name, given=old.parameters.get("set")))
     done[candidate] = outcomes[-1]["candidate"]
     return outcomes
+
+
+def _check_left(work: Work, name: str, *, spends: bool) -> None:
+    if (refused := used_up(work, name, spends=spends)) is not None:
+        raise refused
 
 
 def compression_of(name: str) -> Compression:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from penstock import tasks
+from penstock.core.hashing import digest_of
 from penstock.datasets.rows import Split
 from penstock.datasets.versions import get_version, load_rows
 from penstock.jobs.attempts import options_of
 from penstock.jobs.child import training_request
 from penstock.jobs.consent import check_trained
 from penstock.jobs.measuring import keep_and_measure
+from penstock.jobs.privacy import check_compression
 from penstock.models.load import Loader
+from penstock.models.protocol import Model
 from penstock.registry.candidates import Candidate, get_candidate
 from penstock.runtime.child import Job, run_job
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import Progress
+from penstock.storage.blobs import BlobStore, scratch
 from penstock.training.cache import EmbeddingCache
 from penstock.training.compress import COMPRESSIONS, CompressRequest
 from penstock.training.compress.settings import parted
@@ -33,6 +37,8 @@ def compress(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     label and checkpoint as in a training. What was set is kept among the parameters, so that it can be done again.
     """
     house = open_house(Path(arguments["folder"]))
+    product = house.workspace.products[arguments["product"]]
+    check_compression(product, arguments["by"], arguments["product"])  # as stated now: the file may be edited meanwhile
     name = " ".join(filter(None, (arguments["product"], arguments.get("label"))))
 
     def say(stage: str, done: float, total: float, note: str = "") -> None:
@@ -44,30 +50,31 @@ def compress(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     train, test = load_rows(house.blobs, version)
     with house.store.read() as tx:
         check_trained(tx, house.blobs, arguments["product"], train)
-    product = house.workspace.products[arguments["product"]]
-    bench = _Bench(house, arguments["product"], say, Loader(house.blobs))
-    made = {source.artifact: source for source in sources}
+    bench = _Bench(house, arguments["product"], say, house.blobs)
+    made = [(source.artifact, source) for source in sources]  # two may have the same artifact
     checkpoint = arguments.get("checkpoint")
-    trained = _compressed(
-        bench,
-        arguments["by"],
-        made,
-        arguments["set"],
-        tasks.get(product.task).split(train, product),
-        None if checkpoint is None else Path(checkpoint),
-    )
-    answer = keep_and_measure(house, arguments, trained, test, say)
+    with scratch(house.blobs) as blobs:
+        trained = _compressed(
+            bench,
+            replace(bench, blobs=blobs),
+            arguments["by"],
+            made,
+            arguments["set"],
+            tasks.get(product.task).split(train, product),
+            None if checkpoint is None else Path(checkpoint),
+        )
+        answer = keep_and_measure(house, arguments, trained, test, say)
     return {**answer, "parameters": {**answer["parameters"], "set": arguments["set"]}}
 
 
 @dataclass(frozen=True)
 class _Bench:
-    """What all work here shares."""
+    """What all work here shares. blobs: where what is made is kept."""
 
     house: House
     product: str
     progress: Progress
-    loader: Loader
+    blobs: BlobStore
 
     @property
     def seed(self) -> int:
@@ -80,16 +87,24 @@ class _Bench:
 
 def _compressed(
     bench: _Bench,
+    spare: _Bench,
     by: str,
-    made: Mapping[str, Candidate],
+    made: Sequence[tuple[str, Candidate]],
     given: Mapping[str, Any],
     rows: Any,
     checkpoint: Path | None = None,
 ) -> Trained:
-    """made: the artifacts to compress, in order, and the candidate that tells how to make each once more."""
-    artifacts = list(made)
-    models = [bench.loader.load(artifact) for artifact in artifacts]
+    """made: the artifacts to compress, in order, and the candidate that tells how to make each once more. spare: where
+    those are made, which nobody reads again."""
+    artifacts, load = [artifact for artifact, _ in made], Loader(bench.blobs).load
+    models = [load(artifact) for artifact in artifacts]
     options, recipe = parted(COMPRESSIONS[by], given)
+
+    def again(artifact: str, part: Split) -> Model:
+        """One folder for each model and rows: a checkpoint of other rows is refused."""
+        folder = None if checkpoint is None else checkpoint / digest_of([artifact, list(part.inputs)])[:16]
+        return _again(spare, dict(made)[artifact], part, folder).model
+
     return COMPRESSIONS[by].compress(
         CompressRequest(
             source=models[0],
@@ -97,20 +112,20 @@ def _compressed(
             other=models[1] if len(models) > 1 else None,
             other_artifact=artifacts[1] if len(models) > 1 else None,
             train=rows,
-            blobs=bench.house.blobs,
-            load=bench.loader.load,
+            blobs=bench.blobs,
+            load=load,
             seed=bench.seed,
             cache=bench.cache,
             progress=bench.progress,
             options=options,
             recipe=recipe,
             checkpoint=checkpoint,
-            again=lambda artifact, part: _again(bench, made[artifact], part).model,
+            again=again,
         )
     )
 
 
-def _again(bench: _Bench, candidate: Candidate, rows: Split) -> Trained:
+def _again(bench: _Bench, candidate: Candidate, rows: Split, checkpoint: Path | None) -> Trained:
     """The candidate once more as it was made, from these rows only: trained, or its sources trained and compressed."""
     if not candidate.made_from:
         options = options_of(bench.house, bench.product)
@@ -122,11 +137,17 @@ def _again(bench: _Bench, candidate: Candidate, rows: Split) -> Trained:
             "recipe": {**given, **candidate.parameters.get("searched", {})},
         }
         request = training_request(bench.house, arguments, [], bench.progress)
-        return RUNGS[candidate.rung].train(replace(request, train=rows))
+        return RUNGS[candidate.rung].train(
+            replace(request, train=rows, blobs=bench.blobs, load=Loader(bench.blobs).load, checkpoint=checkpoint)
+        )
     with bench.house.store.read() as tx:
         sources = [get_candidate(tx, source) for source in candidate.made_from]
-    made = {save(_again(bench, source, rows), bench.house.blobs): source for source in sources}
-    return _compressed(bench, candidate.rung, made, candidate.parameters.get("set", {}), rows)
+    folders = [None if checkpoint is None else checkpoint / source.id for source in sources]
+    made = [
+        (save(_again(bench, source, rows, folder), bench.blobs), source)
+        for source, folder in zip(sources, folders, strict=True)
+    ]
+    return _compressed(bench, bench, candidate.rung, made, candidate.parameters.get("set", {}), rows, checkpoint)
 
 
 JOBS: dict[str, Job] = {"compress": compress}

@@ -20,10 +20,11 @@ from penstock.storage.engine import Transaction
 
 @dataclass(frozen=True)
 class Owners:
-    """Who owns rows of a product. people: id, name and e-mail address of each customer -> id. names: id -> name.
-    said_by: words that an entry took over (see knowledge_entries.words_of) -> ids of those who said them."""
+    """Who owns rows of a product. people: id, name and e-mail address of each customer, as `_key` writes them -> ids
+    of all who bear it. names: id -> name. said_by: words that an entry took over (see knowledge_entries.words_of) ->
+    ids of those who said them."""
 
-    people: Mapping[str, str]
+    people: Mapping[str, Collection[str]]
     names: Mapping[str, str]
     said_by: Mapping[str, Collection[str]]
 
@@ -31,22 +32,27 @@ class Owners:
 def owners_in(tx: Transaction, blobs: BlobStore, product: str) -> Owners:
     """As known now."""
     everybody = list_customers(tx)
-    people = {one.email.lower(): one.id for one in everybody} | {one.name: one.id for one in everybody}
+    people: dict[str, set[str]] = {}
+    for one in everybody:
+        for word in (one.id, one.name, one.email):
+            people.setdefault(_key(word), set()).add(one.id)
     names = {one.id: one.name for one in everybody}
     content = amendments.content_of(blobs, amendments.current(tx, product))
-    return Owners(people | {name: name for name in names}, names, content.get("said_by", {}))
+    return Owners(people, names, content.get("said_by", {}))
 
 
 def owners_of(row: Mapping[str, Any], owners: Owners) -> list[frozenset[str]]:
     """Ids of customers; of each set in the list one must consent. Empty: the row is the company's own.
 
-    A `customer` of a data file that is no customer of the company's is the file's own word, and asks for no consent.
+    Where several customers bear the name or the address that a row gives, each of them must consent. A `customer` of a
+    data file that is no customer of the company's is the file's own word, and asks for no consent.
     """
     found = []
     if named := row.get("customer"):
-        known = owners.people.get(named) or owners.people.get(str(named).lower())
-        if known is not None or str(row.get("origin", "")).startswith("feedback:"):
-            found.append(frozenset({known or str(named)}))
+        known = owners.people.get(_key(str(named)), ())
+        found += [frozenset({one}) for one in sorted(known)]
+        if not known and str(row.get("origin", "")).startswith("feedback:"):
+            found.append(frozenset({str(named)}))
     if owners.said_by and "question" in row:
         texts = (row["question"], *row.get("paraphrases", ()))
         found += [frozenset(said) for text in texts if (said := owners.said_by.get(words_of(text)))]
@@ -67,8 +73,11 @@ def check_trained(tx: Transaction, blobs: BlobStore, product: str, rows: Iterabl
 
 
 def _check(consenting: Collection[str], owners: Owners, product: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    agreed = frozenset(consenting)
     refused = [
-        (row, min(group)) for row in rows for group in owners_of(row, owners) if not group & frozenset(consenting)
+        (row, min(against[0]))
+        for row in rows
+        if (against := [one for one in owners_of(row, owners) if not one & agreed])
     ]
     if not refused:
         return
@@ -81,3 +90,7 @@ def _check(consenting: Collection[str], owners: Owners, product: str, rows: Iter
         hint=f"penstock retrain {product} gathers the rows anew, without those; rows of a data file that name the "
         "customer must be deleted there",
     )
+
+
+def _key(word: str) -> str:
+    return word.strip().casefold()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from penstock import tasks
-from penstock.core.errors import PenstockError
+from penstock.core.errors import BadInput, PenstockError
 from penstock.evaluation.intervals import Metric
 from penstock.jobs.artifacts import get_report
 from penstock.jobs.attempts import OVERHEAD_S, Work, attempt, begin, expected_seconds, make_version, used_up
@@ -18,6 +18,7 @@ from penstock.jobs.check import ladder_of
 from penstock.jobs.climbing import check_budget, too_little
 from penstock.jobs.compress import compress_step
 from penstock.jobs.frontier import frontier_of
+from penstock.jobs.privacy import check_compression
 from penstock.jobs.refusals import advice, check_provable
 from penstock.jobs.train import rungs_of
 from penstock.runtime.house import House
@@ -81,12 +82,17 @@ def all_rungs(product: Product) -> list[str]:
 
 
 def _try(
-    exploration: _Exploration, name: str, expected_s: float, function: Callable[[], dict[str, Any]]
+    exploration: _Exploration,
+    name: str,
+    expected_s: float,
+    function: Callable[[], dict[str, Any]],
+    *,
+    spends: bool = True,
 ) -> dict[str, Any] | None:
     """Do it if the budget and the test split allow. What fails is told and passed over: the others may still do."""
     if expected_s > exploration.left:
         why = too_little(expected_s, exploration.left)
-    elif (refused := used_up(exploration.work, name)) is not None:
+    elif (refused := used_up(exploration.work, name, spends=spends)) is not None:
         why = refused.message
         exploration.failed = exploration.failed or refused
     else:
@@ -126,12 +132,17 @@ def _compressed(
 ) -> dict[str, Any] | None:
     if by not in COMPRESSIONS:
         return None
-    rows = exploration.work.version["rows"]
+    work, rows = exploration.work, exploration.work.version["rows"]
     expected = COMPRESSIONS[by].minutes * _SECONDS_PER_MINUTE * rows / _GUESSED_ROWS + OVERHEAD_S
     both = [source] if other is None else [source, other]
     name = f"{by} of {' and '.join(str(each['number']) for each in both)}"
     sources = [each["candidate"] for each in both]
-    return _try(exploration, name, expected, lambda: compress_step(exploration.work, by, sources, name))
+    try:
+        check_compression(product_of(work.house.workspace, work.product), by, work.product)
+    except BadInput as error:  # no failure, and no time is spent on it: privacy rules it out
+        exploration.not_tried.append({"rung": name, "why": error.message})
+        return None
+    return _try(exploration, name, expected, lambda: compress_step(work, by, sources, name), spends=False)
 
 
 def _pair(exploration: _Exploration) -> tuple[dict[str, Any], dict[str, Any]] | None:

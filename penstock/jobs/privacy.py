@@ -18,6 +18,7 @@ from penstock.workspace.records import Condition, Product
 
 TASK = "text-classification"
 PRIVATE = (private.NAME,)
+READS_NO_ROW = ("int8.v1",)  # of the compressions: rounding; the others train on rows
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,15 @@ def check_privacy(product: Product, rungs: Sequence[str], where: str) -> None:
         raise BadInput(
             message, where=where, hint=f"state privacy = {{ epsilon = {bound:g} }}, or raise the gate's bound"
         )
+
+
+def check_compression(product: Product, by: str, where: str) -> None:
+    """Raises BadInput for a compression that learns from rows, where privacy is stated: it would cost epsilon that no
+    account holds."""
+    if stated(product) is not None and by not in READS_NO_ROW:
+        hint = f"allowed: {', '.join(READS_NO_ROW)}, which reads no row; or take privacy out of the product's options"
+        message = f"{by} learns from the rows again, without privacy and uncharged, and this product states some"
+        raise BadInput(message, where=where, hint=hint)
 
 
 def check_spending(tx: Transaction, name: str, product: Product) -> None:

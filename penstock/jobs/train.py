@@ -13,7 +13,7 @@ from penstock.core.errors import BadInput, Conflict
 from penstock.datasets.versions import find_version, load_rows
 from penstock.evaluation.intervals import Metric
 from penstock.jobs.artifacts import get_report
-from penstock.jobs.attempts import Work, begin, check_executor, make_version, used_up
+from penstock.jobs.attempts import Work, begin, check_executor, make_version
 from penstock.jobs.check import check_gate, check_words, ladder_of
 from penstock.jobs.climbing import check_minutes, climb
 from penstock.jobs.compress import recompress
@@ -145,8 +145,6 @@ def _again(work: Work, base: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The live model's rung once more; what it was compressed from is trained, and compressed in the same way."""
     if not base["compressed"]:
         return list(climb(work, [base["rung"]], recipes={base["rung"]: base["recipe"]}).outcomes)
-    if (refused := used_up(work, base["rung"])) is not None:
-        raise refused
     return recompress(work, base["candidate"])
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from penstock import tasks
@@ -18,9 +18,11 @@ from penstock.evaluation.latency import machine
 from penstock.evaluation.parity import answers_of
 from penstock.jobs.judging import code_version, cost_of
 from penstock.jobs.measuring import cpu_seconds
+from penstock.models.load import Loader
 from penstock.registry import runs
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
+from penstock.storage.blobs import scratch
 from penstock.training.records import Trained, TrainRequest
 from penstock.training.rungs import RUNGS
 from penstock.training.search import Searched, Trial, hold_out, search
@@ -88,15 +90,15 @@ def _attempt(
 ) -> Trial:
     """Train with these numbers, score, record. A failure of the house's tree is a trial without a score: a search goes
     through numbers that cannot train."""
-    from dataclasses import replace
-
     began, cpu_s = time.perf_counter(), cpu_seconds()
     metrics: Mapping[str, Metric] = {}
     score, error, trained = None, "", None
     try:
         recipe = {**request.recipe, **parameters}
-        trained = RUNGS[arguments["rung"]].train(replace(request, recipe=recipe, checkpoint=None))
-        metrics, score = _score(product, trained, held)
+        with scratch(house.blobs) as blobs:  # a trial's encoder would be 180 MB that nobody reads again
+            tried = replace(request, recipe=recipe, checkpoint=None, blobs=blobs, load=Loader(blobs).load)
+            trained = RUNGS[arguments["rung"]].train(tried)
+            metrics, score = _score(product, trained, held)
     except PenstockError as failure:
         error = failure.message
     trial = Trial(dict(parameters), score, time.perf_counter() - began)

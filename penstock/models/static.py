@@ -46,17 +46,25 @@ class Static:
         return stacked(found, len(self.labels))
 
     def explain(self, text: str, label: int) -> tuple[Part, ...]:
-        """Each word's share of the label's score: that of its tokens, exactly, at the length the text's vector has."""
+        """Each word's share of the label's score: that of its tokens, exactly, at the length the text's vector has.
+
+        A token over several words is shared among them by characters.
+        """
         encoding = self.tokenizer.encode(text, add_special_tokens=False)
         _, length = self._vector(encoding.ids)
         direction = self.weights[:, label] - self.weights.mean(axis=1)
         shares = self._vectors(encoding.ids) @ direction / (length * self.temperature)
         parts = spans(text)
-        starts = [start for start, _ in parts]
+        whose = np.full(len(text), -1)  # the part that each character belongs to
+        for number, (start, end) in enumerate(parts):
+            whose[start:end] = number
         added = np.zeros(len(parts))
-        for share, (start, _) in zip(shares.tolist(), encoding.offsets, strict=True):
-            if parts:
-                added[max(0, int(np.searchsorted(starts, start, side="right")) - 1)] += share
+        for share, (start, end) in zip(shares.tolist(), encoding.offsets, strict=True):
+            found = whose[start:end][whose[start:end] >= 0]  # a token may begin at a blank, or hold several characters
+            if len(found):
+                np.add.at(added, found, share / len(found))
+            elif parts:  # of a blank alone: the word after it
+                added[min(sum(at < start for at, _ in parts), len(parts) - 1)] += share
         return tuple(Part(start, end, float(share)) for (start, end), share in zip(parts, added, strict=True))
 
     def _vector(self, ids: Sequence[int]) -> tuple[Floats, float]:

@@ -23,6 +23,7 @@ from penstock.runtime.progress import Progress
 from penstock.runtime.ray_worker import Worker
 
 MOST_LOSSES = 3
+MOST_STARTS = 3  # of a cluster of our own
 START_S = 180.0  # until all workers run: importing torch beside eight other processes took 40 s
 ANSWER_S = 10.0  # of the head node, to a first question
 STAGE = "workers"
@@ -77,19 +78,33 @@ def _cluster(*, address: str, token: str, workers: int) -> Iterator[str]:
             "object_store_memory": OBJECTS,
             "include_dashboard": False,
         }
-    ray = import_module("ray")
-    try:
-        opened = ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **own)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
-        hint = "the machine that runs penstock must be a node of the cluster: ray start --address=HOST:PORT"
-        started = f"cannot join: {error}" if address else f"Ray does not start here: {error}"
-        raise Unavailable(started, where=address or "ray", hint=hint if address else "") from None
+    opened = _opened(address, own)
     try:
         where = str(opened.address_info["gcs_address"])
         _check_token(where, token)
         yield where
     finally:
-        ray.shutdown()
+        import_module("ray").shutdown()
+
+
+def _opened(address: str, own: dict[str, Any]) -> Any:
+    """Ray's context. A node of our own has 30 s to start, whatever we say: on a busy machine it may need a second try."""
+    ray = import_module("ray")
+    reason = ""
+    for _ in range(1 if address else MOST_STARTS):
+        others = {child.pid for child in psutil.Process().children()}
+        try:
+            return ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **own)
+        except Exception as error:  # noqa: BLE001 - Ray raises bare exceptions here
+            reason = _first_line(error)
+        for child in psutil.Process().children():  # what the failed start left
+            if child.pid not in others:
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()
+    if address:
+        hint = "the machine that runs penstock must be a node of the cluster: ray start --address=HOST:PORT"
+        raise Unavailable(f"cannot join the Ray cluster: {reason}", where=address, hint=hint)
+    raise Unavailable(f"Ray does not start here: {reason}", where="ray", hint="is the machine busy? try again later")
 
 
 def _on_loopback(address: str) -> bool:

@@ -36,6 +36,7 @@ class _Job:
     future: Future[list[Any]]
     outputs: list[Any]
     left: int
+    cost: int = 1  # answers of the model that an input may take
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -46,7 +47,7 @@ class Engine:
         self._limit = queue_inputs
         self._slices: deque[tuple[_Job, int, int]] = deque()
         self._ready = threading.Condition()
-        self._queued = 0  # inputs accepted and not finished
+        self._queued = 0  # inputs accepted and not finished, each as many times as it costs
         self._seconds_per_input = _FIRST_GUESS_S
         self._closing = False
         self._threads = [
@@ -59,32 +60,39 @@ class Engine:
 
     @property
     def queued(self) -> int:
-        """Inputs accepted and not yet answered."""
+        """Inputs accepted and not yet answered, each as many times as it costs."""
         return self._queued
 
-    def check_room(self, inputs: int) -> None:
-        """Raises Overloaded when `inputs` more would pass the queue's limit (an empty queue takes any request)."""
-        if self._queued and self._queued + inputs > self._limit:
+    def check_room(self, inputs: int, *, cost: int = 1) -> None:
+        """Raises Overloaded when `inputs` more would pass the queue's limit (an empty queue takes any request).
+
+        cost: how many times each counts.
+        """
+        if self._queued and self._queued + inputs * cost > self._limit:
             raise Overloaded(
                 f"{self._queued} inputs are waiting; this gateway queues at most {self._limit}",
                 hint="wait as long as Retry-After says, then send it again; nothing was billed",
                 retry_after_s=self._queued * self._seconds_per_input / len(self._threads),
             )
 
-    def submit(self, model: Model, render: Render, inputs: Sequence[Any], deadline: float) -> Future[list[Any]]:
+    def submit(
+        self, model: Model, render: Render, inputs: Sequence[Any], deadline: float, *, cost: int = 1
+    ) -> Future[list[Any]]:
         """Predict and render `inputs`; the future holds one output for each.
 
-        deadline: time.monotonic() after which work not yet begun is dropped with Unavailable.
+        deadline: time.monotonic() after which work not yet begun is dropped with Unavailable. cost: answers of the
+        model that an input may take to render; from SLICE on, a thread takes one at a time and looks at the deadline.
         Raises Overloaded before anything is queued.
         """
         future: Future[list[Any]] = Future()
-        slices = [(start, min(start + SLICE, len(inputs))) for start in range(0, len(inputs), SLICE)]
-        job = _Job(model, render, inputs, deadline, future, [None] * len(inputs), len(slices))
+        size = max(1, SLICE // cost)
+        slices = [(start, min(start + size, len(inputs))) for start in range(0, len(inputs), size)]
+        job = _Job(model, render, inputs, deadline, future, [None] * len(inputs), len(slices), cost)
         with self._ready:
             if self._closing:
                 raise Unavailable("the gateway is shutting down", hint="send the request again")
-            self.check_room(len(inputs))
-            self._queued += len(inputs)
+            self.check_room(len(inputs), cost=cost)
+            self._queued += len(inputs) * cost
             self._slices.extend((job, start, end) for start, end in slices)
             self._ready.notify(len(slices))
         return future
@@ -111,7 +119,7 @@ class Engine:
                 self._predict(job, start, end)
             finally:
                 with self._ready:
-                    self._queued -= end - start
+                    self._queued -= (end - start) * job.cost
 
     def _predict(self, job: _Job, start: int, end: int) -> None:
         if job.future.done():  # another slice failed, or nobody waits any more
@@ -127,7 +135,7 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - handed to whoever asked; the thread must live
             _settle(job, error=error)
             return
-        spent = (time.monotonic() - began) / (end - start)
+        spent = (time.monotonic() - began) / ((end - start) * job.cost)
         self._seconds_per_input += 0.05 * (spent - self._seconds_per_input)
         with job.lock:
             job.left -= 1

@@ -326,7 +326,7 @@ class _Meters:
             self.requests,
             self.latency,
             self.batch,
-            metrics.Gauge("penstock_queue_inputs", "Inputs accepted, unanswered.", one(lambda: gateway.engine.queued)),
+            metrics.Gauge("penstock_queue_inputs", "Unanswered; explained: x 25.", one(lambda: gateway.engine.queued)),
             metrics.Gauge("penstock_writer_waiting", "Writes waiting.", one(lambda: gateway.writer.waiting)),
             metrics.Gauge("penstock_keys_age_seconds", "Age of the keys in memory.", one(age)),
             metrics.Gauge("penstock_held_units", "Units held, unused.", one(lambda: gateway.grants.held_units)),

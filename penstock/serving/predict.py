@@ -19,7 +19,7 @@ import msgspec
 from penstock.core.errors import BadInput, Conflict, Exhausted, NotFound, Unavailable
 from penstock.identity.keys import Key
 from penstock.serving.engine import Engine
-from penstock.serving.explained import render_explained
+from penstock.serving.explained import COST, render_explained
 from penstock.serving.grants import Grants, Hold
 from penstock.serving.parsing import Parsing
 from penstock.serving.releases import Served
@@ -123,7 +123,7 @@ class Predictions:
             done.set_result(reply)  # None: it failed, and who waited tries in turn
 
     async def _answer(self, ask: Ask, served: Served, task: Task) -> Reply:
-        self._engine.check_room(len(ask.inputs))
+        self._engine.check_room(len(ask.inputs), cost=COST if ask.explain else 1)
         self._parsing.check_room(task, len(ask.inputs))
         try:
             # held before anything is read: reading an image is work, too much of it to do for nothing
@@ -141,7 +141,8 @@ class Predictions:
         try:
             parsed = await self._parsing.parse(task, ask.inputs, served.model, ask.deadline)
             render = render_explained(task) if ask.explain else task.render
-            predicting = self._engine.submit(served.model, render, parsed, ask.deadline)
+            cost = COST if ask.explain else 1
+            predicting = self._engine.submit(served.model, render, parsed, ask.deadline, cost=cost)
             outputs = await asyncio.wrap_future(predicting)
             recording = self._writer.record(_use(ask, served, hold, outputs, self._event(ask, served)))
         except BaseException:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +20,10 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class BlobStore:
-    """Blobs under one local folder, written whole or not at all."""
+    """Blobs under one local folder, written whole or not at all. behind: where what is not here is read."""
 
     folder: Path
+    behind: BlobStore | None = None
 
     def put(self, content: bytes) -> str:
         """Keep `content`; answer its sha256. Putting the same bytes again changes nothing."""
@@ -39,6 +43,8 @@ class BlobStore:
     def path(self, digest: str) -> Path:
         """Where the blob lies, for readers that need a file. The content is not verified: see `verified_path`."""
         target = self._path(digest)
+        if not target.is_file() and self.behind is not None:
+            return self.behind.path(digest)
         if not target.is_file():
             raise NotFound(f"no blob {digest[:12]}… in the blob store", where=str(self.folder), hint=_REPAIR)
         return target
@@ -54,6 +60,22 @@ class BlobStore:
         if not _DIGEST.fullmatch(digest):
             raise NotFound(f"{digest!r} is not a blob digest (64 hexadecimal digits)")
         return self.folder / digest[:2] / digest
+
+
+@contextmanager
+def scratch(blobs: BlobStore) -> Iterator[BlobStore]:
+    """A store beside `blobs` that reads from it too, and is gone afterwards: for models that are tried and not kept.
+    What a killed process left of one is removed by the next."""
+    import psutil
+
+    for left in blobs.folder.parent.glob("scratch-*"):
+        if not psutil.pid_exists(int(left.name.removeprefix("scratch-"))):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = blobs.folder.parent / f"scratch-{os.getpid()}"
+    try:
+        yield BlobStore(folder, behind=blobs)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 _REPAIR = "restore the blobs folder from a backup, or train the product again"

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 from jobs.climbing import DIAL, at_once, company, dialled
+from registry.shelf import candidate
 
 from penstock.core.errors import BadInput, Broken, Conflict, GateRefused
 from penstock.jobs import attempts, judging
 from penstock.jobs.check import check_workspace
+from penstock.jobs.compress import recompress
 from penstock.jobs.train import candidate_rows, gate_refused, train
 from penstock.registry import candidates, decisions, runs
 from penstock.runtime.house import House, open_house
@@ -149,6 +151,18 @@ def test_a_test_split_that_is_used_up_judges_nothing_more(tmp_path: Path) -> Non
         climbed(house)
     assert "fresh test split" in (refused.value.hint or "")
     assert len(all_runs(house)) == 1
+
+
+def test_each_part_of_what_is_compressed_anew_asks_whether_the_split_may_judge(tmp_path: Path) -> None:
+    house = company(tmp_path, more="most_test_uses = 1")
+    with house.store.transaction() as tx:
+        source = candidate(tx, product="router", rung=DIAL)
+        smaller = candidate(tx, "smaller", product="router", rung="int8.v1", made_from=[source.id])
+    work = attempts.Work(house, "router", at_version(house), "run-1", no_progress)
+    with pytest.raises(Conflict, match="has judged 1 candidates, and may judge 1"):
+        recompress(work, smaller.id)
+    (run,) = all_runs(house)
+    assert run.rung == DIAL  # judged; int8 was not begun
 
 
 def test_a_split_used_up_on_the_way_ends_the_climb_and_says_so(tmp_path: Path) -> None:

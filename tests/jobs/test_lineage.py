@@ -156,6 +156,22 @@ def test_rows_of_a_file_that_name_a_customer_ask_for_its_consent(desk: House, na
         made(desk, [])
 
 
+@pytest.mark.parametrize("named", ["office@example.com", " Office@Example.com ", "MAPLE"])
+def test_all_who_bear_a_name_or_an_address_must_consent(store: Store, blobs: BlobStore, named: str) -> None:
+    row = {"text": "x", "label": "y", "origin": "rows.csv:5", "customer": named}
+    with store.transaction() as tx:
+        first, second = (
+            add_customer(tx, name=name, email="Office@example.com", training_consent=True).id
+            for name in ("maple", "Maple")
+        )
+        check_made(tx, blobs, "helpdesk", [row])
+        for yes, no in ((first, second), (second, first)):
+            set_training_consent(tx, yes, True)
+            set_training_consent(tx, no, False)
+            with pytest.raises(Conflict, match=r"rows\.csv:5 is of .aple, who does not consent to training\n"):
+                check_trained(tx, blobs, "helpdesk", [row])
+
+
 def test_a_customer_that_only_the_file_knows_is_the_file_s_word(store: Store, blobs: BlobStore) -> None:
     row = {"text": "x", "label": "y", "origin": "rows.csv:5", "customer": "till 7"}
     with store.transaction() as tx:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from evaluation.measured import needs
+from jobs.climbing import at_once, company
 from registry.shelf import SECRET, candidate, decide
+from training.bert import write_bert
 
 from penstock.core.errors import BadInput, Conflict
+from penstock.jobs import attempts, compress
 from penstock.jobs.check import check_words, ladder_of
+from penstock.jobs.compress import compress_step, plan, recompress
+from penstock.jobs.explore import explore
 from penstock.jobs.privacy import check_privacy, check_spending, gate_of, spent, spent_in_words
 from penstock.registry import releases
+from penstock.runtime.house import House, open_house
+from penstock.runtime.progress import no_progress
+from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
+from penstock.training.records import Trained, TrainRequest
 from penstock.training.rungs import RUNGS
 from penstock.workspace.records import Product, Workspace
 
@@ -102,3 +113,46 @@ def test_all_private_trainings_are_charged_and_the_total_bounds_them(store: Stor
     assert spent_in_words(charged) == [
         "privacy spent by 2 trainings: epsilon 5.8 at delta 2e-05 together; by the 1 released: epsilon 2.9"
     ]
+
+
+@pytest.mark.parametrize("by", ["prune.v1", "distil.v1", "cascade.v1"])
+def test_a_compression_that_learns_from_rows_is_refused_where_privacy_is_stated(
+    store: Store, blobs: BlobStore, by: str
+) -> None:
+    house = House(workspace(product({"epsilon": 4.0})), store, blobs, "")
+    with store.transaction() as tx:
+        source = candidate(tx, product="desk", rung="private-linear.v1")
+        made = candidate(tx, "made before", product="desk", rung=by, made_from=[source.id])
+    with pytest.raises(BadInput, match=f"{by} learns from the rows again") as refused:
+        plan(house, source.id, by=by)
+    assert "allowed: int8.v1" in (refused.value.hint or "")
+    work = attempts.Work(house, "desk", {"version": 1, "id": "v", "rows": 9}, "run-1", no_progress)
+    with pytest.raises(BadInput, match="learns from the rows again"):
+        compress_step(work, by, [source.id])
+    with pytest.raises(BadInput, match="learns from the rows again"):
+        recompress(work, made.id)  # before its source would be trained
+    assert plan(house, source.id, by="int8")["by"] == "int8.v1"
+
+
+def test_an_exploration_under_privacy_only_rounds_and_tells_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def charged(request: TrainRequest) -> Trained:  # opacus takes longer to load than all else here
+        trained = RUNGS["frozen-linear.v1"].train(request)
+        return replace(trained, parameters={"epsilon": 8.0, "delta": 1e-5})
+
+    monkeypatch.setitem(RUNGS, "private-linear.v1", replace(RUNGS["private-linear.v1"], train=charged))
+    monkeypatch.setattr(attempts, "run_child", at_once)
+    monkeypatch.setattr(compress, "run_child", at_once)
+    write_bert(tmp_path / "tiny-bert")
+    tail = '[backbones.tiny]\nsource = "path:tiny-bert"\n'
+    company(tmp_path, ladder='"private-linear.v1"', more='backbone = "tiny"', tail=tail).close()
+    toml = tmp_path / "penstock.toml"
+    privacy = "privacy = { epsilon = 8.0, total = 8.0 }"  # one training; int8 costs nothing
+    toml.write_text(toml.read_text().replace("robust_rows = 0", f"robust_rows = 0, {privacy}"))
+    house = open_house(tmp_path)
+    result = explore(house, {"product": "router", "rungs": [], "budget_minutes": 60}, no_progress)
+    why = {each["rung"]: each["why"] for each in result["not_tried"]}
+    for name in ("prune.v1 of 1", "distil.v1 of 1"):
+        assert "learns from the rows again" in why[name]
+    assert [one["rung"] for one in result["outcomes"]] == ["private-linear.v1", "int8.v1"], why

@@ -78,6 +78,23 @@ def test_a_words_pieces_are_told_as_one_word(model: Static) -> None:
     assert [text[part.start : part.end] for part in model.explain(text, 1)] == ["my", "cards", "please"]
 
 
+def test_a_token_that_begins_at_a_blank_or_holds_two_characters_is_told_of_its_own_words() -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = {"<unk>": 0, "▁my": 1, "▁lost": 2, "▁包裹": 3}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    table = np.array([[0, 0, 0], [1, 0, 0], [0, 2, 0], [0, 0, 4]], dtype=np.float32)
+    head = np.eye(3, dtype=np.float32), np.zeros(3, dtype=np.float32)
+    model = opened(to_files(tokenizer.to_str().encode(), table, np.arange(4), *head), temperature=1.0)
+    length = np.sqrt(21)
+    text = "my lost 包裹"
+    parts = model.explain(text, 2)
+    assert [text[part.start : part.end] for part in parts] == ["my", "lost", "包", "裹"]
+    told = [part.weight * length for part in parts]
+    assert told == pytest.approx([-1 / 3, -2 / 3, 4 / 3, 4 / 3], abs=1e-3)  # 4 less a third of it, for two characters
+
+
 def test_no_texts_and_a_text_of_nothing_known_are_answered(model: Static) -> None:
     assert model.predict([]).shape == (0, 3)
     assert np.isfinite(model.predict(["\u200b", " "])).all()

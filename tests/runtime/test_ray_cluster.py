@@ -25,7 +25,7 @@ pytestmark = pytest.mark.xdist_group("ray")  # a cluster fills two processors: n
 HERE = Path(__file__).parent
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 60.0) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 150.0) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if holds():

@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 COMMAND = ["train", "router", "--rung", "full.v1", "--json"]
 
 
-def begin(folder: Path) -> subprocess.Popen[str]:
-    words = [sys.executable, "-m", "tests.scenarios.hasty", "--workspace", str(folder), *COMMAND]
+def begin(folder: Path, module: str = "penstock") -> subprocess.Popen[str]:
+    words = [sys.executable, "-m", module, "--workspace", str(folder), *COMMAND]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     pipe = subprocess.PIPE
     return subprocess.Popen(words, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
@@ -33,9 +33,9 @@ def test_a_fine_tune_killed_in_the_middle_ends_as_if_it_had_not_been(folder: Pat
     edit(folder, 'ladder = ["ngram-linear.v1"]', 'backbone = "tiny"\nladder = ["full.v1"]')
     edit(folder, 'accuracy = ">= 0.60"', 'latency_p95_ms = "<= 100000"')
     edit(folder, "[products.router.price]", '[products.router.options]\nrobust_rows = 0\n\n'
-         '[products.router.options.recipes."full.v1"]\nepochs = 200\n\n[products.router.price]')  # fmt: skip
+         '[products.router.options.recipes."full.v1"]\nepochs = 60\n\n[products.router.price]')  # fmt: skip
 
-    first = begin(folder)
+    first = begin(folder, "tests.scenarios.hasty")
     deadline = time.monotonic() + 240
     while not list((folder / ".penstock" / "runs").rglob("checkpoint.safetensors")):
         assert first.poll() is None and time.monotonic() < deadline, first.communicate()
@@ -45,9 +45,10 @@ def test_a_fine_tune_killed_in_the_middle_ends_as_if_it_had_not_been(folder: Pat
     assert first.returncode == -signal.SIGKILL
 
     second = begin(folder)
-    _, said = second.communicate(timeout=240)
+    answer, said = second.communicate(timeout=240)
     assert second.returncode == 0, said
     assert "continuing job" in said and "cleaning" not in said
+    assert "resumed at step" in answer
     assert not list((folder / ".penstock" / "runs").glob("*"))  # what it went on from is gone
     undisturbed = begin(folder)
     _, said = undisturbed.communicate(timeout=240)

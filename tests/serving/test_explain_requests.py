@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from serving.support import PATH, PRODUCT, PRODUCTS, Company, Running, problem, running
+from serving.support import (
+    PATH,
+    PRODUCT,
+    PRODUCTS,
+    Company,
+    Running,
+    TinyModel,
+    go_live,
+    problem,
+    running,
+    small,
+    tiny_artifact,
+    wait_for,
+)
 
 from penstock import tasks
 from penstock.client import AsyncClient, Client, texts
-from penstock.core.errors import BadInput
-from penstock.serving.explained import MOST_EXPLAINED, check_explained
+from penstock.core.errors import BadInput, Unavailable
+from penstock.serving.engine import Engine
+from penstock.serving.explained import COST, MOST_EXPLAINED, check_explained, render_explained
 from penstock.serving.openapi import document
+from penstock.serving.problems import Overloaded
 
 TEXT = "where is my 包裹"
 
@@ -21,6 +39,12 @@ TEXT = "where is my 包裹"
 def ask(gateway: Running, body: dict[str, Any], **headers: str) -> Any:
     with gateway.http() as http:
         return http.post(PATH, json=body, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def _queued(gateway: Running) -> float:
+    with gateway.http() as http:
+        [line] = [line for line in http.get("/metrics").text.splitlines() if line.startswith("penstock_queue_inputs ")]
+    return float(line.split()[1])
 
 
 def test_an_explained_answer_is_the_plain_one_with_the_words_that_decided(gateway: Running) -> None:
@@ -67,6 +91,46 @@ def test_what_cannot_be_explained_is_refused_and_not_billed(
 ) -> None:
     assert problem(ask(gateway, body), 422)["where"] == where
     assert company.events() == []
+
+
+def test_an_explained_request_is_dropped_between_its_inputs_once_its_time_is_over() -> None:
+    """No input of it is begun after its deadline, and it counts as 25 answers an input while it waits."""
+    model, task, begun = TinyModel(("a", "b"), 1), tasks.get("text-classification"), threading.Semaphore(0)
+    going, render = threading.Event(), render_explained(task)
+
+    def slow(model: Any, text: str, scores: Any) -> Any:
+        begun.release()
+        going.wait(10)
+        return render(model, text, scores)
+
+    engine = Engine(queue_inputs=100, threads=1)
+    engine.start()
+    try:
+        asked = engine.submit(model, slow, [TEXT] * 4, time.monotonic() + 0.2, cost=COST)
+        assert engine.queued == 4 * 25 == 4 * COST
+        assert begun.acquire(timeout=10)
+        with pytest.raises(Overloaded) as caught:
+            engine.submit(model, task.render, ["a"], time.monotonic() + 10)
+        assert caught.value.retry_after_s == pytest.approx(100 * 0.005)
+        time.sleep(0.25)
+        going.set()
+        with pytest.raises(Unavailable, match="waited too long"):
+            asked.result(10)
+        wait_for(lambda: engine.queued == 0)
+        assert not begun.acquire(timeout=0.05)  # only the first was begun
+    finally:
+        going.set()
+        engine.close()
+
+
+def test_a_queue_with_room_for_a_plain_request_may_have_none_for_an_explained_one(company: Company) -> None:
+    go_live(company.store, tiny_artifact(company.blobs, seconds=1.0))
+    with running(company, settings=small(queue_inputs=20)) as gateway, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(gateway.predict, ["a"])
+        wait_for(lambda: _queued(gateway) == 1)
+        told = ask(gateway, {"inputs": ["a"], "explain": True})
+        assert problem(told, 503)["type"].endswith(":overloaded")
+        assert gateway.predict(["b"]).status_code == waiting.result().status_code == 200
 
 
 def test_a_task_without_explanations_says_so() -> None:

@@ -17,7 +17,7 @@ from penstock.models.load import Loader
 from penstock.models.protocol import Model
 from penstock.storage.blobs import BlobStore
 from penstock.training.compress import COMPRESSIONS, CompressRequest
-from penstock.training.compress.cascade import _choose, _folds, _HeldOut
+from penstock.training.compress.cascade import _choose, _folds, _Half, _held_out, _HeldOut
 from penstock.training.rungs import RUNGS, Trained, TrainRequest, save
 
 
@@ -40,8 +40,11 @@ class Halves:
         return self.train("ngram" if artifact == self.cheap else "frozen", rows).model
 
     def cascade(self, *artifacts: str, again: Any = None, **options: Any) -> Trained:
+        return COMPRESSIONS["cascade.v1"].compress(self.request(*artifacts, again=again, **options))
+
+    def request(self, *artifacts: str, again: Any = None, **options: Any) -> CompressRequest:
         source, other = artifacts
-        request = CompressRequest(
+        return CompressRequest(
             source=self.load(source),
             source_artifact=source,
             other=self.load(other),
@@ -52,7 +55,6 @@ class Halves:
             again=again or self.again,
             options=options,
         )
-        return COMPRESSIONS["cascade.v1"].compress(request)
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +136,29 @@ def test_a_cascade_that_saves_nothing_is_refused(halves: Halves) -> None:
 
     with pytest.raises(Conflict, match=r"would save nothing.* the dear half must answer 100%"):
         halves.cascade(halves.cheap, halves.dear, again=again)
+
+
+@pytest.mark.parametrize(("served", "scaled"), [(0.5, True), (1.0, False)])
+def test_an_uncalibrated_half_is_put_on_the_scale_of_the_one_that_serves(
+    halves: Halves, served: float, scaled: bool
+) -> None:
+    """As a tuned encoder whose rows are 2,000 or more, but four fifths of them fewer."""
+    cheap = halves.load(halves.cheap)
+    object.__setattr__(cheap, "temperature", served)
+
+    def again(artifact: str, rows: Split) -> Model:
+        half = halves.again(artifact, rows)
+        if artifact == halves.cheap:
+            object.__setattr__(half, "temperature", 1.0)
+        return half
+
+    request = halves.request(halves.cheap, halves.dear, again=again, within=0.1)
+    held = _held_out(
+        request, {"folds": 1, "dear": "again"}, again, _Half(cheap, halves.cheap, 1.0), _Half(cheap, halves.dear, 2.0)
+    )
+    assert held.scaled == scaled
+    error = abs(held.sure.mean() - held.cheap.mean())
+    assert error <= 0.1 if scaled else error > 0.1
 
 
 def test_what_does_not_fit_together_is_refused(halves: Halves, orders: Split) -> None:

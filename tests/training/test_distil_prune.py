@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from penstock.core.errors import BadInput
 from penstock.datasets.rows import Split
+from penstock.datasets.text_options import TextOptions
 from penstock.models.artifact import read_artifact
 from penstock.models.load import Loader
 from penstock.storage.blobs import BlobStore
@@ -36,7 +38,7 @@ def original(store: BlobStore, tiny_bert: Path, orders: Split) -> str:
 
 
 def compress(store: BlobStore, artifact: str, rows: Split, by: str, **options: Any) -> Trained:
-    recipe = options.pop("recipe", {"epochs": 1.0})
+    recipe, checkpoint = options.pop("recipe", {"epochs": 1.0}), options.pop("checkpoint", None)
     loader = Loader(store)
     request = CompressRequest(
         source=loader.load(artifact),
@@ -46,6 +48,7 @@ def compress(store: BlobStore, artifact: str, rows: Split, by: str, **options: A
         load=loader.load,
         options=options,
         recipe=recipe,
+        checkpoint=checkpoint,
     )
     return COMPRESSIONS[by].compress(request)
 
@@ -100,6 +103,35 @@ def test_a_static_student_needs_no_encoder(store: BlobStore, original: str, orde
     assert made.backbone is None and made.model.kind == "static.v1"
     truth = [made.model.labels.index(label) for label in orders.labels]
     assert (made.model.predict(orders.texts).argmax(axis=1) == truth).mean() >= 0.5  # most words are unknown to it
+
+
+def test_a_student_learns_from_the_rows_as_the_products_options_want_them(
+    store: BlobStore, original: str, orders: Split
+) -> None:
+    asked = TextOptions(augment=2.0, class_weights="balanced", label_names=True)
+    made = compress(store, original, replace(orders, options=asked), "distil.v1", layers=1, copies=0.5)
+    told = " ".join(made.notes)
+    assert "labels weigh alike" in told and "the words of each label" in told
+    assert "45 changed copies added to 90 rows" in told  # its own number of copies
+
+
+def test_a_checkpoint_is_of_one_source_and_the_weights_of_its_rows(
+    store: BlobStore, original: str, orders: Split, tmp_path: Path
+) -> None:
+    before = compress(store, original, orders, "distil.v1", layers=1, checkpoint=tmp_path / "at")
+    resumed = compress(store, original, orders, "distil.v1", layers=1, checkpoint=tmp_path / "at")
+    assert resumed.backbone == before.backbone
+    fewer = Split(orders.inputs, tuple(sorted(orders.labels)))  # the same texts, labelled otherwise
+    other = compress(store, original, fewer, "distil.v1", layers=1, checkpoint=tmp_path / "at")
+    assert other.backbone != before.backbone
+
+
+def test_a_student_says_that_a_frozen_teacher_knew_the_rows_it_is_calibrated_on(
+    store: BlobStore, original: str, orders: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.training.text.encoder.FEWEST_TO_HOLD", 50)
+    made = compress(store, original, orders, "distil.v1", layers=1, copies=0.0)
+    assert any("4 held-out training rows, which the original had learned" in note for note in made.notes)
 
 
 @pytest.mark.parametrize(

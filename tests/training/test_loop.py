@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from penstock.core.errors import BadInput, Broken, Conflict
+from penstock.core.errors import BadInput, Broken, Conflict, Unavailable
 from penstock.runtime.progress import no_progress
 from penstock.training.loop import Fitted, Problem, Recipe, fit
 from penstock.training.loop.checkpoints import FILE
 
 torch = pytest.importorskip("torch")
 
-RECIPE = Recipe(epochs=6, batch=8, peak=0.05, dropout=0.2, precision="float32")
+RECIPE = Recipe(epochs=6.0, batch=8, peak=0.05, dropout=0.2, precision="float32")
 ROWS, WIDTH = 64, 5
 
 
@@ -78,7 +78,8 @@ def test_a_killed_training_ends_as_if_it_had_never_been_killed(tmp_path: Path) -
     assert torch.equal(weights_of(whole), weights_of(resumed))
     assert after.curves["loss"] == told.curves["loss"]
     assert after.notes == ("resumed at step 19 of 48",)
-    assert not (tmp_path / FILE).exists()
+    again = run(made(), folder=tmp_path)  # killed while it was exported: nothing is learned twice
+    assert again.curves["loss"] == told.curves["loss"]
 
 
 @pytest.mark.usefixtures("often")
@@ -111,6 +112,7 @@ def test_a_damaged_checkpoint_means_a_start_from_the_beginning(tmp_path: Path) -
     whole, again = made(), made()
     run(whole)
     assert run(again, folder=tmp_path).notes == ()
+    assert (tmp_path / FILE).is_file()
     assert torch.equal(weights_of(whole), weights_of(again))
 
 
@@ -168,6 +170,7 @@ def test_a_constant_rate_stops_when_held_out_rows_say_so() -> None:
         ({"epochs": -1}, "epochs must be above 0"),
         ({"batch": "many"}, "'many' is not a number"),
         ({"batch": 2.5}, "2.5 is not a whole number"),
+        ({"epochs": float("inf")}, "must be finite"),
         ({"precision": "half"}, "precision must be"),
     ],
 )
@@ -189,3 +192,43 @@ def test_adversarial_steps_leave_the_embedding_where_the_optimiser_put_it() -> N
     assert len(seen) == 2
     assert float((seen[1] - seen[0]).norm()) == pytest.approx(0.5, rel=1e-3)
     assert float((embedding.detach() - seen[0]).abs().max()) < 0.1  # the step against us was taken back
+
+
+def test_adversarial_steps_in_parts_are_those_of_the_whole() -> None:
+    whole, parts = made(), made()
+    calm = replace(RECIPE, epochs=1, adversarial=0.0)
+    for problem, recipe in ((whole, calm), (parts, replace(calm, accumulate=4))):
+        problem.module[1].p = 0.0
+        embedding = problem.module[0].weight
+        run(replace(problem, embedding=embedding), replace(recipe, adversarial=1e-6))
+    assert torch.allclose(weights_of(whole), weights_of(parts), atol=1e-5)
+
+
+@pytest.mark.usefixtures("often")
+def test_a_gradient_that_is_not_finite_is_noticed_before_it_spoils_the_weights() -> None:
+    problem = made()
+    weight = problem.module[0].weight
+    sharp = replace(problem, loss=lambda rows: problem.loss(rows) + torch.sqrt((weight * 0).sum()))
+    with pytest.raises(Broken, match="not finite at step 1"):
+        run(sharp)
+    assert bool(torch.isfinite(weights_of(problem)).all())
+
+
+def test_too_little_memory_for_a_single_row_says_so() -> None:
+    def never(rows: Any) -> Any:
+        raise MemoryError
+
+    with pytest.raises(Unavailable, match="even with one row at a time"):
+        run(replace(made(), loss=never))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        (replace(RECIPE, adversarial=0.5), "needs an embedding that learns"),
+        (replace(RECIPE, schedule="constant", patience=2), "needs held-out rows"),
+    ],
+)
+def test_numbers_that_would_do_nothing_are_refused(recipe: Recipe, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        run(made(), recipe)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from penstock.training.backbones import resolve
 from penstock.training.pretrain import Plan, pretrain, run, words
 from penstock.training.pretrain.corpus import read_corpus
 from penstock.training.pretrain.counting import token_vectors
+from penstock.training.pretrain.network import new_encoder
 from penstock.training.records import TrainRequest
 from penstock.workspace.records import Backbone
 
@@ -135,11 +137,16 @@ def test_a_changed_corpus_is_not_resumed(corpus: Path, tmp_path: Path) -> None:
         pretrain(own, out, TINY, resume=True)
 
 
-def test_minutes_decide_the_steps(corpus: Path, tmp_path: Path) -> None:
-    plan = Plan(vocab=500, layers=1, hidden=32, batch=16, minutes=0.1)
-    card = pretrain(corpus, tmp_path / "own", plan).card
-    assert all(run.LEAST_STEPS <= steps <= run.MOST_EPOCHS * 38 for steps in card["steps"].values())
-    assert sum(card["seconds"].values()) < 60, "which a busy machine may stretch"
+def test_minutes_decide_the_steps(corpus: Path) -> None:
+    texts = read_corpus(corpus).texts
+    tokenizer = words.learn_tokenizer(texts, 500)
+    tokens = words.encode(tokenizer, texts)
+    model = new_encoder(TINY, np.ones((500, 32), dtype=np.float32))
+    plan = Plan(batch=16, minutes=60.0)
+    masked, contrast = run.STAGES
+    assert run.steps_of(masked, plan, model, tokens, spent_s=3_599) == run.LEAST_STEPS, "the hour is over"
+    assert run.steps_of(contrast, plan, model, tokens, spent_s=0) == run.MOST_EPOCHS * 38, "enough for 600 texts"
+    assert run.steps_of(masked, replace(plan, masked_steps=7), model, tokens, spent_s=0) == 7
 
 
 def _texts(path: Path, count: int = 250) -> list[str]:

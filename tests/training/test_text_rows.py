@@ -134,3 +134,11 @@ def test_most_wrong_labels_of_real_texts_are_found(shared_data: Path) -> None:
     removed = text_rows(asked(Split([train.texts[n] for n in chosen], labels), suspect_labels="remove"))
     gone = set(range(len(chosen))) - set(removed.origin.tolist())
     assert len(gone & wrong) > 0.7 * len(wrong) and len(gone & wrong) > 0.7 * len(gone)
+
+
+def test_the_words_of_a_label_are_learned_as_a_row_of_it() -> None:
+    split = Split(("where is it", "not here yet", "pay me back", "refund please"), ("late_card",) * 2 + ("refund",) * 2)
+    rows = text_rows(TrainRequest(split, options={"label_names": True}))
+    assert rows.texts[-2:] == ("late card", "refund")
+    assert rows.truth[-2:].tolist() == [0, 1]
+    assert all(len(set(held.tolist()) & {4, 5}) == 0 for _, held in held_out(rows, 2, 0))

@@ -86,3 +86,27 @@ def test_a_recipe_that_makes_no_sense_is_refused(
 def test_tuning_without_a_backbone_is_refused(rung: str, orders: Split) -> None:
     with pytest.raises(BadInput, match="needs a backbone"):
         RUNGS[rung].train(TrainRequest(orders))
+
+
+def test_a_blend_answers_from_both_halves_alike_alone_and_in_a_batch(request_for: TrainRequest, orders: Split) -> None:
+    assert request_for.blobs is not None
+    asked = replace(request_for, load=Loader(request_for.blobs).load)
+    trained = RUNGS["blend.v1"].train(asked)
+    again = Loader(request_for.blobs).load(save(trained, request_for.blobs))
+    texts = list(orders.texts[::7])
+    whole = again.predict(texts)
+    assert np.array_equal(whole, np.concatenate([again.predict([text]) for text in texts]))
+    assert np.array_equal(whole, trained.model.predict(texts))
+    assert 0 <= trained.parameters["weight"] <= 0.5
+    assert right(trained, orders) > 0.9  # the n-grams know these orders; the small encoder hardly does
+
+
+def test_an_ensemble_is_one_model_with_the_mean_of_the_weights(request_for: TrainRequest, orders: Split) -> None:
+    one = RUNGS["full.v1"].train(request_for)
+    mean = RUNGS["full.v1"].train(replace(request_for, options={"ensemble": 2}))
+    texts = list(orders.texts[:9])
+    assert not np.array_equal(one.model.predict(texts), mean.model.predict(texts))
+    assert mean.parameters["ensemble"] == 2
+    assert {name: len(content) for name, content in mean.files.items()} == {
+        name: len(content) for name, content in one.files.items()
+    }

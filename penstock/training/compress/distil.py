@@ -76,7 +76,8 @@ def _static(request: CompressRequest, teacher: Teacher, recipes: Sequence[Recipe
     folder = None if request.cache is None else request.cache.folder
     table, tokens = token_table(backbone, rows.texts, folder, WIDTH, request.progress)
     lesson = replace(teacher.lesson, vectors=None)  # pointing along the teacher's vectors changed nothing: 92.4, 92.5
-    run = static.Run(recipes, NAME, request.seed, request.progress, request.checkpoint)
+    name = f"{NAME} {request.source_artifact}"  # a checkpoint is of one teacher
+    run = static.Run(recipes, name, request.seed, request.progress, request.checkpoint)
     made = static.finish(run, rows, lesson, table, tokens, tokenizer_of(backbone), began)
     notes = ("a static student: a vector a token, no encoder", *made.notes)
     return replace(made, notes=notes, settings={**made.settings, "made_by": NAME})

@@ -14,6 +14,7 @@ import numpy as np
 
 from penstock.core.errors import BadInput, Broken
 from penstock.core.hashing import digest_of
+from penstock.datasets.text_options import TextOptions
 from penstock.models import frozen_linear as model_kind
 from penstock.models.artifact import read_artifact
 from penstock.models.backbone import ONNX, Backbone
@@ -57,7 +58,9 @@ def teacher_of(request: CompressRequest, name: str, copies: float) -> Teacher:
     model = request.source
     if not isinstance(model, FrozenLinear):
         raise BadInput(f"{name} takes a linear head on an encoder, not a {model.kind} model", where=_where(request))
-    asked = as_training(request, {"augment": copies})
+    own = request.train.options  # the product's, as the source's own rung had them: the same rows are held out again
+    options = own.model_dump() if isinstance(own, TextOptions) else {}
+    asked = as_training(request, {**options, "augment": copies})
     rows = text_rows(asked)
     if rows.labels != model.labels:
         raise BadInput("the rows have other labels than the model", where=_where(request))
@@ -120,7 +123,7 @@ def teach(
     with torch.random.fork_rng():
         network = network_of(encoder, head, recipe.dropout)
         fitted = fit(
-            _problem(network, begun, teacher, recipe, name),
+            _problem(network, begun, teacher, recipe, (name, request.source_artifact)),
             recipe,
             seed=request.seed,
             progress=request.progress,
@@ -152,6 +155,8 @@ def _kept(request: CompressRequest, begun: Start, network: Any, name: str, token
     if len(held):
         temperature, _ = fit_temperature(scores_of(network, begun, held), rows.truth[held])
         calibrated = f"temperature {temperature:.3g}, fitted on {len(held):,} held-out training rows"
+        if request.source.kind == model_kind.KIND:  # its rung learns from every row, and its head is where this began
+            calibrated += ", which the original had learned: scores may be too sure"
     request.progress("export", 0, 1, "to ONNX")
     encoder = Encoder(network.encoder, begun.backbone.hidden)
     backbone = keep_torch(request.blobs, encoder, begun.backbone, tokenizer=tokenizer, settings={"made_by": name})
@@ -177,7 +182,8 @@ def size_of(blobs: BlobStore, backbone: Backbone) -> int:
     return read_artifact(blobs, backbone.digest).path(ONNX).stat().st_size
 
 
-def _problem(network: Any, begun: Start, teacher: Teacher, recipe: Recipe, name: str) -> Problem:
+def _problem(network: Any, begun: Start, teacher: Teacher, recipe: Recipe, named: tuple[str, str]) -> Problem:
+    """named: the compression, and the artifact of the source."""
     import torch
 
     kept, device = begun.kept, next(network.parameters()).device
@@ -204,11 +210,13 @@ def _problem(network: Any, begun: Start, teacher: Teacher, recipe: Recipe, name:
         held=accuracy if len(begun.held) else None,
         identity=digest_of(
             [
-                name,
+                *named,
                 begun.backbone.digest,
                 sum(each.numel() for each in network.parameters()),
                 list(begun.rows.labels),
                 [begun.rows.texts[row] for row in kept],
+                begun.rows.truth[kept].tolist(),
+                begun.rows.weights[kept].tolist(),
             ]
         ),
     )

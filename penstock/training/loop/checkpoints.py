@@ -35,11 +35,12 @@ class Identity:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """A moment of the training, after `step` steps. tensors: parameters and moments by name."""
+    """A moment of the training, after `step` steps. tensors: parameters and moments by name. done: it was the last."""
 
     step: int
     tensors: Mapping[str, Any]
     told: Mapping[str, Any]
+    done: bool = False
 
 
 def write(folder: Path, identity: Identity, state: State) -> None:
@@ -48,7 +49,8 @@ def write(folder: Path, identity: Identity, state: State) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{FILE}.{os.getpid()}"
-    meta = {"identity": json.dumps(vars(identity)), "step": str(state.step), "told": json.dumps(state.told)}
+    meta = {"identity": json.dumps(vars(identity)), "step": str(state.step)}
+    meta |= {"told": json.dumps(state.told), "done": json.dumps(state.done)}
     save_file({name: tensor.detach().contiguous() for name, tensor in state.tensors.items()}, part, metadata=meta)
     with part.open("rb") as stream:
         os.fsync(stream.fileno())
@@ -69,6 +71,7 @@ def read(folder: Path, identity: Identity) -> State | None:
         with safe_open(file, framework="pt") as opened:
             meta = opened.metadata()
             found, step, told = json.loads(meta["identity"]), int(meta["step"]), json.loads(meta["told"])
+            done = bool(json.loads(meta["done"]))
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError, KeyError, TypeError, ValueError):
         file.unlink(missing_ok=True)
@@ -76,18 +79,14 @@ def read(folder: Path, identity: Identity) -> State | None:
     changed = [part for part, value in vars(identity).items() if found.get(part) != value]
     if changed:
         file.unlink(missing_ok=True)
+        if done:  # nothing was interrupted: another training left it here
+            return None
         raise Conflict(
             f"the training that was interrupted cannot go on: its {' and '.join(changed)} changed since",
             where=str(file),
             hint=_ANEW,
         )
-    return State(step, tensors, told)
-
-
-def remove(folder: Path) -> None:
-    """Forget the folder's checkpoint, and parts that a killed process left."""
-    for file in folder.glob(f"{FILE}*"):
-        file.unlink(missing_ok=True)
+    return State(step, tensors, told, done)
 
 
 @cache

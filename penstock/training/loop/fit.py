@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from penstock.core.errors import Broken
+from penstock.core.errors import BadInput, Broken, Unavailable
 from penstock.runtime.progress import Progress
 from penstock.training.loop import checkpoints, sharing
 from penstock.training.loop.records import ALONE, Fitted, Integers, Problem, Recipe, World
@@ -36,24 +36,37 @@ def fit(
     world: World = ALONE,
     stage: str = "train",
 ) -> Fitted:
-    """Train `problem.module` in place, from the folder's checkpoint where there is one.
+    """Train `problem.module` in place, from the folder's checkpoint where there is one. The last checkpoint stays: who
+    gave the folder takes it away when all that follows is recorded.
 
     Raises Broken when the loss is not finite (the module is then as of its last good checkpoint), Conflict for a
-    checkpoint of other data, recipe or code and for workers that do not start from the same, MemoryError when even a
-    single row is too much.
+    checkpoint of other data, recipe or code and for workers that do not start from the same, Unavailable when even a
+    single row is too much memory, BadInput for a recipe that this problem cannot follow.
     """
     recipe.check(stage)
+    _check_possible(problem, recipe, stage)
     run = _begin(problem, recipe, seed, checkpoint)
     if world.size > 1:
         sharing.check_same_start(problem.module, run.step, run.identity)
-    with _caught(run, world):
-        _steps(run, seed, progress, world, stage)
-    if checkpoint is not None and world.rank == 0:
-        checkpoints.remove(checkpoint)
+    if not run.done:
+        with _caught(run, world):
+            _steps(run, seed, progress, world, stage)
+        run.done = True
+        if world.rank == 0:
+            _keep(run)  # what follows (export, evaluation) may be killed too
     problem.module.eval()
     progress(stage, run.planned, run.planned, _told(run, 0.0))
     curves = {name: tuple((float(at), float(value)) for at, value in points) for name, points in run.curves.items()}
     return Fitted(run.step, run.planned, run.seconds(), curves, tuple(run.notes))
+
+
+def _check_possible(problem: Problem, recipe: Recipe, where: str) -> None:
+    """Raises BadInput for numbers that would do nothing here."""
+    if recipe.adversarial and (problem.embedding is None or not problem.embedding.requires_grad):
+        raise BadInput("adversarial needs an embedding that learns, and here none does", where=where, hint="leave it 0")
+    if recipe.patience and problem.held is None:
+        hint = "leave it 0, or give more rows"
+        raise BadInput("patience needs held-out rows, and here none are held out", where=where, hint=hint)
 
 
 @dataclass(eq=False)
@@ -75,6 +88,7 @@ class _Run:
     smooth: float | None = None
     curves: dict[str, list[list[float]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    done: bool = False
 
     def seconds(self) -> float:
         return self.before_s + time.perf_counter() - self.began
@@ -94,7 +108,8 @@ def _begin(problem: Problem, recipe: Recipe, seed: int, folder: Path | None) -> 
     state = None if folder is None else checkpoints.read(folder, run.identity)
     if state is not None:
         _restore(run, state)
-        run.notes.append(f"resumed at step {run.step:,} of {run.planned:,}")
+        if not run.done:
+            run.notes.append(f"resumed at step {run.step:,} of {run.planned:,}")
     return run
 
 
@@ -131,7 +146,7 @@ def _steps(run: _Run, seed: int, progress: Progress, world: World, stage: str) -
         left = (time.perf_counter() - began) / (run.step - first) * (run.planned - run.step)
         progress(stage, run.step, run.planned, _told(run, left))
         due = time.perf_counter() - written >= CHECKPOINT_EVERY_S
-        if run.folder is not None and world.rank == 0 and due:
+        if world.rank == 0 and due:
             _keep(run)
             written = time.perf_counter()
 
@@ -149,17 +164,23 @@ def _step(run: _Run, rows: Integers, seed: int, world: World) -> float:
             total = _gradients(run, share, len(rows))
             break
         except (MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error) or len(share) <= run.recipe.accumulate:
+            if not _out_of_memory(error):
                 raise
+            if len(share) <= run.recipe.accumulate:
+                raise Unavailable(
+                    f"out of memory at step {run.step + 1:,} even with one row at a time",
+                    where="training",
+                    hint="use shorter texts or a smaller backbone, or a machine with more memory",
+                ) from None
             _use_less_memory(run)
     moved = [each for group in run.optimiser.param_groups for each in group["params"]]
     if world.size > 1:
         sharing.sum_over_all(moved, total)
     loss = float(total)
-    if not math.isfinite(loss):
+    # a finite loss may have a gradient that is not, and one such step spoils every weight
+    norm = torch.nn.utils.clip_grad_norm_(moved, run.recipe.clip or math.inf)
+    if not (math.isfinite(loss) and math.isfinite(norm)):
         raise _NotFinite(rows)
-    if run.recipe.clip:
-        torch.nn.utils.clip_grad_norm_(moved, run.recipe.clip)
     run.optimiser.step()
     return loss
 
@@ -187,32 +208,34 @@ def _backward(run: _Run, part: Integers, batch: int) -> Any:
             losses = run.problem.loss(rows)
         return losses.float().sum() / batch
 
-    loss = loss_of()
+    loss, embedding = loss_of(), run.problem.embedding
     told = loss.detach().cpu()
+    against = None
+    if run.recipe.adversarial and embedding is not None:
+        against = torch.autograd.grad(loss, embedding, retain_graph=True)[0]
     if run.recipe.l1:
         moved = [each for group in run.optimiser.param_groups for each in group["params"]]
         loss = loss + run.recipe.l1 * sum(each.abs().sum() for each in moved) * (len(part) / batch)
     loss.backward()
-    if run.recipe.adversarial and run.problem.embedding is not None:
-        with _disturbed(run.problem.embedding, run.recipe.adversarial):
+    if against is not None:
+        with _disturbed(embedding, run.recipe.adversarial * against / against.norm().clamp(min=1e-12)):
             loss_of().backward()
     return told
 
 
 @contextmanager
-def _disturbed(embedding: Any, length: float) -> Iterator[None]:
+def _disturbed(embedding: Any, step: Any) -> Iterator[None]:
     """The embedding one step against us: FGM (Miyato, Dai, Goodfellow 2017, arXiv 1605.07725)."""
     import torch
 
     with torch.no_grad():
-        gradient = embedding.grad
-        step = length * gradient / gradient.norm().clamp(min=1e-12)
+        before = embedding.detach().clone()
         embedding.add_(step)
     try:
         yield
     finally:
         with torch.no_grad():
-            embedding.sub_(step)
+            embedding.copy_(before)
 
 
 def _set_rate(run: _Run) -> None:
@@ -272,9 +295,12 @@ def _told(run: _Run, left_s: float) -> str:
 
 
 def _keep(run: _Run) -> None:
+    if run.folder is None:
+        return
     tensors = {f"model.{name}": each for name, each in run.problem.module.named_parameters() if each.requires_grad}
     tensors |= {f"buffer.{name}": each for name, each in run.problem.module.named_buffers()}
-    for number, moments in run.optimiser.state_dict()["state"].items():
+    moving = {} if run.done else run.optimiser.state_dict()["state"]
+    for number, moments in moving.items():
         tensors |= {f"optimiser.{number}.{name}": moment for name, moment in moments.items()}
     told = {
         "curves": run.curves,
@@ -283,9 +309,9 @@ def _keep(run: _Run) -> None:
         "smooth": run.smooth,
         "seconds": run.seconds(),
         "accumulate": run.recipe.accumulate,
+        "notes": run.notes,
     }
-    if run.folder is not None:
-        checkpoints.write(run.folder, run.identity, checkpoints.State(run.step, tensors, told))
+    checkpoints.write(run.folder, run.identity, checkpoints.State(run.step, tensors, told, run.done))
 
 
 def _restore(run: _Run, state: checkpoints.State) -> None:
@@ -296,13 +322,16 @@ def _restore(run: _Run, state: checkpoints.State) -> None:
         own = {f"model.{name}": each for name, each in run.problem.module.named_parameters()}
         own |= {f"buffer.{name}": each for name, each in run.problem.module.named_buffers()}
         for name, tensor in state.tensors.items():
-            if name in own:
+            if name in own and own[name].shape == tensor.shape:
                 own[name].copy_(tensor)
             elif name.startswith("optimiser."):
                 _, number, moment = name.split(".", 2)
                 moments.setdefault(int(number), {})[moment] = tensor
-    run.optimiser.load_state_dict({**run.optimiser.state_dict(), "state": moments})
+    run.done = state.done
+    if not run.done:
+        run.optimiser.load_state_dict({**run.optimiser.state_dict(), "state": moments})
     told = state.told
+    run.notes = list(told["notes"])
     run.step, run.before_s, run.smooth = state.step, told["seconds"], told["smooth"]
     run.best, run.stale = -math.inf if told["best"] is None else told["best"], told["stale"]
     run.curves = told["curves"]

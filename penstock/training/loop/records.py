@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
@@ -59,7 +60,11 @@ class Recipe:
 
     def check(self, where: str) -> None:
         """Raises BadInput for numbers that cannot train."""
+        numbers = [self.epochs, self.peak, self.warm, self.decay, self.l1, self.smoothing, self.dropout, self.clip]
         wrong = [
+            (all(map(math.isfinite, [*numbers, self.adversarial, *self.betas])), "its numbers must be finite"),
+            (self.patience >= 0 and self.adversarial >= 0, "patience and adversarial must not be negative"),
+            (len(self.betas) == 2 and all(0 <= each < 1 for each in self.betas), "betas must be two shares below 1"),
             (self.epochs > 0, "epochs must be above 0"),
             (self.batch >= 1 and self.accumulate >= 1, "batch and accumulate must be at least 1"),
             (0 < self.peak < 1, "peak must lie between 0 and 1"),
@@ -89,7 +94,7 @@ def _like(usual: Any, value: Any) -> Any:
         return str(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{value!r} is not a number")
-    if isinstance(usual, int) and int(value) != value:
+    if isinstance(usual, int) and not float(value).is_integer():
         raise ValueError(f"{value!r} is not a whole number")
     return type(usual)(value)
 
@@ -119,7 +124,8 @@ class Problem:
 
 @dataclass(frozen=True)
 class World:
-    """Who trains together: this one's rank among `size`. Gradients are averaged over all by torch.distributed."""
+    """Who trains together: this one's rank among `size`. Each learns from its share of a batch; torch.distributed adds
+    the gradients up."""
 
     rank: int = 0
     size: int = 1

@@ -18,7 +18,7 @@ from penstock.training.pretrain.words import MASK, PAD, Tokens
 TEMPERATURE = 0.05
 HIDDEN = 0.15  # of a view's tokens
 LONGEST = 48
-RECIPE = Recipe(peak=5e-4, decay=0.01, warm=0.1, clip=1.0, betas=(0.9, 0.98))
+RECIPE = Recipe(peak=3e-4, decay=0.01, warm=0.1, clip=1.0, betas=(0.9, 0.98))
 
 
 def contrast_problem(model: Any, tokens: Tokens, identity: str) -> Problem:

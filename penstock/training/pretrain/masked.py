@@ -14,7 +14,7 @@ from penstock.training.pretrain.words import MASK, PAD, SPECIAL, Tokens
 SHARE = 0.25
 LONGEST = 64
 OTHERS = 1_000
-RECIPE = Recipe(peak=1e-3, decay=0.01, warm=0.1, clip=1.0, betas=(0.9, 0.98))
+RECIPE = Recipe(peak=5e-4, decay=0.01, warm=0.1, clip=1.0, betas=(0.9, 0.98))
 
 
 def masked_problem(model: Any, tokens: Tokens, identity: str) -> Problem:

@@ -31,7 +31,7 @@ from penstock.training.pretrain.words import Tokens, encode, learn_tokenizer
 WRITING_S = 3.0  # kept of the minutes for what comes after the last step
 MOST_EPOCHS = 30  # of a stage: a small corpus is learned by heart after that
 LEAST_STEPS = 10
-_TRIED = 4  # steps of each stage that tell how long one takes
+TRIED = 4  # steps of each stage that tell how long one takes
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _start(out: Path, plan: Plan, tokenizer_json: str, tokens: Tokens, progress:
     return vectors
 
 
-def _steps(stage: _Stage, plan: Plan, model: Any, tokens: Tokens, spent_s: float) -> int:
+def steps_of(stage: _Stage, plan: Plan, model: Any, tokens: Tokens, spent_s: float) -> int:
     """How many steps of a stage: as given, or as many as its share of the time that is left allows, by a few tried on
     a copy."""
     given = {"masked": plan.masked_steps, "contrast": plan.contrast_steps}[stage.name]
@@ -118,9 +118,9 @@ def _steps(stage: _Stage, plan: Plan, model: Any, tokens: Tokens, spent_s: float
     began = time.perf_counter()
     problem = stage.problem(copy.deepcopy(model), tokens, "")
     fit(problem, _so_many(stage.recipe, plan, 1), seed=plan.seed, progress=no_progress)
-    tried = fit(problem, _so_many(stage.recipe, plan, _TRIED), seed=plan.seed, progress=no_progress)
+    tried = fit(problem, _so_many(stage.recipe, plan, TRIED), seed=plan.seed, progress=no_progress)
     left = 60 * plan.minutes - spent_s - (time.perf_counter() - began) - WRITING_S
-    allowed = int(stage.share * left * _TRIED / max(tried.seconds, 1e-6))
+    allowed = int(stage.share * left * TRIED / max(tried.seconds, 1e-6))
     return max(LEAST_STEPS, min(MOST_EPOCHS * math.ceil(problem.rows / plan.batch), allowed))
 
 
@@ -140,7 +140,7 @@ def _train(stage: _Stage, out: Path, plan: Plan, state: State, model: Any, token
     steps = state.steps.get(stage.name)
     if steps is None:
         progress(stage.name, 0, 0, "how long a step takes")
-        steps = _steps(stage, plan, model, tokens, sum(state.seconds.values()))
+        steps = steps_of(stage, plan, model, tokens, sum(state.seconds.values()))
         state = replace(state, steps={**state.steps, stage.name: steps})
         folder.write_state(out, state)
     if steps:

@@ -97,7 +97,7 @@ def network_of(encoder: Encoder, head: Head, dropout: float) -> Any:
 
 
 def learn(request: TrainRequest, begun: Start, network: Any, recipe: Recipe, name: str) -> Fitted:
-    """Run the shared loop on the kept rows."""
+    """Run the shared loop on the kept rows. name: of what learns, with all that is not in the recipe."""
     import torch
 
     kept, rows = begun.kept, begun.rows
@@ -126,7 +126,10 @@ def learn(request: TrainRequest, begun: Start, network: Any, recipe: Recipe, nam
         groups=[(list(network.head.parameters()), HEAD_RATE)],
         embedding=embedding if embedding.requires_grad else None,
         held=accuracy if len(begun.held) else None,
-        identity=digest_of([name, begun.backbone.digest, list(rows.labels), [rows.texts[row] for row in kept]]),
+        identity=digest_of(
+            [name, begun.backbone.digest, list(rows.labels), [rows.texts[row] for row in kept]]
+            + [each.tolist() for each in (rows.truth[kept], rows.weights[kept])]
+        ),
     )
     return fit(
         problem,

@@ -43,7 +43,7 @@ def train(request: TrainRequest) -> Trained:
         torch.manual_seed(request.seed)
         add_lora(encoder, rank)
         network = network_of(encoder, begun.head, recipe.dropout)
-        fitted = learn(request, begun, network, recipe, NAME)
+        fitted = learn(request, begun, network, recipe, f"{NAME} of rank {rank}")
     merge(encoder)
     return finish(request, begun, network, recipe, fitted, NAME, {"rank": rank}, began)
 

@@ -194,7 +194,16 @@ def learn(
             rows=len(own),
             loss=loss,
             embedding=network.table,
-            identity=digest_of([run.name, stage, list(labels), picked.truth.tolist(), [row.tolist() for row in own]]),
+            identity=digest_of(
+                [
+                    run.name,
+                    stage,
+                    list(labels),
+                    picked.truth.tolist(),
+                    picked.weights.tolist(),
+                    [row.tolist() for row in own],
+                ]
+            ),
         )
         folder = None if run.checkpoint is None else run.checkpoint / stage.replace(" ", "-")
         fitted = fit(
