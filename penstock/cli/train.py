@@ -32,7 +32,7 @@ def train(
     html: Annotated[Path | None, typer.Option(help="With --explore: draw the frontier into this file.")] = None,
 ) -> None:
     """Clean, train the cheapest rung, judge it; on a no, the next rung. Exits 3 when no rung passes the gate."""
-    from penstock.jobs.frontier import frontier_rows, write_frontier
+    from penstock.jobs.frontier import frontier_files, frontier_rows, write_frontier
     from penstock.jobs.runner import open_workflows
     from penstock.jobs.train import gate_refused, outcome_rows, rungs_of
     from penstock.runtime.house import open_house
@@ -49,16 +49,18 @@ def train(
         "workers": workers,
     }
     rungs_of(house, arguments)  # what cannot be is said before any work begins
+    files = frontier_files(house, product, html) if explore else ()
     with (
         console_progress() as progress,
         open_workflows(house, executor=f"cli-train-{product}", progress=progress) as workflows,
     ):
         result = workflows.run_or_resume("explore" if explore else "train", arguments, note)
     if explore:
-        files = write_frontier(house, product, result, html)
         result = {**result, "files": [str(file) for file in files]}
     rows = frontier_rows(result) if explore else outcome_rows(result)
     show(result, rows=rows, title=f"{product}: data version {result['version']}")
+    if explore:  # after the table: a full disk must not take that too
+        write_frontier(house, product, result, html)
     _say_what_came(product, result)
     passed = [outcome for outcome in result["outcomes"] if outcome["passed"]]
     if not passed:

@@ -5,7 +5,7 @@ Which rungs are tried, and when to stop, climbing.py and explore.py decide.
 
 from __future__ import annotations
 
-import shutil
+import resource
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from penstock.datasets.versions import list_versions
 from penstock.jobs.judging import check_uses, incumbent_of, judge_candidate, record_failed
 from penstock.jobs.learning import learned_rows
 from penstock.jobs.privacy import check_spending
+from penstock.jobs.resuming import checkpoint_folder, remove_checkpoint, remove_stale
 from penstock.registry import releases, runs
 from penstock.runtime.executors import run_child
 from penstock.runtime.house import House
@@ -47,16 +48,13 @@ class Work:
     workers: int = 1
     several: bool = False
 
-    @property
-    def checkpoints(self) -> Path:
-        return self.house.workspace.state.resolve() / "runs"
-
 
 def begin(house: House, arguments: Mapping[str, Any], version: Mapping[str, Any], progress: Progress) -> Work:
-    """The work that a workflow's arguments ask for. Raises BadInput for an executor or a number of workers that is
-    none."""
+    """The work that a workflow's arguments ask for; checkpoints that nobody came back for are removed. Raises BadInput
+    for an executor or a number of workers that is none."""
     executor, workers = arguments.get("executor") or "process", int(arguments.get("workers") or 1)
     check_executor(executor, workers)
+    remove_stale(house)
     several = bool(arguments.get("explore") or arguments.get("budget_minutes"))
     name = run_id() or f"direct-{uuid4().hex[:12]}"
     return Work(house, arguments["product"], version, name, progress, executor, workers, several)
@@ -144,12 +142,15 @@ def options_of(house: House, name: str) -> dict[str, Any]:
 
 
 def _train(work: Work, rung: str, recipe: Mapping[str, Any], incumbent: Mapping[str, Any], name: str) -> dict[str, Any]:
-    began = time.perf_counter()
+    began, burnt = time.perf_counter(), children_cpu_seconds()
+    asked = _arguments(work, rung, recipe)
+    decisive = {part: asked[part] for part in ("rung", "options", "recipe")}
+    folder = checkpoint_folder(work.house, work.product, work.version["id"], name, decisive)
     arguments = {
-        **_arguments(work, rung, recipe),
+        **asked,
         "incumbent_report": incumbent["report"],
         "incumbent_artifact": incumbent["artifact"],
-        "checkpoint": str(work.checkpoints / f"{work.operation}-{name.replace(' ', '-')}"),
+        "checkpoint": str(folder),
     }
     try:
         if work.executor == "ray":
@@ -159,6 +160,7 @@ def _train(work: Work, rung: str, recipe: Mapping[str, Any], incumbent: Mapping[
         else:
             trained = run_child("penstock.jobs.child", "climb", arguments, work.progress)
     except PenstockError as error:
+        remove_checkpoint(folder, error)
         record_failed(
             work.house,
             product=work.product,
@@ -167,13 +169,15 @@ def _train(work: Work, rung: str, recipe: Mapping[str, Any], incumbent: Mapping[
             error=error,
             operation=f"{work.operation} {name}",
             seconds=time.perf_counter() - began,
+            cpu_s=None if work.executor == "ray" else children_cpu_seconds() - burnt,
             parameters=_searched(recipe),
         )
         raise
     # where several machines train, each burns as much as the one that answered
     spent = trained["cpu_s"] * work.workers
     parameters = {**trained["parameters"], **_searched(recipe)}
-    return {**trained, "cpu_s": spent, "parameters": parameters, "wall_s": time.perf_counter() - began}
+    told = {"cpu_s": spent, "parameters": parameters, "checkpoint": str(folder)}
+    return {**trained, **told, "wall_s": time.perf_counter() - began}
 
 
 def _judge(
@@ -189,8 +193,14 @@ def _judge(
         operation=f"{work.operation} {name}",
     )
     # only now: this step begins once the training is recorded, and would not train again
-    shutil.rmtree(work.checkpoints / f"{work.operation}-{name.replace(' ', '-')}", ignore_errors=True)
+    remove_checkpoint(Path(trained["checkpoint"]))
     return {**outcome, "wall_s": trained["wall_s"], "backbone": trained["backbone"]}
+
+
+def children_cpu_seconds() -> float:
+    """Processor time of this process's ended children so far; those that were killed count too."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _search(work: Work, rung: str, seconds: float, expected_s: float) -> dict[str, Any]:

@@ -37,8 +37,8 @@ def climb(
     """Try the rungs in this order and stop at the first yes.
 
     budget_minutes: of everything, the data included; None: one training a rung, and no search. recipes: numbers that
-    were found before, by rung. Raises BadInput for a budget below the first rung's time, Conflict when the test split
-    is used up.
+    were found before, by rung. A rung that takes longer than what is left is not tried, the first one included. Raises
+    BadInput for a budget in which none can be trained, Conflict when the test split is used up.
     """
     expected = expected_seconds(work, rungs) if budget_minutes is not None else {}
     left = math.inf if budget_minutes is None else budget_minutes * _SECONDS_PER_MINUTE - work.version["wall_s"]
@@ -47,7 +47,7 @@ def climb(
     outcomes: list[dict[str, Any]] = []
     not_tried: list[dict[str, str]] = []
     for place, rung in enumerate(rungs):
-        if outcomes and expected.get(rung, 0.0) > left:
+        if expected.get(rung, 0.0) > left:
             not_tried.append({"rung": rung, "why": too_little(expected[rung], left)})
             continue
         if (refused := used_up(work, rung)) is not None:

@@ -5,17 +5,18 @@ A compressed candidate is one like any other; it remembers what it was made from
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from penstock.core.errors import BadInput, Conflict, PenstockError
 from penstock.datasets.versions import find_version
-from penstock.jobs.attempts import Work, attempt, begin, used_up
+from penstock.jobs.attempts import Work, attempt, begin, children_cpu_seconds, used_up
 from penstock.jobs.judging import check_uses, incumbent_of, judge_candidate, record_failed
 from penstock.jobs.privacy import check_compression
 from penstock.jobs.reports import named_candidate
+from penstock.jobs.resuming import check_unchanged, checkpoint_folder, remove_checkpoint
 from penstock.registry.candidates import Candidate, get_candidate
 from penstock.runtime.executors import run_child
 from penstock.runtime.house import House
@@ -49,6 +50,7 @@ def plan(
 
 def compress(house: House, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Compress `candidate` (and `with`) `by` a compression with `options`; answers the outcome, as a climb does."""
+    check_unchanged(house, arguments["product"])
     sources = [source for source in (arguments["candidate"], arguments["with"]) if source is not None]
     version = step("version", _version, house, arguments["product"], sources[0])
     work = begin(house, arguments, version, progress)
@@ -147,22 +149,23 @@ def _version(house: House, product: str, source: str) -> dict[str, Any]:
 def _compress(
     work: Work, by: str, sources: list[str], given: dict[str, Any], incumbent: Mapping[str, Any], name: str
 ) -> dict[str, Any]:
-    began = time.perf_counter()
+    began, burnt = time.perf_counter(), children_cpu_seconds()
+    asked = {"by": by, "sources": sources, "set": given}
+    folder = checkpoint_folder(work.house, work.product, work.version["id"], name, asked)
     arguments = {
         "folder": str(work.house.folder.resolve()),
         "product": work.product,
         "version": work.version["version"],
-        "sources": sources,
-        "by": by,
-        "set": given,
+        **asked,
         "incumbent_report": incumbent["report"],
         "incumbent_artifact": incumbent["artifact"],
         "label": by if work.several else "",
-        "checkpoint": _checkpoint(work, name),
+        "checkpoint": str(folder),
     }
     try:
         made = run_child("penstock.jobs.compressing", "compress", arguments, work.progress)
     except PenstockError as error:
+        remove_checkpoint(folder, error)
         record_failed(
             work.house,
             product=work.product,
@@ -171,11 +174,12 @@ def _compress(
             error=error,
             operation=f"{work.operation} {name}",
             seconds=time.perf_counter() - began,
+            cpu_s=children_cpu_seconds() - burnt,
             kind="compress",
             parameters={"set": given},
         )
         raise
-    return {**made, "wall_s": time.perf_counter() - began}
+    return {**made, "checkpoint": str(folder), "wall_s": time.perf_counter() - began}
 
 
 def _judge(
@@ -192,9 +196,5 @@ def _judge(
         kind="compress",
         made_from=sources,
     )
-    shutil.rmtree(_checkpoint(work, name), ignore_errors=True)  # only now: its step is recorded
+    remove_checkpoint(Path(made["checkpoint"]))  # only now: its step is recorded
     return {**outcome, "wall_s": made["wall_s"], "backbone": made["backbone"], "made_from": sources}
-
-
-def _checkpoint(work: Work, name: str) -> str:
-    return str(work.checkpoints / f"{work.operation}-{name.replace(' ', '-')}")

@@ -20,12 +20,14 @@ from penstock.jobs.compress import compress_step
 from penstock.jobs.frontier import frontier_of
 from penstock.jobs.privacy import check_compression
 from penstock.jobs.refusals import advice, check_provable
+from penstock.jobs.resuming import check_unchanged
 from penstock.jobs.train import rungs_of
+from penstock.models.artifact import read_artifact
+from penstock.registry.candidates import get_candidate
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
 from penstock.runtime.workflows import step
 from penstock.training.compress import COMPRESSIONS
-from penstock.training.rungs import RUNGS
 from penstock.workspace.loader import product_of
 from penstock.workspace.records import Product
 
@@ -34,6 +36,7 @@ GOOD_ENOUGH = 0.10  # below the best: a cascade's cheap half that is worse sends
 _FEWEST_TIMES_CHEAPER = 3.0  # for the cheap half of a cascade: else nothing is won
 _GUESSED_ROWS = 10_000  # what a compression's own guess of its minutes is for
 _SECONDS_PER_MINUTE = 60
+_ENCODERS = ("frozen-linear.v1", "encoder-linear.v1")  # kinds that int8, prune and distil can make cheaper
 
 
 @dataclass(eq=False)
@@ -51,6 +54,7 @@ def explore(house: House, arguments: dict[str, Any], progress: Progress) -> dict
     """Train all rungs of `product` and compress the good ones within `budget_minutes` (default 30). Answers what a
     climb answers, and the frontier's points and the choice."""
     name = arguments["product"]
+    check_unchanged(house, name)
     minutes = arguments.get("budget_minutes") or BUDGET_MINUTES
     product = product_of(house.workspace, name)
     rungs = rungs_of(house, {**arguments, "rungs": arguments.get("rungs") or all_rungs(product)})
@@ -112,16 +116,15 @@ def _try(
 
 def _compress(exploration: _Exploration) -> None:
     """int8 of every encoder; prune and distil of the best one, and int8 of what came of it; a cascade at the end."""
-    encoders = [one for one in exploration.outcomes if RUNGS[one["rung"]].backbone == "text"]
-    if not encoders:
-        return
+    encoders = [one for one in exploration.outcomes if _kind(exploration, one) in _ENCODERS]
     for one in sorted(encoders, key=lambda each: _figures(exploration, each)[1].value):
         _compressed(exploration, "int8.v1", one)
-    best = max(encoders, key=lambda each: _figures(exploration, each)[0].value)
-    for by in ("prune.v1", "distil.v1"):
-        smaller = _compressed(exploration, by, best)
-        if smaller is not None and smaller["backbone"]:
-            _compressed(exploration, "int8.v1", smaller)
+    if encoders:
+        best = max(encoders, key=lambda each: _figures(exploration, each)[0].value)
+        for by in ("prune.v1", "distil.v1"):
+            smaller = _compressed(exploration, by, best)
+            if smaller is not None and _kind(exploration, smaller) in _ENCODERS:
+                _compressed(exploration, "int8.v1", smaller)
     pair = _pair(exploration)
     if pair is not None:
         _compressed(exploration, "cascade.v1", pair[0], pair[1])
@@ -147,6 +150,9 @@ def _compressed(
 
 def _pair(exploration: _Exploration) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """(cheap, dear) of a cascade: the best there is, and the cheapest that is nearly as good and much cheaper."""
+    work = exploration.work
+    if tasks.get(work.house.workspace.products[work.product].task).name != "text-classification":
+        return None  # a cascade reads texts
     figures = {one["candidate"]: _figures(exploration, one) for one in exploration.outcomes}
     dear = max(exploration.outcomes, key=lambda one: figures[one["candidate"]][0].value)
     quality, cost = figures[dear["candidate"]]
@@ -157,6 +163,14 @@ def _pair(exploration: _Exploration) -> tuple[dict[str, Any], dict[str, Any]] | 
         and figures[one["candidate"]][1].value * _FEWEST_TIMES_CHEAPER <= cost.value
     ]
     return (min(good, key=lambda one: figures[one["candidate"]][1].value), dear) if good else None
+
+
+def _kind(exploration: _Exploration, outcome: Mapping[str, Any]) -> str:
+    """What kind of model came of it: a rung on an encoder may leave the encoder behind, as static.v1 does."""
+    house = exploration.work.house
+    with house.store.read() as tx:
+        candidate = get_candidate(tx, outcome["candidate"])
+    return read_artifact(house.blobs, candidate.artifact).kind
 
 
 def _figures(exploration: _Exploration, outcome: Mapping[str, Any]) -> tuple[Metric, Metric]:

@@ -5,6 +5,7 @@ What was explored together is what one run of a workflow recorded: its runs' ope
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,6 @@ from penstock.registry.candidates import Candidate
 from penstock.runtime.house import House
 from penstock.storage.engine import Transaction
 from penstock.workspace.records import Product
-
-_LOOKED_AT = 500  # newest runs among which those of one exploration are found
 
 
 def frontier_of(house: House, product: str, outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -72,11 +71,29 @@ def frontier_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
+def frontier_files(house: House, product: str, html: Path | None) -> tuple[Path, Path]:
+    """Where the page and its chart go: html, or frontier-PRODUCT.html in the workspace. Raises BadInput where no file
+    can be written, which is asked before an hour of work."""
+    page = html if html is not None else house.folder / f"frontier-{product}.html"
+    files = (page, page.with_suffix(".svg"))
+    wrong = ""
+    if page.suffix.lower() != ".html":
+        wrong = "the name of a page ends in .html"
+    elif not page.parent.is_dir():
+        wrong = "cannot write here: there is no such folder"
+    elif any(file.exists() and not (file.is_file() and os.access(file, os.W_OK)) for file in files):
+        wrong = "cannot write here: what is there may not be replaced"
+    elif not os.access(page.parent, os.W_OK):
+        wrong = "cannot write here: the folder is read-only"
+    if wrong:
+        raise BadInput(wrong, where=str(page), hint="choose with --html")
+    return files
+
+
 def write_frontier(house: House, product: str, result: Mapping[str, Any], html: Path | None) -> tuple[Path, Path]:
-    """Write the page and, beside it, the chart; answer both paths. html: where to, else frontier-PRODUCT.html in the
-    workspace. Raises BadInput where it cannot be written."""
-    page_path = html if html is not None else house.folder / f"frontier-{product}.html"
-    chart_path = page_path.with_suffix(".svg")
+    """Write the page and, beside it, the chart; answer both paths. html: where to, as in `frontier_files`. Raises
+    BadInput where it cannot be written."""
+    page_path, chart_path = frontier_files(house, product, html)
     page, chinese = _page(house, product, result), tasks.get(house.workspace.products[product].task).chinese
     try:
         page_path.write_text(frontier_html(page, chinese), encoding="utf-8")
@@ -95,8 +112,8 @@ def chosen_among(
     too. others: all that passed and were never released, `newest` among them."""
     if product is None:  # no longer in the workspace, so nothing says how to choose
         return newest, "is the newest that passed"
-    recorded = runs.list_runs(tx, newest.product, limit=_LOOKED_AT)
-    stems = {run.candidate: run.operation.partition(" ")[0] for run in recorded if run.candidate}
+    recorded = runs.runs_of_candidates(tx, newest.product)
+    stems = {candidate: run.operation.partition(" ")[0] for candidate, run in recorded.items()}
     together = [one for one in others if one.id in stems and stems[one.id] == stems.get(newest.id)]
     options = [
         option(f"candidate {one.number}", get_report(house.blobs, one.report_blob), passed=True) for one in together

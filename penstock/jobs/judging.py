@@ -145,10 +145,15 @@ def record_failed(
     error: PenstockError,
     operation: str,
     seconds: float,
+    cpu_s: float | None = None,
     kind: runs.Kind = "train",
     parameters: Mapping[str, Any] | None = None,
 ) -> None:
-    """Record a training that ended with an error, so that it can be found and compared."""
+    """Record a training that ended with an error, so that it can be found and compared.
+
+    cpu_s: the core-seconds that it burnt, which a success is priced by too. None or 0: nobody knows, as where it ran on
+    other machines; it is then priced as one core for all its seconds.
+    """
     with house.store.transaction() as tx:
         runs.add_run(
             tx,
@@ -165,7 +170,7 @@ def record_failed(
             code=code_version(),
             seed=house.workspace.products[product].seed,
             seconds=seconds,
-            cost=cost_of(seconds, house.workspace.costs),
+            cost=cost_of(cpu_s or seconds, house.workspace.costs),
             error=error.message,
         )
 

@@ -20,6 +20,7 @@ from penstock.jobs.compress import recompress
 from penstock.jobs.learning import mark_learned, usable_feedback
 from penstock.jobs.privacy import check_privacy
 from penstock.jobs.refusals import advice, check_provable, gate_refused
+from penstock.jobs.resuming import check_unchanged
 from penstock.registry import amendments, candidates, decisions, releases, runs
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
@@ -35,6 +36,7 @@ def train(house: House, arguments: dict[str, Any], progress: Progress) -> dict[s
     """Climb the ladder of `product` (or only `rungs`), within `budget_minutes` if given, trained by `executor` on
     `workers`. Answers the version, each rung's outcome, what was not tried and what would help; stops at a yes."""
     name, budget = arguments["product"], arguments.get("budget_minutes")
+    check_unchanged(house, name)
     rungs = rungs_of(house, arguments)
     version = step("clean", make_version, house, name, [], None, progress)
     step("provable", check_provable, house, name, version["id"])
@@ -51,6 +53,7 @@ def train(house: House, arguments: dict[str, Any], progress: Progress) -> dict[s
 def retrain(house: House, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Train the live release's rung with every usable correction; release it if the gate prefers or accepts it."""
     name = arguments["product"]
+    check_unchanged(house, name)
     check_words(house.workspace, name, product_of(house.workspace, name))
     base = step("gather", _gather, house, name)
     version = step("clean", make_version, house, name, base["feedback"], base["parent"], progress)

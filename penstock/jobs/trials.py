@@ -46,9 +46,15 @@ def search_recipe(
     product, rung = house.workspace.products[arguments["product"]], RUNGS[arguments["rung"]]
     to_train, held = hold_out(rows, product.seed)
     space = {name: allowed for name, allowed in rung.space.items() if name not in arguments["recipe"]}
-    study = digest_of([arguments["version_id"], rung.name, arguments["options"], arguments["recipe"], code_version()])
+    asked = request(to_train)
+    study = digest_of(
+        [
+            *(arguments["version_id"], rung.name, arguments["options"], arguments["recipe"], code_version()),
+            *(product.seed, getattr(asked.backbone, "digest", None)),
+        ]
+    )
     known, spent = _known(house, arguments, study)
-    asked, attempts = request(to_train), len(known)
+    attempts = len(known)
 
     def attempt(parameters: Mapping[str, Any]) -> Trial:
         nonlocal attempts

@@ -38,7 +38,9 @@ class Run:
     """One training. kind: "train" was judged on the test split, "trial" scored on held-out training rows, "compress"
     made a candidate of another. operation: names the work, so that recording it twice makes one run. candidate: the
     model that came of it. metrics: the headline first; empty when it failed. machine: what it ran on. code: names the
-    sources. seconds: wall time. cost: of these seconds, in the company's currency. error: why it failed.
+    sources. seconds: wall time of the training alone; of a failed one, until it failed. cost: in the company's
+    currency, of the processor time burnt on all cores until the model was made, loading included and measuring not; of
+    a failed one whose processor time nobody knows, of one core for its seconds. error: why it failed.
     """
 
     id: str

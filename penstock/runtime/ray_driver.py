@@ -88,7 +88,7 @@ def _cluster(*, address: str, token: str, workers: int) -> Iterator[str]:
 
 
 def _opened(address: str, own: dict[str, Any]) -> Any:
-    """Ray's context. A node of our own has 30 s to start, whatever we say: on a busy machine it may need a second try."""
+    """Ray's context. A node of our own has 30 s to start: on a busy machine it may need a second try."""
     ray = import_module("ray")
     reason = ""
     for _ in range(1 if address else MOST_STARTS):

@@ -27,7 +27,7 @@ from penstock.runtime import executors, wire
 from penstock.runtime.locks import exclusive
 from penstock.storage.engine import open_engine, translated_errors
 
-VERSION = "2"  # raise it when the steps of any workflow change: unfinished runs of another version are left alone
+VERSION = "3"  # raise it when the steps of any workflow change: unfinished runs of another version are left alone
 POLL_S = 0.1
 CLOSE_WAIT_S = 10.0
 _UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
@@ -164,7 +164,14 @@ class Workflows:
         """This executor's unfinished runs of a workflow, oldest first."""
         from dbos import DBOS
 
-        found = DBOS.list_workflows(name=name, status=_UNFINISHED, executor_id=self._executor, load_output=False)
+        # a run of another version is left alone: whoever waited for it would wait for ever
+        found = DBOS.list_workflows(
+            name=name,
+            status=_UNFINISHED,
+            executor_id=self._executor,
+            app_version=_app_version(self._executor),
+            load_output=False,
+        )
         return [self._handle(status) for status in found]
 
     def run_or_resume(
@@ -234,7 +241,7 @@ def _launched(engine: sa.Engine, executor: str, register: Callable[[], None]) ->
         "system_database_engine": engine,
         "dbos_system_schema": "dbos",
         "serializer": _json_serializer(),
-        "application_version": f"{executor}-{VERSION}",  # DBOS wants it unique among the names on one database
+        "application_version": _app_version(executor),  # DBOS wants it unique among the names on one database
         "executor_id": executor,
         "log_level": "ERROR",
         "enable_otlp": False,
@@ -248,6 +255,10 @@ def _launched(engine: sa.Engine, executor: str, register: Callable[[], None]) ->
     finally:
         DBOS.destroy(destroy_registry=True)
         logging.getLogger("dbos").handlers.clear()  # they hold this launch's stderr, which may be closed at the next
+
+
+def _app_version(executor: str) -> str:
+    return f"{executor}-{VERSION}"
 
 
 def _json_serializer() -> Any:

@@ -20,6 +20,7 @@ from penstock.datasets.versions import get_version
 from penstock.jobs.artifacts import get_report
 from penstock.jobs.attempts import begin
 from penstock.jobs.compress import plan, recompress
+from penstock.jobs.compressing import compress
 from penstock.registry.candidates import Candidate, find_candidate, list_candidates
 from penstock.registry.decisions import latest_decision
 from penstock.registry.runs import list_runs
@@ -106,6 +107,13 @@ def test_a_cascade_trains_its_halves_again_even_one_that_was_compressed_itself(
     told = capsys.readouterr().err
     assert "ngram-linear.v1 answers when its likeliest label has a probability of at least" in told
     assert "next: penstock release desk --candidate 4" in told
+
+
+def test_two_candidates_of_the_same_artifact_are_two_that_do_not_differ(folder: Path, house: House) -> None:
+    first = numbered(house, 1)
+    asked = {"folder": str(folder), "product": "desk", "version": 1, "by": "cascade.v1", "set": {}}
+    with pytest.raises(BadInput, match="two different models"):
+        compress({**asked, "sources": [first.id, first.id]}, no_progress)
 
 
 def test_a_compressed_candidate_is_made_again_from_what_it_was_made_from(house: House, int8: Candidate) -> None:

@@ -99,7 +99,6 @@ def test_a_killed_worker_costs_at_most_one_checkpoint_and_changes_nothing(joined
     assert together["notes"] in (["resumed at step 9 of 15"], ["resumed at step 10 of 15"])
     assert together["loss"] == pytest.approx(alone["loss"], abs=1e-4)
     assert together["weights"] == pytest.approx(alone["weights"], abs=1e-4)
-    assert not (tmp_path / "checkpoint.safetensors").exists()
 
 
 def test_after_three_losses_it_gives_up(joined: Cluster, tmp_path: Path) -> None:

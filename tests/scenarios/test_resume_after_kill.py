@@ -1,5 +1,6 @@
 """kill -9 in the middle of a fine-tune, the same command again: it goes on at its checkpoint, and ends in the very
-model that an undisturbed training makes. Four processes load torch, hence the seconds."""
+model that an undisturbed training makes; also where only the child that trains was killed. Each of seven processes
+loads torch, hence the seconds."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 from training.bert import write_bert
 
 from penstock.registry import candidates
@@ -27,7 +29,8 @@ def begin(folder: Path, module: str = "penstock") -> subprocess.Popen[str]:
     return subprocess.Popen(words, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
 
 
-def test_a_fine_tune_killed_in_the_middle_ends_as_if_it_had_not_been(folder: Path, penstock: Penstock) -> None:
+def tune_slowly(folder: Path) -> None:
+    """A product whose only rung is a fine-tune of a tiny encoder."""
     write_bert(folder / "tiny-bert")
     edit(folder, "[products.router]", '[backbones.tiny]\nsource = "path:tiny-bert"\n\n[products.router]')
     edit(folder, 'ladder = ["ngram-linear.v1"]', 'backbone = "tiny"\nladder = ["full.v1"]')
@@ -35,11 +38,20 @@ def test_a_fine_tune_killed_in_the_middle_ends_as_if_it_had_not_been(folder: Pat
     edit(folder, "[products.router.price]", '[products.router.options]\nrobust_rows = 0\n\n'
          '[products.router.options.recipes."full.v1"]\nepochs = 60\n\n[products.router.price]')  # fmt: skip
 
+
+def begun_and_half_way(folder: Path) -> subprocess.Popen[str]:
+    """The command, once its training has left a checkpoint."""
     first = begin(folder, "tests.scenarios.hasty")
     deadline = time.monotonic() + 240
     while not list((folder / ".penstock" / "runs").rglob("checkpoint.safetensors")):
         assert first.poll() is None and time.monotonic() < deadline, first.communicate()
         time.sleep(0.02)
+    return first
+
+
+def test_a_fine_tune_killed_in_the_middle_ends_as_if_it_had_not_been(folder: Path, penstock: Penstock) -> None:
+    tune_slowly(folder)
+    first = begun_and_half_way(folder)
     os.kill(first.pid, signal.SIGKILL)
     first.communicate(timeout=30)
     assert first.returncode == -signal.SIGKILL
@@ -61,3 +73,18 @@ def test_a_fine_tune_killed_in_the_middle_ends_as_if_it_had_not_been(folder: Pat
     assert resumed.artifact == plain.artifact
     run = penstock("runs", "show", "router/1", "--json")
     assert run.code == 0, run.err
+
+
+def test_when_only_the_child_is_killed_the_same_command_goes_on_too(folder: Path) -> None:
+    tune_slowly(folder)
+    first = begun_and_half_way(folder)
+    (child,) = psutil.Process(first.pid).children()
+    child.kill()  # as the kernel does when memory runs out
+    _, said = first.communicate(timeout=60)
+    assert first.returncode != 0 and "was ended by SIGKILL" in said
+
+    second = begin(folder)  # another run of the workflow: the first one ended
+    answer, said = second.communicate(timeout=240)
+    assert second.returncode == 0, said
+    assert "continuing job" not in said and "resumed at step" in answer
+    assert not list((folder / ".penstock" / "runs").glob("*"))

@@ -26,7 +26,7 @@ def test_an_unknown_task_lists_the_known_ones() -> None:
 
 
 def test_the_ladder_goes_from_cheap_to_dear() -> None:
-    assert TASK.ladder == ("ngram-linear.v1", "frozen-linear.v1")
+    assert TASK.ladder == ("ngram-linear.v1", "static.v1", "frozen-linear.v1", "lora.v1", "full.v1", "blend.v1")
     assert (TASK.unit, TASK.quality[0]) == ("prediction", "accuracy")
 
 

@@ -352,7 +352,7 @@ def _caught(run: _Run, world: World) -> Iterator[None]:
         step, kept = run.step, "the start"
         if run.folder is not None and (state := checkpoints.read(run.folder, run.identity)) is not None:
             _restore(run, state)
-            kept = f"step {run.step:,}, kept in {run.folder}"
+            kept = f"step {run.step:,}"
         raise Broken(
             f"the loss is not finite at step {step + 1:,} of {run.planned:,}, in the batch of training rows {where}"
             f"{', …' if len(found.rows) > 8 else ''}; the last good state is of {kept}",

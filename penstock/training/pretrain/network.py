@@ -37,7 +37,8 @@ def new_encoder(plan: Plan, vectors: Floats) -> Any:
         pad_token_id=PAD,
     )
     config._attn_implementation = "sdpa"
-    model: Any = transformers.BertModel(config, add_pooling_layer=False)
+    model: Any = transformers.BertModel(config)
+    model.pooler.requires_grad_(False)  # nobody uses it, but readers of the folder miss it aloud
     with torch.no_grad():
         words = torch.from_numpy(vectors) * TOKEN_LENGTH
         model.embeddings.word_embeddings.weight.copy_(words)

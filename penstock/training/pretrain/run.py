@@ -46,7 +46,7 @@ class _Stage:
 
 
 STAGES = (
-    _Stage("masked", 0.5, 0.0, masked.RECIPE, masked.masked_problem),
+    _Stage("masked", 0.3, 0.0, masked.RECIPE, masked.masked_problem),
     _Stage("contrast", 1.0, 0.1, contrast.RECIPE, contrast.contrast_problem),
 )
 
