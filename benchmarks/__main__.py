@@ -8,6 +8,8 @@ import sys
 ALL = (
     ["benchmarks.command_line"],
     ["benchmarks.text_rungs"],
+    ["benchmarks.ladder"],
+    ["benchmarks.pretrain"],
     ["benchmarks.demo"],
     ["benchmarks.knowledge"],
     ["benchmarks.recommendation"],

@@ -172,7 +172,7 @@ _CHINESE: Mapping[str, str] = {
     "rows with phone numbers": "含电话号码的行",
     "rows with Chinese ID numbers": "含身份证号的行",
     "rows with bank card numbers": "含银行卡号的行",
-    "rows with IBANs": "含国际银行账号（IBAN）的行",
+    "rows with IBANs": "含国际银行账号的行",
     "rows with IP addresses": "含 IP 地址的行",
     "rows with MAC addresses": "含 MAC 地址的行",
     "rows with wallet addresses": "含加密钱包地址的行",
@@ -188,7 +188,7 @@ _CHINESE: Mapping[str, str] = {
     "rows with Finnish identity codes": "含芬兰身份号的行",
     "rows with Korean resident numbers": "含韩国居民登记号的行",
     "rows with Singapore NRICs and FINs": "含新加坡身份证号的行",
-    "rows with Indian Aadhaar numbers": "含印度 Aadhaar 号的行",
+    "rows with Indian Aadhaar numbers": "含印度身份号的行",
     "rows with Indian PANs": "含印度税号（PAN）的行",
     # what cleaning finds in other data than labelled texts
     "paraphrases that another entry is asked by too": "另一条目也有的问法",

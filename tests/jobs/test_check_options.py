@@ -49,7 +49,7 @@ def test_an_option_that_the_task_does_not_know_is_refused_with_file_and_line(fol
         check_workspace(load(folder))
     assert str(caught.value) == (
         "penstock.toml:11: products.desk.options.depth: is not an option\n  options of text-classification: "
-        "suspect_labels, augment, class_weights, robust_rows, recipes, ensemble, privacy"
+        "suspect_labels, augment, class_weights, robust_rows, recipes, ensemble, privacy, label_names"
     )
 
 
