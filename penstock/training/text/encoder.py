@@ -86,9 +86,6 @@ def network_of(encoder: Encoder, head: Head, dropout: float) -> Any:
         def forward(self, ids: Any, mask: Any) -> Any:
             return self.head(self.dropout(self.encoder(ids, mask)) * SCALE)
 
-    for part in encoder.module.modules():  # its own dropout takes 13% of a step, and gains nothing in a few epochs
-        if isinstance(part, torch.nn.Dropout):
-            part.p = 0.0
     network = Network()
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(head.weights.T / SCALE))
