@@ -77,7 +77,7 @@ conditions = st.lists(
 def test_worse_numbers_never_turn_a_no_into_a_yes() -> None:
     tried: Counter[tuple[bool, bool]] = Counter()
 
-    @settings(max_examples=400, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=1_000, deadline=None, database=None, derandomize=True)
     @given(pair=pairs(), conditions=conditions)
     def compare(pair: Pair, conditions: tuple[Condition, ...]) -> None:
         better, worse = (judge(each, conditions, pair.live).passed for each in (pair.better, pair.worse))
@@ -85,7 +85,7 @@ def test_worse_numbers_never_turn_a_no_into_a_yes() -> None:
         assert better or not worse
 
     compare()
-    assert min(tried[True, True], tried[True, False], tried[False, False]) >= 20, tried  # or nothing was tried
+    assert min(tried[True, True], tried[True, False], tried[False, False]) >= 10, tried  # or nothing was tried
 
 
 @settings(max_examples=200, deadline=None)
