@@ -107,6 +107,16 @@ def test_a_rung_that_cannot_end_in_what_is_left_is_not_begun(tmp_path: Path, mon
     assert "long.v1 was not tried" in gate_refused("router", result).message
 
 
+def test_the_first_rung_too_is_not_begun_when_it_cannot_end_in_the_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RUNGS, DIAL, replace(RUNGS[DIAL], minutes=10_000.0))
+    house = company(tmp_path, ladder=f'"{DIAL}", "ngram-linear.v1"', gate='accuracy = ">= 0.60"')
+    result = climbed(house, budget_minutes=5)
+    assert [each["rung"] for each in result["outcomes"]] == ["ngram-linear.v1"]
+    assert [each["rung"] for each in result["not_tried"]] == [DIAL]
+
+
 @pytest.mark.parametrize(
     ("minutes", "says"),
     [(0, "no number of minutes"), (-3, "no number"), (float("nan"), "no number"), (0.0001, "are too few")],
