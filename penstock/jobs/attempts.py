@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,7 +142,6 @@ def options_of(house: House, name: str) -> dict[str, Any]:
 
 
 def _train(work: Work, rung: str, recipe: Mapping[str, Any], incumbent: Mapping[str, Any], name: str) -> dict[str, Any]:
-    began, burnt = time.perf_counter(), children_cpu_seconds()
     asked = _arguments(work, rung, recipe)
     decisive = {part: asked[part] for part in ("rung", "options", "recipe")}
     folder = checkpoint_folder(work.house, work.product, work.version["id"], name, decisive)
@@ -152,13 +151,36 @@ def _train(work: Work, rung: str, recipe: Mapping[str, Any], incumbent: Mapping[
         "incumbent_artifact": incumbent["artifact"],
         "checkpoint": str(folder),
     }
-    try:
+
+    def run() -> dict[str, Any]:
         if work.executor == "ray":
             from penstock.runtime.ray_cluster import run_workers
 
-            trained = run_workers("penstock.jobs.child", "climb", arguments, work.progress, workers=work.workers)
-        else:
-            trained = run_child("penstock.jobs.child", "climb", arguments, work.progress)
+            return run_workers("penstock.jobs.child", "climb", arguments, work.progress, workers=work.workers)
+        return run_child("penstock.jobs.child", "climb", arguments, work.progress)
+
+    trained = watched(work, name, run, folder, rung=rung, parameters=_searched(recipe))
+    # where several machines train, each burns as much as the one that answered
+    spent = trained["cpu_s"] * work.workers
+    parameters = {**trained["parameters"], **_searched(recipe)}
+    return {**trained, "cpu_s": spent, "parameters": parameters}
+
+
+def watched(
+    work: Work,
+    name: str,
+    run: Callable[[], dict[str, Any]],
+    folder: Path,
+    *,
+    rung: str,
+    parameters: Mapping[str, Any],
+    kind: runs.Kind = "train",
+) -> dict[str, Any]:
+    """What `run` answers, with its checkpoint's folder and the seconds it took. Its failure is recorded as a run, and
+    the checkpoint stays only where the same command could go on from it."""
+    began, burnt = time.perf_counter(), children_cpu_seconds()
+    try:
+        answer = run()
     except PenstockError as error:
         remove_checkpoint(folder, error)
         record_failed(
@@ -170,14 +192,11 @@ def _train(work: Work, rung: str, recipe: Mapping[str, Any], incumbent: Mapping[
             operation=f"{work.operation} {name}",
             seconds=time.perf_counter() - began,
             cpu_s=None if work.executor == "ray" else children_cpu_seconds() - burnt,
-            parameters=_searched(recipe),
+            kind=kind,
+            parameters=parameters,
         )
         raise
-    # where several machines train, each burns as much as the one that answered
-    spent = trained["cpu_s"] * work.workers
-    parameters = {**trained["parameters"], **_searched(recipe)}
-    told = {"cpu_s": spent, "parameters": parameters, "checkpoint": str(folder)}
-    return {**trained, **told, "wall_s": time.perf_counter() - began}
+    return {**answer, "checkpoint": str(folder), "wall_s": time.perf_counter() - began}
 
 
 def _judge(

@@ -5,15 +5,14 @@ A compressed candidate is one like any other; it remembers what it was made from
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from penstock.core.errors import BadInput, Conflict, PenstockError
+from penstock.core.errors import BadInput, Conflict
 from penstock.datasets.versions import find_version
-from penstock.jobs.attempts import Work, attempt, begin, children_cpu_seconds, used_up
-from penstock.jobs.judging import check_uses, incumbent_of, judge_candidate, record_failed
+from penstock.jobs.attempts import Work, attempt, begin, used_up, watched
+from penstock.jobs.judging import check_uses, incumbent_of, judge_candidate
 from penstock.jobs.privacy import check_compression
 from penstock.jobs.reports import named_candidate
 from penstock.jobs.resuming import check_unchanged, checkpoint_folder, remove_checkpoint
@@ -149,7 +148,6 @@ def _version(house: House, product: str, source: str) -> dict[str, Any]:
 def _compress(
     work: Work, by: str, sources: list[str], given: dict[str, Any], incumbent: Mapping[str, Any], name: str
 ) -> dict[str, Any]:
-    began, burnt = time.perf_counter(), children_cpu_seconds()
     asked = {"by": by, "sources": sources, "set": given}
     folder = checkpoint_folder(work.house, work.product, work.version["id"], name, asked)
     arguments = {
@@ -162,24 +160,15 @@ def _compress(
         "label": by if work.several else "",
         "checkpoint": str(folder),
     }
-    try:
-        made = run_child("penstock.jobs.compressing", "compress", arguments, work.progress)
-    except PenstockError as error:
-        remove_checkpoint(folder, error)
-        record_failed(
-            work.house,
-            product=work.product,
-            rung=by,
-            version_id=work.version["id"],
-            error=error,
-            operation=f"{work.operation} {name}",
-            seconds=time.perf_counter() - began,
-            cpu_s=children_cpu_seconds() - burnt,
-            kind="compress",
-            parameters={"set": given},
-        )
-        raise
-    return {**made, "checkpoint": str(folder), "wall_s": time.perf_counter() - began}
+    return watched(
+        work,
+        name,
+        lambda: run_child("penstock.jobs.compressing", "compress", arguments, work.progress),
+        folder,
+        rung=by,
+        parameters={"set": given},
+        kind="compress",
+    )
 
 
 def _judge(
