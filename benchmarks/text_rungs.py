@@ -30,7 +30,7 @@ task = "text-classification"
 data = "{train}"
 test = "{test}"
 {backbone}
-ladder = ["{rung}"]
+{more}
 gate = {{ accuracy = ">= 0.5" }}
 
 [products.subject.price]
@@ -60,7 +60,7 @@ def climb(name: str, train: Path, test: Path, rung: str, runs: int) -> None:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             backbone = 'backbone = "english"' if rung.startswith("frozen") else ""
-            text = TOML.format(train=train, test=test, rung=rung, backbone=backbone)
+            text = TOML.format(train=train, test=test, backbone=backbone, more=f'ladder = ["{rung}"]')
             (folder / "penstock.toml").write_text(text)
             steps = [
                 penstock(folder, "apply"),

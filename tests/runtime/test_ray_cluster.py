@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from runtime.waiting import eventually, gone
 
 from penstock.core.errors import BadInput, Conflict, PenstockError, QuotaExceeded, Unavailable
 from penstock.runtime.executors import Interrupted, stop_children
@@ -24,21 +24,7 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install 'penstock[s
 pytestmark = pytest.mark.xdist_group("ray")  # a cluster fills two processors: not two of them at once
 HERE = Path(__file__).parent
 
-
-def eventually(holds: Callable[[], bool], seconds: float = 150.0) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if holds():
-            return True
-        time.sleep(0.05)
-    return holds()
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
+RAY_WAIT_S = 150.0  # a cluster takes half a minute to start where much else runs
 
 
 def refused(environ: dict[str, str]) -> PenstockError:
@@ -119,11 +105,11 @@ def test_a_stopped_run_ends_its_workers_and_leaves_the_cluster_it_joined(joined:
 
     thread = threading.Thread(target=work)
     thread.start()
-    assert eventually((tmp_path / "pid-0").exists)
+    assert eventually((tmp_path / "pid-0").exists, RAY_WAIT_S)
     assert stop_children() == 1
     thread.join(timeout=10)
     assert [type(error) for error in outcome] == [Interrupted]
-    assert eventually(lambda: gone(int((tmp_path / "pid-0").read_text())))
+    assert eventually(lambda: gone(int((tmp_path / "pid-0").read_text())), RAY_WAIT_S)
     with pytest.raises(Conflict, match=r"too few for 100000 workers"):  # so it still answers
         run_workers("ray_jobs", "add", {}, workers=100_000)
 
@@ -145,7 +131,7 @@ def test_a_cluster_of_our_own_listens_on_this_machine_only_and_dies_with_its_sta
         "run_workers('ray_jobs', 'linger', {'folder': sys.argv[1]}, workers=1)"
     )
     starter = subprocess.Popen([sys.executable, "-c", code, tmp_path])
-    assert eventually((tmp_path / "pid-0").exists)
+    assert eventually((tmp_path / "pid-0").exists, RAY_WAIT_S)
     family = psutil.Process(starter.pid).children(recursive=True)
     hosts = {listening.laddr.ip for each in family for listening in _listening(each)}
     folders = {word for each in family for word in each.cmdline() if word.startswith("/tmp/penstock-ray-")}
@@ -153,8 +139,8 @@ def test_a_cluster_of_our_own_listens_on_this_machine_only_and_dies_with_its_sta
     assert hosts <= {"127.0.0.1", "::ffff:127.0.0.1"}
     starter.send_signal(signal.SIGKILL)
     starter.wait()
-    assert eventually(lambda: all(gone(each.pid) for each in family))
-    assert folders and eventually(lambda: not any(Path(folder).exists() for folder in folders))
+    assert eventually(lambda: all(gone(each.pid) for each in family), RAY_WAIT_S)
+    assert folders and eventually(lambda: not any(Path(folder).exists() for folder in folders), RAY_WAIT_S)
 
 
 def _listening(process: Any) -> list[Any]:
