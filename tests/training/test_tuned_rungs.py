@@ -12,12 +12,16 @@ from penstock.core.errors import BadInput
 from penstock.datasets.rows import Split
 from penstock.models.load import Loader
 from penstock.storage.blobs import BlobStore
+from penstock.training.backbones import resolve
+from penstock.training.encoders import load_torch
 from penstock.training.records import Trained, TrainRequest, save
 from penstock.training.rungs import RUNGS
-
-pytest.importorskip("torch")
-from penstock.training.backbones import resolve
+from penstock.training.text.encoder import network_of, start
+from penstock.training.text.full import TUNED_SHARES, settle
+from penstock.training.text.rows import text_rows
 from penstock.workspace.records import Backbone as Source
+
+torch = pytest.importorskip("torch")
 
 QUICK = {"epochs": 4, "batch": 16, "precision": "float32"}
 
@@ -60,8 +64,6 @@ def test_the_same_seed_gives_the_same_model(request_for: TrainRequest, orders: S
 
 
 def test_lora_leaves_no_matrix_of_its_own_behind(request_for: TrainRequest) -> None:
-    from penstock.training.encoders import load_torch
-
     trained = RUNGS["lora.v1"].train(request_for)
     assert request_for.blobs is not None and trained.backbone is not None
     encoder = load_torch(request_for.blobs, Loader(request_for.blobs).backbone(trained.backbone))
@@ -111,3 +113,21 @@ def test_an_ensemble_is_one_model_with_the_mean_of_the_weights(request_for: Trai
     assert {name: len(content) for name, content in mean.files.items()} == {
         name: len(content) for name, content in one.files.items()
     }
+
+
+def test_an_encoder_goes_back_towards_its_backbone_where_held_out_rows_ask_for_it(
+    request_for: TrainRequest, orders: Split
+) -> None:
+    many = replace(request_for, train=Split(orders.texts * 23, orders.labels * 23))
+    begun = start(many, text_rows(many), "full.v1")
+    network = network_of(load_torch(begun.blobs, begun.backbone), begun.head, 0.0).eval()
+    assert settle(begun, network) == 1.0, "nothing moved, so nothing is gained by going back"
+
+    name, before = next((name, each.clone()) for name, each in network.encoder.named_parameters() if "word" in name)
+    with torch.no_grad():
+        for each in network.encoder.parameters():
+            each.add_(torch.randn(each.shape, generator=torch.Generator().manual_seed(3)))
+    spoilt = dict(network.encoder.named_parameters())[name].clone()
+    assert (share := settle(begun, network)) == min(TUNED_SHARES)
+    settled = dict(network.encoder.named_parameters())[name]
+    assert torch.allclose(settled, share * spoilt + (1 - share) * before, atol=1e-5)
