@@ -23,7 +23,7 @@ from penstock.workspace.records import Backbone as Source
 
 torch = pytest.importorskip("torch")
 
-QUICK = {"epochs": 4, "batch": 16, "precision": "float32"}
+QUICK = {"epochs": 4, "batch": 16, "precision": "float32", "least_steps": 0, "adversarial": 0.0}
 
 
 @pytest.fixture

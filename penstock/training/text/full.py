@@ -17,11 +17,14 @@ from penstock.training.encoders import load_torch
 from penstock.training.extras import training_libraries
 from penstock.training.loop import Fitted, Recipe
 from penstock.training.records import Range, Space, Trained, TrainRequest
-from penstock.training.text.encoder import Start, finish, learn, network_of, scores_of, start
+from penstock.training.text.encoder import FEWEST_TO_HOLD, Start, finish, learn, network_of, scores_of, start
 from penstock.training.text.rows import text_rows
 
 NAME = "full.v1"
 RECIPE = Recipe(epochs=3.0, batch=32, peak=2e-4, smoothing=0.1)
+FEW = Recipe(epochs=3.0, batch=32, peak=1e-4, adversarial=1.0, least_steps=120)
+"""Where no rows are held out. On ten rows a class of BANKING77 (others than those of its figures) 85.9; without the
+adversarial step 85.0, with RECIPE's numbers in as many steps 85.0 too, frozen 84.1."""
 SPACE: Space = {
     "peak": Range(5e-5, 5e-4, log=True),
     "epochs": (2.0, 3.0, 4.0, 6.0),
@@ -37,8 +40,10 @@ def train(request: TrainRequest) -> Trained:
     with training_libraries("tuning a backbone"):
         import torch
     began = time.perf_counter()
-    recipe, seeds = RECIPE.changed(request.recipe, NAME), read_options(request.options).ensemble
-    begun = start(request, text_rows(request), NAME)
+    rows = text_rows(request)
+    usual = FEW if rows.originals < FEWEST_TO_HOLD else RECIPE
+    recipe, seeds = usual.changed(request.recipe, NAME), read_options(request.options).ensemble
+    begun = start(request, rows, NAME)
     with torch.random.fork_rng():
         trained = [_tuned(request, begun, recipe, each) for each in range(seeds)]
     networks, fits = [network for network, _ in trained], [fitted for _, fitted in trained]
