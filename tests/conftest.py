@@ -20,6 +20,16 @@ START = datetime(2026, 11, 15, 8, 0, tzinfo=UTC)
 _organisations = itertools.count()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def wide_screen() -> Iterator[None]:
+    """Tables and help come out alike on every terminal, without colours: here, and in processes that tests start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "160")
+        for name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS"):
+            patch.delenv(name, raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Postgres from the wheel, one server per test process."""

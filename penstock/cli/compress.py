@@ -33,7 +33,7 @@ def compress(
     product = arguments["product"]
     with (
         console_progress() as progress,
-        open_workflows(house, executor=f"cli-compress-{product}", progress=progress) as workflows,
+        open_workflows(house, executor=f"cli-compress-{product}", command=arguments, progress=progress) as workflows,
     ):
         result = workflows.run_or_resume("compress", arguments, note)
     outcome = result["outcomes"][-1]

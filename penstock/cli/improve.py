@@ -55,7 +55,7 @@ def retrain(product: str) -> None:
     house = open_house(OPTIONS.workspace)
     with (
         console_progress() as progress,
-        open_workflows(house, executor=f"cli-train-{product}", progress=progress) as workflows,
+        open_workflows(house, executor=f"cli-train-{product}", command="retrain", progress=progress) as workflows,
     ):
         result = workflows.run_or_resume("retrain", {"product": product}, note)
     show(result, rows=outcome_rows(result), title=f"{product}: data version {result['version']}")

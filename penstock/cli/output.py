@@ -10,12 +10,9 @@ from dataclasses import asdict, dataclass, is_dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from penstock.core.money import Money
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 @dataclass
@@ -30,37 +27,39 @@ class Options:
 OPTIONS = Options()
 
 
-def show(data: Any, *, rows: Sequence[Mapping[str, Any]] | None = None, title: str = "") -> None:
+def show(
+    data: Any, *, rows: Sequence[Mapping[str, Any]] | None = None, title: str = "", spare: Sequence[str] = ()
+) -> None:
     """Print `data` as JSON under --json; otherwise `rows` as a table (or `data`, when rows are not given)."""
     if OPTIONS.json:
         sys.stdout.write(json.dumps(data, default=plain, ensure_ascii=False, indent=2) + "\n")
         return
     table = rows if rows is not None else [as_row(item) for item in (data if isinstance(data, list) else [data])]
-    print_table(table, title=title)
+    print_table(table, title=title, spare=spare)
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> None:
-    """A table with one column a key; numbers to the right; never wider than the screen asks."""
-    from rich import box
+def print_table(rows: Sequence[Mapping[str, Any]], *, title: str = "", spare: Sequence[str] = ()) -> None:
+    """A table with one column a key, numbers to the right, that fits the screen.
+
+    spare: columns that a narrow screen goes without, in this order; left out, they are named on stderr.
+    """
     from rich.console import Console
-    from rich.table import Table
 
-    asked = sys.stdout.isatty() or "COLUMNS" in os.environ
-    console = Console(soft_wrap=False, width=None if asked else 160)
+    from penstock.cli.tables import laid_out
+
     if not rows:
         note("nothing to show")
         return
+    asked = sys.stdout.isatty() or "COLUMNS" in os.environ
+    console = Console(soft_wrap=False, width=None if asked else 160)
     rows = _without_empty_columns(rows)
-    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    for key, value in rows[0].items():
-        right = isinstance(value, int | float | Decimal | Money) and not isinstance(value, bool)
-        table.add_column(key.replace("_", " "), justify="right" if right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*[_cell(value) for value in row.values()])
-    natural = console.measure(table, options=console.options.update(max_width=10_000)).maximum
-    if len(rows) == 1 and natural > console.width:
-        table = _upright(rows[0], title)
-    console.print(table)
+    named = [{key.replace("_", " "): _cell(value) for key, value in row.items()} for row in rows]
+    right = [key.replace("_", " ") for key, value in rows[0].items() if _is_number(value)]
+    layout = laid_out(named, right=right, spare=spare, title=title, width=console.width)
+    for table in layout.tables:
+        console.print(table)
+    if layout.left_out:
+        note(f"the screen is too narrow for: {', '.join(layout.left_out)}; --json has all")
 
 
 def _without_empty_columns(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -69,15 +68,8 @@ def _without_empty_columns(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[st
     return [{key: row[key] for key in filled} for row in rows]
 
 
-def _upright(row: Mapping[str, Any], title: str) -> Table:
-    """One row that is wider than the screen, as a name and a value a line: ids stay whole and can be copied."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=title or None, box=box.SIMPLE, title_justify="left", pad_edge=False, show_header=False)
-    for key, value in row.items():
-        table.add_row(key.replace("_", " "), _cell(value))
-    return table
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal | Money) and not isinstance(value, bool)
 
 
 def text(content: str) -> None:
@@ -117,8 +109,6 @@ def plain(value: Any) -> Any:
 
 
 def _cell(value: Any) -> str:
-    from rich.markup import escape
-
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -127,8 +117,10 @@ def _cell(value: Any) -> str:
         return value.strftime("%Y-%m-%d %H:%M:%SZ")  # UTC, and said so
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     if isinstance(value, tuple | list):
-        return escape(", ".join(str(v) for v in value))
+        return ", ".join(str(v) for v in value)
     if is_dataclass(value) and not isinstance(value, type | Money):
-        return escape(json.dumps(asdict(value), default=plain))
-    return escape(str(value))
+        return json.dumps(asdict(value), default=plain)
+    return str(value)

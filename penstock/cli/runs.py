@@ -38,7 +38,8 @@ def runs_list(
 
     house = open_house(OPTIONS.workspace)
     found = chosen_runs(house, product, kind=kind, sort=sort, limit=limit, before=before)
-    show(found, rows=run_rows(found, also=sort))
+    spare = [name for name in ("cost", "made", "seconds") if name != sort]
+    show(found, rows=run_rows(found, also=sort), spare=spare)
     if found and sort is None and (left := left_before(house, found[-1], kind)):
         note(f"{left:,} older: add --before {found[-1].number}")
 

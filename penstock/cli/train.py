@@ -48,17 +48,21 @@ def train(
         "executor": executor,
         "workers": workers,
     }
+    job = "explore" if explore else "train"
     rungs_of(house, arguments)  # what cannot be is said before any work begins
     files = frontier_files(house, product, html) if explore else ()
     with (
         console_progress() as progress,
-        open_workflows(house, executor=f"cli-train-{product}", progress=progress) as workflows,
+        open_workflows(
+            house, executor=f"cli-train-{product}", command=[job, arguments], progress=progress
+        ) as workflows,
     ):
-        result = workflows.run_or_resume("explore" if explore else "train", arguments, note)
+        result = workflows.run_or_resume(job, arguments, note)
     if explore:
         result = {**result, "files": [str(file) for file in files]}
     rows = frontier_rows(result) if explore else outcome_rows(result)
-    show(result, rows=rows, title=f"{product}: data version {result['version']}")
+    spare = ("seconds", "margin", "p95 ms", "frontier")
+    show(result, rows=rows, title=f"{product}: data version {result['version']}", spare=spare)
     if explore:  # after the table: a full disk must not take that too
         write_frontier(house, product, result, html)
     _say_what_came(product, result)
@@ -93,7 +97,7 @@ def candidates(product: str) -> None:
     rows = candidate_rows(house, product)
     if not rows:
         product_of(house.workspace, product)
-    show(rows, rows=rows)
+    show(rows, rows=rows, spare=("made", "p95 ms", "number"))
 
 
 def report(

@@ -1,6 +1,7 @@
 """Chooses among candidates measured on the same test rows: by expected profit, by nearness to the best, or by cost.
 
-It compares estimates and says so where their intervals overlap; whether a candidate may be released, the gate decides.
+It compares estimates, and takes costs whose intervals overlap for equal: a timer's noise decides nothing. Whether a
+candidate may be released, the gate decides.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Literal
 
 from penstock.evaluation.intervals import Metric, metric
 from penstock.evaluation.report import Report
+from penstock.evaluation.words import plain_number
 
 SHARES_OF_RIGHT = frozenset({"accuracy", "top1", "hr_at_10", "detection_rate"})
 """Headlines that are a share of right answers, so that what is left of 1 are errors, each of which costs."""
@@ -33,11 +35,13 @@ class Option:
 
 @dataclass(frozen=True)
 class Choice:
-    """The chosen option's name, by which rule, and why in words."""
+    """The chosen option's name, by which rule, and why in words. alike: how many cost as little, as far as can be
+    measured, of which it is the best; 1 where it alone does, and where the rule is profit."""
 
     name: str
     rule: Rule
     text: str
+    alike: int = 1
 
 
 def option(name: str, report: Report, *, passed: bool) -> Option:
@@ -64,7 +68,8 @@ def choose(
     options: Sequence[Option], *, error_cost: Decimal | None = None, within: float | None = None
 ) -> Choice | None:
     """Of those that passed: the highest expected profit where an error's cost is known; else the cheapest whose
-    headline is at most `within` below the best one's; else the cheapest. None when none passed."""
+    headline is at most `within` below the best one's; else the cheapest. Of those that cost as little as the cheapest,
+    within what was measured, the best is taken. None when none passed."""
     passed = [one for one in options if one.passed]
     if not passed:
         return None
@@ -73,9 +78,15 @@ def choose(
     counted = "" if error_cost is None else f" (error_cost is not used: {passed[0].headline} counts no errors)"
     if within is not None:
         return _near_the_best(passed, within, counted)
-    chosen = min(passed, key=_cheapest_first)
-    text = f"costs the least of {_those(passed)}, {chosen.cost.value:.3g} per 1,000{counted}"
-    return Choice(chosen.name, "cheapest", text)
+    chosen, alike = _cheapest(passed)
+    text = f"costs the least of {_those(passed)}, {plain_number(chosen.cost.value)} per 1,000"
+    return Choice(chosen.name, "cheapest", text + _told(chosen, alike) + counted, alike)
+
+
+def beats(one: Option, other: Option) -> bool:
+    """At least as good and as cheap, and better in one of both."""
+    better, cheaper = one.quality.value - other.quality.value, other.cost.value - one.cost.value
+    return better >= 0 and cheaper >= 0 and (better > 0 or cheaper > 0)
 
 
 def _by_profit(passed: Sequence[Option], error_cost: Decimal) -> Choice:
@@ -83,27 +94,45 @@ def _by_profit(passed: Sequence[Option], error_cost: Decimal) -> Choice:
     chosen, *others = sorted(passed, key=lambda one: (-profits[one.name].value, *_cheapest_first(one)))
     found = profits[chosen.name]
     text = (
-        f"brings the highest expected profit of {_those(passed)}, {found.value:.4g} per 1,000 "
-        f"({found.low:.4g} to {found.high:.4g}) at {error_cost} an error"
+        f"brings the highest expected profit of {_those(passed)}, {plain_number(found.value, 4)} per 1,000 "
+        f"({plain_number(found.low, 4)} to {plain_number(found.high, 4)}) at {error_cost} an error"
     )
     if others and profits[others[0].name].high > found.low:
-        text += f"; the intervals overlap with {others[0].name}'s, {profits[others[0].name].value:.4g}"
+        text += f"; the intervals overlap with {others[0].name}'s, {plain_number(profits[others[0].name].value, 4)}"
     return Choice(chosen.name, "profit", text)
 
 
 def _near_the_best(passed: Sequence[Option], within: float, counted: str) -> Choice:
     best = max(passed, key=lambda one: one.quality.value)
     near = [one for one in passed if one.quality.value >= best.quality.value - within]
-    chosen = min(near, key=_cheapest_first)
+    chosen, alike = _cheapest(near)
     if chosen is best:
         text = f"has the best {best.headline} of {_those(passed)}, and none within {within:g} of it is cheaper"
+        text += " by more than the measurement's noise" if alike > 1 else ""
     else:
         times = best.cost.value / chosen.cost.value if chosen.cost.value > 0 else float("inf")
         text = (
             f"is the cheapest within {within:g} of the best {best.headline} ({best.quality.value:.4f} of {best.name}): "
             f"{chosen.quality.value:.4f} for {_times(times)} of its cost"
         )
-    return Choice(chosen.name, "within", text + counted)
+        text += _told(chosen, alike)
+    return Choice(chosen.name, "within", text + counted, alike)
+
+
+def _cheapest(options: Sequence[Option]) -> tuple[Option, int]:
+    """The best of those whose cost's interval overlaps the cheapest one's, and how many those are. An option that
+    another beats is none of them, so that a wide interval takes nothing off the frontier."""
+    least = min(options, key=_cheapest_first)
+    alike = [
+        one for one in options if one.cost.low <= least.cost.high and not any(beats(other, one) for other in options)
+    ]
+    return min(alike, key=lambda one: (-one.quality.value, *_cheapest_first(one))), len(alike)
+
+
+def _told(chosen: Option, alike: int) -> str:
+    if alike == 1:
+        return ""
+    return f"; {alike} cost the same within the measurement's noise, and its {chosen.headline} is the best of them"
 
 
 def _cheapest_first(one: Option) -> tuple[float, float, str]:
@@ -115,4 +144,4 @@ def _those(passed: Sequence[Option]) -> str:
 
 
 def _times(factor: float) -> str:
-    return f"1/{factor:.3g}" if factor >= 1 else f"{1 / factor:.3g} times"
+    return f"1/{plain_number(factor)}" if factor >= 1 else f"{plain_number(1 / factor)} times"

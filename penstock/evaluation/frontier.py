@@ -6,13 +6,13 @@ It compares measurements made on the same test rows; it draws nothing (see front
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from penstock.evaluation.choice import Choice, choose, option, profit
+from penstock.evaluation.choice import Choice, beats, choose, option, profit
 from penstock.evaluation.intervals import Metric
 from penstock.evaluation.report import Report
 
@@ -78,15 +78,9 @@ def frontier(
             margin=one.report.gross_margin,
             profit=None if error_cost is None else profit(options[one.candidate], error_cost),
             passed=one.passed,
+            best=not any(beats(other, options[one.candidate]) for other in options.values()),
             chosen=chosen is not None and one.name == chosen.name,
         )
         for one in judged
     ]
-    marked = [replace(point, best=not any(_beats(other, point) for other in points)) for point in points]
-    return tuple(sorted(marked, key=lambda point: (point.cost.value, -point.quality.value, point.number))), chosen
-
-
-def _beats(one: Point, other: Point) -> bool:
-    """At least as good and as cheap, and better in one of both."""
-    better, cheaper = one.quality.value - other.quality.value, other.cost.value - one.cost.value
-    return better >= 0 and cheaper >= 0 and (better > 0 or cheaper > 0)
+    return tuple(sorted(points, key=lambda point: (point.cost.value, -point.quality.value, point.number))), chosen

@@ -6,7 +6,7 @@ It formats points and a choice that were made elsewhere (see frontier.py).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from penstock.evaluation.choice import Choice
 from penstock.evaluation.frontier import Point
 from penstock.evaluation.html import Figure, Table
 from penstock.evaluation.intervals import Metric
-from penstock.evaluation.words import Say, speaker
+from penstock.evaluation.words import Say, plain_number, speaker
 from penstock.workspace.records import Condition
 
 _PASSED, _REFUSED, _CHOSEN, _LINE = "#17603a", "#9b1c1c", "#d98e04", "#5b93bf"
@@ -44,6 +44,9 @@ _CHINESE = {
     "profit": "期望利润最高",
     "within": "在允许差距内成本最低",
     "cheapest": "通过者中成本最低",
+    "the best of {alike} that cost the same within the measurement's noise": (
+        "{alike} 个候选的成本在测量误差内相同，取质量最优者"
+    ),
     "Model": "模型",
 }
 
@@ -73,7 +76,7 @@ def frontier_svg(page: Page, chinese: Mapping[str, str] | None = None) -> str:
     xscale = alt.Scale(type="log", nice=False, padding=30) if log else alt.Scale(padding=30)
     cost = f"{say('cost_per_1000')}, {page.currency}" if page.currency else say("cost_per_1000")
     headline = say(page.points[0].headline)
-    x = alt.X("cost:Q", title=cost, scale=xscale, axis=alt.Axis(tickCount=6))
+    x = alt.X("cost:Q", title=cost, scale=xscale, axis=alt.Axis(tickCount=6, format="~r"))
     y = alt.Y("quality:Q", title=headline, scale=alt.Scale(zero=False, padding=14))
     base = alt.Chart({"values": rows})
     kinds = alt.Scale(domain=[say("passed"), say("refused")], range=[_PASSED, _REFUSED])
@@ -137,9 +140,9 @@ def point_table(page: Page, say: Say) -> Table:
     rows = []
     for point in page.points:
         margin = "–" if point.margin is None else f"{point.margin.value:.1%}"
-        cells = [f"{point.number} {point.rung}", _interval(point.quality, ".4f"), _interval(point.cost, ".3g")]
-        cells += [f"{point.latency_p95_ms.value:.3g}", margin]
-        cells += ["–" if point.profit is None else _interval(point.profit, ".4g")] if profits else []
+        cells = [f"{point.number} {point.rung}", _interval(point.quality, _four), _interval(point.cost, plain_number)]
+        cells += [plain_number(point.latency_p95_ms.value), margin]
+        cells += ["–" if point.profit is None else _interval(point.profit, _profit)] if profits else []
         marks = (point.passed, point.best, point.chosen)
         rows.append([*cells, *(f"{'✓' if mark else '✗'} {say('yes') if mark else say('no')}" for mark in marks)])
     return Table(header, rows)
@@ -238,12 +241,22 @@ def _verdict(page: Page, say: Say) -> tuple[str, str, str]:
     point = next(point for point in page.points if point.chosen)
     name = f"{point.number} {point.rung}"
     if page.locale == "zh-CN":
-        return "yes", "✓", f"{say('Chosen')}：{name}（{say(page.choice.rule)}）"
+        alike = say("the best of {alike} that cost the same within the measurement's noise")
+        more = f"；{alike.format(alike=page.choice.alike)}" if page.choice.alike > 1 else ""
+        return "yes", "✓", f"{say('Chosen')}：{name}（{say(page.choice.rule)}{more}）"
     return "yes", "✓", f"Chosen: {name}. It {page.choice.text}."
 
 
-def _interval(found: Metric, form: str) -> str:
-    return f"{found.value:{form}} ({found.low:{form}} – {found.high:{form}})"
+def _interval(found: Metric, show: Callable[[float], str]) -> str:
+    return f"{show(found.value)} ({show(found.low)} – {show(found.high)})"
+
+
+def _four(share: float) -> str:
+    return f"{share:.4f}"
+
+
+def _profit(amount: float) -> str:
+    return plain_number(amount, 4)
 
 
 def _speaker(page: Page, chinese: Mapping[str, str] | None) -> Say:

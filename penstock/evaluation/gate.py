@@ -16,6 +16,7 @@ from penstock.core.errors import Conflict
 from penstock.evaluation.pairing import Paired, paired
 from penstock.evaluation.parity import MOST_DIFFERENCE
 from penstock.evaluation.report import Report
+from penstock.evaluation.words import plain_number
 from penstock.workspace.records import Condition
 
 SIGNIFICANT = 0.05
@@ -109,14 +110,15 @@ _EMPTY = Reason(
 
 def _condition(report: Report, condition: Condition) -> Reason:
     name, op, threshold = condition.metric, condition.op, condition.threshold
+    needs = f"needs {op} {plain_number(threshold, 6)}"
     if name not in report.metrics:
         measured = ", ".join(report.metrics)
-        text = f"{name} was not measured on this test (measured: {measured}), needs {op} {threshold:g}: no"
+        text = f"{name} was not measured on this test (measured: {measured}), {needs}: no"
         return Reason("condition", name, False, text, op, threshold)
     found = report.metric(name)
     if found is None:
         why = "the lowest unit price is zero, so there is no margin"
-        text = f"{name} cannot be computed ({why}), needs {op} {threshold:g}: no"
+        text = f"{name} cannot be computed ({why}), {needs}: no"
         return Reason("condition", name, False, text, op, threshold)
     bound = found.low if op == ">=" else found.high
     passed = condition.holds(bound)
@@ -171,11 +173,11 @@ def _shortfall(reason: Reason, rows: int | None) -> Shortfall:
     if reason.kind != "condition" or reason.value is None or reason.threshold is None or reason.bound is None:
         return Shortfall(reason.metric, 0.0, None, reason.text)
     points = abs(reason.bound - reason.threshold)
-    gap = f"{reason.metric} lacks {_significant(points)}"
+    gap = f"{reason.metric} lacks {plain_number(points, 2)}"
     value_holds = reason.value > reason.threshold if reason.op == ">=" else reason.value < reason.threshold
     if not value_holds:
         itself = abs(reason.value - reason.threshold)
-        text = f"{gap}: the estimate itself is {_significant(itself)} short, so more test rows alone will not do"
+        text = f"{gap}: the estimate itself is {plain_number(itself, 2)} short, so more test rows alone will not do"
         return Shortfall(reason.metric, points, None, text)
     if reason.metric in _OF_MACHINE or rows is None:
         return Shortfall(reason.metric, points, None, f"{gap} at the bound; the estimate itself holds: measure again")
@@ -190,15 +192,7 @@ def _shown(value: float, bound: float, threshold: float) -> tuple[str, str, str]
     digits = 3
     while digits < 9 and bound != threshold and f"{bound:.{digits}g}" == f"{threshold:.{digits}g}":
         digits += 1
-    return _digits(value, digits), _digits(bound, digits), f"{threshold:g}"
-
-
-def _digits(number: float, digits: int) -> str:
-    return f"{number:,.0f}" if abs(number) >= 10**digits else f"{number:.{digits}g}"
-
-
-def _significant(value: float) -> str:
-    return f"{value:.2g}"
+    return plain_number(value, digits), plain_number(bound, digits), plain_number(threshold, 6)
 
 
 def _percent(share: float) -> str:

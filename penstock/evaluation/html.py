@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Context
 from types import MappingProxyType
 from typing import Any
 
@@ -17,7 +16,7 @@ from penstock.evaluation.intervals import Metric
 from penstock.evaluation.measured import Chart, Classes, Section
 from penstock.evaluation.metrics import top_confused
 from penstock.evaluation.report import Report
-from penstock.evaluation.words import SHARES, Say, reason_in_words, speaker
+from penstock.evaluation.words import SHARES, Say, plain_number, reason_in_words, speaker
 
 _CARDS = ("latency_p95_ms", "cost_per_1000", "gross_margin")
 _MOST_QUALITY_CARDS = 5
@@ -125,7 +124,7 @@ def _shower(name: str, currency: str) -> Callable[[float], str]:
     if name in SHARES:
         return _percent
     if name == "cost_per_1000":
-        return lambda value: f"{_plain(value) if value >= 0.0001 else _TINY} {currency}".strip()
+        return lambda value: f"{plain_number(value) if value >= 0.0001 else _TINY} {currency}".strip()
     if name.endswith("_ms"):
         return lambda value: f"{value:.3g} ms"
     return lambda value: f"{value:.3f}"
@@ -135,11 +134,6 @@ def _percent(share: float) -> str:
     """100% only when it is all of it."""
     text = f"{share:.1%}" if abs(share) < 10 else f"{share:,.0%}"
     return "> 99.9%" if text == "100.0%" and share < 1 else text
-
-
-def _plain(value: float) -> str:
-    """Three significant digits without an exponent: amounts of money are read by people."""
-    return f"{Context(prec=3).create_decimal_from_float(value):f}"
 
 
 def _reasons(decision: Mapping[str, Any] | None, locale: str, say: Say) -> list[tuple[str, bool, str]]:
@@ -168,7 +162,10 @@ def _table_section(section: Section, say: Say) -> tuple[str, str, Table]:
 
 
 def _section_table(section: Section, say: Say) -> Table:
-    return Table([say(cell) for cell in section.header], section.rows, section.numbers_from)
+    bars = section.chart.points if section.chart is not None and section.chart.kind == "bars" else ()
+    names = {str(point.x): say(str(point.x)) for point in bars if "_" not in str(point.x)}  # not those of data columns
+    rows = [[names.get(first, first), *rest] for first, *rest in section.rows]
+    return Table([say(cell) for cell in section.header], rows, section.numbers_from)
 
 
 def _bars(classes: Classes, say: Say) -> Figure:
@@ -232,11 +229,12 @@ def _cost(report: Report, currency: str, say: Say) -> list[tuple[str, str]]:
         if margin is None
         else f"{show(margin.value)} ({show(margin.low)} – {show(margin.high)})"
     )
-    low, high = _plain(per_1000.low), _plain(per_1000.high)
+    used, least, most = (plain_number(each) for each in (seconds.value, seconds.low, seconds.high))
+    low, high = plain_number(per_1000.low), plain_number(per_1000.high)
     return [
-        (say("Core-seconds per 1,000"), f"{seconds.value:.3g} ({seconds.low:.3g} – {seconds.high:.3g})"),
+        (say("Core-seconds per 1,000"), f"{used} ({least} – {most})"),
         (say("Cost of a core-hour"), f"{cost.cpu_core_hour} {currency}"),
-        (say("Cost per 1,000"), f"{_plain(per_1000.value)} {currency} ({low} – {high})"),
+        (say("Cost per 1,000"), f"{plain_number(per_1000.value)} {currency} ({low} – {high})"),
         (say("Lowest price per 1,000"), f"{cost.price_per_1000} {currency}"),
         (say("Gross margin"), left),
     ]

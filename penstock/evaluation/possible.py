@@ -16,7 +16,7 @@ AT_MOST_ONE = SHARES | {"ece", "auc", "brier", "mrr", "ndcg_at_10", "r2", "fidel
 ABOVE_ZERO = frozenset({"latency_p50_ms", "latency_p95_ms", "cost_per_1000", "epsilon"})
 NEVER_NEGATIVE = (AT_MOST_ONE | {"parity", "mae", "rmse"}) - {"gross_margin", "r2"}
 _SHARES_OF_ROWS = frozenset({"accuracy"})
-"""Their interval is Wilson's over the test rows: with all right, its lower end is n / (n + 1.96²)."""
+"""Their interval is Wilson's over the test rows: with all right, its lower end is n / (n + 1.96²), below 1."""
 
 
 def impossible(conditions: Sequence[Condition]) -> list[str]:
@@ -39,6 +39,8 @@ def _why(condition: Condition) -> str:
     name, threshold = condition.metric, condition.threshold
     if condition.op == ">=" and name in AT_MOST_ONE and threshold > 1:
         return f"{name} is never above 1"
+    if condition.op == ">=" and name in _SHARES_OF_ROWS and threshold == 1:
+        return f"the gate judges the lower end of the interval of {name}, and no number of test rows brings that to 1"
     if condition.op == "<=" and name in ABOVE_ZERO and threshold <= 0:
         return f"{name} is always above 0"
     if condition.op == "<=" and threshold < 0 and name in NEVER_NEGATIVE:

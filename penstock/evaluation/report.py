@@ -21,6 +21,7 @@ from penstock.evaluation.intervals import Metric
 from penstock.evaluation.latency import Latency
 from penstock.evaluation.measured import Classes, Section
 from penstock.evaluation.parity import Parity
+from penstock.evaluation.words import plain_number
 
 VERSION = 2
 
@@ -140,11 +141,12 @@ def summary_rows(report: Report) -> tuple[SummaryRow, ...]:
     margin, parity = report.gross_margin, report.parity
     notes = {report.headline: f"{report.rows:,} test rows", "macro_f1": f"{report.labels} labels"}
     notes |= {"ece": "calibration error, 15 bins"}
+    core_seconds = plain_number(report.cost.cpu_s_per_1000.value)
     return (
         *(_share(name, metric, notes.get(name, "")) for name, metric in report.quality.items()),
         _number("latency_p50_ms", report.latency_p50_ms, f"{report.latency.calls} single calls"),
         _number("latency_p95_ms", report.latency_p95_ms, report.latency.machine.cpu),
-        _number("cost_per_1000", report.cost_per_1000, f"{report.cost.cpu_s_per_1000.value:.3g} core-seconds"),
+        _number("cost_per_1000", report.cost_per_1000, f"{core_seconds} core-seconds"),
         SummaryRow("gross_margin", "none", "", "the lowest unit price is zero")
         if margin is None
         else _share("gross_margin", margin, f"of {report.cost.price_per_1000} per 1,000"),
@@ -162,7 +164,8 @@ def _share(name: str, metric: Metric, note: str) -> SummaryRow:
 
 
 def _number(name: str, metric: Metric, note: str) -> SummaryRow:
-    return SummaryRow(name, f"{metric.value:.3g}", f"{metric.low:.3g} to {metric.high:.3g}", note)
+    value, low, high = (plain_number(each) for each in (metric.value, metric.low, metric.high))
+    return SummaryRow(name, value, f"{low} to {high}", note)
 
 
 def _scores(packed: Mapping[str, Any]) -> list[float]:

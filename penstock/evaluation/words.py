@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
@@ -225,7 +226,14 @@ def speaker(locale: str, chinese: Mapping[str, str] = MappingProxyType({})) -> S
 
 def figure(metric: str, *values: float) -> str:
     """Values of the metric of that name, as people read them: 92.3% where it is a share, else three digits."""
-    return " – ".join(f"{value:.1%}" if metric in SHARES else f"{value:.3g}" for value in values)
+    return " – ".join(f"{value:.1%}" if metric in SHARES else plain_number(value) for value in values)
+
+
+def plain_number(value: float | Decimal, digits: int = 3) -> str:
+    """So many significant digits and never an exponent, since people read money in it: 0.000000985, 1,235."""
+    if abs(value) >= 10**digits:
+        return f"{value:,.0f}"
+    return f"{Decimal(f'{value:.{digits}g}'):f}"
 
 
 def reason_in_words(reason: Mapping[str, Any], locale: str, say: Say) -> str:
@@ -271,5 +279,6 @@ def _chinese_reason(reason: Mapping[str, Any], say: Say) -> str:
     if reason["value"] is None:
         return f"{name}无法计算：最低售价为零：不满足"
     side, bound = ("至少", reason["low"]) if reason["op"] == ">=" else ("至多", reason["high"])
-    needs = f"{reason['op']} {reason['threshold']:g}"
-    return f"{name} {reason['value']:.4g}，95% {side} {bound:.4g}，要求 {needs}：{verdict}"
+    needs = f"{reason['op']} {plain_number(reason['threshold'], 6)}"
+    value, least = plain_number(reason["value"], 4), plain_number(bound, 4)
+    return f"{name} {value}，95% {side} {least}，要求 {needs}：{verdict}"

@@ -16,6 +16,7 @@ from uuid import uuid4
 from penstock import tasks
 from penstock.core.errors import BadInput, Conflict, PenstockError
 from penstock.datasets.versions import list_versions
+from penstock.jobs.elapsed import forget
 from penstock.jobs.judging import check_uses, incumbent_of, judge_candidate, record_failed
 from penstock.jobs.learning import learned_rows
 from penstock.jobs.privacy import check_spending
@@ -25,13 +26,15 @@ from penstock.runtime.executors import run_child
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
 from penstock.runtime.workflows import run_id, step
+from penstock.training.compress import COMPRESSIONS
 from penstock.training.rungs import RUNGS
 from penstock.workspace.loader import product_of
 
 EXECUTORS = ("process", "ray")
-OVERHEAD_S = 6.0  # starting a process, saving and measuring a candidate: 4 to 8 s here
+OVERHEAD_S = 6.0  # starting a process and measuring a small candidate: 4 to 8 s here
 _SECONDS_PER_MINUTE = 60
 _GUESSED_ROWS = 10_000  # what a rung's own guess of its minutes is for
+_LEAST_ROWS = 1_000  # fewer take hardly less time: some recipes take a least number of steps, and graphs are exported
 
 
 @dataclass(frozen=True)
@@ -119,10 +122,16 @@ def search(work: Work, rung: str, *, seconds: float, expected_s: float) -> dict[
 
 
 def expected_seconds(work: Work, names: Sequence[str]) -> dict[str, float]:
-    """How long an attempt at each rung will take: as its last training of this product did, by the rows; else as the
-    rung itself guesses. A recorded step: what is decided by it must come out the same in a resumed run."""
+    """How long each rung or compression will train: as its last one of this product did, by the rows; else as it
+    guesses itself. A recorded step: what is decided by it must come out the same in a resumed run."""
     found: dict[str, float] = step("expect", _expected, work, list(names))
     return found
+
+
+def measuring_seconds(outcomes: Sequence[Mapping[str, Any]]) -> float:
+    """What the next attempt will take beside its training: starting, and measuring as long as the slowest of these
+    outcomes took (evaluation, latency, robustness; a dearer model takes longer)."""
+    return OVERHEAD_S + max((float(outcome["measuring_s"]) for outcome in outcomes), default=0.0)
 
 
 def options_of(house: House, name: str) -> dict[str, Any]:
@@ -176,13 +185,14 @@ def watched(
     parameters: Mapping[str, Any],
     kind: runs.Kind = "train",
 ) -> dict[str, Any]:
-    """What `run` answers, with its checkpoint's folder and the seconds it took. Its failure is recorded as a run, and
-    the checkpoint stays only where the same command could go on from it."""
+    """What `run` answers, with its checkpoint's folder and the seconds it took, those before a kill included. Its
+    failure is recorded as a run, and the checkpoint stays only where the same command could go on from it."""
     began, burnt = time.perf_counter(), children_cpu_seconds()
     try:
         answer = run()
     except PenstockError as error:
         remove_checkpoint(folder, error)
+        forget(folder)  # the failed run tells it
         record_failed(
             work.house,
             product=work.product,
@@ -196,7 +206,8 @@ def watched(
             parameters=parameters,
         )
         raise
-    return {**answer, "checkpoint": str(folder), "wall_s": time.perf_counter() - began}
+    wall_s = answer.get("before_s", 0.0) + time.perf_counter() - began
+    return {**answer, "checkpoint": str(folder), "wall_s": wall_s}
 
 
 def _judge(
@@ -213,7 +224,7 @@ def _judge(
     )
     # only now: this step begins once the training is recorded, and would not train again
     remove_checkpoint(Path(trained["checkpoint"]))
-    return {**outcome, "wall_s": trained["wall_s"], "backbone": trained["backbone"]}
+    return {**outcome, **{name: trained[name] for name in ("wall_s", "measuring_s", "backbone")}}
 
 
 def children_cpu_seconds() -> float:
@@ -232,7 +243,7 @@ def _search(work: Work, rung: str, seconds: float, expected_s: float) -> dict[st
         "expected_s": expected_s,
     }
     found = run_child("penstock.jobs.child", "search", arguments, work.progress)
-    return {**found, "wall_s": time.perf_counter() - began}
+    return {**found, "wall_s": found["before_s"] + time.perf_counter() - began}
 
 
 def _arguments(work: Work, rung: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -258,13 +269,14 @@ def _expected(work: Work, names: Sequence[str]) -> dict[str, float]:
     rows = work.version["rows"]
     with work.house.store.read() as tx:
         trained = {version.id: version.rows_train for version in list_versions(tx, work.product)}
-        page = runs.list_runs(tx, work.product, kind="train", limit=200)
+        kinds: tuple[runs.Kind, ...] = ("train", "compress")
+        page = [run for kind in kinds for run in runs.list_runs(tx, work.product, kind=kind, limit=200)]
     found = {}
     for name in names:
         last = next((r for r in page if r.rung == name and r.state == "done" and r.dataset_version in trained), None)
         if last is None:
-            seconds = RUNGS[name].minutes * _SECONDS_PER_MINUTE * rows / _GUESSED_ROWS
+            minutes = COMPRESSIONS[name].minutes if name in COMPRESSIONS else RUNGS[name].minutes
+            found[name] = minutes * _SECONDS_PER_MINUTE * max(rows, _LEAST_ROWS) / _GUESSED_ROWS
         else:
-            seconds = last.seconds * rows / max(1, trained[last.dataset_version])
-        found[name] = seconds + OVERHEAD_S
+            found[name] = last.seconds * rows / max(1, trained[last.dataset_version])
     return found

@@ -9,6 +9,7 @@ from typing import Any
 from penstock import tasks
 from penstock.datasets.versions import DatasetVersion, add_version, get_version, load_rows
 from penstock.jobs.consent import check_made, check_trained
+from penstock.jobs.elapsed import added, counted
 from penstock.jobs.measuring import keep_and_measure
 from penstock.jobs.trials import search_recipe
 from penstock.models.load import Loader
@@ -44,16 +45,17 @@ def climb(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
 
     world: (rank, size) of this worker where several train together; all but the first answer nothing.
     """
-    house, say = _house(arguments), _told(arguments, progress)
+    house, first = _house(arguments), World(*arguments.get("world", (0, 1))).rank == 0
+    folder = arguments.get("checkpoint") if first else None
+    before, say = counted(None if folder is None else Path(folder), told(arguments, progress))
     train, test = load_rows(house.blobs, _version(house, arguments))
-    request = training_request(house, arguments, train, say)
-    trained = RUNGS[arguments["rung"]].train(request)
-    return {} if request.world.rank else keep_and_measure(house, arguments, trained, test, say)
+    trained = RUNGS[arguments["rung"]].train(training_request(house, arguments, train, say))
+    return added(keep_and_measure(house, arguments, trained, test, say), before) if first else {}
 
 
 def search(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Search the rung's recipe on held-out training rows for `seconds`; the test split is not looked at."""
-    house, say = _house(arguments), _told(arguments, progress)
+    house, say = _house(arguments), told(arguments, progress)
     train, _ = load_rows(house.blobs, _version(house, arguments))
     return search_recipe(house, arguments, train, lambda rows: training_request(house, arguments, rows, say), say)
 
@@ -95,7 +97,7 @@ def _version(house: House, arguments: dict[str, Any]) -> DatasetVersion:
         return get_version(tx, arguments["product"], arguments["version"])
 
 
-def _told(arguments: dict[str, Any], progress: Progress) -> Progress:
+def told(arguments: dict[str, Any], progress: Progress) -> Progress:
     """Progress whose stages name the product, and the rung where several are trained."""
     name = " ".join(filter(None, (arguments["product"], arguments.get("label"))))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.core.errors import BadInput
-from penstock.jobs.attempts import OVERHEAD_S, Work, attempt, expected_seconds, search, used_up
+from penstock.jobs.attempts import OVERHEAD_S, Work, attempt, expected_seconds, measuring_seconds, search, used_up
 from penstock.training.rungs import RUNGS
 from penstock.training.search import HELD_SHARE
 
@@ -47,8 +47,9 @@ def climb(
     outcomes: list[dict[str, Any]] = []
     not_tried: list[dict[str, str]] = []
     for place, rung in enumerate(rungs):
-        if expected.get(rung, 0.0) > left:
-            not_tried.append({"rung": rung, "why": too_little(expected[rung], left)})
+        needed = expected.get(rung, 0.0) + measuring_seconds(outcomes)
+        if needed > left:
+            not_tried.append({"rung": rung, "why": too_little(needed, left)})
             continue
         if (refused := used_up(work, rung)) is not None:
             if not outcomes:
@@ -67,7 +68,7 @@ def climb(
 def check_budget(work: Work, minutes: float, expected: Mapping[str, float]) -> None:
     """Raises BadInput for a budget in which no rung can be trained."""
     cheapest = min(expected, key=lambda rung: expected[rung])
-    needed = expected[cheapest] + work.version["wall_s"]
+    needed = expected[cheapest] + measuring_seconds([]) + work.version["wall_s"]
     if needed > minutes * _SECONDS_PER_MINUTE:
         raise BadInput(
             f"{minutes:g} minutes are too few: {cheapest}, the rung that trains fastest, takes about "
@@ -98,18 +99,21 @@ def _searched(
 ) -> float:
     """Search the recipe of the rung just refused and judge the best found, once; answers the seconds left.
 
-    What is left beyond one training of each later rung is shared alike by all that can still be searched: a dearer
-    rung gains more than other numbers do, so its own training comes first.
+    What is left beyond one attempt at each later rung that fits is shared alike by all that can still be searched: a
+    dearer rung gains more than other numbers do, so its own training comes first.
     """
     first = outcomes[-1]
     if not RUNGS[rung].space or not helped_by_search(first):
         return left
-    again = first["seconds"] + OVERHEAD_S
-    searchable = 1 + sum(bool(RUNGS[other].space) for other in later)
-    share = (left - sum(expected[other] for other in later)) / searchable - again
+    beside = measuring_seconds(outcomes)
+    again = first["seconds"] + beside
+    fitting, rest = _fitting(later, expected, beside, left)
+    searchable = 1 + sum(bool(RUNGS[other].space) for other in fitting)
+    spare, fixed = rest / searchable, again + OVERHEAD_S  # a search is a process of its own, which has to start
+    share = spare - fixed
     trial = (1 - HELD_SHARE) * first["seconds"]
     if share < 2 * trial:  # the rung's own recipe and one other: fewer compare nothing
-        outcomes[-1] = {**first, "search": {"trials": 0, "stopped": too_little(2 * trial + again, share + again)}}
+        outcomes[-1] = {**first, "search": {"trials": 0, "stopped": too_little(2 * trial + fixed, spare)}}
         return left
     found = search(work, rung, seconds=share, expected_s=trial)
     left -= found["wall_s"]
@@ -122,6 +126,19 @@ def _searched(
     tuned = attempt(work, rung, recipe=found["parameters"], name=f"{rung} tuned")
     outcomes.append(tuned)
     return left - float(tuned["wall_s"])
+
+
+def _fitting(
+    later: Sequence[str], expected: Mapping[str, float], beside: float, left: float
+) -> tuple[list[str], float]:
+    """The later rungs that the climb will come to try, and the seconds that are left beyond them. beside: what each
+    takes beside its training."""
+    fitting = []
+    for rung in later:
+        if expected[rung] + beside <= left:
+            fitting.append(rung)
+            left -= expected[rung] + beside
+    return fitting, left
 
 
 def helped_by_search(outcome: Mapping[str, Any]) -> bool:

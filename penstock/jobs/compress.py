@@ -186,4 +186,5 @@ def _judge(
         made_from=sources,
     )
     remove_checkpoint(Path(made["checkpoint"]))  # only now: its step is recorded
-    return {**outcome, "wall_s": made["wall_s"], "backbone": made["backbone"], "made_from": sources}
+    told = {name: made[name] for name in ("wall_s", "measuring_s", "backbone")}
+    return {**outcome, **told, "made_from": sources, "set": made["parameters"]["set"]}

@@ -12,8 +12,9 @@ from penstock.core.hashing import digest_of
 from penstock.datasets.rows import Split
 from penstock.datasets.versions import get_version, load_rows
 from penstock.jobs.attempts import options_of
-from penstock.jobs.child import training_request
+from penstock.jobs.child import told, training_request
 from penstock.jobs.consent import check_trained
+from penstock.jobs.elapsed import added, counted
 from penstock.jobs.measuring import keep_and_measure
 from penstock.jobs.privacy import check_compression
 from penstock.models.load import Loader
@@ -39,11 +40,8 @@ def compress(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     house = open_house(Path(arguments["folder"]))
     product = house.workspace.products[arguments["product"]]
     check_compression(product, arguments["by"], arguments["product"])  # as stated now: the file may be edited meanwhile
-    name = " ".join(filter(None, (arguments["product"], arguments.get("label"))))
-
-    def say(stage: str, done: float, total: float, note: str = "") -> None:
-        progress(f"{name}: {stage}", done, total, note)
-
+    checkpoint = None if arguments.get("checkpoint") is None else Path(arguments["checkpoint"])
+    before, say = counted(checkpoint, told(arguments, progress))
     with house.store.read() as tx:
         version = get_version(tx, arguments["product"], arguments["version"])
         sources = [get_candidate(tx, source) for source in arguments["sources"]]
@@ -52,7 +50,6 @@ def compress(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
         check_trained(tx, house.blobs, arguments["product"], train)
     bench = _Bench(house, arguments["product"], say, house.blobs)
     made = [(source.artifact, source) for source in sources]  # two may have the same artifact
-    checkpoint = arguments.get("checkpoint")
     with scratch(house.blobs) as blobs:
         trained = _compressed(
             bench,
@@ -61,10 +58,10 @@ def compress(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
             made,
             arguments["set"],
             tasks.get(product.task).split(train, product),
-            None if checkpoint is None else Path(checkpoint),
+            checkpoint,
         )
         answer = keep_and_measure(house, arguments, trained, test, say)
-    return {**answer, "parameters": {**answer["parameters"], "set": arguments["set"]}}
+    return {**added(answer, before), "parameters": {**answer["parameters"], "set": arguments["set"]}}
 
 
 @dataclass(frozen=True)

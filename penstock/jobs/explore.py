@@ -5,7 +5,7 @@ It never stops at a yes. What it decides follows from recorded steps, so that a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,15 @@ from penstock import tasks
 from penstock.core.errors import BadInput, PenstockError
 from penstock.evaluation.intervals import Metric
 from penstock.jobs.artifacts import get_report
-from penstock.jobs.attempts import OVERHEAD_S, Work, attempt, begin, expected_seconds, make_version, used_up
+from penstock.jobs.attempts import (
+    Work,
+    attempt,
+    begin,
+    expected_seconds,
+    make_version,
+    measuring_seconds,
+    used_up,
+)
 from penstock.jobs.check import ladder_of
 from penstock.jobs.climbing import check_budget, too_little
 from penstock.jobs.compress import compress_step
@@ -28,26 +36,55 @@ from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
 from penstock.runtime.workflows import step
 from penstock.training.compress import COMPRESSIONS
+from penstock.training.search import HELD_SHARE
 from penstock.workspace.loader import product_of
 from penstock.workspace.records import Product
 
 BUDGET_MINUTES = 30.0
+KEPT_SHARE = 1 / 3  # of the budget, at most, that no rung takes from the compressions of what there is already
 GOOD_ENOUGH = 0.10  # below the best: a cascade's cheap half that is worse sends nearly everything on
 _FEWEST_TIMES_CHEAPER = 3.0  # for the cheap half of a cascade: else nothing is won
-_GUESSED_ROWS = 10_000  # what a compression's own guess of its minutes is for
 _SECONDS_PER_MINUTE = 60
-_ENCODERS = ("frozen-linear.v1", "encoder-linear.v1")  # kinds that int8, prune and distil can make cheaper
+_FROZEN = "frozen-linear.v1"
+_ENCODERS = (_FROZEN, "encoder-linear.v1")  # kinds that int8, prune and distil can make cheaper
+_INT8, _CASCADE = "int8.v1", "cascade.v1"
+_OF_THE_BEST: tuple[tuple[str, Mapping[str, Any]], ...] = (
+    ("distil.v1", {"student": "static"}),  # first: it costs about a hundredth of its teacher
+    ("distil.v1", {}),
+    ("prune.v1", {}),
+)
+_OF_A_FROZEN = _OF_THE_BEST[1:]  # its static student is no better than the rung static.v1 (BANKING77: 92.0, 92.5)
 
 
 @dataclass(eq=False)
 class _Exploration:
-    """Where an exploration stands. left: seconds of the budget. failed: the first error met."""
+    """Where an exploration stands. budget, left: seconds. expected: of training, by rung and compression. tried: the
+    names of the compressions begun or given up. failed: the first error met."""
 
     work: Work
+    budget: float
     left: float
+    expected: Mapping[str, float]
     outcomes: list[dict[str, Any]] = field(default_factory=list)
     not_tried: list[dict[str, str]] = field(default_factory=list)
+    tried: set[str] = field(default_factory=set)
     failed: PenstockError | None = None
+
+
+@dataclass(frozen=True)
+class _Idea:
+    """A compression worth trying: of these candidates, with this set. seconds: that it will take."""
+
+    by: str
+    sources: tuple[dict[str, Any], ...]
+    given: Mapping[str, Any]
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        """Names its steps, and the row of what was not tried."""
+        told = " ".join([self.by, *(f"{name}={value}" for name, value in self.given.items())])
+        return f"{told} of {' and '.join(str(source['number']) for source in self.sources)}"
 
 
 def explore(house: House, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -61,14 +98,13 @@ def explore(house: House, arguments: dict[str, Any], progress: Progress) -> dict
     version = step("clean", make_version, house, name, [], None, progress)
     step("provable", check_provable, house, name, version["id"])
     work = begin(house, {**arguments, "explore": True}, version, progress)
-    expected = expected_seconds(work, rungs)
-    check_budget(work, minutes, expected)
-    exploration = _Exploration(work, minutes * _SECONDS_PER_MINUTE - version["wall_s"])
-    for rung in sorted(rungs, key=lambda each: expected[each]):
-        _try(exploration, rung, expected[rung], lambda rung=rung: attempt(work, rung))  # type: ignore[misc]
+    expected = expected_seconds(work, [*rungs, *COMPRESSIONS])
+    check_budget(work, minutes, {rung: expected[rung] for rung in rungs})
+    budget = minutes * _SECONDS_PER_MINUTE
+    exploration = _Exploration(work, budget, budget - version["wall_s"], expected)
+    _train_and_compress(exploration, sorted(rungs, key=lambda each: expected[each]))
     if exploration.failed is not None and not exploration.outcomes:
         raise exploration.failed
-    _compress(exploration)
     return {
         "version": version["version"],
         "outcomes": exploration.outcomes,
@@ -85,6 +121,36 @@ def all_rungs(product: Product) -> list[str]:
     return list(possible)
 
 
+def _train_and_compress(exploration: _Exploration, rungs: Sequence[str]) -> None:
+    """The rungs, cheapest first, each encoder's int8 right after it: cheap, and safe from what a dear rung takes beyond
+    its estimate. Rungs that would leave too little for the other compressions wait until those are made."""
+    waiting = []
+    for rung in rungs:
+        if _needs(exploration, rung) > exploration.left - _kept(exploration):
+            waiting.append(rung)
+        else:
+            _train(exploration, rung)
+            _compress(exploration, only=_INT8)
+    _compress(exploration)
+    for rung in waiting:
+        _train(exploration, rung)
+        _compress(exploration)
+
+
+def _train(exploration: _Exploration, rung: str) -> None:
+    _try(exploration, rung, _needs(exploration, rung), lambda: attempt(exploration.work, rung))
+
+
+def _needs(exploration: _Exploration, rung: str) -> float:
+    return exploration.expected[rung] + measuring_seconds(exploration.outcomes)
+
+
+def _kept(exploration: _Exploration) -> float:
+    """The seconds that a rung must leave: what the compressions known now would take, or the share that is theirs."""
+    ideas = sum(idea.seconds for idea in _ideas(exploration) if not _forbidden(exploration, idea.by))
+    return min(KEPT_SHARE * exploration.budget, ideas)
+
+
 def _try(
     exploration: _Exploration,
     name: str,
@@ -92,7 +158,7 @@ def _try(
     function: Callable[[], dict[str, Any]],
     *,
     spends: bool = True,
-) -> dict[str, Any] | None:
+) -> None:
     """Do it if the budget and the test split allow. What fails is told and passed over: the others may still do."""
     if expected_s > exploration.left:
         why = too_little(expected_s, exploration.left)
@@ -109,60 +175,100 @@ def _try(
         else:
             exploration.left -= outcome["wall_s"]
             exploration.outcomes.append(outcome)
-            return outcome
+            return
     exploration.not_tried.append({"rung": name, "why": why})
-    return None
 
 
-def _compress(exploration: _Exploration) -> None:
-    """int8 of every encoder; prune and distil of the best one, and int8 of what came of it; a cascade at the end."""
-    encoders = [one for one in exploration.outcomes if _kind(exploration, one) in _ENCODERS]
-    for one in sorted(encoders, key=lambda each: _figures(exploration, each)[1].value):
-        _compressed(exploration, "int8.v1", one)
-    if encoders:
-        best = max(encoders, key=lambda each: _figures(exploration, each)[0].value)
-        for by in ("prune.v1", "distil.v1"):
-            smaller = _compressed(exploration, by, best)
-            if smaller is not None and _kind(exploration, smaller) in _ENCODERS:
-                _compressed(exploration, "int8.v1", smaller)
-    pair = _pair(exploration)
-    if pair is not None:
-        _compressed(exploration, "cascade.v1", pair[0], pair[1])
+def _compress(exploration: _Exploration, *, only: str = "") -> None:
+    """Every compression that seems worth it, the most promising first; asked anew after each, since what came of it may
+    be made cheaper too. only: by this one alone."""
+    while idea := next((each for each in _ideas(exploration) if only in ("", each.by)), None):
+        _compressed(exploration, idea)
 
 
-def _compressed(
-    exploration: _Exploration, by: str, source: Mapping[str, Any], other: Mapping[str, Any] | None = None
-) -> dict[str, Any] | None:
-    if by not in COMPRESSIONS:
-        return None
-    work, rows = exploration.work, exploration.work.version["rows"]
-    expected = COMPRESSIONS[by].minutes * _SECONDS_PER_MINUTE * rows / _GUESSED_ROWS + OVERHEAD_S
-    both = [source] if other is None else [source, other]
-    name = f"{by} of {' and '.join(str(each['number']) for each in both)}"
-    sources = [each["candidate"] for each in both]
+def _compressed(exploration: _Exploration, idea: _Idea) -> None:
+    work = exploration.work
+    exploration.tried.add(idea.name)
+    if why := _forbidden(exploration, idea.by):  # no failure, and no time is spent on it
+        exploration.not_tried.append({"rung": idea.name, "why": why})
+        return
+    sources = [source["candidate"] for source in idea.sources]
+    _try(
+        exploration,
+        idea.name,
+        idea.seconds,
+        lambda: compress_step(work, idea.by, sources, idea.name, given=idea.given),
+        spends=False,
+    )
+
+
+def _forbidden(exploration: _Exploration, by: str) -> str:
+    """Why the product's privacy rules the compression out; "" where it does not."""
+    work = exploration.work
     try:
         check_compression(product_of(work.house.workspace, work.product), by, work.product)
-    except BadInput as error:  # no failure, and no time is spent on it: privacy rules it out
-        exploration.not_tried.append({"rung": name, "why": error.message})
-        return None
-    return _try(exploration, name, expected, lambda: compress_step(work, by, sources, name), spends=False)
+    except BadInput as error:
+        return error.message
+    return ""
 
 
-def _pair(exploration: _Exploration) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """(cheap, dear) of a cascade: the best there is, and the cheapest that is nearly as good and much cheaper."""
+def _ideas(exploration: _Exploration) -> list[_Idea]:
+    """What could be made cheaper and was not tried yet, the most promising first: int8 of every encoder; a cascade of
+    the best and a cheap one; distil and prune of the best; a cascade with what came of that."""
+    encoders = [one for one in exploration.outcomes if _kind(exploration, one) in _ENCODERS]
+    trained = [one for one in encoders if not one.get("made_from")]
+    int8 = [_idea(exploration, _INT8, [one]) for one in _best_first(exploration, encoders) if one["rung"] != _INT8]
+    of_the_best = []
+    for best in _best_first(exploration, trained)[:1]:
+        ways = _OF_A_FROZEN if _kind(exploration, best) == _FROZEN else _OF_THE_BEST
+        of_the_best = [_idea(exploration, by, [best], given) for by, given in ways]
+    cascade = _cascade(exploration)
+    first = all(one["rung"] != _CASCADE for one in exploration.outcomes)
+    ideas = [*int8, *(cascade if first else []), *of_the_best, *([] if first else cascade)]
+    return [idea for idea in ideas if idea.name not in exploration.tried and idea.by in COMPRESSIONS]
+
+
+def _idea(
+    exploration: _Exploration, by: str, sources: Sequence[dict[str, Any]], given: Mapping[str, Any] | None = None
+) -> _Idea:
+    seconds = exploration.expected.get(by, 0.0)
+    if by == _CASCADE:  # its halves are made once more on most of the rows, the dear one only where it is asked to
+        again = sources[:1] if given else sources
+        seconds += (1 - HELD_SHARE) * sum(_making_seconds(exploration, source) for source in again)
+    return _Idea(by, tuple(sources), given or {}, seconds + measuring_seconds(exploration.outcomes))
+
+
+def _making_seconds(exploration: _Exploration, outcome: Mapping[str, Any]) -> float:
+    """Of the candidate, and of all that it was made from."""
+    made_from = [one for one in exploration.outcomes if one["candidate"] in outcome.get("made_from", ())]
+    return float(outcome["seconds"]) + sum(_making_seconds(exploration, one) for one in made_from)
+
+
+def _cascade(exploration: _Exploration) -> list[_Idea]:
+    """Of the best there is, and the cheapest that is nearly as good and much cheaper; none where there is no such.
+    Where no time is left to train the best once more, it counts as always right: more rows go to it than need to."""
     work = exploration.work
-    if tasks.get(work.house.workspace.products[work.product].task).name != "text-classification":
-        return None  # a cascade reads texts
-    figures = {one["candidate"]: _figures(exploration, one) for one in exploration.outcomes}
-    dear = max(exploration.outcomes, key=lambda one: figures[one["candidate"]][0].value)
+    singles = [one for one in exploration.outcomes if one["rung"] != _CASCADE]
+    if tasks.get(work.house.workspace.products[work.product].task).name != "text-classification" or not singles:
+        return []  # a cascade reads texts
+    figures = {one["candidate"]: _figures(exploration, one) for one in singles}
+    dear = _best_first(exploration, singles)[0]
     quality, cost = figures[dear["candidate"]]
     good = [
         one
-        for one in exploration.outcomes
+        for one in singles
         if figures[one["candidate"]][0].value >= quality.value - GOOD_ENOUGH
         and figures[one["candidate"]][1].value * _FEWEST_TIMES_CHEAPER <= cost.value
     ]
-    return (min(good, key=lambda one: figures[one["candidate"]][1].value), dear) if good else None
+    cheap = sorted(good, key=lambda one: figures[one["candidate"]][1].value)[:1]
+    ideas = [_idea(exploration, _CASCADE, [one, dear]) for one in cheap]
+    if all(idea.seconds <= exploration.left for idea in ideas):
+        return ideas
+    return [_idea(exploration, _CASCADE, [one, dear], {"dear": "right"}) for one in cheap]
+
+
+def _best_first(exploration: _Exploration, outcomes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(outcomes, key=lambda one: -_figures(exploration, one)[0].value)
 
 
 def _kind(exploration: _Exploration, outcome: Mapping[str, Any]) -> str:

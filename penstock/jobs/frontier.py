@@ -17,6 +17,8 @@ from penstock.core.errors import BadInput
 from penstock.evaluation.choice import Choice, choose, option
 from penstock.evaluation.frontier import Judged, Point, frontier
 from penstock.evaluation.frontier_page import Page, frontier_html, frontier_svg
+from penstock.evaluation.intervals import Metric
+from penstock.evaluation.words import plain_number
 from penstock.jobs.artifacts import get_report
 from penstock.registry import runs
 from penstock.registry.candidates import Candidate
@@ -57,13 +59,12 @@ def frontier_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
             "candidate": point.number,
             "rung": point.rung,
             point.headline: f"{point.quality.value:.4f} ({point.quality.low:.4f} to {point.quality.high:.4f})",
-            "cost/1000": f"{cost.value:.3g} ({cost.low:.3g} to {cost.high:.3g})",
-            "p95 ms": f"{point.latency_p95_ms.value:.3g}",
+            "cost/1000": _interval(cost, 3),
+            "p95 ms": plain_number(point.latency_p95_ms.value),
             "margin": "" if margin is None else f"{margin.value:.1%}",
         }
         if profits:
-            found = point.profit
-            row["profit/1000"] = "" if found is None else f"{found.value:.4g} ({found.low:.4g} to {found.high:.4g})"
+            row["profit/1000"] = "" if point.profit is None else _interval(point.profit, 4)
         row["gate"] = "yes" if point.passed else "no"
         row["frontier"] = "yes" if point.best else "no"
         row["chosen"] = "chosen" if point.chosen else ""
@@ -125,10 +126,17 @@ def chosen_among(
     return found, chosen.text
 
 
+def _interval(found: Metric, digits: int) -> str:
+    value, low, high = (plain_number(each, digits) for each in (found.value, found.low, found.high))
+    return f"{value} ({low} to {high})"
+
+
 def _named(outcome: Mapping[str, Any], numbers: Mapping[str, int]) -> str:
-    """The rung, and of which candidates it was made."""
+    """The rung, what was set, and of which candidates it was made."""
     made_from = [str(numbers[each]) for each in outcome.get("made_from", ()) if each in numbers]
-    return f"{outcome['rung']} of {' and '.join(made_from)}" if made_from else str(outcome["rung"])
+    told = (f"{name}={value}" for name, value in outcome.get("set", {}).items())
+    named = " ".join([str(outcome["rung"]), *told])
+    return f"{named} of {' and '.join(made_from)}" if made_from else named
 
 
 def _page(house: House, product: str, result: Mapping[str, Any]) -> Page:

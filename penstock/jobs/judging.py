@@ -19,6 +19,7 @@ from penstock.datasets.versions import find_version, load_rows
 from penstock.evaluation.gate import Verdict, judge, shortfall
 from penstock.evaluation.latency import machine
 from penstock.evaluation.report import Report, rows_digest
+from penstock.evaluation.words import plain_number
 from penstock.jobs.artifacts import get_report
 from penstock.jobs.privacy import gate_of
 from penstock.registry import candidates, decisions, releases, runs
@@ -128,7 +129,7 @@ def _outcome(candidate: candidates.Candidate, report: Report, verdict: Verdict) 
         "measured": list(report.quality),
         "quality": f"{found.value:.4f} ({found.low:.4f} to {found.high:.4f})",
         "latency_p95_ms": f"{report.latency_p95_ms.value:.2f}",
-        "cost_per_1000": f"{report.cost_per_1000.value:.6f}",
+        "cost_per_1000": plain_number(report.cost_per_1000.value),
         "seconds": candidate.seconds,
         "reasons": [asdict(reason) for reason in verdict.reasons],
         "shortfall": [each.text for each in short],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -29,12 +30,13 @@ def keep_and_measure(
 ) -> dict[str, Any]:
     """Save what was trained or compressed, load it again and measure it, and the incumbent on the same rows; answer
     what `judging.judge_candidate` takes. arguments: product, incumbent_report and incumbent_artifact are read."""
-    cpu_s = cpu_seconds()
+    cpu_s, began = cpu_seconds(), time.perf_counter()
     product = house.workspace.products[arguments["product"]]
     artifact = save(trained, house.blobs)
     loader = Loader(house.blobs)
     parity = export_parity(trained, loader)
     report = measure(house, product, trained.model, loader.load(artifact), test, parity, progress, trained.facts)
+    incumbent = incumbent_report(house, arguments, test, progress, report)
     return {
         "artifact": artifact,
         "backbone": trained.backbone,
@@ -44,7 +46,8 @@ def keep_and_measure(
         "notes": list(trained.notes),
         "parameters": dict(trained.parameters),
         "curves": put_curves(house.blobs, trained.curves),
-        "incumbent_report": incumbent_report(house, arguments, test, progress, report),
+        "incumbent_report": incumbent,
+        "measuring_s": time.perf_counter() - began,
     }
 
 

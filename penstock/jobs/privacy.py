@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from penstock.core.errors import BadInput, Conflict
 from penstock.datasets.text_privacy import Privacy
-from penstock.registry.candidates import list_candidates
+from penstock.registry.candidates import get_candidate, list_candidates
 from penstock.registry.releases import list_releases
 from penstock.storage.engine import Transaction
 from penstock.training.text import private
@@ -72,6 +72,24 @@ def check_compression(product: Product, by: str, where: str) -> None:
         hint = f"allowed: {', '.join(READS_NO_ROW)}, which reads no row; or take privacy out of the product's options"
         message = f"{by} learns from the rows again, without privacy and uncharged, and this product states some"
         raise BadInput(message, where=where, hint=hint)
+
+
+def check_remaking(tx: Transaction, name: str, product: Product, candidate: str) -> None:
+    """Before the live model, and what it was made from, are trained anew. Raises Conflict for a model from before
+    privacy was stated, and BadInput for one that needs it stated and for a compression that costs some."""
+    old = get_candidate(tx, candidate)
+    if old.made_from:
+        check_compression(product, old.rung, name)
+        for source in old.made_from:
+            check_remaking(tx, name, product, source)
+    elif stated(product) is not None and old.rung not in PRIVATE:
+        raise Conflict(
+            f"{old.rung}, by which the live model of {name} was trained, keeps no privacy, and the product states some",
+            where=name,
+            hint=f"`penstock train {name}` makes a model that keeps it; once that is released it can be retrained",
+        )
+    else:
+        check_privacy(product, [old.rung], name)
 
 
 def check_spending(tx: Transaction, name: str, product: Product) -> None:

@@ -13,9 +13,13 @@ from penstock.runtime.workflows import Workflows
 
 
 @contextmanager
-def open_workflows(house: House, *, executor: str, progress: Progress = no_progress) -> Iterator[Workflows]:
-    """The house's workflows, launched. One process at a time may bear an executor's name: Conflict otherwise."""
-    workflows = Workflows(house.workspace.state, house.database_url, executor)
+def open_workflows(
+    house: House, *, executor: str, command: Any = None, progress: Progress = no_progress
+) -> Iterator[Workflows]:
+    """The house's workflows, launched. One process at a time may bear an executor's name: Conflict otherwise. command:
+    what is about to be run, as JSON values; where given, a run that another command left unfinished stays as it is,
+    instead of going on beside this one, taking its processor and skewing what is measured."""
+    workflows = Workflows(house.workspace.state, house.database_url, executor, command=command)
     workflows.define("train", lambda arguments: train.train(house, arguments, progress))
     workflows.define("explore", lambda arguments: explore.explore(house, arguments, progress))
     workflows.define("compress", lambda arguments: compress.compress(house, arguments, progress))

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from decimal import Context
+from decimal import Decimal
 from typing import Any, get_args
 
 from penstock.core.errors import BadInput
+from penstock.evaluation.words import plain_number
 from penstock.registry.candidates import MOST_DIGITS
 from penstock.registry.runs import (
     COLUMNS,
@@ -45,7 +46,6 @@ LOWER_IS_BETTER = frozenset(
     }
 )
 MOST_LISTED = 10_000
-_DIGITS = Context(prec=3)
 MOST_COMPARED = 12  # as many colours as people tell apart in one chart
 
 
@@ -99,7 +99,7 @@ def left_before(house: House, run: Run, kind: str | None) -> int:
 
 
 def run_rows(runs: Sequence[Run], *, also: str | None = None) -> list[dict[str, Any]]:
-    """A table row each. also: a metric to show beside the headline."""
+    """A table row each; only a state other than done is worth a word. also: a metric to show beside the headline."""
     extra = also is not None and also not in COLUMNS and any(also != headline_of(run) for run in runs)
     rows = []
     for run in runs:
@@ -113,10 +113,9 @@ def run_rows(runs: Sequence[Run], *, also: str | None = None) -> list[dict[str, 
                 **({str(also): metric_text(run, str(also))} if extra else {}),
                 "cost/1000": metric_text(run, "cost_per_1000"),
                 "seconds": round(run.seconds, 1),
-                "cost": run.cost,
-                "candidate": run.candidate or "",
-                "state": run.state if not run.error else f"{run.state}: {_short(run.error)}",
-                "made": run.created_at,
+                "cost": Decimal(_number(run.cost)),
+                "state": "" if run.state == "done" else f"{run.state}: {_short(run.error)}",
+                "made": f"{run.created_at:%Y-%m-%d %H:%MZ}",
             }
         )
     return rows
@@ -148,9 +147,9 @@ def compare_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
     for told, always in (
         ([{"rung": run.rung, "kind": run.kind} for run in runs], True),
         ([_measures(run) for run in runs], True),
-        ([{"seconds": f"{run.seconds:.1f}", "cost": f"{run.cost:f}"} for run in runs], True),
+        ([{"seconds": f"{run.seconds:.1f}", "cost": _number(run.cost)} for run in runs], True),
         ([{name: _value(value) for name, value in flat(run.parameters).items()} for run in runs], len(runs) == 1),
-        ([_origin(run) for run in runs], len(runs) == 1),
+        ([_origin(run, alone=len(runs) == 1) for run in runs], len(runs) == 1),
     ):
         for name in dict.fromkeys(name for each in told for name in each):
             values = [each.get(name, "") for each in told]
@@ -214,14 +213,15 @@ def _measures(run: Run) -> dict[str, str]:
     }
 
 
-def _origin(run: Run) -> dict[str, str]:
+def _origin(run: Run, *, alone: bool) -> dict[str, str]:
+    """alone: with the candidate's id, which differs always; beside others it would take the width of three columns."""
     return {
         "state": run.state,
         "seed": str(run.seed),
         "data version": run.dataset_version[:12],
         "code": run.code,
         "machine": f"{run.machine.get('cpu', '')}, {run.machine.get('cores', '')} cores",
-        "candidate": run.candidate or "",
+        "candidate": (run.candidate or "") if alone else "",
         "error": _short(run.error),
         "made": run.created_at.strftime("%Y-%m-%d %H:%M:%SZ"),
     }
@@ -231,12 +231,12 @@ def _value(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _number(value: float) -> str:
+def _number(value: float | Decimal) -> str:
     """Shares with four digits after the point, so that they stand under each other; else three that count, without an
     exponent, since some are money."""
-    if value == 0 or 0.01 <= abs(value) <= 1:
+    if value == 0 or 0.01 <= abs(float(value)) <= 1:
         return f"{value:.4f}"
-    return f"{_DIGITS.create_decimal_from_float(value):f}"
+    return plain_number(value).replace(",", "")
 
 
 def _short(error: str) -> str:

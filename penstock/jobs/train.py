@@ -18,7 +18,7 @@ from penstock.jobs.check import check_gate, check_words, ladder_of
 from penstock.jobs.climbing import check_minutes, climb
 from penstock.jobs.compress import recompress
 from penstock.jobs.learning import mark_learned, usable_feedback
-from penstock.jobs.privacy import check_privacy
+from penstock.jobs.privacy import check_privacy, check_remaking
 from penstock.jobs.refusals import advice, check_provable, gate_refused
 from penstock.jobs.resuming import check_unchanged
 from penstock.registry import amendments, candidates, decisions, releases, runs
@@ -157,6 +157,7 @@ def _gather(house: House, product: str) -> dict[str, Any]:
         if live is None:
             raise BadInput(f"{product} has no live release to improve on", hint=f"penstock train {product}")
         candidate = candidates.get_candidate(tx, live.candidate)
+        check_remaking(tx, product, product_of(house.workspace, product), candidate.id)
         usable = usable_feedback(tx, product)
         amended = amendments.current(tx, product) is not None
     if not usable and not amended:

@@ -41,7 +41,8 @@ def search_recipe(
     """Search the rung's space for `seconds`, those of this operation's earlier trials included.
 
     arguments: product, rung, version_id, operation, seconds, expected_s, options, recipe (what stays as it is).
-    request(rows): trains on these. Answers the best recipe where it beats the rung's own, and how both scored.
+    request(rows): trains on these. Answers the best recipe where it beats the rung's own, how both scored, and
+    `before_s`, what the earlier trials took.
     """
     product, rung = house.workspace.products[arguments["product"]], RUNGS[arguments["rung"]]
     to_train, held = hold_out(rows, product.seed)
@@ -71,7 +72,7 @@ def search_recipe(
         expected_s=max((trial.seconds for trial in known[-1:]), default=arguments["expected_s"]),
     )
     progress(f"search {rung.name}", len(found.trials), len(found.trials), found.stopped)
-    return _answer(found)
+    return {**_answer(found), "before_s": spent}
 
 
 def _answer(found: Searched) -> dict[str, Any]:

@@ -81,17 +81,21 @@ class Workflows:
 
         with Workflows(state, url, "office") as workflows: …   # after workflows.define(name, function)
 
-    executor: a short name; only one live process may bear it, since it takes over that name's unfinished runs.
+    executor: a short name; only one live process may bear it, since it takes over that name's unfinished runs. command:
+    of these only those begun by the same command, where one is given; others wait until theirs comes again.
     One per process at a time. SQLite keeps the runs in `workflows.sqlite` of the state folder, Postgres in schema
     "dbos" of the same database.
     """
 
-    def __init__(self, state: Path, database_url: str, executor: str) -> None:
+    def __init__(self, state: Path, database_url: str, executor: str, *, command: Any = None) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9-]{0,60}", executor):
             raise BadInput(f"{executor!r} is not an executor name", hint="lower-case letters, digits and dashes")
         self._state = state
         self._url = database_url
-        self._executor = executor
+        self._lock = state / f"workflows-{executor}.lock"
+        self._shown = executor
+        # DBOS recovers all unfinished runs of an executor id at launch, whatever was asked for now
+        self._executor = executor if command is None else f"{executor}-{digest_of(wire.plain(command))[:8]}"
         self.closing = False
         self._functions: dict[str, WorkflowFunction] = {}
         self._open: ExitStack | None = None
@@ -109,8 +113,7 @@ class Workflows:
     def __enter__(self) -> Self:
         self._interrupted.clear()
         with translated_errors(), ExitStack() as stack:
-            lock = self._state / f"workflows-{self._executor}.lock"
-            stack.enter_context(exclusive(lock, f"work as {self._executor!r}"))
+            stack.enter_context(exclusive(self._lock, f"work as {self._shown!r}"))
             engine = _open_system_engine(self._state, self._url)
             stack.callback(engine.dispose)
             stack.enter_context(_launched(engine, self._executor, self._register))

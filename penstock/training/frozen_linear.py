@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from penstock.core.errors import BadInput, Broken
+from penstock.core.errors import Broken
 from penstock.models import frozen_linear as model_kind
 from penstock.models.backbone import Backbone
 from penstock.models.protocol import Floats, Integers, Parts
 from penstock.runtime.progress import Progress
 from penstock.training.calibration import fit_temperature, log_losses
 from penstock.training.extras import training_libraries
-from penstock.training.records import Trained, TrainRequest
+from penstock.training.records import Trained, TrainRequest, text_backbone
 from penstock.training.softmax_head import Exact, Head, fit_path
 from penstock.training.text.rows import TextRows, held_out, text_rows
 
@@ -34,13 +34,7 @@ def train(request: TrainRequest) -> Trained:
     with training_libraries("training on a backbone"):
         import scipy.optimize  # noqa: F401
     began = time.perf_counter()
-    backbone = request.backbone
-    if backbone is None:
-        raise BadInput(
-            "this rung needs a backbone",
-            where=model_kind.KIND,
-            hint='name one in penstock.toml: backbone = "english", described in [backbones.english]',
-        )
+    backbone = text_backbone(request, model_kind.KIND)
     rows = text_rows(request)
     labels = rows.labels
     vectors = embedded(request, backbone, rows.texts)

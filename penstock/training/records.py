@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from penstock.core.errors import BadInput
 from penstock.models.artifact import save_artifact
+from penstock.models.backbone import Backbone
 from penstock.models.protocol import Model
 from penstock.runtime.progress import Progress, no_progress
 from penstock.storage.blobs import BlobStore
@@ -85,6 +87,18 @@ class Rung:
     @property
     def needs_backbone(self) -> bool:
         return self.backbone != ""
+
+
+def text_backbone(request: TrainRequest, where: str) -> Backbone:
+    """What a rung of texts stands on. Raises BadInput where the product names none. where: the rung."""
+    if not isinstance(request.backbone, Backbone):
+        raise BadInput(
+            "this rung needs a backbone",
+            where=where,
+            hint='name one in penstock.toml: backbone = "english", described in [backbones.english]; '
+            "or climb only rungs without, by ladder = [...]",
+        )
+    return request.backbone
 
 
 def save(trained: Trained, blobs: BlobStore) -> str:

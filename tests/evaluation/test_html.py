@@ -220,7 +220,7 @@ def test_a_task_s_own_sections_are_drawn_and_listed_in_either_language(
 ) -> None:
     text = page(graded_report(), locale, chinese=CHINESE)
     shown, (bars, lines, _latency) = Reader(text).text, map(names_in, drawings(text))
-    assert {title, note, header, "2.50", "1.50"} <= set(shown)
+    assert {title, note, header, bar, "2.50", "1.50"} <= set(shown)
     assert {axis, bar, "south"} <= set(bars) and {axis, line, "last"} <= set(lines)
     assert text.count("<figure>") == 3 and shown.count("2.50") == 3  # the section without a chart has its table too
     assert re.search(rf'aria-label="{title}: {"north 2.5, south 1.5"}"', text)

@@ -101,3 +101,4 @@ def test_the_report_of_a_text_product_shows_robustness_and_what_decided_its_erro
     [wrong] = decided.rows
     assert wrong[:3] == ("61", "bill", "parcel") and wrong[3].startswith("parcel +")
     assert {section.title for section in measured.sections} <= set(TASK.chinese)
+    assert {row[0] for row in hasty.rows} <= set(TASK.chinese)

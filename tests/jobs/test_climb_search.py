@@ -99,12 +99,26 @@ def test_a_recipe_set_by_hand_is_not_searched_over(tmp_path: Path) -> None:
 
 def test_a_rung_that_cannot_end_in_what_is_left_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RUNGS, "long.v1", replace(dialled(), name="long.v1", minutes=1_000_000))
-    house = company(tmp_path, ladder=f'"{DIAL}", "long.v1"', gate='accuracy = ">= 0.90"')
+    house = company(tmp_path, ladder=f'"{DIAL}", "long.v1"', gate='accuracy = ">= 0.60", ece = "<= 0.000001"')
     result = climbed(house, budget_minutes=60)
-    assert [outcome["rung"] for outcome in result["outcomes"]] == [DIAL]
+    assert {outcome["rung"] for outcome in result["outcomes"]} == {DIAL}
+    assert result["outcomes"][0]["search"]["trials"] == 8  # no time is kept for a rung that will not be begun
     assert result["not_tried"][0]["rung"] == "long.v1"
     assert "of the budget are left" in result["not_tried"][0]["why"]
     assert "long.v1 was not tried" in gate_refused("router", result).message
+
+
+def test_the_time_that_measuring_takes_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow_to_measure(module: str, job: str, arguments: dict[str, Any], progress: Any) -> dict[str, Any]:
+        answer = at_once(module, job, arguments, progress)
+        return {**answer, "measuring_s": 3600.0} if job == "climb" else answer
+
+    monkeypatch.setattr(attempts, "run_child", slow_to_measure)
+    house = company(tmp_path, ladder=f'"{DIAL}", "ngram-linear.v1"')
+    result = climbed(house, budget_minutes=60)
+    assert [outcome["rung"] for outcome in result["outcomes"]] == [DIAL]
+    assert result["outcomes"][0]["search"]["trials"] == 0  # the best found could not be measured in time
+    assert "ngram-linear.v1: takes about 60." in f"{result['not_tried'][0]['rung']}: {result['not_tried'][0]['why']}"
 
 
 def test_the_first_rung_too_is_not_begun_when_it_cannot_end_in_the_budget(
@@ -210,7 +224,8 @@ def test_judging_the_same_work_twice_makes_one_candidate_and_one_run(
 
     monkeypatch.setattr(attempts, "judge_candidate", twice)
     (outcome,) = climbed(house)["outcomes"]
-    assert outcome == {**seen[0], "wall_s": outcome["wall_s"], "backbone": None}
+    told = {name: outcome[name] for name in ("wall_s", "measuring_s")}
+    assert outcome == {**seen[0], **told, "backbone": None}
     assert len(candidate_rows(house, "router")) == len(all_runs(house)) == 1
 
 

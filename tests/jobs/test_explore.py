@@ -11,7 +11,9 @@ from jobs.climbing import DIAL, at_once, company, dialled
 from training.bert import write_bert
 
 from penstock.core.errors import BadInput, Broken
+from penstock.evaluation.intervals import Metric
 from penstock.jobs import attempts, compress
+from penstock.jobs import explore as exploring
 from penstock.jobs.explore import all_rungs, explore
 from penstock.jobs.frontier import frontier_rows, write_frontier
 from penstock.jobs.reports import passed_candidate
@@ -20,7 +22,8 @@ from penstock.registry import candidates, runs
 from penstock.runtime.house import House
 from penstock.runtime.progress import no_progress
 from penstock.training import ngram_linear
-from penstock.training.records import Rung
+from penstock.training.compress.records import CompressRequest
+from penstock.training.records import Rung, Trained, TrainRequest
 from penstock.training.rungs import RUNGS
 
 NGRAM = "ngram-linear.v1"
@@ -125,6 +128,77 @@ def test_a_page_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
     assert "--html" in (refused.value.hint or "")
 
 
+def cheaper(request: CompressRequest) -> Trained:
+    """n-grams once more, in place of what makes an encoder cheaper."""
+    return ngram_linear.train(TrainRequest(request.train, seed=request.seed))
+
+
+@pytest.fixture
+def as_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """n-grams can be made cheaper here, within a second."""
+    monkeypatch.setattr(exploring, "_ENCODERS", ("ngram-linear.v1",))
+    for name, compression in list(compress.COMPRESSIONS.items()):
+        monkeypatch.setitem(compress.COMPRESSIONS, name, replace(compression, compress=cheaper))
+
+
+def made(result: dict[str, Any]) -> list[str]:
+    """What came of an exploration, in its order, as the table names it."""
+    named = {row["candidate"]: row["rung"] for row in frontier_rows(result)}
+    return [named[outcome["number"]] for outcome in result["outcomes"]]
+
+
+def test_int8_follows_at_once_and_the_best_is_distilled_and_pruned(tmp_path: Path, as_encoders: None) -> None:
+    result = explored(company(tmp_path, gate=ANY), rungs=[NGRAM, DIAL])
+    assert made(result)[:4] == [DIAL, "int8.v1 of 1", NGRAM, "int8.v1 of 3"]
+    rest = made(result)[4:]
+    expected = ["distil.v1 student=static of 3", "distil.v1 of 3", "prune.v1 of 3"]
+    assert [name for name in rest if not name.startswith(("int8", "cascade"))] == expected
+    assert "int8.v1 of 5" in rest and result["not_tried"] == []
+
+
+def test_a_dear_rung_leaves_time_for_compressions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_encoders: None
+) -> None:
+    """A rung of 9 minutes fits into the 10, and into what is left when the cheaper things are made; not before."""
+    dear = Rung("dear.v1", ngram_linear.train, minutes=87)  # for 10,000 rows; so few count as 1,000
+    monkeypatch.setitem(RUNGS, "dear.v1", dear)
+    result = explored(company(tmp_path, gate=ANY), rungs=["dear.v1", NGRAM], budget_minutes=10)
+    names = made(result)
+    assert names.index("prune.v1 of 1") < names.index("dear.v1")
+    after = names[names.index("dear.v1") + 1 :]
+    assert f"int8.v1 of {result['outcomes'][names.index('dear.v1')]['number']}" in after
+
+
+def test_a_rung_alone_in_its_budget_waits_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_encoders: None
+) -> None:
+    monkeypatch.setitem(RUNGS, "dear.v1", Rung("dear.v1", ngram_linear.train, minutes=87))
+    result = explored(company(tmp_path, gate=ANY), rungs=["dear.v1"], budget_minutes=10)
+    assert made(result)[:2] == ["dear.v1", "int8.v1 of 1"]
+
+
+@pytest.mark.parametrize(("minutes", "name"), [(60, "cascade.v1"), (30, "cascade.v1 dear=right")])
+def test_a_cascade_comes_before_longer_work_and_trains_no_half_that_takes_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_encoders: None, minutes: float, name: str
+) -> None:
+    def slow(module: str, job: str, arguments: dict[str, Any], progress: Any = no_progress) -> dict[str, Any]:
+        answer = at_once(module, job, arguments, progress)
+        return {**answer, "seconds": 3600.0} if arguments.get("rung") == NGRAM else answer
+
+    monkeypatch.setattr(attempts, "run_child", slow)  # n-grams tell that they took an hour, most of which is needed
+    costs = {DIAL: 0.1, NGRAM: 1.0}
+    monkeypatch.setattr(exploring, "GOOD_ENOUGH", 1.0)
+    monkeypatch.setattr(exploring, "_figures", lambda _, one: (certain(costs.get(one["rung"], 0.5)),) * 2)
+    result = explored(company(tmp_path, gate=ANY), rungs=[NGRAM, DIAL], budget_minutes=minutes)
+    names = made(result)
+    assert names[4] == f"{name} of 1 and 3" and "distil.v1 student=static of 3" in names[5:]
+    assert sum("cascade" in each for each in names) == 1
+
+
+def certain(value: float) -> Metric:
+    return Metric(value, value, value)
+
+
 def test_an_encoder_is_made_cheaper_and_joins_a_cascade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, compression in list(compress.COMPRESSIONS.items()):
         monkeypatch.setitem(compress.COMPRESSIONS, name, replace(compression, minutes=0.1))
@@ -132,12 +206,10 @@ def test_an_encoder_is_made_cheaper_and_joins_a_cascade(tmp_path: Path, monkeypa
     tail = '[backbones.tiny]\nsource = "path:tiny-bert"\n'
     house = company(tmp_path, gate=ANY, more='backbone = "tiny"', tail=tail)
     result = explored(house, rungs=[NGRAM, "frozen-linear.v1"])
-    made = {row["rung"]: row for row in frontier_rows(result)}
-    assert {NGRAM, "frozen-linear.v1"} <= made.keys()
-    tried = {*made, *(each["rung"] for each in result["not_tried"])}
-    for name in ("int8.v1 of 2", "prune.v1 of 2", "distil.v1 of 2"):
-        assert name in tried
-    assert any("of 2" in name for name in made), result["not_tried"]
+    assert made(result)[:3] == [NGRAM, "frozen-linear.v1", "int8.v1 of 2"]
+    tried = {*made(result), *(each["rung"] for each in result["not_tried"])}
+    assert {"prune.v1 of 2", "distil.v1 of 2"} <= tried
+    assert "distil.v1 student=static of 2" not in tried  # a frozen model's is no better than the rung static.v1
     with house.store.read() as tx:
         sources = {one.number: one.made_from for one in candidates.list_candidates(tx, "router")}
         first = candidates.find_candidate(tx, "router", "2")

@@ -18,6 +18,7 @@ from penstock.jobs.check import check_words, ladder_of
 from penstock.jobs.compress import compress_step, plan, recompress
 from penstock.jobs.explore import explore
 from penstock.jobs.privacy import check_privacy, check_spending, gate_of, spent, spent_in_words
+from penstock.jobs.train import retrain
 from penstock.registry import releases
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import no_progress
@@ -132,6 +133,22 @@ def test_a_compression_that_learns_from_rows_is_refused_where_privacy_is_stated(
     with pytest.raises(BadInput, match="learns from the rows again"):
         recompress(work, made.id)  # before its source would be trained
     assert plan(house, source.id, by="int8")["by"] == "int8.v1"
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_live_model_from_before_privacy_was_stated_is_not_retrained(
+    store: Store, blobs: BlobStore, compressed: bool
+) -> None:
+    house = House(workspace(product({"epsilon": 4.0}, backbone=None)), store, blobs, "")
+    with store.transaction() as tx:
+        live = candidate(tx, product="desk", rung="ngram-linear.v1")
+        if compressed:
+            live = candidate(tx, "smaller", product="desk", rung="int8.v1", made_from=[live.id])
+        decide(tx, live)
+        releases.release(tx, live.id, SECRET)
+    with pytest.raises(Conflict, match=r"ngram-linear\.v1, by which the live model of desk was trained") as refused:
+        retrain(house, {"product": "desk"}, no_progress)
+    assert "penstock train desk" in refused.value.hint
 
 
 def test_an_exploration_under_privacy_only_rounds_and_tells_why(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from scenarios.conftest import edit
 
 from penstock.core.errors import BadInput, Broken, Conflict, PenstockError, Unavailable
 from penstock.jobs import attempts
+from penstock.jobs.elapsed import FILE, Elapsed, counted
 from penstock.jobs.frontier import frontier_files
 from penstock.jobs.train import train
 from penstock.registry import candidates, runs
@@ -109,6 +111,42 @@ def test_a_job_whose_surroundings_changed_is_ended_and_the_next_starts_anew(
         assert again.run_or_resume("train", ASKED)["outcomes"][-1]["passed"]
     with house.store.read() as tx:
         assert candidates.list_candidates(tx, "router")
+
+
+def test_what_an_interrupted_training_took_is_counted_by_the_one_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed_once(module: str, job: str, arguments: dict[str, Any], progress: Any = no_progress) -> dict[str, Any]:
+        folder = Path(arguments.get("checkpoint", "none"))
+        if job != "climb" or folder.exists():
+            return at_once(module, job, arguments, progress)
+        _, say = counted(folder, progress)
+        say("train", 1, 2)
+        assert folder.exists()
+        elapsed = {"seconds": 400.0, "cpu_s": 360.0}  # as if it had gone on for so long
+        (folder / FILE).write_text(json.dumps(elapsed))
+        raise executors.Interrupted
+
+    monkeypatch.setattr("penstock.jobs.elapsed.EVERY_S", 0.0)
+    monkeypatch.setattr(attempts, "run_child", killed_once)
+    house = company(tmp_path)
+    workflows = workflows_of(house)
+    with workflows, pytest.raises(Unavailable):
+        workflows.result(workflows.start("train", ASKED))
+    again = workflows_of(house)
+    with again:
+        (outcome,) = again.run_or_resume("train", ASKED)["outcomes"]
+    assert 400 < outcome["seconds"] < outcome["wall_s"] < 460
+    with house.store.read() as tx:
+        (run,) = runs.list_runs(tx, "router")
+    assert run.seconds == outcome["seconds"] and float(run.cost) > 0.004  # 360 core-seconds at 0.04 an hour, and more
+
+
+def test_a_count_that_a_kill_has_torn_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text('{"seconds": 4')
+    before, _ = counted(tmp_path, no_progress)
+    assert before == Elapsed()
+    assert counted(None, no_progress) == (Elapsed(), no_progress)
 
 
 def test_a_failure_is_priced_by_the_childs_processor_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

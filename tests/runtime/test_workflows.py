@@ -150,6 +150,39 @@ def test_closing_interrupts_a_child_and_the_next_launch_runs_that_step_again(
     assert len(attempts) == 2 and said[0].startswith(f"continuing job {handle.id}, begun at ")
 
 
+def test_what_another_command_left_unfinished_waits_for_that_command(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    executor = f"test{os.getpid()}-{abs(hash(tmp_path)) % 10**8}"
+    begun: list[str] = []
+
+    def train(arguments: dict[str, Any]) -> Any:
+        begun.append(arguments["rung"])
+        if begun == ["dear"]:
+            return step("train", run_child, "child_jobs", "linger", {"file": str(tmp_path / "pid")})
+        return step("train", run_child, "child_jobs", "double", {"numbers": [len(begun)]})["doubled"]
+
+    def opened(rung: str) -> Workflows:
+        made = Workflows(tmp_path, database_url, executor, command=["train", {"rung": rung}])
+        made.define("train", train)
+        return made
+
+    with opened("dear") as workflows:
+        left = workflows.start("train", {"rung": "dear"})
+        while not (tmp_path / "pid").exists():
+            time.sleep(0.02)
+        with pytest.raises(Conflict, match="is at work"), opened("cheap"):
+            pass  # still one process at a time
+    with opened("cheap") as workflows:
+        assert workflows.run_or_resume("train", {"rung": "cheap"}) == [4]
+    assert begun == ["dear", "cheap"]
+    said: list[str] = []
+    with opened("dear") as workflows:
+        assert workflows.run_or_resume("train", {"rung": "dear"}, said.append) == [6]
+    assert begun == ["dear", "cheap", "dear"] and said[0].startswith(f"continuing job {left.id}")
+
+
 def test_ctrl_c_ends_the_process_at_once_and_the_job_goes_on_next_time(tmp_path: Path, database_url: str) -> None:
     environment = {**os.environ, "PYTHONPATH": str(HERE)}
     command = [sys.executable, HERE / "interrupted_process.py", tmp_path, database_url]

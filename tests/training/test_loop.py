@@ -99,7 +99,7 @@ def test_a_resumed_training_of_other_data_or_recipe_is_refused(
 @pytest.mark.usefixtures("often")
 def test_other_code_is_refused_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     killed_at(20, tmp_path)
-    monkeypatch.setattr("penstock.training.loop.checkpoints.code_version", lambda: "another")
+    monkeypatch.setattr("penstock.training.loop.checkpoints.training_code", lambda: "another")
     with pytest.raises(Conflict, match="its code changed since"):
         run(made(), folder=tmp_path)
 

@@ -26,7 +26,7 @@ from penstock.models.knowledge.index import Index, Vectors, embedded, make_index
 from penstock.models.protocol import Floats, Parts
 from penstock.training.knowledge.calibration import NEVER, Calibrated, Cases, calibrate, make_cases
 from penstock.training.knowledge.prior import PRIORS, USED
-from penstock.training.records import Trained, TrainRequest
+from penstock.training.records import Trained, TrainRequest, text_backbone
 
 TARGET_PRECISION = 0.95
 OUT_OF_SCOPE = 0.3
@@ -49,12 +49,12 @@ def train_bm25(request: TrainRequest) -> Trained:
 
 def train_frozen(request: TrainRequest) -> Trained:
     """`frozen-answer.v1`: by the meaning that a frozen encoder sees."""
-    return _train(request, FROZEN, text_backbone(request))
+    return _train(request, FROZEN, text_backbone(request, FROZEN))
 
 
 def train_hybrid(request: TrainRequest) -> Trained:
     """`hybrid-answer.v1`: by both."""
-    return _train(request, HYBRID, text_backbone(request))
+    return _train(request, HYBRID, text_backbone(request, HYBRID))
 
 
 def wanted(request: TrainRequest) -> Wanted:
@@ -178,10 +178,3 @@ def _notes(index: Index, found: Calibrated, options: Wanted) -> tuple[str, ...]:
         f"threshold {found.threshold:.3f} for a precision of {options.target:.0%}, found on {found.rows:,} paraphrases "
         f"asked as if unknown, with {options.out_of_scope:.0%} of questions that none answers: {told}"
     )
-
-
-def text_backbone(request: TrainRequest) -> Backbone:
-    if not isinstance(request.backbone, Backbone):
-        hint = 'name one in penstock.toml: backbone = "english"; or climb only: ladder = ["bm25.v1"]'
-        raise BadInput("this rung needs a backbone", where="backbone", hint=hint)
-    return request.backbone

@@ -19,14 +19,15 @@ from penstock.datasets.knowledge.entries import Entry
 from penstock.datasets.knowledge.parts import Knowledge
 from penstock.models.backbone import Backbone
 from penstock.models.knowledge.answering import TUNED
+from penstock.training.contrast import contrastive_losses
 from penstock.training.encoders import keep_torch, load_torch
 from penstock.training.extras import training_libraries
 from penstock.training.knowledge.calibration import Calibrated, Cases
-from penstock.training.knowledge.rungs import calibrated, cases_of, checked, embedder, finish, index_of, text_backbone
+from penstock.training.knowledge.rungs import calibrated, cases_of, checked, embedder, finish, index_of
 from penstock.training.loop import Fitted, Problem, Recipe, fit
 from penstock.training.loop.batches import even_batch
 from penstock.training.onnx_export import Encoder
-from penstock.training.records import Trained, TrainRequest
+from penstock.training.records import Trained, TrainRequest, text_backbone
 from penstock.training.text.encoder import padded, tokens_of
 
 # On the example's shop of 69 entries top-1 was 0.862 at this peak, 0.841 at 1e-4, 0.797 untuned. A batch holds pairs,
@@ -46,7 +47,7 @@ def train(request: TrainRequest) -> Trained:
     with training_libraries("tuning a backbone"):
         import torch  # noqa: F401
     began = time.perf_counter()
-    base, backbone = checked(request), text_backbone(request)
+    base, backbone = checked(request), text_backbone(request, TUNED)
     if request.blobs is None:
         raise Broken("the tuned backbone has nowhere to be kept", where=TUNED)
     recipe = RECIPE.changed(request.recipe, TUNED)
@@ -110,10 +111,7 @@ def _problem(encoder: Encoder, entries: Sequence[Entry], backbone: Backbone, sta
         draw = np.random.default_rng(int(torch.randint(2**62, ())))  # the loop's seed of this step
         pairs = [_pair(entries[number], draw) for number in numbers.tolist()]
         first, second = (module(*_tokens([pair[side] for pair in pairs], backbone)).float() for side in (0, 1))
-        alike = SHARPNESS * first @ second.T
-        own = torch.arange(len(pairs))
-        both = [torch.nn.functional.cross_entropy(each, own, reduction="none") for each in (alike, alike.T)]
-        return (both[0] + both[1]) / 2
+        return contrastive_losses(first, second, sharpness=SHARPNESS)
 
     known = [stage, backbone.digest, [entry.to_json() for entry in entries]]
     return Problem(module, len(entries), loss, identity=digest_of(known))

@@ -30,7 +30,7 @@ class Identity:
 
     @staticmethod
     def of(data: str, recipe: Mapping[str, Any], seed: int) -> Identity:
-        return Identity(data, digest_of([recipe, seed]), code_version())
+        return Identity(data, digest_of([recipe, seed]), training_code())
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ def read(folder: Path, identity: Identity) -> State | None:
 
 
 @cache
-def code_version() -> str:
+def training_code() -> str:
     """Names the code that trains: the sources of models and training, and torch."""
     import torch
 

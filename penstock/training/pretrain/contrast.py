@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from penstock.training.contrast import contrastive_losses
 from penstock.training.loop import Problem, Recipe
 from penstock.training.pretrain.network import sentence_vectors
 from penstock.training.pretrain.views import parts
@@ -23,18 +24,12 @@ RECIPE = Recipe(peak=3e-4, decay=0.01, warm=0.1, clip=1.0, betas=(0.9, 0.98))
 
 def contrast_problem(model: Any, tokens: Tokens, identity: str) -> Problem:
     """Moves the encoder `model`. Texts of a single token have no parts, and are left out."""
-    import torch
-
     usable = np.flatnonzero(tokens.lengths > 1)
 
     def loss(numbers: Any) -> Any:
         rows = usable[numbers.numpy()]
         one, other = (sentence_vectors(model, _thinned(parts(tokens, rows, LONGEST))) for _ in range(2))
-        alike = one @ other.T / TEMPERATURE
-        own = torch.arange(len(rows))
-        there = torch.nn.functional.cross_entropy(alike, own, reduction="none")
-        back = torch.nn.functional.cross_entropy(alike.T, own, reduction="none")
-        return (there + back) / 2
+        return contrastive_losses(one, other, sharpness=1 / TEMPERATURE)
 
     lengths = np.minimum(tokens.lengths[usable], 2 * LONGEST)
     return Problem(module=model, rows=len(usable), loss=loss, lengths=lengths, identity=identity)

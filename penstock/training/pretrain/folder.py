@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.core.errors import BadInput, Broken, Conflict
-from penstock.training.loop.checkpoints import code_version
+from penstock.training.loop.checkpoints import training_code
 from penstock.training.pretrain.records import POSITIONS, Plan
 from penstock.training.pretrain.words import MASK, PAD, SPECIAL, UNKNOWN
 
@@ -88,7 +88,7 @@ def open_state(out: Path, plan: Plan, corpus: str, *, resume: bool) -> State:
     """
     if resume:
         kept = _read_state(out)
-        for what, before, now in (("corpus", kept.corpus, corpus), ("code", kept.code, code_version())):
+        for what, before, now in (("corpus", kept.corpus, corpus), ("code", kept.code, training_code())):
             if before != now:
                 raise Conflict(
                     f"the pretraining that was interrupted cannot go on: its {what} changed since",
@@ -97,7 +97,7 @@ def open_state(out: Path, plan: Plan, corpus: str, *, resume: bool) -> State:
                 )
         state = State(**{**asdict(kept), "notes": tuple(kept.notes), "resumed": kept.resumed + 1})
     else:
-        state = State(plan.to_json(), corpus, code_version())
+        state = State(plan.to_json(), corpus, training_code())
     write_state(out, state)
     return state
 

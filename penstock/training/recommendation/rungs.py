@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from penstock.core.errors import BadInput, Broken
+from penstock.core.errors import Broken
 from penstock.datasets.interactions.options import RecommendationOptions
 from penstock.evaluation.ranking import FIRST, quality_of, ranks_of
 from penstock.models.backbone import Backbone
@@ -30,7 +30,7 @@ from penstock.training.recommendation import cold, item_item, sequence
 from penstock.training.recommendation.counting import co_counts, learned_items
 from penstock.training.recommendation.judging import History, Judged
 from penstock.training.recommendation.log import Held, Log, histories_of, hold_out, read_log
-from penstock.training.records import Trained, TrainRequest
+from penstock.training.records import Trained, TrainRequest, text_backbone
 
 KEPT = 200  # weights of an item that are kept: 50 cost 4% of the nDCG on MovieLens, 100 and 200 nothing
 HALF_LIVES_DAYS = (7.0, 30.0, 90.0, 365.0)
@@ -86,14 +86,9 @@ def train_sequence(request: TrainRequest) -> Trained:
 def train_hybrid(request: TrainRequest) -> Trained:
     """The same, with what items say: those without a past, also ones added later, are judged by their text."""
     began = time.perf_counter()
-    if request.backbone is None:
-        raise BadInput(
-            "this rung needs a backbone",
-            where=HYBRID,
-            hint='name one in penstock.toml: backbone = "english", described in [backbones.english]',
-        )
+    backbone = text_backbone(request, HYBRID)
     known = _known(request)
-    vectors = _vectors(request, known)
+    vectors = _vectors(request, known, backbone)
     choice = _choice(known, request)
     notes = []
     if known.held is None or len(learned_items(known.held.log)) < 2 * FIRST:
@@ -143,11 +138,10 @@ def _fit(known: _Known, choice: sequence.Choice, request: TrainRequest) -> tuple
     return learned, sparse_of(weights, learned, known.log.size, KEPT)
 
 
-def _vectors(request: TrainRequest, known: _Known) -> Floats:
+def _vectors(request: TrainRequest, known: _Known, backbone: Backbone) -> Floats:
     """Unit vectors (items, hidden) of what is said of each item, from the cache where it has them."""
     catalogue = request.train.items
     words = [catalogue[item].words if item in catalogue else item for item in known.items]
-    backbone: Backbone = request.backbone
     if request.cache is None:
         vectors: Floats = backbone.embed_bulk(words, request.progress)
     else:

@@ -11,13 +11,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from penstock.core.errors import BadInput, Broken
+from penstock.core.errors import Broken
 from penstock.datasets.rows import Split
 from penstock.models import blend as model_kind
 from penstock.models.protocol import Floats, Integers, Model
 from penstock.training import frozen_linear, ngram_linear
 from penstock.training.calibration import fit_temperature
-from penstock.training.records import Trained, TrainRequest, save
+from penstock.training.records import Trained, TrainRequest, save, text_backbone
 from penstock.training.rows import folds, numbered
 from penstock.training.text import full
 
@@ -33,8 +33,7 @@ def train(request: TrainRequest) -> Trained:
     began = time.perf_counter()
     if request.blobs is None or request.load is None:
         raise Broken("the halves of a blend have nowhere to be kept", where=NAME)
-    if request.backbone is None:
-        raise BadInput("this rung needs a backbone", where=NAME, hint='name one in penstock.toml: backbone = "english"')
+    text_backbone(request, NAME)
     plain = replace(request, recipe={}, checkpoint=None)
     weight, temperature, held = _weighed(plain)
     words = ngram_linear.train(plain)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from penstock.core.errors import BadInput, Broken
+from penstock.core.errors import Broken
 from penstock.core.hashing import digest_of
 from penstock.models import frozen_linear as model_kind
 from penstock.models.backbone import Backbone
@@ -23,7 +23,7 @@ from penstock.training.encoders import keep_torch
 from penstock.training.frozen_linear import embedded
 from penstock.training.loop import Fitted, Problem, Recipe, fit
 from penstock.training.onnx_export import Encoder
-from penstock.training.records import Trained, TrainRequest
+from penstock.training.records import Trained, TrainRequest, text_backbone
 from penstock.training.softmax_head import Head, fit_path
 from penstock.training.text.rows import TextRows
 
@@ -51,10 +51,7 @@ def start(request: TrainRequest, rows: TextRows, where: str) -> Start:
 
     Raises BadInput without a backbone, Broken where a tuned one has nowhere to be kept.
     """
-    backbone = request.backbone
-    if not isinstance(backbone, Backbone):
-        hint = 'name one in penstock.toml: backbone = "english", described in [backbones.english]'
-        raise BadInput("this rung needs a backbone", where=where, hint=hint)
+    backbone = text_backbone(request, where)
     if request.blobs is None:
         raise Broken("the tuned backbone has nowhere to be kept", where=where)
     kept, held = set_aside(rows, request.seed)

@@ -22,7 +22,7 @@ from penstock.models.protocol import Floats, Integers, Parts
 from penstock.runtime.progress import Progress
 from penstock.training.extras import training_libraries
 from penstock.training.frozen_linear import embedded
-from penstock.training.records import Trained, TrainRequest
+from penstock.training.records import Trained, TrainRequest, text_backbone
 from penstock.training.rows import numbered
 
 NAME = "private-linear.v1"
@@ -60,9 +60,7 @@ def train(request: TrainRequest) -> Trained:
     """
     began = time.perf_counter()
     privacy = _stated(request)
-    backbone = request.backbone
-    if backbone is None:
-        raise BadInput("this rung needs a backbone", where=NAME, hint='name one in penstock.toml: backbone = "english"')
+    backbone = text_backbone(request, NAME)
     labels, truth = _labelled(request, privacy)
     plan = plan_for(privacy, rows=len(truth), weights=(backbone.hidden + 1) * len(labels))
     vectors = embedded(request, backbone, request.train.texts)

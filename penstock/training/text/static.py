@@ -13,15 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from penstock.core.errors import BadInput
 from penstock.core.hashing import digest_of
 from penstock.models import static as model_kind
-from penstock.models.backbone import Backbone
 from penstock.models.protocol import Floats, Integers, Parts
 from penstock.training.calibration import fit_temperature
 from penstock.training.extras import training_libraries
 from penstock.training.loop import ALONE, Fitted, Problem, Recipe, World, fit
-from penstock.training.records import Range, Space, Trained, TrainRequest
+from penstock.training.records import Range, Space, Trained, TrainRequest, text_backbone
 from penstock.training.text.rows import TextRows, held_out, text_rows
 from penstock.training.text.teaching import Lesson, losses, on_device
 from penstock.training.text.tokens import WIDTH, Table, token_table, tokenizer_of
@@ -53,18 +51,13 @@ def train(request: TrainRequest) -> Trained:
         import torch  # noqa: F401
     began = time.perf_counter()
     recipes = recipes_of(request.recipe, NAME)
-    if not isinstance(request.backbone, Backbone):
-        raise BadInput(
-            "this rung needs a backbone",
-            where=NAME,
-            hint='name one in penstock.toml: backbone = "english", described in [backbones.english]',
-        )
+    backbone = text_backbone(request, NAME)
     rows = text_rows(request)
     folder = None if request.cache is None else request.cache.folder
-    table, tokens = token_table(request.backbone, rows.texts, folder, WIDTH, request.progress)
+    table, tokens = token_table(backbone, rows.texts, folder, WIDTH, request.progress)
     lesson = Lesson(rows.truth, rows.weights)
     run = Run(recipes, NAME, request.seed, request.progress, request.checkpoint, request.world)
-    return finish(run, rows, lesson, table, tokens, tokenizer_of(request.backbone), began)
+    return finish(run, rows, lesson, table, tokens, tokenizer_of(backbone), began)
 
 
 def recipes_of(given: Mapping[str, Any], where: str) -> tuple[Recipe, ...]:
