@@ -210,16 +210,21 @@ def _backward(run: _Run, part: Integers, batch: int) -> Any:
 
     loss, embedding = loss_of(), run.problem.embedding
     told = loss.detach().cpu()
-    against = None
-    if run.recipe.adversarial and embedding is not None:
-        against = torch.autograd.grad(loss, embedding, retain_graph=True)[0]
     if run.recipe.l1:
         moved = [each for group in run.optimiser.param_groups for each in group["params"]]
         loss = loss + run.recipe.l1 * sum(each.abs().sum() for each in moved) * (len(part) / batch)
-    loss.backward()
-    if against is not None:
-        with _disturbed(embedding, run.recipe.adversarial * against / against.norm().clamp(min=1e-12)):
-            loss_of().backward()
+    if not run.recipe.adversarial:
+        loss.backward()
+        return told
+    seen: list[Any] = []  # this part's gradient, which is added to those of the parts before
+    hook = embedding.register_hook(seen.append)
+    try:
+        loss.backward()
+    finally:
+        hook.remove()
+    against = run.recipe.adversarial * seen[0] / seen[0].norm().clamp(min=1e-12)
+    with _disturbed(embedding, against):
+        loss_of().backward()
     return told
 
 
