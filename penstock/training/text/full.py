@@ -23,8 +23,8 @@ from penstock.training.text.rows import text_rows
 NAME = "full.v1"
 RECIPE = Recipe(epochs=3.0, batch=32, peak=2e-4, smoothing=0.1)
 FEW = Recipe(epochs=3.0, batch=32, peak=1e-4, adversarial=1.0, least_steps=80)
-"""Where no rows are held out. On ten rows a class of BANKING77 (others than those of its figures) 120 such steps reached
-85.9; without the adversarial step, or with RECIPE's numbers, 85.0; frozen 84.1. 80 steps keep it within a minute."""
+"""Where no rows are held out. On ten rows a class of BANKING77 (others than those of its figures) 120 such steps
+reached 85.9; without the adversarial step, or with RECIPE's numbers, 85.0; frozen 84.1. 80 keep it within a minute."""
 SPACE: Space = {
     "peak": Range(5e-5, 5e-4, log=True),
     "epochs": (2.0, 3.0, 4.0, 6.0),
