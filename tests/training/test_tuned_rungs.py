@@ -16,9 +16,6 @@ from penstock.training.backbones import resolve
 from penstock.training.encoders import load_torch
 from penstock.training.records import Trained, TrainRequest, save
 from penstock.training.rungs import RUNGS
-from penstock.training.text.encoder import network_of, start
-from penstock.training.text.full import TUNED_SHARES, settle
-from penstock.training.text.rows import text_rows
 from penstock.workspace.records import Backbone as Source
 
 torch = pytest.importorskip("torch")
@@ -113,21 +110,3 @@ def test_an_ensemble_is_one_model_with_the_mean_of_the_weights(request_for: Trai
     assert {name: len(content) for name, content in mean.files.items()} == {
         name: len(content) for name, content in one.files.items()
     }
-
-
-def test_an_encoder_goes_back_towards_its_backbone_where_held_out_rows_ask_for_it(
-    request_for: TrainRequest, orders: Split
-) -> None:
-    many = replace(request_for, train=Split(orders.texts * 23, orders.labels * 23))
-    begun = start(many, text_rows(many), "full.v1")
-    network = network_of(load_torch(begun.blobs, begun.backbone), begun.head, 0.0).eval()
-    assert settle(begun, network) == 1.0, "nothing moved, so nothing is gained by going back"
-
-    name, before = next((name, each.clone()) for name, each in network.encoder.named_parameters() if "word" in name)
-    with torch.no_grad():
-        for each in network.encoder.parameters():
-            each.add_(torch.randn(each.shape, generator=torch.Generator().manual_seed(3)))
-    spoilt = dict(network.encoder.named_parameters())[name].clone()
-    assert (share := settle(begun, network)) == min(TUNED_SHARES)
-    settled = dict(network.encoder.named_parameters())[name]
-    assert torch.allclose(settled, share * spoilt + (1 - share) * before, atol=1e-5)

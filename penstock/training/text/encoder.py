@@ -30,7 +30,8 @@ from penstock.training.text.rows import TextRows
 SCALE = 16.0  # unit vectors are multiplied by it before the head: without it a head of its own learns too slowly
 HEAD_RATE = 3.0  # times the encoder's
 STRENGTH = 10.0  # C of the head that it starts from
-HELD_SHARE, FEWEST_TO_HOLD, MOST_HELD = 0.05, 2_000, 500
+FEWEST_TO_HOLD = 2_000
+HELD_SHARE, LEAST_HELD, MOST_HELD = 0.02, 100, 500  # a temperature asks no more, and each is missed in training
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +63,10 @@ def start(request: TrainRequest, rows: TextRows, where: str) -> Start:
 
 
 def set_aside(rows: TextRows, seed: int) -> tuple[Integers, Integers]:
-    """Hold out a twentieth of the rows as people wrote them, 500 at most, and none below 2,000: there every row is
-    needed to learn. No copy of a held row is learned from."""
-    count = min(MOST_HELD, int(rows.originals * HELD_SHARE)) if rows.originals >= FEWEST_TO_HOLD else 0
+    """Hold out a fiftieth of the rows as people wrote them, 100 to 500, and none below 2,000: there every row is needed
+    to learn. No copy of a held row is learned from."""
+    share = min(MOST_HELD, max(LEAST_HELD, int(rows.originals * HELD_SHARE)))
+    count = share if rows.originals >= FEWEST_TO_HOLD else 0
     held = np.sort(np.random.default_rng(seed).permutation(rows.originals)[:count])
     return np.flatnonzero(~np.isin(rows.origin, rows.origin[held])), held
 

@@ -1,7 +1,6 @@
 """The rung `full.v1`: every weight of the backbone is tuned together with the head.
 
-What was tuned is averaged twice: over the seeds of an ensemble, and with the backbone it came from, as far as held-out
-rows ask for it.
+An ensemble of seeds becomes one model, with the mean of their weights.
 """
 
 from __future__ import annotations
@@ -12,12 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 from penstock.datasets.text_options import read_options
-from penstock.training.calibration import fit_temperature
 from penstock.training.encoders import load_torch
 from penstock.training.extras import training_libraries
 from penstock.training.loop import Fitted, Recipe
 from penstock.training.records import Range, Space, Trained, TrainRequest
-from penstock.training.text.encoder import FEWEST_TO_HOLD, Start, finish, learn, network_of, scores_of, start
+from penstock.training.text.encoder import FEWEST_TO_HOLD, Start, finish, learn, network_of, start
 from penstock.training.text.rows import text_rows
 
 NAME = "full.v1"
@@ -31,7 +29,6 @@ SPACE: Space = {
     "smoothing": (0.0, 0.05, 0.1),
     "adversarial": (0.0, 0.5, 1.0),
 }
-TUNED_SHARES = (1.0, 0.7, 0.4)  # on BANKING77 any from 0.3 to 0.7 gained a third of a point over 1
 
 
 def train(request: TrainRequest) -> Trained:
@@ -47,13 +44,10 @@ def train(request: TrainRequest) -> Trained:
     with torch.random.fork_rng():
         trained = [_tuned(request, begun, recipe, each) for each in range(seeds)]
     networks, fits = [network for network, _ in trained], [fitted for _, fitted in trained]
-    network = averaged(networks)
-    share = settle(begun, network)
     notes = [each for one in fits for each in one.notes]
     notes += [f"the mean of {seeds} trainings' weights, each in its own order"] if seeds > 1 else []
-    notes += [f"the tuned encoder's weights count {share:g}, the backbone's own the rest"] if share < 1 else []
-    parameters = {"ensemble": seeds, "tuned_share": share}
-    return finish(request, begun, network, recipe, replace(fits[0], notes=tuple(notes)), NAME, parameters, began)
+    told = replace(fits[0], notes=tuple(notes))
+    return finish(request, begun, averaged(networks), recipe, told, NAME, {"ensemble": seeds}, began)
 
 
 def _tuned(request: TrainRequest, begun: Start, recipe: Recipe, number: int) -> tuple[Any, Fitted]:
@@ -75,28 +69,3 @@ def averaged(networks: Sequence[Any]) -> Any:
             if others and tensor.is_floating_point():
                 tensor.add_(sum(other[name] for other in others)).div_(len(networks))
     return networks[0]
-
-
-def settle(begun: Start, network: Any) -> float:
-    """Move the encoder part of the way back to the backbone it came from, and answer the share of what was tuned: the
-    one with the least log loss on the held-out rows, or 1 where none are held out. Such a mean keeps more of what the
-    backbone knew of other texts (Wortsman et al. 2022, arXiv 2109.01903)."""
-    import torch
-
-    if not len(begun.held):
-        return 1.0
-    tuned = {name: weight.clone() for name, weight in network.encoder.named_parameters()}
-    before = dict(load_torch(begun.blobs, begun.backbone).module.named_parameters())
-
-    def move(share: float) -> None:
-        with torch.no_grad():
-            for name, weight in network.encoder.named_parameters():
-                weight.copy_(before[name].to(weight.device)).lerp_(tuned[name], share)
-
-    def loss(share: float) -> float:
-        move(share)
-        return fit_temperature(scores_of(network, begun, begun.held), begun.rows.truth[begun.held])[1]
-
-    best = min(TUNED_SHARES, key=loss)
-    move(best)
-    return best
