@@ -1,6 +1,7 @@
 """One of two processes that train together: `python parallel_jobs.py RANK SIZE PORT FOLDER` writes what came of it."""
 
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -112,3 +113,4 @@ if __name__ == "__main__":
     if size > 1:
         together.barrier()  # who leaves first takes the connections of the other with it
         together.destroy_process_group()
+    os._exit(0)  # all is written; torch's store sometimes aborts when the interpreter takes it down

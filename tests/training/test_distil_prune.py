@@ -130,8 +130,9 @@ def test_a_student_says_that_a_frozen_teacher_knew_the_rows_it_is_calibrated_on(
     store: BlobStore, original: str, orders: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("penstock.training.text.encoder.FEWEST_TO_HOLD", 50)
+    monkeypatch.setattr("penstock.training.text.encoder.LEAST_HELD", 10)
     made = compress(store, original, orders, "distil.v1", layers=1, copies=0.0)
-    assert any("4 held-out training rows, which the original had learned" in note for note in made.notes)
+    assert any("10 held-out training rows, which the original had learned" in note for note in made.notes)
 
 
 @pytest.mark.parametrize(
