@@ -43,7 +43,7 @@ from penstock.workspace.records import Product
 BUDGET_MINUTES = 30.0
 KEPT_SHARE = 1 / 3  # of the budget, at most, that no rung takes from the compressions of what there is already
 GOOD_ENOUGH = 0.10  # below the best: a cascade's cheap half that is worse sends nearly everything on
-NEARLY_BEST = 0.002  # below the best: what a cascade's dear half may be, where that is cheaper, as int8 of the best is
+NEARLY_BEST = 0.003  # below the best: what a cascade's dear half may be, where that is cheaper, as int8 of the best is
 _SENT_ON = 2.0  # texts for each error of a cascade's cheap half: n-grams on BANKING77 err at 8.5% and sent on 20%
 _FEWEST_TIMES_CHEAPER = 3.0  # for the cheap half of a cascade: else nothing is won
 _SECONDS_PER_MINUTE = 60
