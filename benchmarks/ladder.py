@@ -43,7 +43,11 @@ def main() -> None:
     parser.add_argument("--parts", nargs="*", default=["rungs", "few", "sst2", "movies", "explore"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--minutes", type=int, default=30, help="the budget of the exploration")
+    parser.add_argument("--workspace", type=Path, help="only measure the candidates that are there, as explore does")
     given = parser.parse_args()
+    if given.workspace is not None:
+        in_engine(given.workspace, *rows(shared_data("banking77") / "test.csv.gz"))
+        return
     for part in given.parts:
         PARTS[part](given.minutes if part == "explore" else given.seeds)
 
@@ -205,20 +209,25 @@ def on_explore(minutes: int) -> None:
         penstock(place, "apply")
         ran = penstock(place, "train", "subject", "--explore", "--budget-minutes", str(minutes))
         report("ladder, exploration", seconds=round(ran.seconds), points=_points(ran.output))
-        house = open_house(place)
-        loader = Loader(house.blobs)
-        for candidate in _candidates(house):
-            right, speed, used = _judged(loader.load(candidate.artifact), texts, labels)
-            report(
-                "ladder, engine",
-                candidate=candidate.number,
-                rung=candidate.rung,
-                made_from=candidate.made_from,
-                parameters=candidate.parameters.get("set", {}),
-                accuracy=right,
-                per_second=speed,
-                cpu_s_per_1000=used,
-            )
+        in_engine(place, texts, labels)
+
+
+def in_engine(workspace: Path, texts: Sequence[str], labels: Sequence[str]) -> None:
+    """What each candidate of the workspace keeps and costs."""
+    house = open_house(workspace)
+    loader = Loader(house.blobs)
+    for candidate in _candidates(house):
+        right, speed, used = _judged(loader.load(candidate.artifact), texts, labels)
+        report(
+            "ladder, engine",
+            candidate=candidate.number,
+            rung=candidate.rung,
+            made_from=candidate.made_from,
+            parameters=candidate.parameters.get("set", {}),
+            accuracy=right,
+            per_second=speed,
+            cpu_s_per_1000=used,
+        )
 
 
 def _points(output: Any) -> Any:

@@ -16,6 +16,7 @@ from penstock.training.backbones import resolve
 from penstock.training.encoders import load_torch
 from penstock.training.records import Trained, TrainRequest, save
 from penstock.training.rungs import RUNGS
+from penstock.training.text.full import usual
 from penstock.workspace.records import Backbone as Source
 
 torch = pytest.importorskip("torch")
@@ -110,3 +111,9 @@ def test_an_ensemble_is_one_model_with_the_mean_of_the_weights(request_for: Trai
     assert {name: len(content) for name, content in mean.files.items()} == {
         name: len(content) for name, content in one.files.items()
     }
+
+
+def test_the_fewer_the_rows_the_more_each_of_them_teaches() -> None:
+    few, some, many = (usual(rows) for rows in (1_999, 2_000, 8_000))
+    assert few.least_steps and not some.least_steps and not many.least_steps
+    assert few.adversarial and some.adversarial and not many.adversarial
