@@ -15,8 +15,9 @@ from penstock.workspace.records import Record
 class TextOptions(Record):
     """suspect_labels: what becomes of training rows whose label looks wrong. augment: changed copies to add, as a share
     of the rows. class_weights: "balanced" makes every label count alike. robust_rows: test rows that the robustness
-    section changes, 0 for none. recipes: hyper-parameters by rung. ensemble: seeds that answer together. privacy: what
-    private rungs promise. label_names: each label's own words become a training row, which helps where rows are few."""
+    section changes, 0 for none. recipes: hyper-parameters by rung. ensemble: of so many seeds of full.v1 and blend.v1
+    the weights are averaged. privacy: what private rungs promise. label_names: each label's own words become a training
+    row, which helps where rows are few."""
 
     suspect_labels: Literal["keep", "down-weight", "remove"] = "keep"
     augment: float = Field(default=0.0, ge=0, le=4, allow_inf_nan=False)

@@ -171,7 +171,8 @@ def _train(work: Work, rung: str, recipe: Mapping[str, Any], incumbent: Mapping[
     trained = watched(work, name, run, folder, rung=rung, parameters=_searched(recipe))
     # where several machines train, each burns as much as the one that answered
     spent = trained["cpu_s"] * work.workers
-    parameters = {**trained["parameters"], **_searched(recipe)}
+    together = {"workers": work.workers} if work.executor == "ray" else {}
+    parameters = {**trained["parameters"], **_searched(recipe), **together}
     return {**trained, "cpu_s": spent, "parameters": parameters}
 
 

@@ -100,7 +100,7 @@ def _compressed(
     def again(artifact: str, part: Split) -> Model:
         """One folder for each model and rows: a checkpoint of other rows is refused."""
         folder = None if checkpoint is None else checkpoint / digest_of([artifact, list(part.inputs)])[:16]
-        return _again(spare, dict(made)[artifact], part, folder).model
+        return _again(spare, dict(made)[artifact], part, folder, len(rows)).model
 
     return COMPRESSIONS[by].compress(
         CompressRequest(
@@ -122,8 +122,9 @@ def _compressed(
     )
 
 
-def _again(bench: _Bench, candidate: Candidate, rows: Split, checkpoint: Path | None) -> Trained:
-    """The candidate once more as it was made, from these rows only: trained, or its sources trained and compressed."""
+def _again(bench: _Bench, candidate: Candidate, rows: Split, checkpoint: Path | None, stands_for: int) -> Trained:
+    """The candidate once more as it was made, from these rows only: trained, or its sources trained and compressed.
+    stands_for: how many rows it was made from."""
     if not candidate.made_from:
         options = options_of(bench.house, bench.product)
         given = options.get("recipes", {}).get(candidate.rung, {})
@@ -135,13 +136,20 @@ def _again(bench: _Bench, candidate: Candidate, rows: Split, checkpoint: Path | 
         }
         request = training_request(bench.house, arguments, [], bench.progress)
         return RUNGS[candidate.rung].train(
-            replace(request, train=rows, blobs=bench.blobs, load=Loader(bench.blobs).load, checkpoint=checkpoint)
+            replace(
+                request,
+                train=rows,
+                blobs=bench.blobs,
+                load=Loader(bench.blobs).load,
+                checkpoint=checkpoint,
+                stands_for=stands_for,
+            )
         )
     with bench.house.store.read() as tx:
         sources = [get_candidate(tx, source) for source in candidate.made_from]
     folders = [None if checkpoint is None else checkpoint / source.id for source in sources]
     made = [
-        (save(_again(bench, source, rows, folder), bench.blobs), source)
+        (save(_again(bench, source, rows, folder, stands_for), bench.blobs), source)
         for source, folder in zip(sources, folders, strict=True)
     ]
     return _compressed(bench, bench, candidate.rung, made, candidate.parameters.get("set", {}), rows, checkpoint)

@@ -11,6 +11,7 @@ from typing import Any
 
 from penstock import tasks
 from penstock.core.errors import BadInput, PenstockError
+from penstock.evaluation.choice import cascade_pair
 from penstock.evaluation.intervals import Metric
 from penstock.jobs.artifacts import get_report
 from penstock.jobs.attempts import (
@@ -42,10 +43,6 @@ from penstock.workspace.records import Product
 
 BUDGET_MINUTES = 30.0
 KEPT_SHARE = 1 / 3  # of the budget, at most, that no rung takes from the compressions of what there is already
-GOOD_ENOUGH = 0.10  # below the best: a cascade's cheap half that is worse sends nearly everything on
-NEARLY_BEST = 0.003  # below the best: what a cascade's dear half may be, where that is cheaper, as int8 of the best is
-_SENT_ON = 2.0  # texts for each error of a cascade's cheap half: n-grams on BANKING77 err at 8.5% and sent on 20%
-_FEWEST_TIMES_CHEAPER = 3.0  # for the cheap half of a cascade: else nothing is won
 _SECONDS_PER_MINUTE = 60
 _FROZEN = "frozen-linear.v1"
 _ENCODERS = (_FROZEN, "encoder-linear.v1")  # kinds that int8, prune and distil can make cheaper
@@ -260,20 +257,6 @@ def _cascade(exploration: _Exploration) -> list[_Idea]:
     halves = [singles[name] for name in pair]
     idea = _idea(exploration, _CASCADE, halves)
     return [idea if idea.seconds <= exploration.left else _idea(exploration, _CASCADE, halves, {"dear": "right"})]
-
-
-def cascade_pair(figures: Mapping[str, tuple[float, float]]) -> tuple[str, str] | None:
-    """The cheap and the dear half of a cascade, by (quality, cost) of each: the cheapest that is nearly the best, and
-    before it what makes the two the cheapest. None where nothing much cheaper is good enough."""
-    best = max((quality for quality, _ in figures.values()), default=0.0)
-    near = {name: cost for name, (quality, cost) in figures.items() if quality >= best - NEARLY_BEST}
-    dear = min(near, key=lambda name: near[name], default="")
-    together = {
-        name: cost + _SENT_ON * (1 - quality) * near[dear]
-        for name, (quality, cost) in figures.items()
-        if quality >= best - GOOD_ENOUGH and cost * _FEWEST_TIMES_CHEAPER <= near[dear]
-    }
-    return (min(together, key=lambda name: together[name]), dear) if together else None
 
 
 def _best_first(exploration: _Exploration, outcomes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

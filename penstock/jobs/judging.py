@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from penstock.runtime.house import House
 from penstock.workspace.records import Costs
 
 _SECONDS_PER_HOUR = 3600
+_LIBRARIES = ("numpy", "onnxruntime", "scikit-learn", "tokenizers", "torch", "transformers")
 
 
 def incumbent_of(house: House, product: str) -> dict[str, Any]:
@@ -181,11 +182,20 @@ def cost_of(cpu_s: float, costs: Costs) -> Decimal:
     return (Decimal(f"{cpu_s:.3f}") * costs.cpu_core_hour / _SECONDS_PER_HOUR).quantize(Decimal("1e-9"))
 
 
+def _version_of(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None  # an extra that is not installed
+
+
 @cache
 def code_version() -> str:
-    """Names the code that trains and measures, without loading any of it: Penstock's version, and its sources."""
+    """Names the code that trains and measures, without loading any of it: Penstock's version, and a digest of its
+    sources and of the versions of the libraries that it trains with."""
     root = Path(__file__).parents[1]
     rooms = ("datasets", "models", "tasks", "training", "evaluation", "jobs")
     sources = sorted(file for room in rooms for file in (root / room).rglob("*.py"))
-    digest = digest_of([[str(file.relative_to(root)), sha256_of_file(file)] for file in sources])
+    known = [[str(file.relative_to(root)), sha256_of_file(file)] for file in sources]
+    digest = digest_of([known, [_version_of(name) for name in _LIBRARIES]])
     return f"{version('penstock')} {digest[:12]}"

@@ -16,6 +16,7 @@ from penstock.runtime.house import House
 from penstock.training.rungs import RUNGS
 from penstock.workspace.records import Product
 
+_NOT_TO_INT8 = ("blend.v1", "int8.v1")  # two models in one, and one that is in int8 already
 _OF_COST = ("latency_p50_ms", "latency_p95_ms", "cost_per_1000", "gross_margin")
 
 
@@ -36,8 +37,8 @@ def gate_refused(product: str, result: Mapping[str, Any]) -> GateRefused:
     """How near each rung came, what was not tried and why, and what would help."""
     tried = [f"{_name(outcome)}:\n    " + "\n    ".join(outcome["shortfall"]) for outcome in result["outcomes"]]
     left = [f"{each['rung']} was not tried: {each['why']}" for each in result.get("not_tried", ())]
-    number = result["outcomes"][-1]["candidate"]
-    advice = [*result.get("advice", ()), f"penstock report {number} --html report.html shows the last one"]
+    number = _nearest(result["outcomes"])["candidate"]
+    advice = [*result.get("advice", ()), f"penstock report {number} --html report.html shows the nearest"]
     return GateRefused(
         "no rung passed the gate\n  " + "\n  ".join([*tried, *left]), where=product, hint="\n  ".join(advice)
     )
@@ -45,37 +46,42 @@ def gate_refused(product: str, result: Mapping[str, Any]) -> GateRefused:
 
 def advice(product: Product, name: str, outcomes: Sequence[Mapping[str, Any]], budget: float | None) -> list[str]:
     """What would turn the no into a yes, the likeliest first."""
-    if not outcomes or outcomes[-1]["passed"]:
+    if not outcomes or any(outcome["passed"] for outcome in outcomes):
         return []
-    last = outcomes[-1]
-    failed = {reason["metric"] for reason in last["reasons"] if not reason["passed"]}
+    near = _nearest(outcomes)
+    failed = {reason["metric"] for reason in near["reasons"] if not reason["passed"]}
     found = []
-    if last["rows_needed"]:
-        found.append(f"about {last['rows_needed']:,} test rows would settle it, if the estimate holds: add test rows")
+    if near["rows_needed"]:
+        found.append(f"about {near['rows_needed']:,} test rows would settle it, if the estimate holds: add test rows")
     if failed & set(_OF_COST):
-        found += _cheaper(last, name, failed)
-    if failed & set(last["measured"]) and not last["rows_needed"]:
-        found += _better(product, name, last, budget)
+        found += _cheaper(product, near, name, failed)
+    if failed & set(near["measured"]) and not near["rows_needed"]:
+        found += _better(product, name, near, budget)
     return [*found, "or lower the gate in penstock.toml"]
 
 
-def _cheaper(last: Mapping[str, Any], name: str, failed: set[str]) -> list[str]:
+def _nearest(outcomes: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The one that the fewest conditions refuse; of several the last, which is the dearest of a climb."""
+    return min(reversed(outcomes), key=lambda one: sum(not reason["passed"] for reason in one["reasons"]))
+
+
+def _cheaper(product: Product, near: Mapping[str, Any], name: str, failed: set[str]) -> list[str]:
     found = []
-    if last.get("backbone"):
-        found.append(f"make it cheaper: penstock compress {name}/{last['number']} --by int8")
+    if product.task == "text-classification" and near.get("backbone") and near["rung"] not in _NOT_TO_INT8:
+        found.append(f"make it cheaper: penstock compress {name}/{near['number']} --by int8")
     if "gross_margin" in failed:
         found.append("the margin needs a higher price or a cheaper rung")
     return found
 
 
-def _better(product: Product, name: str, last: Mapping[str, Any], budget: float | None) -> list[str]:
+def _better(product: Product, name: str, near: Mapping[str, Any], budget: float | None) -> list[str]:
     found = []
     ladder, known = ladder_of(product), tasks.get(product.task).ladder
     if product.backbone is None and any(RUNGS[rung].needs_backbone for rung in known):
         found.append(f'a backbone opens more rungs: backbone = "english" in [products.{name}]')
     elif missing := [rung for rung in known if rung not in ladder]:
         found.append(f"rungs that the product's ladder leaves out: {', '.join(missing)}")
-    if budget is None and helped_by_search(last) and any(RUNGS[rung].space for rung in ladder):
+    if budget is None and helped_by_search(near) and any(RUNGS[rung].space for rung in ladder):
         found.append(f"let it search better numbers: penstock train {name} --budget-minutes 30")
     return [*found, f"add training rows, or correct labels (penstock data inspect {name})"]
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from penstock.core.errors import Conflict, PenstockError, Unavailable
+from penstock.core.errors import Broken, Conflict, PenstockError, Unavailable
 from penstock.core.hashing import digest_of, sha256_of_file
 from penstock.jobs.judging import code_version
 from penstock.runtime.house import House
@@ -37,8 +37,9 @@ def checkpoint_folder(house: House, product: str, version_id: str, name: str, as
 
 def remove_checkpoint(folder: Path, error: PenstockError | None = None) -> None:
     """Remove it once its training is judged, or ended with an error; not after one that the same command can overcome,
-    such as a killed process."""
-    if not isinstance(error, Unavailable):
+    such as a killed process, nor where the error points into it: the last good state before a loss was not finite."""
+    points = isinstance(error, Broken) and error.where is not None and Path(error.where).is_relative_to(folder)
+    if not isinstance(error, Unavailable) and not points:
         shutil.rmtree(folder, ignore_errors=True)
 
 

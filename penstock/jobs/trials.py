@@ -47,7 +47,7 @@ def search_recipe(
     product, rung = house.workspace.products[arguments["product"]], RUNGS[arguments["rung"]]
     to_train, held = hold_out(rows, product.seed)
     space = {name: allowed for name, allowed in rung.space.items() if name not in arguments["recipe"]}
-    asked = request(to_train)
+    asked = replace(request(to_train), stands_for=len(rows))
     study = digest_of(
         [
             *(arguments["version_id"], rung.name, arguments["options"], arguments["recipe"], code_version()),

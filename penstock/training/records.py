@@ -23,7 +23,9 @@ class TrainRequest:
     vectors by it are cached in `cache` (None: go without). options: [products.NAME.options], as written. load: another
     artifact's model by its digest, for rungs that build on one. blobs: where a rung that tunes a backbone keeps it.
     recipe: hyper-parameters that replace the rung's own. checkpoint: the folder where a long training keeps what it
-    goes on from after a kill. world: who trains together."""
+    goes on from after a kill. world: who trains together. stands_for: of how many rows the model learns that this one
+    stands in for (a search's trial, a half of a cascade), so that a recipe that follows their number is that model's;
+    None: of these."""
 
     train: Any
     backbone: Any = None
@@ -36,6 +38,7 @@ class TrainRequest:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     checkpoint: Path | None = None
     world: World = ALONE
+    stands_for: int | None = None
 
 
 @dataclass(frozen=True)

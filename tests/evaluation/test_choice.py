@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from penstock.evaluation.choice import Option, choose, profit
+from penstock.evaluation.choice import Option, cascade_pair, choose, profit
 from penstock.evaluation.intervals import Metric
 
 
@@ -130,3 +130,13 @@ def test_a_cost_measured_badly_takes_nothing_off_the_frontier() -> None:
 def test_small_costs_are_told_without_an_exponent() -> None:
     found = choose([candidate("small", 0.9, 9.85e-7)])
     assert found is not None and "0.000000985 per 1,000" in found.text
+
+
+def test_a_cascade_joins_the_cheapest_that_is_nearly_the_best_and_what_sends_little_on() -> None:
+    figures = {"full": (0.943, 100.0), "int8": (0.942, 50.0), "static": (0.925, 0.9), "n-grams": (0.90, 0.8)}
+    assert cascade_pair(figures) == ("static", "int8")
+    worse = figures | {"int8": (0.930, 50.0)}
+    assert cascade_pair(worse) == ("static", "full"), "int8 lost too much"
+    assert cascade_pair({"full": (0.943, 100.0), "small": (0.94, 40.0)}) is None, "not much cheaper"
+    assert cascade_pair({"full": (0.943, 100.0), "static": (0.80, 1.0)}) is None, "not nearly as good"
+    assert cascade_pair({}) is None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobs.climbing import DIAL, at_once, company, dialled
+from jobs.climbing import DIAL, at_once, company, dial, dialled
 from registry.shelf import candidate
 
 from penstock.core.errors import BadInput, Broken, Conflict, GateRefused
@@ -20,7 +20,7 @@ from penstock.registry import candidates, decisions, runs
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import no_progress
 from penstock.training import search as searching
-from penstock.training.records import Range
+from penstock.training.records import Range, Trained, TrainRequest
 from penstock.training.rungs import RUNGS
 from penstock.training.search import Trial, hold_out, search
 
@@ -58,6 +58,22 @@ def test_a_refused_recipe_is_searched_and_the_best_found_passes(tmp_path: Path) 
     done = [run for run in trials if run.state == "done"]
     assert {next(iter(run.metrics)) for run in done} == {"accuracy"}
     assert next(run for run in all_runs(house, "train") if run.candidate == made.id).curves_blob is not None
+
+
+def test_a_trial_learns_as_the_model_of_all_rows_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a rung whose recipe follows the number of rows would be searched around another recipe than it serves."""
+    asked: list[TrainRequest] = []
+
+    def watched(request: TrainRequest) -> Trained:
+        asked.append(request)
+        return dial(request)
+
+    monkeypatch.setitem(RUNGS, DIAL, replace(dialled(), train=watched))
+    climbed(company(tmp_path, ladder=f'"{DIAL}"'), budget_minutes=60)
+    whole, *trials, again = asked
+    assert whole.stands_for is None and again.stands_for is None
+    assert all(len(each.train) < len(whole.train) for each in trials)
+    assert {each.stands_for for each in trials} == {len(whole.train)}
 
 
 def test_a_later_command_goes_on_from_the_trials_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

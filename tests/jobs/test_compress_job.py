@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from penstock.registry.decisions import latest_decision
 from penstock.registry.runs import list_runs
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import no_progress
+from penstock.training.records import Trained, TrainRequest
+from penstock.training.rungs import RUNGS
 
 DESK = """\
 [company]
@@ -107,6 +110,28 @@ def test_a_cascade_trains_its_halves_again_even_one_that_was_compressed_itself(
     told = capsys.readouterr().err
     assert "ngram-linear.v1 answers when its likeliest label has a probability of at least" in told
     assert "next: penstock release desk --candidate 4" in told
+
+
+def test_a_half_of_a_cascade_learns_as_its_candidate_did(
+    folder: Path, house: House, int8: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trained on fewer rows, but by the recipe of all of them."""
+    asked: list[TrainRequest] = []
+    for name in ("ngram-linear.v1", "frozen-linear.v1"):
+
+        def watched(request: TrainRequest, train: Any = RUNGS[name].train) -> Trained:
+            asked.append(request)
+            made: Trained = train(request)
+            return made
+
+        monkeypatch.setitem(RUNGS, name, replace(RUNGS[name], train=watched))
+    sources = [int8.id, numbered(house, 1).id]
+    given = {"folder": str(folder), "product": "desk", "version": 1, "by": "cascade.v1", "sources": sources}
+    compress({**given, "set": {"within": 0.5}}, no_progress)
+    with house.store.read() as tx:
+        rows = get_version(tx, "desk", 1).rows_train
+    assert len(asked) == 2 and {each.stands_for for each in asked} == {rows}
+    assert all(len(each.train) < rows for each in asked)
 
 
 def test_two_candidates_of_the_same_artifact_are_two_that_do_not_differ(folder: Path, house: House) -> None:

@@ -11,10 +11,11 @@ from jobs.climbing import DIAL, at_once, company, dialled
 from training.bert import write_bert
 
 from penstock.core.errors import BadInput, Broken
+from penstock.evaluation import choice
 from penstock.evaluation.intervals import Metric
 from penstock.jobs import attempts, compress
 from penstock.jobs import explore as exploring
-from penstock.jobs.explore import all_rungs, cascade_pair, explore
+from penstock.jobs.explore import all_rungs, explore
 from penstock.jobs.frontier import frontier_rows, write_frontier
 from penstock.jobs.reports import passed_candidate
 from penstock.jobs.train import train
@@ -187,22 +188,12 @@ def test_a_cascade_comes_before_longer_work_and_trains_no_half_that_takes_too_lo
 
     monkeypatch.setattr(attempts, "run_child", slow)  # n-grams tell that they took an hour, most of which is needed
     costs = {DIAL: 0.1, NGRAM: 1.0}
-    monkeypatch.setattr(exploring, "GOOD_ENOUGH", 1.0)
+    monkeypatch.setattr(choice, "GOOD_ENOUGH", 1.0)
     monkeypatch.setattr(exploring, "_figures", lambda _, one: (certain(costs.get(one["rung"], 0.5)),) * 2)
     result = explored(company(tmp_path, gate=ANY), rungs=[NGRAM, DIAL], budget_minutes=minutes)
     names = made(result)
     assert names[4] == f"{name} of 1 and 3" and "distil.v1 student=static of 3" in names[5:]
     assert sum("cascade" in each for each in names) == 1
-
-
-def test_a_cascade_joins_the_cheapest_that_is_nearly_the_best_and_what_sends_little_on() -> None:
-    figures = {"full": (0.943, 100.0), "int8": (0.942, 50.0), "static": (0.925, 0.9), "n-grams": (0.90, 0.8)}
-    assert cascade_pair(figures) == ("static", "int8")
-    worse = figures | {"int8": (0.930, 50.0)}
-    assert cascade_pair(worse) == ("static", "full"), "int8 lost too much"
-    assert cascade_pair({"full": (0.943, 100.0), "small": (0.94, 40.0)}) is None, "not much cheaper"
-    assert cascade_pair({"full": (0.943, 100.0), "static": (0.80, 1.0)}) is None, "not nearly as good"
-    assert cascade_pair({}) is None
 
 
 def certain(value: float) -> Metric:

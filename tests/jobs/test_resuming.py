@@ -17,6 +17,7 @@ from penstock.core.errors import BadInput, Broken, Conflict, PenstockError, Unav
 from penstock.jobs import attempts
 from penstock.jobs.elapsed import FILE, Elapsed, counted
 from penstock.jobs.frontier import frontier_files
+from penstock.jobs.resuming import remove_checkpoint
 from penstock.jobs.train import train
 from penstock.registry import candidates, runs
 from penstock.runtime import executors
@@ -66,6 +67,18 @@ def test_the_same_command_finds_the_checkpoint_of_a_killed_child(
     edit(tmp_path, "robust_rows = 0", "robust_rows = 1")
     train(open_house(tmp_path), ASKED, no_progress)
     assert seen[2] != seen[0]
+
+
+def test_the_last_good_state_before_a_loss_was_not_finite_stays(tmp_path: Path) -> None:
+    lies = tmp_path / "one" / "0" / "checkpoint.safetensors"
+    for error, kept in [
+        (Broken("not finite", where=str(lies)), True),
+        (Conflict("other data", where=str(lies)), False),
+    ]:
+        lies.parent.mkdir(parents=True, exist_ok=True)
+        lies.write_bytes(b"good")
+        remove_checkpoint(tmp_path / "one", error)
+        assert lies.exists() is kept
 
 
 def test_checkpoints_that_nobody_came_back_for_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,22 @@ def test_a_model_without_an_encoder_is_refused(store: BlobStore, orders: Split, 
     artifact = save(RUNGS["ngram-linear.v1"].train(TrainRequest(train=orders)), store)
     with pytest.raises(BadInput, match="model has none"):
         compress(store, artifact, orders, by)
+
+
+def test_layers_go_and_words_stay_where_words_merge_by_rules(
+    store: BlobStore, tmp_path: Path, tiny_bert: Path, orders: Split
+) -> None:
+    """As in a backbone that `penstock pretrain` made."""
+    own = tmp_path / "own"
+    shutil.copytree(tiny_bert, own)
+    letters = {letter: number for number, letter in enumerate(["[PAD]", "[UNK]", *"abcdefghijklmnopqrstuvwxyz"])}
+    model = {"type": "BPE", "vocab": letters, "merges": [], "unk_token": "[UNK]"}
+    (own / "tokenizer.json").write_text(json.dumps({"version": "1.0", "added_tokens": [], "model": model}))
+    digest = resolve(Source(source=f"path:{own}"), "own", store)
+    request = TrainRequest(train=orders, backbone=Loader(store).backbone(digest))
+    made = compress(store, save(RUNGS["frozen-linear.v1"].train(request), store), orders, "prune.v1", layers=1)
+    assert layers_of(store, made) == 1 and made.parameters["vocabulary"] is False
+    assert "all words stay: the vocabulary of a BPE tokenizer cannot be pruned" in made.notes[1]
 
 
 def test_a_vocabulary_that_merges_by_rules_is_not_pruned() -> None:

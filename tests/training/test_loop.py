@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,9 +112,18 @@ def test_a_damaged_checkpoint_means_a_start_from_the_beginning(tmp_path: Path) -
     (tmp_path / FILE).write_bytes(content[: len(content) // 2])
     whole, again = made(), made()
     run(whole)
-    assert run(again, folder=tmp_path).notes == ()
+    assert run(again, folder=tmp_path).notes == ("its checkpoint was damaged: it began anew",)
     assert (tmp_path / FILE).is_file()
     assert torch.equal(weights_of(whole), weights_of(again))
+
+
+@pytest.mark.usefixtures("often")
+def test_a_checkpoint_of_which_one_bit_is_wrong_is_damaged(tmp_path: Path) -> None:
+    killed_at(20, tmp_path)
+    content = bytearray((tmp_path / FILE).read_bytes())
+    content[-1] ^= 1  # of a number: the format itself would not notice
+    (tmp_path / FILE).write_bytes(content)
+    assert run(made(), folder=tmp_path).notes == ("its checkpoint was damaged: it began anew",)
 
 
 @pytest.mark.usefixtures("often")
@@ -126,8 +136,20 @@ def test_a_loss_that_is_not_finite_names_the_batch_and_keeps_the_last_good_state
 
     with pytest.raises(Broken, match=r"not finite at step \d+ of 48, in the batch of training rows") as found:
         run(replace(problem, loss=bad), folder=tmp_path)
-    assert "12" in found.value.message.split("rows")[1]  # row 11 counted from 1
+    assert "12" in re.findall(r"\d+", found.value.message.split("rows")[1])  # row 11 counted from 1
     assert bool(torch.isfinite(weights_of(problem)).all())
+    step = int(re.findall(r"state, of step (\d+)", found.value.message)[0])
+    assert found.value.where == str(tmp_path / FILE) and (tmp_path / FILE).is_file()
+    assert f"not finite at step {step + 1} of" in found.value.message
+
+
+def test_a_bad_batch_names_the_rows_as_the_training_file_has_them() -> None:
+    """Of eight rows here the first two are of no row, and the others number 101 and on, one of them twice."""
+    numbers = np.array([-1, -2, 100, 101, 102, 103, 104, 104], dtype=np.int64)
+    problem = replace(made(), rows=8, lengths=None, numbers=numbers)
+    never = replace(problem, loss=lambda rows: problem.loss(rows) * float("nan"))
+    with pytest.raises(Broken, match=r"training rows 101, 102, 103, 104, 105\n"):
+        run(never)
 
 
 def test_too_little_memory_means_smaller_parts_and_a_word_of_it() -> None:
@@ -156,10 +178,82 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole() -> None:
 
 def test_a_constant_rate_stops_when_held_out_rows_say_so() -> None:
     scores = iter([0.5, 0.6, 0.6, 0.59, 0.7, 0.8])
-    problem = replace(made(), held=lambda: next(scores))
-    told = run(problem, replace(RECIPE, schedule="constant", patience=2))
+    best: list[Any] = []
+
+    def held() -> float:
+        score = next(scores)
+        best.extend([weights_of(problem)] if score == 0.6 and not best else [])
+        return score
+
+    problem = made()
+    told = run(replace(problem, held=held), replace(RECIPE, schedule="constant", patience=2))
     assert told.steps == 4 * 8
     assert [value for _, value in told.curves["held"]] == [0.5, 0.6, 0.6, 0.59]
+    assert told.notes == ("stopped after 4 epochs: none was better than number 2, kept",)
+    assert torch.equal(weights_of(problem), best[0])
+
+
+@pytest.mark.usefixtures("often")
+def test_a_resumed_training_still_knows_its_best_weights(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, schedule="constant", patience=3)
+    whole, again = made(), made()
+    scores = [0.6, 0.5, 0.5, 0.5]
+    told = run(replace(whole, held=iter(scores).__next__), recipe)
+
+    def die(asked: int) -> None:
+        if asked == 20:
+            raise Killed
+
+    killed = made(die)
+    with pytest.raises(Killed):
+        run(replace(killed, held=iter(scores).__next__), recipe, tmp_path)
+    resumed = run(replace(again, held=iter(scores[2:]).__next__), recipe, tmp_path)
+    assert resumed.notes[-1] == told.notes[-1] == "stopped after 4 epochs: none was better than number 1, kept"
+    assert torch.equal(weights_of(whole), weights_of(again))
+
+
+def test_the_rate_goes_up_and_comes_down_once() -> None:
+    rates = [rate for _, rate in run(made(), replace(RECIPE, warm=0.25)).curves["rate"]]
+    top = rates.index(max(rates))
+    assert top == 12 and rates[top] == pytest.approx(0.05)  # a quarter of 48 steps
+    assert rates[: top + 1] == sorted(rates[: top + 1]) and rates[top:] == sorted(rates[top:], reverse=True)
+    assert rates[0] == pytest.approx(0.005) and rates[-1] < 0.001
+
+
+def test_rows_of_like_length_share_a_batch_and_all_have_their_turn() -> None:
+    seen: list[Any] = []
+    problem = made()
+
+    def watched(rows: Any) -> Any:
+        seen.append(rows.numpy())
+        return problem.loss(rows)
+
+    run(replace(problem, loss=watched), replace(RECIPE, epochs=1.0))
+    assert problem.lengths is not None
+    assert sorted(np.concatenate(seen).tolist()) == list(range(ROWS))
+    filled = sum(problem.lengths[rows].max() * len(rows) for rows in seen)
+    assert filled <= 1.3 * problem.lengths.sum(), "shuffled rows would be padded to about twice that"
+
+
+@pytest.mark.parametrize(
+    ("precision", "helps", "half"), [("auto", True, True), ("auto", False, False), ("float32", True, False)]
+)
+def test_half_precision_is_taken_where_the_processor_has_it(
+    monkeypatch: pytest.MonkeyPatch, precision: Any, helps: bool, half: bool
+) -> None:
+    import sys
+
+    monkeypatch.setattr(sys.modules["penstock.training.loop.fit"], "half_precision_helps", lambda: helps)
+    kinds = []
+    problem = made()
+
+    def watched(rows: Any) -> Any:
+        kinds.append(problem.module(torch.zeros(1, WIDTH)).dtype)
+        return problem.loss(rows)
+
+    run(replace(problem, loss=watched), replace(RECIPE, epochs=0.1, precision=precision))
+    assert kinds[0] == (torch.bfloat16 if half else torch.float32)
+    assert weights_of(problem).dtype == torch.float32
 
 
 @pytest.mark.parametrize(
@@ -202,6 +296,24 @@ def test_adversarial_steps_in_parts_are_those_of_the_whole() -> None:
         embedding = problem.module[0].weight
         run(replace(problem, embedding=embedding), replace(recipe, adversarial=1e-6))
     assert torch.allclose(weights_of(whole), weights_of(parts), atol=1e-5)
+
+
+def test_an_adversarial_step_goes_against_the_rows_and_not_against_l1() -> None:
+    """Its direction is that of the rows' loss alone, however much the weights themselves are to shrink."""
+    first: list[Any] = []
+    for l1 in (0.0, 1.0):
+        problem = made()
+        embedding, seen = problem.module[0].weight, []
+        problem.module[1].p = 0.0
+
+        def watched(rows: Any, seen: list[Any] = seen, embedding: Any = embedding, problem: Problem = problem) -> Any:
+            seen.append(embedding.detach().clone())
+            return problem.loss(rows)
+
+        recipe = replace(RECIPE, epochs=0.1, adversarial=0.5, l1=l1)
+        run(replace(problem, loss=watched, embedding=embedding), recipe)
+        first.append(seen[1] - seen[0])
+    assert torch.allclose(first[0], first[1], atol=1e-6)
 
 
 @pytest.mark.usefixtures("often")

@@ -16,7 +16,9 @@ from penstock.training.backbones import resolve
 from penstock.training.encoders import load_torch
 from penstock.training.records import Trained, TrainRequest, save
 from penstock.training.rungs import RUNGS
+from penstock.training.text.encoder import network_of, padded, seen_words, start
 from penstock.training.text.full import usual
+from penstock.training.text.rows import text_rows
 from penstock.workspace.records import Backbone as Source
 
 torch = pytest.importorskip("torch")
@@ -117,3 +119,24 @@ def test_the_fewer_the_rows_the_more_each_of_them_teaches() -> None:
     few, some, many = (usual(rows) for rows in (1_999, 2_000, 8_000))
     assert few.least_steps and not some.least_steps and not many.least_steps
     assert few.adversarial and some.adversarial and not many.adversarial
+
+
+def test_what_stands_in_for_a_model_of_many_rows_learns_as_that_one_does(request_for: TrainRequest) -> None:
+    trial = RUNGS["full.v1"].train(replace(request_for, recipe={"epochs": 0.1}, stands_for=9_000))
+    assert trial.parameters == {**usual(9_000).to_json(), "epochs": 0.1, "ensemble": 1}
+
+
+def test_only_the_words_of_the_rows_learn_and_the_others_stay(request_for: TrainRequest) -> None:
+    begun = start(request_for, text_rows(request_for), "full.v1")
+    network = network_of(load_torch(begun.blobs, begun.backbone), begun.head, 0.1).eval()
+    whole = network.encoder.model.get_input_embeddings().weight
+    before, expected = whole.detach().clone(), network(*padded(begun.tokens[:9]))
+    with seen_words(network, begun.tokens) as tokens:
+        few = network.encoder.model.get_input_embeddings().weight
+        assert few.requires_grad and len(few) < len(whole)
+        assert torch.equal(network(*padded(tokens[:9])), expected)
+        with torch.no_grad():
+            few.add_(1.0)
+    assert network.encoder.model.get_input_embeddings().weight is whole
+    changed = (whole != before).any(dim=1).nonzero().flatten().tolist()
+    assert changed == sorted({0, *(number for row in begun.tokens for number in row)})

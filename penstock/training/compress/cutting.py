@@ -41,6 +41,14 @@ def alternate(layers: int, kept: int) -> tuple[int, ...]:
     return tuple(round((number + 1) * layers / kept) - 1 for number in range(kept))
 
 
+def why_whole(tokenizer_json: bytes) -> str:
+    """Why no words can be taken out of this tokenizer's vocabulary; "" where they can."""
+    kind = json.loads(tokenizer_json)["model"].get("type")
+    if kind == "WordPiece":
+        return ""
+    return f"the vocabulary of a {kind} tokenizer cannot be pruned; only WordPiece (BERT) can"
+
+
 def smaller_vocabulary(tokenizer_json: bytes, seen: set[int], where: str) -> tuple[bytes, list[int]]:
     """The tokenizer without the words that were not seen, and the old numbers of those that stay, in the new order.
 
@@ -48,14 +56,10 @@ def smaller_vocabulary(tokenizer_json: bytes, seen: set[int], where: str) -> tup
     seen is cut into the same ones as before: the longest match that was taken is still there, and none is longer.
     Raises BadInput for a tokenizer that is not WordPiece: others merge by rules that a smaller vocabulary breaks.
     """
+    if why := why_whole(tokenizer_json):
+        raise BadInput(why, where=where, hint="prune layers only: --set vocabulary=false")
     whole: dict[str, Any] = json.loads(tokenizer_json)
     model = whole["model"]
-    if model.get("type") != "WordPiece":
-        raise BadInput(
-            f"the vocabulary of a {model.get('type')} tokenizer cannot be pruned; only WordPiece (BERT) can",
-            where=where,
-            hint="prune layers only: --set vocabulary=false",
-        )
     prefix, vocabulary = model["continuing_subword_prefix"], model["vocab"]
     always = {token["id"] for token in whole.get("added_tokens") or ()} | {vocabulary.get(model["unk_token"])}
     kept = sorted(

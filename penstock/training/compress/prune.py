@@ -16,8 +16,8 @@ from penstock.core.errors import BadInput
 from penstock.models.artifact import read_artifact
 from penstock.models.backbone import TOKENIZER
 from penstock.models.protocol import Floats
-from penstock.training.compress.cutting import layer_count, smaller_vocabulary, with_layers, with_words
-from penstock.training.compress.records import CompressRequest
+from penstock.training.compress.cutting import layer_count, smaller_vocabulary, why_whole, with_layers, with_words
+from penstock.training.compress.records import CompressRequest, backbone_of
 from penstock.training.compress.student import Teacher, encoder_of, teach, teacher_of
 from penstock.training.extras import training_libraries
 from penstock.training.loop import Recipe
@@ -32,10 +32,10 @@ TEXTS = 200  # that layers are judged by: an encoder of 6 layers that loses 2 ru
 
 
 def compress(request: CompressRequest) -> Trained:
-    """The source with `layers` left of its encoder (None: two thirds), and without the words that training never saw.
+    """The source with `layers` left of its encoder (None: two thirds), and without the words that training never saw,
+    where its tokenizer can lose any.
 
-    Raises BadInput for options that prune nothing, a model without an encoder, or a vocabulary that cannot be pruned;
-    Unavailable without torch.
+    Raises BadInput for options that prune nothing or a model without an encoder; Unavailable without torch.
     """
     with training_libraries("pruning a model"):
         import torch  # noqa: F401
@@ -45,18 +45,23 @@ def compress(request: CompressRequest) -> Trained:
     recipe = RECIPE.changed(request.recipe, NAME)
     encoder = encoder_of(request, NAME)
     before = layer_count(encoder, where)
-    wanted = _wanted(told["layers"], before, bool(told["vocabulary"]), where)
+    whole = read_artifact(request.blobs, backbone_of(request, NAME).digest).read(TOKENIZER)
+    why = why_whole(whole) if told["vocabulary"] else "vocabulary = false"
+    fewer_words = not why
+    wanted = _wanted(told["layers"], before, fewer_words, where)
     teacher = teacher_of(request, NAME, 0.0)
-    tokenizer, words = _vocabulary(request, teacher, where) if told["vocabulary"] else (None, None)
+    tokenizer, words = _vocabulary(whole, teacher, where) if fewer_words else (None, None)
     chosen = _least_missed(request, teacher, encoder, wanted, where)
     notes = [f"{wanted} of {before} layers stay: number {', '.join(str(number + 1) for number in chosen)}"]
     encoder = with_layers(encoder, chosen, where)
-    if words is not None:
+    if words is None:
+        notes.append(f"all words stay: {why}")
+    else:
         count = encoder.module.model.get_input_embeddings().weight.shape[0]
         encoder = with_words(encoder, words)
         notes.append(f"{len(words):,} of {count:,} words stay; what else is written is spelt in pieces of them")
     made = teach(request, teacher, encoder, recipe, NAME, tokenizer=tokenizer, began=began, notes=notes)
-    return replace(made, parameters={"layers": wanted, "vocabulary": bool(told["vocabulary"]), **made.parameters})
+    return replace(made, parameters={"layers": wanted, "vocabulary": fewer_words, **made.parameters})
 
 
 def _wanted(layers: Any, before: int, vocabulary: bool, where: str) -> int:
@@ -69,11 +74,10 @@ def _wanted(layers: Any, before: int, vocabulary: bool, where: str) -> int:
     return wanted
 
 
-def _vocabulary(request: CompressRequest, teacher: Teacher, where: str) -> tuple[bytes, list[int]]:
+def _vocabulary(tokenizer: bytes, teacher: Teacher, where: str) -> tuple[bytes, list[int]]:
     """The tokenizer with the words that the training texts are made of, and which those were."""
-    backbone = teacher.model.backbone
-    seen = {token for tokens in tokens_of(backbone, teacher.rows.texts) for token in tokens}
-    return smaller_vocabulary(read_artifact(request.blobs, backbone.digest).read(TOKENIZER), seen, where)
+    seen = {token for tokens in tokens_of(teacher.model.backbone, teacher.rows.texts) for token in tokens}
+    return smaller_vocabulary(tokenizer, seen, where)
 
 
 def _least_missed(

@@ -30,7 +30,17 @@ from penstock.training.loop import Problem, Recipe, fit
 from penstock.training.onnx_export import Encoder
 from penstock.training.records import Trained, TrainRequest
 from penstock.training.softmax_head import Head
-from penstock.training.text.encoder import HEAD_RATE, SCALE, Start, network_of, padded, scores_of, set_aside, tokens_of
+from penstock.training.text.encoder import (
+    HEAD_RATE,
+    SCALE,
+    Start,
+    network_of,
+    padded,
+    scores_of,
+    seen_words,
+    set_aside,
+    tokens_of,
+)
 from penstock.training.text.rows import TextRows, text_rows
 from penstock.training.text.teaching import Lesson, losses, on_device
 
@@ -122,13 +132,15 @@ def teach(
     begun = Start(request.blobs, model.backbone, rows, tokens, kept, held, head)
     with torch.random.fork_rng():
         network = network_of(encoder, head, recipe.dropout)
-        fitted = fit(
-            _problem(network, begun, teacher, recipe, (name, request.source_artifact)),
-            recipe,
-            seed=request.seed,
-            progress=request.progress,
-            checkpoint=request.checkpoint,
-        )
+        with seen_words(network, tokens) as seen:
+            problem = _problem(network, replace(begun, tokens=seen), teacher, recipe, (name, request.source_artifact))
+            fitted = fit(
+                problem,
+                recipe,
+                seed=request.seed,
+                progress=request.progress,
+                checkpoint=request.checkpoint,
+            )
     made = _kept(request, begun, network, name, tokenizer)
     fidelity, told = _compared(teacher, made.model, begun)
     return replace(
@@ -219,6 +231,7 @@ def _problem(network: Any, begun: Start, teacher: Teacher, recipe: Recipe, named
                 begun.rows.weights[kept].tolist(),
             ]
         ),
+        numbers=begun.rows.origin[kept],
     )
 
 

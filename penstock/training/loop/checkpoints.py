@@ -5,6 +5,7 @@ A file appears whole or not at all, and says what it is a checkpoint of: another
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from penstock.core.errors import Conflict
+from penstock.core.errors import Broken, Conflict
 from penstock.core.hashing import digest_of, sha256_of_file
 
 FILE = "checkpoint.safetensors"
@@ -43,28 +44,35 @@ class State:
     done: bool = False
 
 
+def file_of(folder: Path) -> Path:
+    """Where the folder's checkpoint lies."""
+    return folder / FILE
+
+
 def write(folder: Path, identity: Identity, state: State) -> None:
     """Replace the folder's checkpoint."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{FILE}.{os.getpid()}"
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
     meta = {"identity": json.dumps(vars(identity)), "step": str(state.step)}
-    meta |= {"told": json.dumps(state.told), "done": json.dumps(state.done)}
-    save_file({name: tensor.detach().contiguous() for name, tensor in state.tensors.items()}, part, metadata=meta)
+    meta |= {"told": json.dumps(state.told), "done": json.dumps(state.done), "sha256": sha256_of(tensors)}
+    save_file(tensors, part, metadata=meta)
     with part.open("rb") as stream:
         os.fsync(stream.fileno())
-    part.replace(folder / FILE)
+    part.replace(file_of(folder))
 
 
 def read(folder: Path, identity: Identity) -> State | None:
-    """The folder's checkpoint, None where there is none or it is damaged: then training starts from the beginning.
+    """The folder's checkpoint, None where there is none.
 
-    Raises Conflict for a checkpoint of other data, recipe or code; it is taken away, so that the next run starts anew.
+    Raises Conflict for a checkpoint of other data, recipe or code, Broken for a damaged one; either is taken away, so
+    that the next run starts anew.
     """
     from safetensors import SafetensorError, safe_open
 
-    file = folder / FILE
+    file = file_of(folder)
     if not file.is_file():
         return None
     try:
@@ -73,9 +81,11 @@ def read(folder: Path, identity: Identity) -> State | None:
             found, step, told = json.loads(meta["identity"]), int(meta["step"]), json.loads(meta["told"])
             done = bool(json.loads(meta["done"]))
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
+            if meta["sha256"] != sha256_of(tensors):
+                raise ValueError("other bytes than were written")
     except (SafetensorError, OSError, KeyError, TypeError, ValueError):
         file.unlink(missing_ok=True)
-        return None
+        raise Broken("its checkpoint was damaged", where=str(file), hint=_ANEW) from None
     changed = [part for part, value in vars(identity).items() if found.get(part) != value]
     if changed:
         file.unlink(missing_ok=True)
@@ -87,6 +97,17 @@ def read(folder: Path, identity: Identity) -> State | None:
             hint=_ANEW,
         )
     return State(step, tensors, told, done)
+
+
+def sha256_of(tensors: Mapping[str, Any]) -> str:
+    """Of all that they hold: the format itself has no checksum."""
+    import torch
+
+    found = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        found.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+    return found.hexdigest()
 
 
 @cache

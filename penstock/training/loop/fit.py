@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,12 +18,14 @@ import numpy as np
 from penstock.core.errors import BadInput, Broken, Unavailable
 from penstock.runtime.progress import Progress
 from penstock.training.loop import checkpoints, sharing
+from penstock.training.loop.batches import batches_of
+from penstock.training.loop.machine import half_precision_helps, out_of_memory
 from penstock.training.loop.records import ALONE, Fitted, Integers, Problem, Recipe, World
 
 CHECKPOINT_EVERY_S = 20.0  # a kill costs at most so much; one of MiniLM takes 0.3 s to write
 CURVE_POINTS = 400  # of the loss, at most about so many are kept
-POOL = 32  # batches whose rows are sorted by length together: enough for little padding, few enough to stay random
 _SMOOTH = 0.95  # of the loss shown
+_ROWS_NAMED = 64  # of a batch that cannot be learned from
 
 
 def fit(
@@ -39,9 +41,9 @@ def fit(
     """Train `problem.module` in place, from the folder's checkpoint where there is one. The last checkpoint stays: who
     gave the folder takes it away when all that follows is recorded.
 
-    Raises Broken when the loss is not finite (the module is then as of its last good checkpoint), Conflict for a
-    checkpoint of other data, recipe or code and for workers that do not start from the same, Unavailable when even a
-    single row is too much memory, BadInput for a recipe that this problem cannot follow.
+    Raises Broken when the loss is not finite (it names the last good checkpoint), Conflict for a checkpoint of other
+    data, recipe or code and for workers that do not start from the same, Unavailable when even a single row is too
+    much memory, BadInput for a recipe that this problem cannot follow.
     """
     recipe.check(stage)
     _check_possible(problem, recipe, stage)
@@ -51,6 +53,7 @@ def fit(
     if not run.done:
         with _caught(run, world):
             _steps(run, seed, progress, world, stage)
+        _take(run.problem.module, run.kept)
         run.done = True
         if world.rank == 0:
             _keep(run)  # what follows (export, evaluation) may be killed too
@@ -65,13 +68,13 @@ def _check_possible(problem: Problem, recipe: Recipe, where: str) -> None:
     if recipe.adversarial and (problem.embedding is None or not problem.embedding.requires_grad):
         raise BadInput("adversarial needs an embedding that learns, and here none does", where=where, hint="leave it 0")
     if recipe.patience and problem.held is None:
-        hint = "leave it 0, or give more rows"
+        hint = "leave it 0; rungs that hold rows out do so where there are many"
         raise BadInput("patience needs held-out rows, and here none are held out", where=where, hint=hint)
 
 
 @dataclass(eq=False)
 class _Run:
-    """Where a training stands."""
+    """Where a training stands. kept: the parameters of the best held-out score, where patience may stop it later."""
 
     problem: Problem
     recipe: Recipe
@@ -85,6 +88,7 @@ class _Run:
     before_s: float = 0.0  # spent before it was resumed
     best: float = -math.inf
     stale: int = 0
+    kept: dict[str, Any] = field(default_factory=dict)
     smooth: float | None = None
     curves: dict[str, list[list[float]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -105,7 +109,13 @@ def _begin(problem: Problem, recipe: Recipe, seed: int, folder: Path | None) -> 
         per_epoch=per_epoch,
         planned=max(1, recipe.least_steps, math.ceil(recipe.epochs * per_epoch)),
     )
-    state = None if folder is None else checkpoints.read(folder, run.identity)
+    if folder is None:
+        return run
+    try:
+        state = checkpoints.read(folder, run.identity)
+    except Broken as damaged:
+        run.notes.append(f"{damaged.message}: it began anew")
+        return run
     if state is not None:
         _restore(run, state)
         if not run.done:
@@ -135,13 +145,14 @@ def _steps(run: _Run, seed: int, progress: Progress, world: World, stage: str) -
     while run.step < run.planned:
         epoch, place = divmod(run.step, run.per_epoch)
         if place == 0 or run.step == first:
-            batches = _epoch(problem, run.recipe, seed, epoch)
+            batches = batches_of(problem, run.recipe, seed, epoch)
         problem.module.train()
         loss = _step(run, batches[place], seed, world)
         _note_loss(run, loss)
         run.step += 1
         if run.step % run.per_epoch == 0 and _epoch_ended(run, world):
-            run.notes.append(f"stopped after {run.step // run.per_epoch} epochs: no better held-out score since")
+            epochs = run.step // run.per_epoch
+            run.notes.append(f"stopped after {epochs} epochs: none was better than number {epochs - run.stale}, kept")
             break
         left = (time.perf_counter() - began) / (run.step - first) * (run.planned - run.step)
         progress(stage, run.step, run.planned, _told(run, left))
@@ -164,7 +175,7 @@ def _step(run: _Run, rows: Integers, seed: int, world: World) -> float:
             total = _gradients(run, share, len(rows))
             break
         except (MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             if len(share) <= run.recipe.accumulate:
                 raise Unavailable(
@@ -209,23 +220,22 @@ def _backward(run: _Run, part: Integers, batch: int) -> Any:
         return losses.float().sum() / batch
 
     loss, embedding = loss_of(), run.problem.embedding
-    told = loss.detach().cpu()
-    if run.recipe.l1:
-        moved = [each for group in run.optimiser.param_groups for each in group["params"]]
-        loss = loss + run.recipe.l1 * sum(each.abs().sum() for each in moved) * (len(part) / batch)
     if not run.recipe.adversarial:
         loss.backward()
-        return told
-    seen: list[Any] = []  # this part's gradient, which is added to those of the parts before
-    hook = embedding.register_hook(seen.append)
-    try:
-        loss.backward()
-    finally:
-        hook.remove()
-    against = run.recipe.adversarial * seen[0] / seen[0].norm().clamp(min=1e-12)
-    with _disturbed(embedding, against):
-        loss_of().backward()
-    return told
+    else:
+        seen: list[Any] = []  # this part's gradient, which is added to those of the parts before
+        hook = embedding.register_hook(seen.append)
+        try:
+            loss.backward()
+        finally:
+            hook.remove()
+        against = run.recipe.adversarial * seen[0] / seen[0].norm().clamp(min=1e-12)
+        with _disturbed(embedding, against):
+            loss_of().backward()
+    if run.recipe.l1:  # after the hook: it says nothing of the rows
+        moved = [each for group in run.optimiser.param_groups for each in group["params"]]
+        (run.recipe.l1 * sum(each.abs().sum() for each in moved) * (len(part) / batch)).backward()
+    return loss.detach().cpu()
 
 
 @contextmanager
@@ -257,20 +267,6 @@ def _set_rate(run: _Run) -> None:
         group["lr"] = recipe.peak * group["factor"] * share
 
 
-def _epoch(problem: Problem, recipe: Recipe, seed: int, epoch: int) -> list[Integers]:
-    """The batches of one epoch: shuffled by (seed, epoch), rows of like length together."""
-    draw = np.random.default_rng([seed, epoch])
-    order = draw.permutation(problem.rows)
-    if problem.lengths is None:
-        return [order[start : start + recipe.batch] for start in range(0, len(order), recipe.batch)]
-    batches: list[Integers] = []
-    for start in range(0, len(order), POOL * recipe.batch):
-        pool = order[start : start + POOL * recipe.batch]
-        pool = pool[np.argsort(problem.lengths[pool], kind="stable")]
-        batches += [pool[at : at + recipe.batch] for at in range(0, len(pool), recipe.batch)]
-    return [batches[place] for place in draw.permutation(len(batches))]
-
-
 def _epoch_ended(run: _Run, world: World) -> bool:
     """Ask the held-out rows; whether to stop. Rank 0 asks for all: workers that differ in the last bit could otherwise
     stop after different epochs, and wait for each other for ever."""
@@ -282,7 +278,23 @@ def _epoch_ended(run: _Run, world: World) -> bool:
         found = sharing.as_rank_0(found)
     run.curves.setdefault("held", []).append([run.step, found])
     run.best, run.stale = (found, 0) if found > run.best else (run.best, run.stale + 1)
+    if run.recipe.patience and run.stale == 0:
+        run.kept = {name: each.detach().clone() for name, each in _learned(run.problem.module)}
     return bool(run.recipe.patience) and run.stale >= run.recipe.patience
+
+
+def _learned(module: Any) -> list[tuple[str, Any]]:
+    return [(name, each) for name, each in module.named_parameters() if each.requires_grad]
+
+
+def _take(module: Any, tensors: Mapping[str, Any]) -> None:
+    """Put these parameters into the module."""
+    import torch
+
+    with torch.no_grad():
+        for name, each in _learned(module):
+            if name in tensors:
+                each.copy_(tensors[name])
 
 
 def _note_loss(run: _Run, loss: float) -> None:
@@ -302,7 +314,8 @@ def _told(run: _Run, left_s: float) -> str:
 def _keep(run: _Run) -> None:
     if run.folder is None:
         return
-    tensors = {f"model.{name}": each for name, each in run.problem.module.named_parameters() if each.requires_grad}
+    tensors = {f"model.{name}": each for name, each in _learned(run.problem.module)}
+    tensors |= {f"best.{name}": each for name, each in run.kept.items()}
     tensors |= {f"buffer.{name}": each for name, each in run.problem.module.named_buffers()}
     moving = {} if run.done else run.optimiser.state_dict()["state"]
     for number, moments in moving.items():
@@ -332,6 +345,8 @@ def _restore(run: _Run, state: checkpoints.State) -> None:
             elif name.startswith("optimiser."):
                 _, number, moment = name.split(".", 2)
                 moments.setdefault(int(number), {})[moment] = tensor
+            elif name.startswith("best."):
+                run.kept[name.removeprefix("best.")] = tensor
     run.done = state.done
     if not run.done:
         run.optimiser.load_state_dict({**run.optimiser.state_dict(), "state": moments})
@@ -353,26 +368,21 @@ def _caught(run: _Run, world: World) -> Iterator[None]:
     try:
         yield
     except _NotFinite as found:
-        where = ", ".join(str(row + 1) for row in found.rows[:8])
-        step, kept = run.step, "the start"
-        if run.folder is not None and (state := checkpoints.read(run.folder, run.identity)) is not None:
-            _restore(run, state)
-            kept = f"step {run.step:,}"
+        good = None if run.folder is None else checkpoints.read(run.folder, run.identity)
+        kept = "" if good is None else f"; the last good state, of step {good.step:,}, stays there"
         raise Broken(
-            f"the loss is not finite at step {step + 1:,} of {run.planned:,}, in the batch of training rows {where}"
-            f"{', …' if len(found.rows) > 8 else ''}; the last good state is of {kept}",
-            where="training",
+            f"the loss is not finite at step {run.step + 1:,} of {run.planned:,}, in the batch of training rows "
+            f"{_named(run.problem, found.rows)}{kept}",
+            where="training" if run.folder is None or good is None else str(checkpoints.file_of(run.folder)),
             hint='lower `peak` in the recipe, or look at those rows; precision = "float32" rules out rounding',
         ) from None
 
 
-def _out_of_memory(error: BaseException) -> bool:
-    import torch
-
-    text = str(error).lower()
-    return (
-        isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text or "out of memory" in text
-    )
+def _named(problem: Problem, rows: Integers) -> str:
+    """The rows as people count them; what is learned beside them, such as the words of a label, has no number."""
+    numbers = rows if problem.numbers is None else problem.numbers[rows]
+    numbers = np.unique(numbers[numbers >= 0])
+    return ", ".join(f"{number + 1:,}" for number in numbers[:_ROWS_NAMED]) + (", …" * (len(numbers) > _ROWS_NAMED))
 
 
 def _use_less_memory(run: _Run) -> None:
@@ -381,10 +391,3 @@ def _use_less_memory(run: _Run) -> None:
         f"out of memory at step {run.step + 1:,}: from there each batch of {run.recipe.batch} went through in "
         f"{run.recipe.accumulate} parts"
     )
-
-
-def half_precision_helps() -> bool:
-    """Whether the processor multiplies bfloat16 itself: then a step takes half the time; emulated, it takes longer."""
-    import torch
-
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

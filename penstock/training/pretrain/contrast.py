@@ -32,7 +32,7 @@ def contrast_problem(model: Any, tokens: Tokens, identity: str) -> Problem:
         return contrastive_losses(one, other, sharpness=1 / TEMPERATURE)
 
     lengths = np.minimum(tokens.lengths[usable], 2 * LONGEST)
-    return Problem(module=model, rows=len(usable), loss=loss, lengths=lengths, identity=identity)
+    return Problem(model, len(usable), loss, lengths=lengths, identity=identity, numbers=usable)
 
 
 def _thinned(ids: Any) -> Any:

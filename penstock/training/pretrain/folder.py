@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.core.errors import BadInput, Broken, Conflict
-from penstock.training.loop.checkpoints import training_code
+from penstock.training.loop.checkpoints import sha256_of, training_code
 from penstock.training.pretrain.records import POSITIONS, Plan
 from penstock.training.pretrain.words import MASK, PAD, SPECIAL, UNKNOWN
 
@@ -116,20 +116,23 @@ def write_whole(target: Path, content: bytes) -> None:
 def keep_tensors(out: Path, name: str, tensors: Mapping[str, Any]) -> None:
     from safetensors.torch import save
 
-    write_whole(out / WORKSHOP / name, save(dict(tensors)))
+    write_whole(out / WORKSHOP / name, save(dict(tensors), metadata={"sha256": sha256_of(tensors)}))
 
 
 def kept_tensors(out: Path, name: str) -> dict[str, Any] | None:
     """What `keep_tensors` kept, None when it is not there (yet). Raises Broken when it is damaged."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
     file = out / WORKSHOP / name
     if not file.is_file():
         return None
     try:
-        return dict(load_file(file))
-    except (SafetensorError, OSError, ValueError):
+        with safe_open(file, framework="pt") as opened:
+            tensors = {each: opened.get_tensor(each) for each in opened.keys()}  # noqa: SIM118 - not a mapping
+            if opened.metadata()["sha256"] != sha256_of(tensors):
+                raise ValueError("other bytes than were written")
+        return tensors
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
         raise Broken("what the pretraining goes on from is damaged", where=str(file), hint=_ANEW) from None
 
 

@@ -47,9 +47,18 @@ def train(request: TrainRequest) -> Trained:
         settings=settings,
         seconds=time.perf_counter() - began,
         backbone=tuned.backbone,
-        notes=(f"n-grams count {weight:g}, chosen on {held:,} held-out training rows", *words.notes, *tuned.notes),
+        notes=(_told(weight, temperature, held), *words.notes, *tuned.notes),
         parameters={**tuned.parameters, "weight": weight},
         curves=tuned.curves,
+    )
+
+
+def _told(weight: float, temperature: float, held: int) -> str:
+    if not held:
+        return f"n-grams count {weight:g}, the usual; not calibrated: too few rows to hold any out"
+    return (
+        f"n-grams count {weight:g} at temperature {temperature:.3g}, chosen on {held:,} held-out training rows with "
+        "the frozen encoder in the tuned one's place"
     )
 
 

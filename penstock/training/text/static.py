@@ -138,7 +138,7 @@ def _calibrated(
         kept = np.flatnonzero(~np.isin(rows.origin, rows.origin[held]))
     tried: list[tuple[float, float, Recipe, Learned, float]] = []
     for number, recipe in enumerate(run.recipes):
-        found = learn(run, recipe, lesson, table, tokens, kept, f"calibrate {number + 1}", rows.labels)
+        found = learn(run, recipe, lesson, table, tokens, rows, kept, f"calibrate {number + 1}")
         scores, truth = found.scores([tokens[row] for row in held]), rows.truth[held]
         temperature, loss = fit_temperature(scores, truth)
         tried.append((loss, temperature, recipe, found, float((scores.argmax(axis=1) == truth).mean())))
@@ -148,7 +148,7 @@ def _calibrated(
         losses_told = ", ".join(f"{each[2].epochs:g}: {each[0]:.3f}" for each in tried)
         notes.append(f"{recipe.epochs:g} epochs, chosen by the log loss of the same rows ({losses_told})")
     if rows.originals < ENOUGH_ROWS:
-        learned = learn(run, recipe, lesson, table, tokens, np.arange(len(rows)), "train", rows.labels)
+        learned = learn(run, recipe, lesson, table, tokens, rows, np.arange(len(rows)), "train")
     return learned, recipe, temperature, notes
 
 
@@ -158,23 +158,23 @@ def learn(
     lesson: Lesson,
     table: Table,
     tokens: Sequence[Integers],
+    rows: TextRows,
     kept: Integers,
     stage: str,
-    labels: Sequence[str],
 ) -> Learned:
-    """Run the shared loop on these rows, over the tokens that occur in them."""
+    """Run the shared loop on the kept rows, over the tokens that occur in them."""
     import torch
 
     own = [tokens[row] for row in kept]
     used = _used(own)
     place = np.zeros(len(table.vectors), dtype=np.int64)
     place[used] = np.arange(len(used))
-    own = [place[rows] for rows in own]
+    own = [place[each] for each in own]
     picked = _picked(lesson, kept)
     with torch.random.fork_rng():
         torch.manual_seed(run.seed)
         hidden = 0 if lesson.vectors is None else lesson.vectors.shape[1]
-        network = _network(table.vectors[used], len(labels), recipe.dropout, hidden)
+        network = _network(table.vectors[used], len(rows.labels), recipe.dropout, hidden)
         taught = on_device(picked, "cpu")
 
         def loss(numbers: Any) -> Any:
@@ -189,14 +189,11 @@ def learn(
             embedding=network.table,
             identity=digest_of(
                 [
-                    run.name,
-                    stage,
-                    list(labels),
-                    picked.truth.tolist(),
-                    picked.weights.tolist(),
-                    [row.tolist() for row in own],
+                    *(run.name, stage, list(rows.labels)),
+                    *(picked.truth.tolist(), picked.weights.tolist(), [row.tolist() for row in own]),
                 ]
             ),
+            numbers=rows.origin[kept],
         )
         folder = None if run.checkpoint is None else run.checkpoint / stage.replace(" ", "-")
         fitted = fit(
