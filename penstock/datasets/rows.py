@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from penstock.datasets.report import CleaningReport
@@ -27,15 +27,22 @@ class Split:
     """Labelled rows as trainers and evaluation see them: inputs[i] is labelled labels[i].
 
     An input is whatever the task's models read: a text, an image (height, width, channels), a table's row. options: of
-    the product, where its task measures by them.
+    the product, where its task measures by them. origins: where each row was read, for messages; () where nobody knows.
     """
 
     inputs: Sequence[Any]
     labels: Sequence[str]
     options: Any = None
+    origins: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def part(self, rows: Iterable[int]) -> Split:
+        """These of its rows, in this order."""
+        chosen, columns = list(rows), (self.inputs, self.labels, self.origins)
+        inputs, labels, origins = (tuple(each[row] for row in chosen) if len(each) else () for each in columns)
+        return replace(self, inputs=inputs, labels=labels, origins=origins)
 
     @property
     def texts(self) -> Sequence[str]:

@@ -90,9 +90,10 @@ def _compressed(
     given: Mapping[str, Any],
     rows: Any,
     checkpoint: Path | None = None,
+    stands_for: int | None = None,
 ) -> Trained:
     """made: the artifacts to compress, in order, and the candidate that tells how to make each once more. spare: where
-    those are made, which nobody reads again."""
+    those are made, which nobody reads again. stands_for: as in a TrainRequest."""
     artifacts, load = [artifact for artifact, _ in made], Loader(bench.blobs).load
     models = [load(artifact) for artifact in artifacts]
     options, recipe = parted(COMPRESSIONS[by], given)
@@ -100,7 +101,7 @@ def _compressed(
     def again(artifact: str, part: Split) -> Model:
         """One folder for each model and rows: a checkpoint of other rows is refused."""
         folder = None if checkpoint is None else checkpoint / digest_of([artifact, list(part.inputs)])[:16]
-        return _again(spare, dict(made)[artifact], part, folder, len(rows)).model
+        return _again(spare, dict(made)[artifact], part, folder, stands_for or len(rows)).model
 
     return COMPRESSIONS[by].compress(
         CompressRequest(
@@ -152,7 +153,8 @@ def _again(bench: _Bench, candidate: Candidate, rows: Split, checkpoint: Path | 
         (save(_again(bench, source, rows, folder, stands_for), bench.blobs), source)
         for source, folder in zip(sources, folders, strict=True)
     ]
-    return _compressed(bench, bench, candidate.rung, made, candidate.parameters.get("set", {}), rows, checkpoint)
+    given = candidate.parameters.get("set", {})
+    return _compressed(bench, bench, candidate.rung, made, given, rows, checkpoint, stands_for)
 
 
 JOBS: dict[str, Job] = {"compress": compress}

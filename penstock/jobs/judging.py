@@ -27,7 +27,22 @@ from penstock.runtime.house import House
 from penstock.workspace.records import Costs
 
 _SECONDS_PER_HOUR = 3600
-_LIBRARIES = ("numpy", "onnxruntime", "scikit-learn", "tokenizers", "torch", "transformers")
+_LIBRARIES = (  # what trains or searches: another version may make another model of the same rows
+    *(
+        "bm25s",
+        "lightgbm",
+        "numpy",
+        "onnx",
+        "onnxruntime",
+        "opacus",
+        "optuna",
+        "peft",
+        "pillow",
+        "scikit-learn",
+        "scipy",
+    ),
+    *("tokenizers", "torch", "transformers"),
+)
 
 
 def incumbent_of(house: House, product: str) -> dict[str, Any]:

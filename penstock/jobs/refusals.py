@@ -46,7 +46,7 @@ def gate_refused(product: str, result: Mapping[str, Any]) -> GateRefused:
 
 def advice(product: Product, name: str, outcomes: Sequence[Mapping[str, Any]], budget: float | None) -> list[str]:
     """What would turn the no into a yes, the likeliest first."""
-    if not outcomes or any(outcome["passed"] for outcome in outcomes):
+    if not outcomes or outcomes[-1]["passed"]:
         return []
     near = _nearest(outcomes)
     failed = {reason["metric"] for reason in near["reasons"] if not reason["passed"]}
@@ -61,8 +61,14 @@ def advice(product: Product, name: str, outcomes: Sequence[Mapping[str, Any]], b
 
 
 def _nearest(outcomes: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The one that the fewest conditions refuse; of several the last, which is the dearest of a climb."""
-    return min(reversed(outcomes), key=lambda one: sum(not reason["passed"] for reason in one["reasons"]))
+    """Of those refused, the one that the fewest conditions refuse, those of cost and time counting as one: they are
+    mended together. Of several the last, which is the dearest of a climb."""
+
+    def failed(one: Mapping[str, Any]) -> int:
+        metrics = [reason["metric"] for reason in one["reasons"] if not reason["passed"]]
+        return len({"cost" if metric in _OF_COST else f"{place} {metric}" for place, metric in enumerate(metrics)})
+
+    return min((one for one in reversed(outcomes) if not one["passed"]), key=failed)
 
 
 def _cheaper(product: Product, near: Mapping[str, Any], name: str, failed: set[str]) -> list[str]:

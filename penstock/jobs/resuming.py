@@ -20,7 +20,7 @@ from penstock.runtime.workflows import step
 from penstock.workspace.loader import product_of
 from penstock.workspace.records import Product, dump
 
-STALE_DAYS = 7  # nobody runs the same command again after that, and an encoder's checkpoint is 400 MB
+STALE_DAYS = 7  # nobody runs the same command again after that, and an encoder's checkpoint is some hundred MB
 _SECONDS_PER_DAY = 86_400
 
 
@@ -77,7 +77,7 @@ def _surroundings(house: House, name: str) -> dict[str, str]:
         "its backbone": digest_of(_backbone(house, product)),
         "[costs]": digest_of(dump(house.workspace.costs)),
         "its data files": digest_of([_file_digest(file, house.workspace.state) for file in files]),
-        "Penstock itself": code_version(),
+        "Penstock or its libraries": code_version(),
     }
 
 

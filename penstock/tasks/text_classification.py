@@ -64,8 +64,8 @@ cleaning = {{ max_chars = 10_000, min_class_rows = 2, mask_personal_data = false
 
 def split(rows: Sequence[Mapping[str, Any]], product: Product) -> Split:
     """Texts and their labels."""
-    options = read_options(product.options)
-    return Split(tuple(row["text"] for row in rows), tuple(row["label"] for row in rows), options)
+    texts, labels = (tuple(row[name] for row in rows) for name in ("text", "label"))
+    return Split(texts, labels, read_options(product.options), tuple(row.get("origin", "") for row in rows))
 
 
 def measure(model: Model, test: Split, answers: Floats, seed: int) -> Measured:

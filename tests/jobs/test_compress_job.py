@@ -127,7 +127,8 @@ def test_a_half_of_a_cascade_learns_as_its_candidate_did(
         monkeypatch.setitem(RUNGS, name, replace(RUNGS[name], train=watched))
     sources = [int8.id, numbered(house, 1).id]
     given = {"folder": str(folder), "product": "desk", "version": 1, "by": "cascade.v1", "sources": sources}
-    compress({**given, "set": {"within": 0.5}}, no_progress)
+    nothing_live = {"incumbent_report": None, "incumbent_artifact": None}
+    compress({**given, **nothing_live, "set": {"within": 0.5}}, no_progress)
     with house.store.read() as tx:
         rows = get_version(tx, "desk", 1).rows_train
     assert len(asked) == 2 and {each.stands_for for each in asked} == {rows}

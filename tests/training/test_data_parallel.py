@@ -62,6 +62,10 @@ def test_both_go_on_from_the_checkpoint_as_if_never_interrupted(found: tuple[Fou
 def test_rank_0_decides_for_all_when_to_stop(found: tuple[Found, Found, Found]) -> None:
     _, first, second = (each["stopped"] for each in found)
     assert first["steps"] == second["steps"] == 15  # the first epoch was the best, two more did not better it
+    assert first["weights"] == second["weights"] != found[1]["whole"]["weights"]
+    assert (
+        first["notes"] == second["notes"] == ["the weights after step 5 of 15 stay: no later held-out score was better"]
+    )
 
 
 def test_a_worker_short_of_memory_does_its_share_in_more_parts(found: tuple[Found, Found, Found]) -> None:

@@ -143,12 +143,11 @@ def test_a_loss_that_is_not_finite_names_the_batch_and_keeps_the_last_good_state
     assert f"not finite at step {step + 1} of" in found.value.message
 
 
-def test_a_bad_batch_names_the_rows_as_the_training_file_has_them() -> None:
-    """Of eight rows here the first two are of no row, and the others number 101 and on, one of them twice."""
-    numbers = np.array([-1, -2, 100, 101, 102, 103, 104, 104], dtype=np.int64)
-    problem = replace(made(), rows=8, lengths=None, numbers=numbers)
+def test_a_bad_batch_names_its_rows_as_people_call_them_each_once() -> None:
+    called = ["a.csv:9", "a.csv:7", "a.csv:7", *(f"b.csv:{line}" for line in range(5))]
+    problem = replace(made(), rows=8, lengths=None, called=lambda row: called[row])
     never = replace(problem, loss=lambda rows: problem.loss(rows) * float("nan"))
-    with pytest.raises(Broken, match=r"training rows 101, 102, 103, 104, 105\n"):
+    with pytest.raises(Broken, match=r"training rows a.csv:9, a.csv:7, b.csv:0, b.csv:1, b.csv:2, b.csv:3, b.csv:4\n"):
         run(never)
 
 
@@ -189,8 +188,19 @@ def test_a_constant_rate_stops_when_held_out_rows_say_so() -> None:
     told = run(replace(problem, held=held), replace(RECIPE, schedule="constant", patience=2))
     assert told.steps == 4 * 8
     assert [value for _, value in told.curves["held"]] == [0.5, 0.6, 0.6, 0.59]
-    assert told.notes == ("stopped after 4 epochs: none was better than number 2, kept",)
+    assert told.notes == ("the weights after step 16 of 32 stay: no later held-out score was better",)
     assert torch.equal(weights_of(problem), best[0])
+
+
+def test_patience_asks_the_held_out_rows_at_the_very_end_too() -> None:
+    """Half an epoch may be left when the steps are over; what it brought counts as well."""
+    scores = iter([0.5, 0.4, 0.6])
+    problem = made()
+    told = run(
+        replace(problem, held=lambda: next(scores)), replace(RECIPE, epochs=2.5, schedule="constant", patience=9)
+    )
+    assert [value for _, value in told.curves["held"]] == [0.5, 0.4, 0.6]
+    assert told.notes == () and told.steps == 20
 
 
 @pytest.mark.usefixtures("often")
@@ -208,7 +218,8 @@ def test_a_resumed_training_still_knows_its_best_weights(tmp_path: Path) -> None
     with pytest.raises(Killed):
         run(replace(killed, held=iter(scores).__next__), recipe, tmp_path)
     resumed = run(replace(again, held=iter(scores[2:]).__next__), recipe, tmp_path)
-    assert resumed.notes[-1] == told.notes[-1] == "stopped after 4 epochs: none was better than number 1, kept"
+    assert resumed.notes[-1] == told.notes[-1]
+    assert told.notes[-1] == "the weights after step 8 of 32 stay: no later held-out score was better"
     assert torch.equal(weights_of(whole), weights_of(again))
 
 

@@ -136,6 +136,21 @@ def test_most_wrong_labels_of_real_texts_are_found(shared_data: Path) -> None:
     assert len(gone & wrong) > 0.7 * len(wrong) and len(gone & wrong) > 0.7 * len(gone)
 
 
+def test_every_row_can_be_called_by_where_it_was_read() -> None:
+    """Also a copy, a row of a part, and what stands in no file."""
+    origins = tuple(f"orders.csv:{line}" for line in range(2, 8))
+    labels = ("late", "late", "lost", "lost", "late", "lost")
+    texts = ("parcel late", "still late", "parcel lost", "all lost", "late again", "lost again")
+    part = Split(texts, labels, origins=origins).part([5, 0, 2, 4])
+    assert (part.texts[0], part.labels[0]) == ("lost again", "lost")
+    rows = text_rows(asked(part, augment=0.5, label_names=True))
+    assert [rows.called(row) for row in range(4)] == ["orders.csv:7", "orders.csv:2", "orders.csv:4", "orders.csv:6"]
+    copy = rows.originals
+    assert rows.called(copy) == part.origins[int(rows.origin[copy])]
+    assert rows.called(len(rows) - 1) == "the words of the label 'lost'"
+    assert text_rows(asked(Split(texts, labels))).called(2) == "number 3"
+
+
 def test_the_words_of_a_label_are_learned_as_a_row_of_it() -> None:
     split = Split(("where is it", "not here yet", "pay me back", "refund please"), ("late_card",) * 2 + ("refund",) * 2)
     rows = text_rows(TrainRequest(split, options={"label_names": True}))

@@ -126,6 +126,22 @@ def test_what_stands_in_for_a_model_of_many_rows_learns_as_that_one_does(request
     assert trial.parameters == {**usual(9_000).to_json(), "epochs": 0.1, "ensemble": 1}
 
 
+def test_words_that_no_row_has_are_as_the_backbone_had_them(request_for: TrainRequest) -> None:
+    """Neither learned nor decayed, in full.v1 as it is kept."""
+    trained = RUNGS["full.v1"].train(replace(request_for, recipe={**QUICK, "decay": 0.5}))
+    assert request_for.blobs is not None
+    begun = start(request_for, text_rows(request_for), "full.v1")
+    tuned = Loader(request_for.blobs).backbone(str(trained.backbone))
+    before, after = (
+        load_torch(request_for.blobs, each).module.model.get_input_embeddings().weight
+        for each in (begun.backbone, tuned)
+    )
+    used = {number for row in begun.tokens for number in row}
+    others = [number for number in range(1, len(before)) if number not in used]
+    assert others and torch.equal(before[others], after[others])
+    assert not torch.equal(before[sorted(used)], after[sorted(used)])
+
+
 def test_only_the_words_of_the_rows_learn_and_the_others_stay(request_for: TrainRequest) -> None:
     begun = start(request_for, text_rows(request_for), "full.v1")
     network = network_of(load_torch(begun.blobs, begun.backbone), begun.head, 0.1).eval()

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from penstock.core.errors import BadInput, Conflict
-from penstock.datasets.rows import Split
 from penstock.models import cascade as model_kind
 from penstock.models.artifact import read_artifact
 from penstock.models.protocol import Floats, Integers, Model, Parts
@@ -166,7 +165,7 @@ def _held_out(
     for number, held in enumerate(folds, start=1):
         kept = np.setdiff1d(np.arange(len(truth)), held)
         texts = [request.train.inputs[row] for row in held]
-        part = _part(request.train, kept)
+        part = request.train.part(kept.tolist())
         request.progress("cascade", 2 * number - 2, 2 * len(folds), "training the cheap half without some rows")
         half = again(cheap.artifact, part)
         answers = half.predict(texts)
@@ -217,11 +216,6 @@ def _folds(truth: Integers, seed: int) -> list[Integers]:
             hint=f"labels with fewer than {FEWEST_OF_A_CLASS} rows cannot be held out: add rows",
         )
     return found
-
-
-def _part(train: Split, rows: Integers) -> Split:
-    inputs, labels = (tuple(each[row] for row in rows) for each in (train.inputs, train.labels))
-    return replace(train, inputs=inputs, labels=labels)
 
 
 def _choose(held: _HeldOut, within: float) -> _Choice:

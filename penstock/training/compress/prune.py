@@ -48,7 +48,7 @@ def compress(request: CompressRequest) -> Trained:
     whole = read_artifact(request.blobs, backbone_of(request, NAME).digest).read(TOKENIZER)
     why = why_whole(whole) if told["vocabulary"] else "vocabulary = false"
     fewer_words = not why
-    wanted = _wanted(told["layers"], before, fewer_words, where)
+    wanted = _wanted(told["layers"], before, why, where)
     teacher = teacher_of(request, NAME, 0.0)
     tokenizer, words = _vocabulary(whole, teacher, where) if fewer_words else (None, None)
     chosen = _least_missed(request, teacher, encoder, wanted, where)
@@ -64,13 +64,13 @@ def compress(request: CompressRequest) -> Trained:
     return replace(made, parameters={"layers": wanted, "vocabulary": fewer_words, **made.parameters})
 
 
-def _wanted(layers: Any, before: int, vocabulary: bool, where: str) -> int:
-    """How many layers to leave."""
+def _wanted(layers: Any, before: int, all_words: str, where: str) -> int:
+    """How many layers to leave. all_words: why the vocabulary stays whole, "" where it does not."""
     wanted = max(1, round(before * 2 / 3)) if layers is None else layers
     if not isinstance(wanted, int) or not 1 <= wanted <= before:
         raise BadInput(f"layers must be 1 to {before}, not {layers!r}", where=where)
-    if wanted == before and not vocabulary:
-        raise BadInput("all layers and all words stay: nothing would be pruned", where=where)
+    if wanted == before and all_words:
+        raise BadInput(f"all layers and all words stay: nothing would be pruned ({all_words})", where=where)
     return wanted
 
 

@@ -226,12 +226,13 @@ def _problem(network: Any, begun: Start, teacher: Teacher, recipe: Recipe, named
                 begun.backbone.digest,
                 sum(each.numel() for each in network.parameters()),
                 list(begun.rows.labels),
-                [begun.rows.texts[row] for row in kept],
+                list(begun.rows.texts),
+                kept.tolist(),
                 begun.rows.truth[kept].tolist(),
                 begun.rows.weights[kept].tolist(),
             ]
         ),
-        numbers=begun.rows.origin[kept],
+        called=lambda row: begun.rows.called(kept[row]),
     )
 
 

@@ -71,7 +71,13 @@ def _problem(network: Any, data: Learned, recipe: Recipe, name: str) -> Problem:
         )
 
     known = [name, sha256_of(data.images.tobytes()), data.truth.tolist(), data.rows.tolist(), repr(data.views)]
-    return Problem(network, len(data.rows), loss, identity=digest_of(known))
+    return Problem(
+        network,
+        len(data.rows),
+        loss,
+        identity=digest_of(known),
+        called=lambda row: f"number {data.rows[row] + 1}",
+    )
 
 
 @contextmanager

@@ -106,7 +106,7 @@ def sha256_of(tensors: Mapping[str, Any]) -> str:
     found = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-        found.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+        found.update(memoryview(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy()))
     return found.hexdigest()
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -51,9 +51,9 @@ def fit(
     if world.size > 1:
         sharing.check_same_start(problem.module, run.step, run.identity)
     if not run.done:
-        with _caught(run, world):
+        with _caught(run):
             _steps(run, seed, progress, world, stage)
-        _take(run.problem.module, run.kept)
+        _take_best(run)
         run.done = True
         if world.rank == 0:
             _keep(run)  # what follows (export, evaluation) may be killed too
@@ -150,9 +150,8 @@ def _steps(run: _Run, seed: int, progress: Progress, world: World, stage: str) -
         loss = _step(run, batches[place], seed, world)
         _note_loss(run, loss)
         run.step += 1
-        if run.step % run.per_epoch == 0 and _epoch_ended(run, world):
-            epochs = run.step // run.per_epoch
-            run.notes.append(f"stopped after {epochs} epochs: none was better than number {epochs - run.stale}, kept")
+        last = run.step == run.planned and bool(run.recipe.patience)  # it may stand within an epoch, and be the best
+        if (run.step % run.per_epoch == 0 or last) and _epoch_ended(run, world):
             break
         left = (time.perf_counter() - began) / (run.step - first) * (run.planned - run.step)
         progress(stage, run.step, run.planned, _told(run, left))
@@ -287,14 +286,17 @@ def _learned(module: Any) -> list[tuple[str, Any]]:
     return [(name, each) for name, each in module.named_parameters() if each.requires_grad]
 
 
-def _take(module: Any, tensors: Mapping[str, Any]) -> None:
-    """Put these parameters into the module."""
+def _take_best(run: _Run) -> None:
+    """Where patience kept parameters that were better than the last: those."""
     import torch
 
-    with torch.no_grad():
-        for name, each in _learned(module):
-            if name in tensors:
-                each.copy_(tensors[name])
+    if run.kept and run.stale:
+        best = max(run.curves["held"], key=lambda point: point[1])
+        run.notes.append(f"the weights after step {best[0]:,} of {run.step:,} stay: no later held-out score was better")
+        with torch.no_grad():
+            for name, each in _learned(run.problem.module):
+                each.copy_(run.kept[name])
+    run.kept = {}
 
 
 def _note_loss(run: _Run, loss: float) -> None:
@@ -364,11 +366,14 @@ class _NotFinite(Exception):
 
 
 @contextmanager
-def _caught(run: _Run, world: World) -> Iterator[None]:
+def _caught(run: _Run) -> Iterator[None]:
     try:
         yield
     except _NotFinite as found:
-        good = None if run.folder is None else checkpoints.read(run.folder, run.identity)
+        good = None
+        if run.folder is not None:
+            with suppress(Broken):  # damaged meanwhile
+                good = checkpoints.read(run.folder, run.identity)
         kept = "" if good is None else f"; the last good state, of step {good.step:,}, stays there"
         raise Broken(
             f"the loss is not finite at step {run.step + 1:,} of {run.planned:,}, in the batch of training rows "
@@ -379,10 +384,9 @@ def _caught(run: _Run, world: World) -> Iterator[None]:
 
 
 def _named(problem: Problem, rows: Integers) -> str:
-    """The rows as people count them; what is learned beside them, such as the words of a label, has no number."""
-    numbers = rows if problem.numbers is None else problem.numbers[rows]
-    numbers = np.unique(numbers[numbers >= 0])
-    return ", ".join(f"{number + 1:,}" for number in numbers[:_ROWS_NAMED]) + (", …" * (len(numbers) > _ROWS_NAMED))
+    called = problem.called or (lambda row: f"number {row + 1}")
+    names = dict.fromkeys(called(int(row)) for row in np.sort(rows))
+    return ", ".join([*list(names)[:_ROWS_NAMED], *(["…"] if len(names) > _ROWS_NAMED else [])])
 
 
 def _use_less_memory(run: _Run) -> None:

@@ -109,8 +109,7 @@ class Problem:
     lengths: (rows,) the work of each row, so that rows of like length share a batch; None: all alike.
     groups: parameters that learn at a multiple of the rate, all others at 1. embedding: the parameter that adversarial
     steps disturb. held(): quality on held-out rows after an epoch, higher is better. identity: names data and model;
-    a checkpoint of another is refused. numbers: (rows,) which training row each is, for messages; below 0 for what is
-    none. None: they are the training rows.
+    a checkpoint of another is refused. called(row): what people call a row, for messages; None: its number.
     """
 
     module: Any
@@ -121,7 +120,7 @@ class Problem:
     embedding: Any = None
     held: Callable[[], float] | None = None
     identity: str = ""
-    numbers: Integers | None = None
+    called: Callable[[int], str] | None = None
 
 
 @dataclass(frozen=True)

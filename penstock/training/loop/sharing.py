@@ -5,13 +5,12 @@ Who they are and how they found each other, it does not know: the process group 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 from penstock.core.errors import Conflict
 from penstock.core.hashing import digest_of
-from penstock.training.loop.checkpoints import Identity
+from penstock.training.loop.checkpoints import Identity, sha256_of
 
 
 def sum_over_all(parameters: Sequence[Any], total: Any) -> None:
@@ -42,7 +41,7 @@ def check_same_start(module: Any, step: int, identity: Identity) -> None:
     import torch
     import torch.distributed as together
 
-    parts = {**vars(identity), "step": step, "parameters": _digest(module)}
+    parts = {**vars(identity), "step": step, "parameters": sha256_of(module.state_dict())}
     mine = torch.tensor([int(digest_of(value)[:12], 16) for value in parts.values()])  # 48 bits each
     everyone = [torch.empty_like(mine) for _ in range(together.get_world_size())]
     together.all_gather(everyone, mine)
@@ -54,12 +53,3 @@ def check_same_start(module: Any, step: int, identity: Identity) -> None:
                 where="training with several workers",
                 hint="every worker needs the same Penstock and the same workspace folder, checkpoints included",
             )
-
-
-def _digest(module: Any) -> str:
-    import torch
-
-    made = hashlib.sha256()
-    for each in module.state_dict().values():
-        made.update(each.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return made.hexdigest()

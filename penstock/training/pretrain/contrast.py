@@ -32,7 +32,9 @@ def contrast_problem(model: Any, tokens: Tokens, identity: str) -> Problem:
         return contrastive_losses(one, other, sharpness=1 / TEMPERATURE)
 
     lengths = np.minimum(tokens.lengths[usable], 2 * LONGEST)
-    return Problem(model, len(usable), loss, lengths=lengths, identity=identity, numbers=usable)
+    return Problem(
+        model, len(usable), loss, lengths=lengths, identity=identity, called=lambda row: f"text {usable[row] + 1}"
+    )
 
 
 def _thinned(ids: Any) -> Any:

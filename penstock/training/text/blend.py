@@ -69,7 +69,7 @@ def _weighed(request: TrainRequest) -> tuple[float, float, int]:
         return USUAL, 1.0, 0
     kept, held = folds(truth, FOLDS, request.seed)[0]
     held = held[:MOST_HELD]
-    part = replace(request, train=_rows(request.train, kept))
+    part = replace(request, train=request.train.part(kept.tolist()))
     encoder, words = frozen_linear.train(part).model, ngram_linear.train(part).model
     first, second = (_answers(model, request.train, held) for model in (encoder, words))
     tried = []
@@ -83,9 +83,3 @@ def _weighed(request: TrainRequest) -> tuple[float, float, int]:
 
 def _answers(model: Model, rows: Split, numbers: Integers) -> Floats:
     return model.predict([rows.texts[number] for number in numbers.tolist()])
-
-
-def _rows(rows: Split, numbers: Integers) -> Split:
-    chosen = numbers.tolist()
-    inputs = tuple(rows.inputs[row] for row in chosen)
-    return replace(rows, inputs=inputs, labels=tuple(rows.labels[row] for row in chosen))

@@ -164,10 +164,10 @@ def _problem(begun: Start, network: Any, recipe: Recipe, name: str) -> Problem:
         embedding=embedding if embedding.requires_grad else None,
         held=accuracy if len(begun.held) else None,
         identity=digest_of(
-            [name, begun.backbone.digest, list(rows.labels), [rows.texts[row] for row in kept]]
-            + [each.tolist() for each in (rows.truth[kept], rows.weights[kept])]
+            [name, begun.backbone.digest, list(rows.labels), list(rows.texts)]
+            + [each.tolist() for each in (kept, rows.truth[kept], rows.weights[kept])]
         ),
-        numbers=rows.origin[kept],
+        called=lambda row: rows.called(kept[row]),
     )
 
 

@@ -28,7 +28,7 @@ class TextRows:
 
     weights: (rows,) float32, 1 on average; all 1 where nothing asks for others. origin: (rows,) the training row that a
     row is, or is a copy of; below 0 for the words of a label. originals: how many come before the copies. notes: what
-    was done, for people.
+    was done, for people. read_at: where each training row was read, () where nobody knows.
     """
 
     labels: tuple[str, ...]
@@ -38,9 +38,17 @@ class TextRows:
     origin: Integers
     originals: int
     notes: tuple[str, ...] = ()
+    read_at: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def called(self, row: int) -> str:
+        """What people call the row: where it was read, or the label whose words it is."""
+        of = int(self.origin[row])
+        if of < 0:
+            return f"the words of the label {self.labels[-1 - of]!r}"
+        return (self.read_at[of] if len(self.read_at) else "") or f"number {of + 1}"
 
 
 def text_rows(request: TrainRequest) -> TextRows:
@@ -76,6 +84,7 @@ def text_rows(request: TrainRequest) -> TextRows:
         origin=np.append(kept[every], -1 - named),  # of no row: they are learned from whatever is held out
         originals=len(texts),
         notes=tuple(notes),
+        read_at=request.train.origins,
     )
 
 

@@ -193,7 +193,7 @@ def learn(
                     *(picked.truth.tolist(), picked.weights.tolist(), [row.tolist() for row in own]),
                 ]
             ),
-            numbers=rows.origin[kept],
+            called=lambda row: rows.called(kept[row]),
         )
         folder = None if run.checkpoint is None else run.checkpoint / stage.replace(" ", "-")
         fitted = fit(
