@@ -21,8 +21,10 @@ from penstock.workspace.records import Condition
 _PASSED, _REFUSED, _CHOSEN, _LINE = "#17603a", "#9b1c1c", "#d98e04", "#5b93bf"
 _INK, _MUTED = "#1b2733", "#52606d"
 _WIDTH, _HEIGHT = 700, 400
+_SMALL_COST = 0.001  # where the dearest costs less, costs are told in millionths
 _CHINESE = {
     "Frontier": "前沿",
+    "millionths of {currency}": "百万分之一 {currency}",
     "data version {version}, {rows} test rows": "数据版本 {version}，{rows} 行测试数据",
     "Quality against cost": "质量与成本",
     "passed": "通过",
@@ -38,7 +40,6 @@ _CHINESE = {
     "Margin": "毛利率",
     "Expected profit per 1,000": "每千次期望利润",
     "Gate": "门禁",
-    "On the frontier": "在前沿上",
     "Chosen": "选中",
     "None passed the gate, so none is chosen": "没有候选通过门禁，故未选出",
     "profit": "期望利润最高",
@@ -71,13 +72,12 @@ def frontier_svg(page: Page, chinese: Mapping[str, str] | None = None) -> str:
     import altair as alt
 
     say = _speaker(page, chinese)
-    rows = [_row(point, say) for point in page.points]
+    rows = [_row(point, page, say) for point in page.points]
     log = min(point.cost.low for point in page.points) > 0
     xscale = alt.Scale(type="log", nice=False, padding=30) if log else alt.Scale(padding=30)
-    cost = f"{say('cost_per_1000')}, {page.currency}" if page.currency else say("cost_per_1000")
-    headline = say(page.points[0].headline)
+    cost, headline = _cost_title(page, say), say(page.points[0].headline)
     x = alt.X("cost:Q", title=cost, scale=xscale, axis=alt.Axis(tickCount=6, format="~r"))
-    y = alt.Y("quality:Q", title=headline, scale=alt.Scale(zero=False, padding=14))
+    y = alt.Y("quality:Q", title=headline, scale=alt.Scale(zero=False, padding=14), axis=alt.Axis(titlePadding=16))
     base = alt.Chart({"values": rows})
     kinds = alt.Scale(domain=[say("passed"), say("refused")], range=[_PASSED, _REFUSED])
     colour = alt.Color("gate:N", title=None, scale=kinds, legend=alt.Legend(orient="top"))
@@ -134,29 +134,48 @@ def point_table(page: Page, say: Say) -> Table:
     """The points with their intervals, cheapest first."""
     profits = any(point.profit is not None for point in page.points)
     headline = say(page.points[0].headline) if page.points else ""
-    header = [say("Candidate"), headline, say("cost_per_1000"), say("latency_p95_ms"), say("Margin")]
+    header = [say("Candidate"), headline, _cost_title(page, say), say("latency_p95_ms"), say("Margin")]
     header += [say("Expected profit per 1,000")] if profits else []
-    header += [say("Gate"), say("On the frontier"), say("Chosen")]
+    header += [say("Gate"), say("Frontier"), say("Chosen")]
     rows = []
     for point in page.points:
         margin = "–" if point.margin is None else f"{point.margin.value:.1%}"
-        cells = [f"{point.number} {point.rung}", _interval(point.quality, _four), _interval(point.cost, plain_number)]
-        cells += [plain_number(point.latency_p95_ms.value), margin]
+        cells = [f"{point.number} {point.rung}", _interval(point.quality, _four)]
+        cells += [_interval(point.cost, _cost_of(page)), plain_number(point.latency_p95_ms.value), margin]
         cells += ["–" if point.profit is None else _interval(point.profit, _profit)] if profits else []
         marks = (point.passed, point.best, point.chosen)
         rows.append([*cells, *(f"{'✓' if mark else '✗'} {say('yes') if mark else say('no')}" for mark in marks)])
     return Table(header, rows)
 
 
-def _row(point: Point, say: Say) -> dict[str, Any]:
+def _scale(page: Page) -> float:
+    """What costs are multiplied by: a millionth is easier to read and to compare than 0.000000781."""
+    costs = [point.cost.value for point in page.points]
+    return 1e6 if page.currency and 0 < max(costs, default=0.0) < _SMALL_COST else 1.0
+
+
+def _cost_title(page: Page, say: Say) -> str:
+    unit = page.currency
+    if _scale(page) > 1:
+        unit = say("millionths of {currency}").format(currency=page.currency)
+    return f"{say('cost_per_1000')}, {unit}" if unit else say("cost_per_1000")
+
+
+def _cost_of(page: Page) -> Callable[[float], str]:
+    scale = _scale(page)
+    return lambda cost: plain_number(cost * scale)
+
+
+def _row(point: Point, page: Page, say: Say) -> dict[str, Any]:
+    scale = _scale(page)
     return {
-        "name": f"{point.number} {point.rung.removesuffix('.v1')}",
+        "name": f"{point.number} {point.rung.replace('.v1', '')}",
         "quality": point.quality.value,
         "low": point.quality.low,
         "high": point.quality.high,
-        "cost": point.cost.value,
-        "cost_low": point.cost.low,
-        "cost_high": point.cost.high,
+        "cost": point.cost.value * scale,
+        "cost_low": point.cost.low * scale,
+        "cost_high": point.cost.high * scale,
         "gate": say("passed") if point.passed else say("refused"),
         "best": point.best,
         "chosen": point.chosen,
@@ -168,7 +187,7 @@ def _names(rows: Sequence[Mapping[str, Any]], x: Any, y: Any, *, log: bool) -> l
     import altair as alt
 
     corners: list[tuple[Any, int, int]] = [
-        (align, dx, dy) for dy in (-10, 14) for align, dx in (("left", 9), ("right", -9))
+        (align, dx, dy) for dy in (-10, 14, -24, 28, -38, 42) for align, dx in (("left", 9), ("right", -9))
     ]
     placed = _corners(rows, corners, log=log)
     return [
@@ -182,8 +201,12 @@ def _names(rows: Sequence[Mapping[str, Any]], x: Any, y: Any, *, log: bool) -> l
 
 def _corners(rows: Sequence[Mapping[str, Any]], corners: Sequence[tuple[Any, int, int]], *, log: bool) -> list[int]:
     """The corner of each row's name, by index: one after the other, each where it covers least of what is there."""
-    costs = [math.log(row["cost"]) if log else row["cost"] for row in rows]
-    across, up = _pixels(costs, _WIDTH - 80), _pixels([-row["quality"] for row in rows], _HEIGHT - 60)
+    costs, cheapest, dearest = (
+        [math.log(row[name]) if log else row[name] for row in rows] for name in ("cost", "cost_low", "cost_high")
+    )
+    across = _pixels(costs, min(cheapest), max(dearest), _WIDTH - 60)
+    worst, best = min(row["low"] for row in rows), max(row["high"] for row in rows)
+    up = _pixels([-row["quality"] for row in rows], -best, -worst, _HEIGHT - 28)
     taken = [(left - 8, top - 8, left + 8, top + 8) for left, top in zip(across, up, strict=True)]
     chosen = []
     for row, left, top in zip(rows, across, up, strict=True):
@@ -203,8 +226,8 @@ def _corners(rows: Sequence[Mapping[str, Any]], corners: Sequence[tuple[Any, int
     return chosen
 
 
-def _pixels(values: Sequence[float], length: float) -> list[float]:
-    low, high = min(values), max(values)
+def _pixels(values: Sequence[float], low: float, high: float, length: float) -> list[float]:
+    """Where values stand on an axis of that length from low to high."""
     return [length * (value - low) / (high - low or 1) for value in values]
 
 
@@ -230,7 +253,7 @@ def _bounds(page: Page) -> list[Any]:
         if condition.metric == points[0].headline and min(quality) - room <= bound <= max(quality) + room:
             layers.append(rule.encode(y="bound:Q"))
         elif condition.metric == "cost_per_1000" and min(cost) / 3 <= bound <= max(cost) * 3:
-            layers.append(rule.encode(x="bound:Q"))
+            layers.append(rule.transform_calculate(bound=f"datum.bound * {_scale(page)}").encode(x="bound:Q"))
     return layers
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 from decimal import Decimal
@@ -126,6 +127,31 @@ def test_the_page_says_that_costs_were_alike_and_tells_them_without_an_exponent(
         assert "2 rung-2.v1" in html and says in html
         seen = re.sub("<[^>]*>", "", html)  # the picture's own numbers are not
         assert "0.00000105" in seen and not re.search(r"\de-\d", seen)
+
+
+def test_small_costs_are_told_in_millionths() -> None:
+    twins = [judged(1, 0.80, 1.02e-6), judged(2, 0.90, 3.05e-5)]
+    points, chosen = frontier(twins, error_cost=None, within=None)
+    for locale, says in (("en", "cost per 1,000, millionths of USD"), ("zh-CN", "每千次成本, 百万分之一 USD")):
+        page = Page(
+            "Help desk", 1, 90, points, chosen, (needs("cost_per_1000", "<=", 2e-5),), currency="USD", locale=locale
+        )
+        html = frontier_html(page)
+        assert html.count(says) >= 2 and "30.5 (27" in html  # the chart's axis and the table
+        assert "stroke-dasharray" in html  # the gate's bound, at 20
+
+
+def test_names_do_not_cover_each_other() -> None:
+    """Three candidates as near as those of a real exploration."""
+    near = [judged(1, 0.9399, 2.26e-5), judged(2, 0.9367, 2.41e-5), judged(3, 0.9321, 2.66e-5), judged(4, 0.91, 1e-6)]
+    points, chosen = frontier(near, error_cost=None, within=None)
+    svg = frontier_svg(Page("x", 1, 3_079, points, chosen, currency="USD"))
+    places = [
+        (float(x), float(y)) for x, y, _ in re.findall(r'translate\(([-\d.]+),([-\d.]+)\)"[^>]*>(\d rung-\d)<', svg)
+    ]
+    assert len(places) == 4
+    for one, other in itertools.combinations(places, 2):
+        assert abs(one[1] - other[1]) >= 10 or abs(one[0] - other[0]) >= 50
 
 
 def test_without_a_yes_the_page_says_that_none_is_chosen() -> None:
