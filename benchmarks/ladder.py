@@ -97,7 +97,7 @@ def plain_ngrams(train: Any, test: Any) -> float:
     from sklearn.pipeline import make_pipeline
     from sklearn.svm import LinearSVC
 
-    model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LinearSVC(C=0.5))
+    model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LinearSVC(C=0.5))
     return round(float(model.fit(*train).score(*test)), 4)
 
 
