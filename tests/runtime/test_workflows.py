@@ -192,7 +192,7 @@ def test_ctrl_c_ends_the_process_at_once_and_the_job_goes_on_next_time(tmp_path:
         assert process.poll() is None and time.monotonic() < end
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=10)
+    out, _ = process.communicate(timeout=30)
     assert (out, process.returncode) == ("stopped\n", 130)
     again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert again.stdout.splitlines()[-1] == "[2, 4]" and "continuing job" in again.stdout
