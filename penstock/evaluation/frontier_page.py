@@ -187,7 +187,7 @@ def _names(rows: Sequence[Mapping[str, Any]], x: Any, y: Any, *, log: bool) -> l
     import altair as alt
 
     corners: list[tuple[Any, int, int]] = [
-        (align, dx, dy) for dy in (-10, 14, -24, 28, -38, 42) for align, dx in (("left", 9), ("right", -9))
+        (align, dx, dy) for dy in (-10, 14) for align, dx in (("left", 9), ("right", -9))
     ]
     placed = _corners(rows, corners, log=log)
     return [
