@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from penstock.cli.output import OPTIONS, note, print_table, show
 from penstock.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from penstock.runtime.house import House
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +28,11 @@ def train(
     ] = False,
     budget_minutes: Annotated[
         float | None,
-        typer.Option(help="Of everything; a refused rung's recipe is then searched. --explore: 30 if not given."),
+        typer.Option(help="Of everything; a refused rung's recipe is then searched. --explore: 30 without a budget."),
+    ] = None,
+    budget_money: Annotated[
+        str | None,
+        typer.Option(help="At most this much, at the costs stated in [costs]: the minutes it buys of all cores."),
     ] = None,
     executor: Annotated[str, typer.Option(help="Where rungs are trained: process or ray.")] = "process",
     workers: Annotated[int, typer.Option(help="How many train together, with --executor ray.")] = 1,
@@ -44,7 +51,7 @@ def train(
     arguments = {
         "product": product,
         "rungs": list(rung or []),
-        "budget_minutes": budget_minutes,
+        "budget_minutes": _minutes(house, budget_minutes, budget_money, workers),
         "executor": executor,
         "workers": workers,
     }
@@ -71,6 +78,22 @@ def train(
         raise gate_refused(product, result)
     if not explore:
         note(f"passed: candidate {passed[-1]['candidate']}; next: penstock release {product}")
+
+
+def _minutes(house: House, minutes: float | None, money: str | None, workers: int) -> float | None:
+    """The fewer of the minutes given and those that the money buys. The job itself knows minutes only."""
+    from penstock.evaluation.latency import machine
+    from penstock.jobs.climbing import minutes_for
+
+    if money is None:
+        return minutes
+    costs, cores = house.workspace.costs, machine().cores * workers
+    bought = minutes_for(money, costs, cores=cores)
+    note(
+        f"{money} {house.workspace.company.currency} buy {bought:.3g} minutes of {cores} cores "
+        f"at {costs.cpu_core_hour:f} an hour each"
+    )
+    return bought if minutes is None else min(minutes, bought)
 
 
 def _say_what_came(product: str, result: dict[str, Any]) -> None:

@@ -40,7 +40,8 @@ _LEAST_ROWS = 1_000  # fewer take hardly less time: some recipes take a least nu
 @dataclass(frozen=True)
 class Work:
     """A climb or an exploration on one data version. version: what `make_version` answered. operation: names this run
-    of the workflow, the stem of all that it records. several: more than one rung may be trained, so stages name it."""
+    of the workflow, the stem of all that it records. several: more than one rung may be trained, so stages name it.
+    stand_ins: the folder of those that its compressions share; None: each makes its own."""
 
     house: House
     product: str
@@ -50,6 +51,7 @@ class Work:
     executor: str = "process"
     workers: int = 1
     several: bool = False
+    stand_ins: Path | None = None
 
 
 def begin(house: House, arguments: Mapping[str, Any], version: Mapping[str, Any], progress: Progress) -> Work:

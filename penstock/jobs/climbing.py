@@ -8,14 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from penstock.core.errors import BadInput
 from penstock.jobs.attempts import OVERHEAD_S, Work, attempt, expected_seconds, measuring_seconds, search, used_up
 from penstock.training.rungs import RUNGS
 from penstock.training.search import HELD_SHARE
+from penstock.workspace.records import Costs
 
-_SECONDS_PER_MINUTE = 60
+_SECONDS_PER_MINUTE, _MINUTES_PER_HOUR = 60, 60
 _FACTS = ("epsilon", "fidelity")  # what no recipe changes
 
 
@@ -82,6 +84,23 @@ def check_minutes(minutes: float | None) -> None:
     """Raises BadInput for what is no number of minutes."""
     if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
         raise BadInput(f"{minutes:g} is no number of minutes", where="--budget-minutes", hint="give a number above 0")
+
+
+def minutes_for(money: str, costs: Costs, *, cores: int) -> float:
+    """The minutes that an amount, in the company's currency, surely buys: with so many cores busy all the time.
+
+    Raises BadInput for what is no amount, or where cores cost nothing.
+    """
+    try:
+        amount = Decimal(money)
+    except InvalidOperation:
+        amount = Decimal(0)
+    if not (amount.is_finite() and amount > 0):
+        raise BadInput(f"{money!r} is no amount of money", where="--budget-money", hint="give a number above 0")
+    if costs.cpu_core_hour == 0:
+        hint = "state cpu_core_hour in [costs], or give --budget-minutes"
+        raise BadInput("where a core-hour costs nothing, money bounds nothing", where="--budget-money", hint=hint)
+    return float(amount / (costs.cpu_core_hour * cores)) * _MINUTES_PER_HOUR
 
 
 def too_little(needed_s: float, left_s: float) -> str:

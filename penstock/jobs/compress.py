@@ -159,6 +159,7 @@ def _compress(
         "incumbent_artifact": incumbent["artifact"],
         "label": by if work.several else "",
         "checkpoint": str(folder),
+        "stand_ins": None if work.stand_ins is None else str(work.stand_ins),
     }
     return watched(
         work,

@@ -17,17 +17,18 @@ from penstock.jobs.consent import check_trained
 from penstock.jobs.elapsed import added, counted
 from penstock.jobs.measuring import keep_and_measure
 from penstock.jobs.privacy import check_compression
+from penstock.jobs.stand_ins import StandIns, stand_ins
 from penstock.models.load import Loader
 from penstock.models.protocol import Model
 from penstock.registry.candidates import Candidate, get_candidate
 from penstock.runtime.child import Job, run_job
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import Progress
-from penstock.storage.blobs import BlobStore, scratch
+from penstock.storage.blobs import BlobStore
 from penstock.training.cache import EmbeddingCache
 from penstock.training.compress import COMPRESSIONS, CompressRequest
 from penstock.training.compress.settings import parted
-from penstock.training.records import Trained, save
+from penstock.training.records import Trained
 from penstock.training.rungs import RUNGS
 
 
@@ -35,7 +36,8 @@ def compress(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Compress the candidates `sources` by `by`, and measure what comes of it on the version's test rows.
 
     arguments: folder, product, version, sources (ids), by, set (name to value), incumbent_report, incumbent_artifact,
-    label and checkpoint as in a training. What was set is kept among the parameters, so that it can be done again.
+    label and checkpoint as in a training, stand_ins: the folder of those that several compressions share. What was set
+    is kept among the parameters, so that it can be done again.
     """
     house = open_house(Path(arguments["folder"]))
     product = house.workspace.products[arguments["product"]]
@@ -48,30 +50,25 @@ def compress(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     train, test = load_rows(house.blobs, version)
     with house.store.read() as tx:
         check_trained(tx, house.blobs, arguments["product"], train)
-    bench = _Bench(house, arguments["product"], say, house.blobs)
+    kept = None if arguments.get("stand_ins") is None else Path(arguments["stand_ins"])
     made = [(source.artifact, source) for source in sources]  # two may have the same artifact
-    with scratch(house.blobs) as blobs:
-        trained = _compressed(
-            bench,
-            replace(bench, blobs=blobs),
-            arguments["by"],
-            made,
-            arguments["set"],
-            tasks.get(product.task).split(train, product),
-            checkpoint,
-        )
+    rows = tasks.get(product.task).split(train, product)
+    with stand_ins(house.blobs, kept) as standing:
+        bench = _Bench(house, arguments["product"], say, standing, len(rows))
+        trained = _compressed(bench, house.blobs, arguments["by"], made, arguments["set"], rows, checkpoint)
         answer = keep_and_measure(house, arguments, trained, test, say)
     return {**added(answer, before), "parameters": {**answer["parameters"], "set": arguments["set"]}}
 
 
 @dataclass(frozen=True)
 class _Bench:
-    """What all work here shares. blobs: where what is made is kept."""
+    """What all work here shares. rows: how many the candidates were made from; see TrainRequest.stands_for."""
 
     house: House
     product: str
     progress: Progress
-    blobs: BlobStore
+    standing: StandIns
+    rows: int
 
     @property
     def seed(self) -> int:
@@ -84,24 +81,23 @@ class _Bench:
 
 def _compressed(
     bench: _Bench,
-    spare: _Bench,
+    blobs: BlobStore,
     by: str,
     made: Sequence[tuple[str, Candidate]],
     given: Mapping[str, Any],
     rows: Any,
-    checkpoint: Path | None = None,
-    stands_for: int | None = None,
+    checkpoint: Path | None,
 ) -> Trained:
-    """made: the artifacts to compress, in order, and the candidate that tells how to make each once more. spare: where
-    those are made, which nobody reads again. stands_for: as in a TrainRequest."""
-    artifacts, load = [artifact for artifact, _ in made], Loader(bench.blobs).load
+    """blobs: where what is made is kept. made: the artifacts to compress, in order, and the candidate that tells how to
+    make each once more."""
+    artifacts, load = [artifact for artifact, _ in made], Loader(blobs).load
     models = [load(artifact) for artifact in artifacts]
     options, recipe = parted(COMPRESSIONS[by], given)
 
     def again(artifact: str, part: Split) -> Model:
         """One folder for each model and rows: a checkpoint of other rows is refused."""
         folder = None if checkpoint is None else checkpoint / digest_of([artifact, list(part.inputs)])[:16]
-        return _again(spare, dict(made)[artifact], part, folder, stands_for or len(rows)).model
+        return Loader(bench.standing.blobs).load(_again(bench, dict(made)[artifact], part, folder))
 
     return COMPRESSIONS[by].compress(
         CompressRequest(
@@ -110,7 +106,7 @@ def _compressed(
             other=models[1] if len(models) > 1 else None,
             other_artifact=artifacts[1] if len(models) > 1 else None,
             train=rows,
-            blobs=bench.blobs,
+            blobs=blobs,
             load=load,
             seed=bench.seed,
             cache=bench.cache,
@@ -123,38 +119,42 @@ def _compressed(
     )
 
 
-def _again(bench: _Bench, candidate: Candidate, rows: Split, checkpoint: Path | None, stands_for: int) -> Trained:
-    """The candidate once more as it was made, from these rows only: trained, or its sources trained and compressed.
-    stands_for: how many rows it was made from."""
-    if not candidate.made_from:
-        options = options_of(bench.house, bench.product)
-        given = options.get("recipes", {}).get(candidate.rung, {})
-        arguments = {
-            "product": bench.product,
-            "rung": candidate.rung,
-            "options": options,
-            "recipe": {**given, **candidate.parameters.get("searched", {})},
-        }
-        request = training_request(bench.house, arguments, [], bench.progress)
-        return RUNGS[candidate.rung].train(
-            replace(
-                request,
-                train=rows,
-                blobs=bench.blobs,
-                load=Loader(bench.blobs).load,
-                checkpoint=checkpoint,
-                stands_for=stands_for,
-            )
+def _again(bench: _Bench, candidate: Candidate, rows: Split, checkpoint: Path | None) -> str:
+    """The artifact of the candidate made once more, from these rows only: trained, or its sources trained and
+    compressed."""
+    make = _compress_again if candidate.made_from else _train_again
+    return bench.standing.of(candidate.id, rows, lambda: make(bench, candidate, rows, checkpoint))
+
+
+def _train_again(bench: _Bench, candidate: Candidate, rows: Split, checkpoint: Path | None) -> Trained:
+    options, blobs = options_of(bench.house, bench.product), bench.standing.blobs
+    given = options.get("recipes", {}).get(candidate.rung, {})
+    arguments = {
+        "product": bench.product,
+        "rung": candidate.rung,
+        "options": options,
+        "recipe": {**given, **candidate.parameters.get("searched", {})},
+    }
+    request = training_request(bench.house, arguments, [], bench.progress)
+    return RUNGS[candidate.rung].train(
+        replace(
+            request,
+            train=rows,
+            blobs=blobs,
+            load=Loader(blobs).load,
+            checkpoint=checkpoint,
+            stands_for=bench.rows,
         )
+    )
+
+
+def _compress_again(bench: _Bench, candidate: Candidate, rows: Split, checkpoint: Path | None) -> Trained:
     with bench.house.store.read() as tx:
         sources = [get_candidate(tx, source) for source in candidate.made_from]
     folders = [None if checkpoint is None else checkpoint / source.id for source in sources]
-    made = [
-        (save(_again(bench, source, rows, folder, stands_for), bench.blobs), source)
-        for source, folder in zip(sources, folders, strict=True)
-    ]
+    made = [(_again(bench, source, rows, folder), source) for source, folder in zip(sources, folders, strict=True)]
     given = candidate.parameters.get("set", {})
-    return _compressed(bench, bench, candidate.rung, made, given, rows, checkpoint, stands_for)
+    return _compressed(bench, bench.standing.blobs, candidate.rung, made, given, rows, checkpoint)
 
 
 JOBS: dict[str, Job] = {"compress": compress}

@@ -6,7 +6,7 @@ It never stops at a yes. What it decides follows from recorded steps, so that a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from penstock import tasks
@@ -29,7 +29,7 @@ from penstock.jobs.compress import compress_step
 from penstock.jobs.frontier import frontier_of
 from penstock.jobs.privacy import check_compression
 from penstock.jobs.refusals import advice, check_provable
-from penstock.jobs.resuming import check_unchanged
+from penstock.jobs.resuming import check_unchanged, checkpoint_folder, remove_checkpoint
 from penstock.jobs.train import rungs_of
 from penstock.models.artifact import read_artifact
 from penstock.registry.candidates import get_candidate
@@ -53,6 +53,7 @@ _OF_THE_BEST: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("prune.v1", {}),
 )
 _OF_A_FROZEN = _OF_THE_BEST[1:]  # its static student is no better than the rung static.v1 (BANKING77: 92.0, 92.5)
+_LAST = "prune.v1"  # worth less than a cascade with what distilling made
 
 
 @dataclass(eq=False)
@@ -96,12 +97,15 @@ def explore(house: House, arguments: dict[str, Any], progress: Progress) -> dict
     rungs = rungs_of(house, {**arguments, "rungs": arguments.get("rungs") or all_rungs(product)})
     version = step("clean", make_version, house, name, [], None, progress)
     step("provable", check_provable, house, name, version["id"])
-    work = begin(house, {**arguments, "explore": True}, version, progress)
+    shared = checkpoint_folder(house, name, version["id"], "stand-ins", {})
+    work = replace(begin(house, {**arguments, "explore": True}, version, progress), stand_ins=shared)
     expected = expected_seconds(work, [*rungs, *COMPRESSIONS])
+    expected = {**expected, _CASCADE: 0.0}  # its last run's were those of training its halves, or not even those
     check_budget(work, minutes, {rung: expected[rung] for rung in rungs})
     budget = minutes * _SECONDS_PER_MINUTE
     exploration = _Exploration(work, budget, budget - version["wall_s"], expected)
     _train_and_compress(exploration, sorted(rungs, key=lambda each: expected[each]))
+    remove_checkpoint(shared)
     if exploration.failed is not None and not exploration.outcomes:
         raise exploration.failed
     return {
@@ -213,7 +217,7 @@ def _forbidden(exploration: _Exploration, by: str) -> str:
 
 def _ideas(exploration: _Exploration) -> list[_Idea]:
     """What could be made cheaper and was not tried yet, the most promising first: int8 of every encoder; a cascade of
-    the best and a cheap one; distil and prune of the best; a cascade with what came of that."""
+    the best and a cheap one; distil of the best, a cascade with what came of that; prune of the best."""
     encoders = [one for one in exploration.outcomes if _kind(exploration, one) in _ENCODERS]
     trained = [one for one in encoders if not one.get("made_from")]
     int8 = [_idea(exploration, _INT8, [one]) for one in _best_first(exploration, encoders) if one["rung"] != _INT8]
@@ -223,7 +227,9 @@ def _ideas(exploration: _Exploration) -> list[_Idea]:
         of_the_best = [_idea(exploration, by, [best], given) for by, given in ways]
     cascade = _cascade(exploration)
     first = all(one["rung"] != _CASCADE for one in exploration.outcomes)
-    ideas = [*int8, *(cascade if first else []), *of_the_best, *([] if first else cascade)]
+    last = [idea for idea in of_the_best if idea.by == _LAST]
+    others = [idea for idea in of_the_best if idea.by != _LAST]
+    ideas = [*int8, *([*cascade, *others] if first else [*others, *cascade]), *last]
     return [idea for idea in ideas if idea.name not in exploration.tried and idea.by in COMPRESSIONS]
 
 
@@ -232,15 +238,30 @@ def _idea(
 ) -> _Idea:
     seconds = exploration.expected.get(by, 0.0)
     if by == _CASCADE:  # its halves are made once more on most of the rows, the dear one only where it is asked to
-        again = sources[:1] if given else sources
-        seconds += (1 - HELD_SHARE) * sum(_making_seconds(exploration, source) for source in again)
+        again = [source["candidate"] for source in (sources[:1] if given else sources)]
+        standing = _standing(exploration)
+        seconds += (1 - HELD_SHARE) * sum(
+            float(one["seconds"]) for one in _lineage(exploration, again) if one["candidate"] not in standing
+        )
     return _Idea(by, tuple(sources), given or {}, seconds + measuring_seconds(exploration.outcomes))
 
 
-def _making_seconds(exploration: _Exploration, outcome: Mapping[str, Any]) -> float:
-    """Of the candidate, and of all that it was made from."""
-    made_from = [one for one in exploration.outcomes if one["candidate"] in outcome.get("made_from", ())]
-    return float(outcome["seconds"]) + sum(_making_seconds(exploration, one) for one in made_from)
+def _lineage(exploration: _Exploration, candidates: Sequence[str]) -> list[dict[str, Any]]:
+    """The outcomes of these candidates and of all that they were made from, each once."""
+    found = [one for one in exploration.outcomes if one["candidate"] in candidates]
+    before = [source for one in found for source in one.get("made_from", ())]
+    return found + [one for one in _lineage(exploration, before) if one not in found] if found else []
+
+
+def _standing(exploration: _Exploration) -> set[str]:
+    """The candidates whose stand-ins an earlier cascade made."""
+    again = [
+        source
+        for one in exploration.outcomes
+        if one["rung"] == _CASCADE
+        for source in (one["made_from"][:1] if one["set"].get("dear") else one["made_from"])
+    ]
+    return {one["candidate"] for one in _lineage(exploration, again)}
 
 
 def _cascade(exploration: _Exploration) -> list[_Idea]:

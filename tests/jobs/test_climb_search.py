@@ -11,9 +11,11 @@ import pytest
 from jobs.climbing import DIAL, at_once, company, dial, dialled
 from registry.shelf import candidate
 
+from penstock.cli.root import run
 from penstock.core.errors import BadInput, Broken, Conflict, GateRefused
 from penstock.jobs import attempts, judging
 from penstock.jobs.check import check_workspace
+from penstock.jobs.climbing import minutes_for
 from penstock.jobs.compress import recompress
 from penstock.jobs.train import candidate_rows, gate_refused, train
 from penstock.registry import candidates, decisions, runs
@@ -23,6 +25,7 @@ from penstock.training import search as searching
 from penstock.training.records import Range, Trained, TrainRequest
 from penstock.training.rungs import RUNGS
 from penstock.training.search import Trial, hold_out, search
+from penstock.workspace.records import Costs
 
 
 @pytest.fixture(autouse=True)
@@ -157,6 +160,33 @@ def test_an_impossible_budget_is_refused(tmp_path: Path, minutes: float, says: s
         climbed(house, budget_minutes=minutes)
     assert refused.value.where == "--budget-minutes"
     assert all_runs(house) == []
+
+
+@pytest.mark.parametrize(("money", "cores", "minutes"), [("0.04", 1, 60), ("0.04", 2, 30), ("1e-3", 3, 0.5)])
+def test_money_buys_minutes_of_all_cores(money: str, cores: int, minutes: float) -> None:
+    assert minutes_for(money, Costs(), cores=cores) == pytest.approx(minutes)
+
+
+@pytest.mark.parametrize("money", ["", "much", "0", "-2", "NaN", "Infinity"])
+def test_what_is_no_amount_of_money_is_refused(money: str) -> None:
+    with pytest.raises(BadInput, match="no amount of money"):
+        minutes_for(money, Costs(), cores=2)
+
+
+def test_money_bounds_nothing_where_cores_are_free() -> None:
+    with pytest.raises(BadInput, match="bounds nothing") as refused:
+        minutes_for("5", Costs.model_validate({"cpu_core_hour": "0"}), cores=2)
+    assert "--budget-minutes" in (refused.value.hint or "")
+
+
+@pytest.mark.parametrize("more", [["--budget-minutes", "90"], ["--explore"]])
+def test_the_command_says_how_long_its_money_lasts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    company(tmp_path).close()
+    assert run(["--workspace", str(tmp_path), "train", "router", "--budget-money", "0.00001", *more]) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert "0.00001 USD buy" in told and "at 0.04 an hour each" in told and "minutes are too few" in told
 
 
 def test_a_gate_that_no_model_can_pass_is_refused_before_training(tmp_path: Path) -> None:

@@ -116,6 +116,31 @@ def test_a_half_of_a_cascade_learns_as_its_candidate_did(
     folder: Path, house: House, int8: Candidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Trained on fewer rows, but by the recipe of all of them."""
+    asked = watched_trainings(monkeypatch)
+    compress(a_cascade(folder, [int8.id, numbered(house, 1).id]), no_progress)
+    with house.store.read() as tx:
+        rows = get_version(tx, "desk", 1).rows_train
+    assert len(asked) == 2 and {each.stands_for for each in asked} == {rows}
+    assert all(len(each.train) < rows for each in asked)
+
+
+def test_cascades_that_share_a_folder_train_no_half_twice(
+    folder: Path, house: House, int8: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one's dear half is what the first one's was compressed from."""
+    asked = watched_trainings(monkeypatch)
+    shared = {"stand_ins": str(tmp_path / "shared")}
+    cheap, source = numbered(house, 1).id, numbered(house, 2).id
+    first = compress({**a_cascade(folder, [int8.id, cheap]), **shared}, no_progress)
+    second = compress({**a_cascade(folder, [source, cheap]), **shared}, no_progress)
+    assert len(asked) == 2
+    alone = compress(a_cascade(folder, [source, cheap]), no_progress)
+    assert len(asked) == 4
+    assert second["artifact"] == alone["artifact"] != first["artifact"]
+
+
+def watched_trainings(monkeypatch: pytest.MonkeyPatch) -> list[TrainRequest]:
+    """What n-grams and heads on the backbone are asked from now on."""
     asked: list[TrainRequest] = []
     for name in ("ngram-linear.v1", "frozen-linear.v1"):
 
@@ -125,14 +150,13 @@ def test_a_half_of_a_cascade_learns_as_its_candidate_did(
             return made
 
         monkeypatch.setitem(RUNGS, name, replace(RUNGS[name], train=watched))
-    sources = [int8.id, numbered(house, 1).id]
+    return asked
+
+
+def a_cascade(folder: Path, sources: list[str]) -> dict[str, Any]:
+    """The arguments of the child process."""
     given = {"folder": str(folder), "product": "desk", "version": 1, "by": "cascade.v1", "sources": sources}
-    nothing_live = {"incumbent_report": None, "incumbent_artifact": None}
-    compress({**given, **nothing_live, "set": {"within": 0.5}}, no_progress)
-    with house.store.read() as tx:
-        rows = get_version(tx, "desk", 1).rows_train
-    assert len(asked) == 2 and {each.stands_for for each in asked} == {rows}
-    assert all(len(each.train) < rows for each in asked)
+    return {**given, "incumbent_report": None, "incumbent_artifact": None, "set": {"within": 0.5}}
 
 
 def test_two_candidates_of_the_same_artifact_are_two_that_do_not_differ(folder: Path, house: House) -> None:

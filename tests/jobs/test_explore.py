@@ -196,6 +196,32 @@ def test_a_cascade_comes_before_longer_work_and_trains_no_half_that_takes_too_lo
     assert sum("cascade" in each for each in names) == 1
 
 
+def test_a_second_cascade_has_time_since_the_halves_of_the_first_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_encoders: None
+) -> None:
+    """Of 72 minutes n-grams take 30, and training them once more for a cascade 20. What is distilled of them costs less
+    and becomes the dear half of a second cascade; pruning comes after that."""
+    folders: list[str] = []
+
+    def slow(module: str, job: str, arguments: dict[str, Any], progress: Any = no_progress) -> dict[str, Any]:
+        folders.extend(filter(None, [arguments.get("stand_ins")]))
+        for each in folders:
+            Path(each).mkdir(parents=True, exist_ok=True)
+        answer = at_once(module, job, arguments, progress)
+        seconds = {NGRAM: 1800.0, "cascade.v1": 1200.0}.get(arguments.get("rung") or arguments.get("by", ""), 1.0)
+        return {**answer, "seconds": seconds, "before_s": seconds}
+
+    monkeypatch.setattr(attempts, "run_child", slow)
+    monkeypatch.setattr(compress, "run_child", slow)
+    figures = {DIAL: (0.95, 0.1), NGRAM: (1.0, 1.0), "distil.v1": (0.999, 0.8)}
+    monkeypatch.setattr(exploring, "_figures", lambda _, one: [*map(certain, figures.get(one["rung"], (0.5, 2.0)))])
+    names = made(explored(company(tmp_path, gate=ANY), rungs=[NGRAM, DIAL], budget_minutes=72))
+    cascades = [name for name in names if name.startswith("cascade")]
+    assert len(cascades) == 2 and not any("dear=right" in name for name in cascades)
+    assert names.index(cascades[1]) < names.index("prune.v1 of 3")
+    assert len(set(folders)) == 1 and not Path(folders[0]).exists()
+
+
 def certain(value: float) -> Metric:
     return Metric(value, value, value)
 
