@@ -184,7 +184,7 @@ def test_the_command_says_how_long_its_money_lasts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str]
 ) -> None:
     company(tmp_path).close()
-    assert run(["--workspace", str(tmp_path), "train", "router", "--budget-money", "0.00001", *more]) == 1
+    assert run(["--workspace", str(tmp_path), "train", "router", "--budget-money", "0.00001", *more]) == 2
     told = " ".join(capsys.readouterr().err.split())
     assert "0.00001 USD buy" in told and "at 0.04 an hour each" in told and "minutes are too few" in told
 
