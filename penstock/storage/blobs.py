@@ -25,6 +25,11 @@ class BlobStore:
     folder: Path
     behind: BlobStore | None = None
 
+    @property
+    def state(self) -> Path:
+        """The folder that the kept blobs lie in: of a store before another, that one's."""
+        return self.folder.parent if self.behind is None else self.behind.state
+
     def put(self, content: bytes) -> str:
         """Keep `content`; answer its sha256. Putting the same bytes again changes nothing."""
         digest = sha256_of(content)
@@ -68,10 +73,10 @@ def scratch(blobs: BlobStore) -> Iterator[BlobStore]:
     What a killed process left of one is removed by the next."""
     import psutil
 
-    for left in blobs.folder.parent.glob("scratch-*"):
+    for left in blobs.state.glob("scratch-*"):
         if not psutil.pid_exists(int(left.name.removeprefix("scratch-"))):
             shutil.rmtree(left, ignore_errors=True)
-    folder = blobs.folder.parent / f"scratch-{os.getpid()}"
+    folder = blobs.state / f"scratch-{os.getpid()}"
     try:
         yield BlobStore(folder, behind=blobs)
     finally:

@@ -50,7 +50,7 @@ def original(blobs: BlobStore, backbone: Backbone) -> tuple[Path, str]:
     source = source_of(blobs, backbone.digest)
     if source is None:
         raise NotFound("the backbone's original is not known here", where=where, hint=_AGAIN)
-    folder = locate(Source(source=source), where, blobs.folder.parents[1])
+    folder = locate(Source(source=source), where, blobs.state.parent)
     if sha256_of_file(folder / WEIGHTS) != settings["weights_sha256"]:
         raise BadInput("the backbone's original has changed since its export", where=where, hint=_AGAIN)
     return folder, str(settings["pooling"])

@@ -67,7 +67,7 @@ def source_of(blobs: BlobStore, digest: str) -> str | None:
 
 
 def _memories(blobs: BlobStore) -> Path:
-    return blobs.folder.parent / "backbones"
+    return blobs.state / "backbones"
 
 
 def _remembered(memory: Path, blobs: BlobStore) -> str | None:

@@ -126,6 +126,16 @@ def test_what_stands_in_for_a_model_of_many_rows_learns_as_that_one_does(request
     assert trial.parameters == {**usual(9_000).to_json(), "epochs": 0.1, "ensemble": 1}
 
 
+def test_a_store_elsewhere_knows_where_the_backbones_behind_it_came_from(
+    request_for: TrainRequest, tmp_path: Path
+) -> None:
+    assert request_for.blobs is not None
+    far = BlobStore(tmp_path / ".penstock" / "runs" / "1234", behind=request_for.blobs)
+    trained = RUNGS["full.v1"].train(replace(request_for, blobs=far))
+    assert trained.backbone is not None
+    load_torch(far, Loader(far).backbone(trained.backbone))
+
+
 def test_words_that_no_row_has_are_as_the_backbone_had_them(request_for: TrainRequest) -> None:
     """Neither learned nor decayed, in full.v1 as it is kept."""
     trained = RUNGS["full.v1"].train(replace(request_for, recipe={**QUICK, "decay": 0.5}))
