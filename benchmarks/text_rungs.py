@@ -31,7 +31,7 @@ data = "{train}"
 test = "{test}"
 {backbone}
 {more}
-gate = {{ accuracy = ">= 0.5" }}
+gate = {{ accuracy = ">= {gate}" }}
 
 [products.subject.price]
 tiers = [{{ unit_price = "0.0040" }}]
@@ -60,7 +60,7 @@ def climb(name: str, train: Path, test: Path, rung: str, runs: int) -> None:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             backbone = 'backbone = "english"' if rung.startswith("frozen") else ""
-            text = TOML.format(train=train, test=test, backbone=backbone, more=f'ladder = ["{rung}"]')
+            text = TOML.format(train=train, test=test, backbone=backbone, gate="0.5", more=f'ladder = ["{rung}"]')
             (folder / "penstock.toml").write_text(text)
             steps = [
                 penstock(folder, "apply"),

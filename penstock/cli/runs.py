@@ -45,7 +45,7 @@ def runs_list(
 
 
 def runs_show(run: RunArg) -> None:
-    """One run in full: metrics, parameters, where it came from; its curves with --json."""
+    """One run in full: metrics, parameters, where it came from, what it noted; its curves with --json."""
     from penstock.jobs.runs import compare_rows, compared, run_facts
     from penstock.runtime.house import open_house
 
@@ -55,8 +55,8 @@ def runs_show(run: RunArg) -> None:
         show(run_facts(house, found))
         return
     print_table(compare_rows([found]), title=f"{found.product}, run {found.number}")
-    if found.error:
-        note(found.error)
+    for remark in filter(None, (found.error, *found.notes)):
+        note(remark)
 
 
 def runs_compare(

@@ -32,7 +32,7 @@ def train(
     ] = None,
     budget_money: Annotated[
         str | None,
-        typer.Option(help="At most this much, at the costs stated in [costs]: the minutes it buys of all cores."),
+        typer.Option(help="The same in money: the minutes it buys of all cores here, at cpu_core_hour of [costs]."),
     ] = None,
     executor: Annotated[str, typer.Option(help="Where rungs are trained: process or ray.")] = "process",
     workers: Annotated[int, typer.Option(help="How many train together, with --executor ray.")] = 1,
@@ -51,12 +51,13 @@ def train(
     arguments = {
         "product": product,
         "rungs": list(rung or []),
-        "budget_minutes": _minutes(house, budget_minutes, budget_money, workers),
+        "budget_minutes": budget_minutes,
         "executor": executor,
         "workers": workers,
     }
     job = "explore" if explore else "train"
     rungs_of(house, arguments)  # what cannot be is said before any work begins
+    arguments["budget_minutes"] = _minutes(house, budget_minutes, budget_money)
     files = frontier_files(house, product, html) if explore else ()
     with (
         console_progress() as progress,
@@ -80,14 +81,14 @@ def train(
         note(f"passed: candidate {passed[-1]['candidate']}; next: penstock release {product}")
 
 
-def _minutes(house: House, minutes: float | None, money: str | None, workers: int) -> float | None:
-    """The fewer of the minutes given and those that the money buys. The job itself knows minutes only."""
+def _minutes(house: House, minutes: float | None, money: str | None) -> float | None:
+    """The fewer of the minutes given and those that the money buys here. The job itself knows minutes only."""
     from penstock.evaluation.latency import machine
     from penstock.jobs.climbing import minutes_for
 
     if money is None:
         return minutes
-    costs, cores = house.workspace.costs, machine().cores * workers
+    costs, cores = house.workspace.costs, machine().cores
     bought = minutes_for(money, costs, cores=cores)
     note(
         f"{money} {house.workspace.company.currency} buy {bought:.3g} minutes of {cores} cores "
@@ -104,6 +105,12 @@ def _say_what_came(product: str, result: dict[str, Any]) -> None:
             note(f"{outcome['rung']}: searched its recipe in {found['trials']} trials{scores}; {found['stopped']}")
     for each in result["not_tried"]:
         note(f"{each['rung']}: not tried, {each['why']}")
+    last = result["outcomes"][-1]
+    if "choice" not in result:
+        for remark in last["notes"]:
+            note(f"{last['rung']}: {remark}")
+    if len(result["outcomes"]) > 1:
+        note(f"what each training noted: penstock runs show {product}/{last['run']}, and before")
     for file in result.get("files", ()):
         note(f"wrote {file}")
     if choice := result.get("choice"):

@@ -18,6 +18,7 @@ from penstock.training.search import HELD_SHARE
 from penstock.workspace.records import Costs
 
 _SECONDS_PER_MINUTE, _MINUTES_PER_HOUR = 60, 60
+_LEAST_MONEY, _MOST_MONEY = Decimal("1e-9"), Decimal("1e12")
 _FACTS = ("epsilon", "fidelity")  # what no recipe changes
 
 
@@ -75,8 +76,8 @@ def check_budget(work: Work, minutes: float, expected: Mapping[str, float]) -> N
         raise BadInput(
             f"{minutes:g} minutes are too few: {cheapest}, the rung that trains fastest, takes about "
             f"{needed / _SECONDS_PER_MINUTE:.2g} minutes with the cleaning of {work.version['rows']:,} rows",
-            where="--budget-minutes",
-            hint=f"give at least {math.ceil(10 * needed / _SECONDS_PER_MINUTE) / 10:g}",
+            where="the budget",
+            hint=f"give at least {math.ceil(10 * needed / _SECONDS_PER_MINUTE) / 10:g} minutes",
         )
 
 
@@ -87,7 +88,7 @@ def check_minutes(minutes: float | None) -> None:
 
 
 def minutes_for(money: str, costs: Costs, *, cores: int) -> float:
-    """The minutes that an amount, in the company's currency, surely buys: with so many cores busy all the time.
+    """The minutes that an amount, in the company's currency, buys of so many cores, all busy all the time.
 
     Raises BadInput for what is no amount, or where cores cost nothing.
     """
@@ -95,7 +96,7 @@ def minutes_for(money: str, costs: Costs, *, cores: int) -> float:
         amount = Decimal(money)
     except InvalidOperation:
         amount = Decimal(0)
-    if not (amount.is_finite() and amount > 0):
+    if not (amount.is_finite() and _LEAST_MONEY <= amount <= _MOST_MONEY):
         raise BadInput(f"{money!r} is no amount of money", where="--budget-money", hint="give a number above 0")
     if costs.cpu_core_hour == 0:
         hint = "state cpu_core_hour in [costs], or give --budget-minutes"
@@ -130,7 +131,7 @@ def _searched(
     searchable = 1 + sum(bool(RUNGS[other].space) for other in fitting)
     spare, fixed = rest / searchable, again + OVERHEAD_S  # a search is a process of its own, which has to start
     share = spare - fixed
-    trial = (1 - HELD_SHARE) * first["seconds"]
+    trial = (1 - HELD_SHARE) * first["seconds"] * work.workers  # a search is one process
     if share < 2 * trial:  # the rung's own recipe and one other: fewer compare nothing
         outcomes[-1] = {**first, "search": {"trials": 0, "stopped": too_little(2 * trial + fixed, spare)}}
         return left

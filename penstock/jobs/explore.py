@@ -59,7 +59,8 @@ _LAST = "prune.v1"  # worth less than a cascade with what distilling made
 @dataclass(eq=False)
 class _Exploration:
     """Where an exploration stands. budget, left: seconds. expected: of training, by rung and compression. tried: the
-    names of the compressions begun or given up. failed: the first error met."""
+    names of the compressions begun or given up. standing: the candidates that a cascade trained once more. failed: the
+    first error met."""
 
     work: Work
     budget: float
@@ -68,6 +69,7 @@ class _Exploration:
     outcomes: list[dict[str, Any]] = field(default_factory=list)
     not_tried: list[dict[str, str]] = field(default_factory=list)
     tried: set[str] = field(default_factory=set)
+    standing: set[str] = field(default_factory=set)
     failed: PenstockError | None = None
 
 
@@ -97,8 +99,9 @@ def explore(house: House, arguments: dict[str, Any], progress: Progress) -> dict
     rungs = rungs_of(house, {**arguments, "rungs": arguments.get("rungs") or all_rungs(product)})
     version = step("clean", make_version, house, name, [], None, progress)
     step("provable", check_provable, house, name, version["id"])
-    shared = checkpoint_folder(house, name, version["id"], "stand-ins", {})
-    work = replace(begin(house, {**arguments, "explore": True}, version, progress), stand_ins=shared)
+    work = begin(house, {**arguments, "explore": True}, version, progress)
+    shared = checkpoint_folder(house, name, version["id"], "stand-ins", {"of": work.operation})
+    work = replace(work, stand_ins=shared)
     expected = expected_seconds(work, [*rungs, *COMPRESSIONS])
     expected = {**expected, _CASCADE: 0.0}  # its last run's were those of training its halves, or not even those
     check_budget(work, minutes, {rung: expected[rung] for rung in rungs})
@@ -196,13 +199,12 @@ def _compressed(exploration: _Exploration, idea: _Idea) -> None:
         exploration.not_tried.append({"rung": idea.name, "why": why})
         return
     sources = [source["candidate"] for source in idea.sources]
-    _try(
-        exploration,
-        idea.name,
-        idea.seconds,
-        lambda: compress_step(work, idea.by, sources, idea.name, given=idea.given),
-        spends=False,
-    )
+
+    def made() -> dict[str, Any]:
+        exploration.standing.update(one["candidate"] for one in _again(exploration, idea))  # also where it fails later
+        return compress_step(work, idea.by, sources, idea.name, given=idea.given)
+
+    _try(exploration, idea.name, idea.seconds, made, spends=False)
 
 
 def _forbidden(exploration: _Exploration, by: str) -> str:
@@ -236,14 +238,18 @@ def _ideas(exploration: _Exploration) -> list[_Idea]:
 def _idea(
     exploration: _Exploration, by: str, sources: Sequence[dict[str, Any]], given: Mapping[str, Any] | None = None
 ) -> _Idea:
-    seconds = exploration.expected.get(by, 0.0)
-    if by == _CASCADE:  # its halves are made once more on most of the rows, the dear one only where it is asked to
-        again = [source["candidate"] for source in (sources[:1] if given else sources)]
-        standing = _standing(exploration)
-        seconds += (1 - HELD_SHARE) * sum(
-            float(one["seconds"]) for one in _lineage(exploration, again) if one["candidate"] not in standing
-        )
-    return _Idea(by, tuple(sources), given or {}, seconds + measuring_seconds(exploration.outcomes))
+    idea = _Idea(by, tuple(sources), given or {}, 0.0)
+    again = [one for one in _again(exploration, idea) if one["candidate"] not in exploration.standing]
+    seconds = exploration.expected.get(by, 0.0) + (1 - HELD_SHARE) * sum(float(one["seconds"]) for one in again)
+    return replace(idea, seconds=seconds + measuring_seconds(exploration.outcomes))
+
+
+def _again(exploration: _Exploration, idea: _Idea) -> list[dict[str, Any]]:
+    """What the idea trains once more: a cascade its halves, the dear one only where it is asked to, and all that they
+    were made from."""
+    if idea.by != _CASCADE:
+        return []
+    return _lineage(exploration, [source["candidate"] for source in idea.sources[: 1 if idea.given else 2]])
 
 
 def _lineage(exploration: _Exploration, candidates: Sequence[str]) -> list[dict[str, Any]]:
@@ -251,17 +257,6 @@ def _lineage(exploration: _Exploration, candidates: Sequence[str]) -> list[dict[
     found = [one for one in exploration.outcomes if one["candidate"] in candidates]
     before = [source for one in found for source in one.get("made_from", ())]
     return found + [one for one in _lineage(exploration, before) if one not in found] if found else []
-
-
-def _standing(exploration: _Exploration) -> set[str]:
-    """The candidates whose stand-ins an earlier cascade made."""
-    again = [
-        source
-        for one in exploration.outcomes
-        if one["rung"] == _CASCADE
-        for source in (one["made_from"][:1] if one["set"].get("dear") else one["made_from"])
-    ]
-    return {one["candidate"] for one in _lineage(exploration, again)}
 
 
 def _cascade(exploration: _Exploration) -> list[_Idea]:
@@ -277,7 +272,9 @@ def _cascade(exploration: _Exploration) -> list[_Idea]:
         return []
     halves = [singles[name] for name in pair]
     idea = _idea(exploration, _CASCADE, halves)
-    return [idea if idea.seconds <= exploration.left else _idea(exploration, _CASCADE, halves, {"dear": "right"})]
+    if idea.seconds > exploration.left and idea.name not in exploration.tried:
+        idea = _idea(exploration, _CASCADE, halves, {"dear": "right"})
+    return [idea]
 
 
 def _best_first(exploration: _Exploration, outcomes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

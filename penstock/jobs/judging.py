@@ -126,6 +126,7 @@ def judge_candidate(
             machine=asdict(report.latency.machine),
             code=code_version(),
             cost=cost_of(trained["cpu_s"], house.workspace.costs),
+            notes=trained["notes"],
             **same,
         )
     return {**_outcome(candidate, report, verdict), "run": run.number, "notes": trained["notes"]}

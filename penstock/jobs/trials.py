@@ -128,6 +128,7 @@ def _attempt(
             seconds=trial.seconds,
             cost=cost_of(cpu_seconds() - cpu_s, house.workspace.costs),
             error=error,
+            notes=() if trained is None else trained.notes,
         )
     return trial
 

@@ -40,7 +40,8 @@ class Run:
     model that came of it. metrics: the headline first; empty when it failed. machine: what it ran on. code: names the
     sources. seconds: wall time of the training alone; of a failed one, until it failed. cost: in the company's
     currency, of the processor time burnt on all cores until the model was made, loading included and measuring not; of
-    a failed one whose processor time nobody knows, of one core for its seconds. error: why it failed.
+    a failed one whose processor time nobody knows, of one core for its seconds. error: why it failed. notes: what else
+    it had to say, for people.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Run:
     seconds: float
     cost: Decimal
     error: str
+    notes: Sequence[str]
     created_at: datetime
 
 
@@ -83,6 +85,7 @@ def add_run(
     seconds: float,
     cost: Decimal,
     error: str = "",
+    notes: Sequence[str] = (),
 ) -> Run:
     """Record a training under the product's next number; the same operation again answers the run there is.
 
@@ -111,6 +114,7 @@ def add_run(
         seconds=float(seconds),
         cost=Decimal(cost),
         error=error,
+        notes=list(notes),
         created_at=tx.now,
     )
     row = {**vars(made), "metrics": _packed(metrics), "cost": f"{made.cost:f}"}

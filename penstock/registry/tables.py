@@ -136,6 +136,7 @@ run = sa.Table(
     sa.Column("seconds", sa.Float, nullable=False),
     sa.Column("cost", sa.String, nullable=False),
     sa.Column("error", sa.String, nullable=False),
+    sa.Column("notes", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("created_at", Instant, nullable=False),
     sa.UniqueConstraint("organisation", "operation"),
     sa.UniqueConstraint("organisation", "product", "number"),

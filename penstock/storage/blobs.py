@@ -27,7 +27,7 @@ class BlobStore:
 
     @property
     def state(self) -> Path:
-        """The folder that the kept blobs lie in: of a store before another, that one's."""
+        """The folder of the workspace's state (.penstock), which the kept blobs lie in."""
         return self.folder.parent if self.behind is None else self.behind.state
 
     def put(self, content: bytes) -> str:

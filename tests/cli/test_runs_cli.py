@@ -23,6 +23,7 @@ data = "desk.csv"
 gate = { accuracy = ">= 0.5" }
 price = { tiers = [{ unit_price = "0.10" }] }
 """
+NOTED = "out of memory at step 3: from there each batch of 32 went through in 2 parts"
 Call = Callable[..., tuple[int, str, str]]
 
 
@@ -32,7 +33,7 @@ def call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Call:
     (tmp_path / "penstock.toml").write_text(TOML)
     house = open_house(tmp_path)
     with house.store.transaction() as tx:
-        record(tx, "a", accuracy=0.9, curves_blob=put_curves(house.blobs, {"loss": LOSS}))
+        record(tx, "a", accuracy=0.9, curves_blob=put_curves(house.blobs, {"loss": LOSS}), notes=[NOTED])
         record(tx, "b", accuracy=0.8, kind="trial", seconds=3.0)
         failed(tx, "c", "the loss is not a number\nin batch 7")
     house.close()
@@ -52,6 +53,12 @@ def test_runs_are_listed_newest_first_with_what_they_reached_and_cost(call: Call
     assert code == 0 and [line[0] for line in lines] == ["helpdesk/3", "helpdesk/2", "helpdesk/1"]
     assert lines[2][1:7] == ["train", "full.v1", "accuracy", "0.9000", "0.0200", "12.5"]
     assert "the loss is not a number" in out and "batch 7" not in out
+
+
+def test_one_run_tells_what_its_training_noted(call: Call) -> None:
+    code, _, err = call("show", "helpdesk/1")
+    assert code == 0 and NOTED in " ".join(err.split())
+    assert NOTED not in "".join(call("compare", "helpdesk/1", "helpdesk/2")[1:])
 
 
 def test_runs_are_readable_on_eighty_columns(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,7 +158,7 @@ def test_an_impossible_budget_is_refused(tmp_path: Path, minutes: float, says: s
     house = company(tmp_path)
     with pytest.raises(BadInput, match=says) as refused:
         climbed(house, budget_minutes=minutes)
-    assert refused.value.where == "--budget-minutes"
+    assert refused.value.where in ("--budget-minutes", "the budget")
     assert all_runs(house) == []
 
 
@@ -167,7 +167,7 @@ def test_money_buys_minutes_of_all_cores(money: str, cores: int, minutes: float)
     assert minutes_for(money, Costs(), cores=cores) == pytest.approx(minutes)
 
 
-@pytest.mark.parametrize("money", ["", "much", "0", "-2", "NaN", "Infinity"])
+@pytest.mark.parametrize("money", ["", "much", "0", "-2", "NaN", "Infinity", "1e400", "1e999999", "1e-400"])
 def test_what_is_no_amount_of_money_is_refused(money: str) -> None:
     with pytest.raises(BadInput, match="no amount of money"):
         minutes_for(money, Costs(), cores=2)

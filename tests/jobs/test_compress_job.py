@@ -17,11 +17,13 @@ from training.bert import write_bert
 
 from penstock.cli.root import run
 from penstock.core.errors import BadInput, Conflict, NotFound, PenstockError
+from penstock.datasets.rows import Split
 from penstock.datasets.versions import get_version
 from penstock.jobs.artifacts import get_report
 from penstock.jobs.attempts import begin
 from penstock.jobs.compress import plan, recompress
 from penstock.jobs.compressing import compress
+from penstock.jobs.stand_ins import stand_ins
 from penstock.registry.candidates import Candidate, find_candidate, list_candidates
 from penstock.registry.decisions import latest_decision
 from penstock.registry.runs import list_runs
@@ -137,6 +139,21 @@ def test_cascades_that_share_a_folder_train_no_half_twice(
     alone = compress(a_cascade(folder, [source, cheap]), no_progress)
     assert len(asked) == 4
     assert second["artifact"] == alone["artifact"] != first["artifact"]
+
+
+def test_a_torn_note_of_a_stand_in_is_no_stand_in(tmp_path: Path, house: House, int8: Candidate) -> None:
+    rows, made = Split(("a", "b"), ("x", "y")), []
+
+    def make() -> Trained:
+        made.append(1)
+        return RUNGS["ngram-linear.v1"].train(TrainRequest(Split(("good", "bad") * 4, ("x", "y") * 4)))
+
+    with stand_ins(house.blobs, tmp_path / "shared") as standing:
+        artifact = standing.of(int8.id, rows, make)
+        assert standing.of(int8.id, rows, make) == artifact and len(made) == 1
+        (note,) = (tmp_path / "shared" / "made").iterdir()
+        note.write_text("")
+        assert standing.of(int8.id, rows, make) == artifact and len(made) == 2
 
 
 def watched_trainings(monkeypatch: pytest.MonkeyPatch) -> list[TrainRequest]:

@@ -10,7 +10,8 @@ import pytest
 from jobs.climbing import DIAL, at_once, company, dialled
 from training.bert import write_bert
 
-from penstock.core.errors import BadInput, Broken
+from penstock.cli.root import run
+from penstock.core.errors import BadInput, Broken, Conflict
 from penstock.evaluation import choice
 from penstock.evaluation.intervals import Metric
 from penstock.jobs import attempts, compress
@@ -57,6 +58,21 @@ def test_it_tries_every_rung_whatever_passes_and_chooses_by_profit(tmp_path: Pat
     with house.store.read() as tx:
         found, why = passed_candidate(house, tx, "router", None)
     assert found.rung == NGRAM and "expected profit" in why
+
+
+def test_the_command_draws_the_frontier_and_says_what_it_chose_and_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    company(tmp_path, gate=ANY, more='error_cost = "0.03"').close()
+    words = ["train", "router", "--explore", "--rung", NGRAM, "--rung", DIAL, "--html", str(tmp_path / "out.html")]
+    assert run(["--workspace", str(tmp_path), *words]) == 0
+    told = capsys.readouterr()
+    assert "profit/1000" in told.out and "frontier" in told.out
+    said = " ".join(told.err.split())
+    assert "chosen: candidate 2: it brings the highest expected profit" in said and "runs show router/2" in said
+    assert "Chosen: 2 ngram-linear.v1" in (tmp_path / "out.html").read_text()
+    assert (tmp_path / "out.svg").read_text().startswith("<svg")
 
 
 def test_a_release_takes_the_chosen_of_the_newest_exploration_not_the_newest_candidate(tmp_path: Path) -> None:
@@ -220,6 +236,33 @@ def test_a_second_cascade_has_time_since_the_halves_of_the_first_stand(
     assert len(cascades) == 2 and not any("dear=right" in name for name in cascades)
     assert names.index(cascades[1]) < names.index("prune.v1 of 3")
     assert len(set(folders)) == 1 and not Path(folders[0]).exists()
+
+
+def test_a_cascade_that_was_refused_is_not_tried_again_with_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_encoders: None
+) -> None:
+    """Its halves stand, so that the next one is charged no training of theirs."""
+
+    def useless(request: CompressRequest) -> Trained:
+        raise Conflict("a cascade would save nothing")
+
+    asked: list[list[str]] = []
+
+    def watched(exploration: Any, idea: Any) -> list[Any]:
+        found = again(exploration, idea)
+        asked.append([one["candidate"] for one in found if one["candidate"] not in exploration.standing])
+        return found
+
+    again = exploring._again
+    monkeypatch.setattr(exploring, "_again", watched)
+    named = compress.COMPRESSIONS["cascade.v1"]
+    monkeypatch.setitem(compress.COMPRESSIONS, "cascade.v1", replace(named, compress=useless))
+    figures = {DIAL: (0.95, 0.1), NGRAM: (1.0, 1.0)}
+    monkeypatch.setattr(exploring, "_figures", lambda _, one: [*map(certain, figures.get(one["rung"], (0.5, 2.0)))])
+    result = explored(company(tmp_path, gate=ANY), rungs=[NGRAM, DIAL])
+    assert [each["rung"] for each in result["not_tried"]] == ["cascade.v1 of 1 and 3"]
+    first, *_, last = [each for each in asked if each] or [[]]
+    assert len(first) == 2 and len(asked[-1]) == 0 and last == first
 
 
 def certain(value: float) -> Metric:

@@ -254,7 +254,7 @@ def test_half_precision_is_taken_where_the_processor_has_it(
 ) -> None:
     import sys
 
-    monkeypatch.setattr(sys.modules["penstock.training.loop.fit"], "half_precision_helps", lambda: helps)
+    monkeypatch.setattr(sys.modules["penstock.training.loop.fit"], "half_precision_helps", lambda device: helps)
     kinds = []
     problem = made()
 

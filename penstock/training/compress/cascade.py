@@ -100,7 +100,13 @@ def compress(request: CompressRequest) -> Trained:
         settings=settings,
         seconds=time.perf_counter() - began,
         notes=_notes(cheap, dear, held, choice, options, gain),
-        parameters={"threshold": choice.threshold, "dear_share": choice.dear_share, **options},
+        parameters={
+            "threshold": choice.threshold,
+            "dear_share": choice.dear_share,
+            "lost": choice.loss,
+            "times_quicker": gain,
+            **options,
+        },
     )
 
 

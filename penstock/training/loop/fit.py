@@ -211,7 +211,7 @@ def _backward(run: _Run, part: Integers, batch: int) -> Any:
     import torch
 
     rows, kind = torch.from_numpy(part), next(run.problem.module.parameters()).device.type
-    half = run.recipe.precision == "auto" and (kind != "cpu" or half_precision_helps())
+    half = run.recipe.precision == "auto" and half_precision_helps(kind)
 
     def loss_of() -> Any:
         with torch.autocast(kind, torch.bfloat16, enabled=half):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 
-def half_precision_helps() -> bool:
-    """Whether the processor multiplies bfloat16 itself: then a step takes half the time; emulated, it takes longer."""
+def half_precision_helps(device: str) -> bool:
+    """Whether the device ("cpu", "cuda") multiplies bfloat16 itself: then a step takes half the time; emulated, it
+    takes longer."""
     import torch
 
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
