@@ -3,8 +3,9 @@
     python -m benchmarks.ladder [--parts rungs few sst2 climb movies explore] [--seeds 3]
 
 rungs: frozen, static and full on BANKING77, beside Hugging Face's Trainer at its defaults, given as long as ours took.
-few: the first ten rows of each class. climb: SST-2 through `penstock train`, rung by rung to the first yes. explore: `penstock train --explore` on BANKING77 within `--minutes`, with the
-choice by "within 0.005 of the best", then what each candidate keeps and costs, measured through the engine that serves.
+few: the first ten rows of each class. climb: SST-2 through `penstock train`, rung by rung to the first yes. explore:
+`penstock train --explore` on BANKING77 within `--minutes`, with a choice by "within 0.005 of the best"; then what each
+candidate keeps and costs, measured through the engine that serves.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ def on_movies(seeds: int) -> None:
 
 
 def references(name: str, train: Any, test: Any) -> None:
-    """The bare libraries: tf-idf with a linear SVM, and scikit-learn's logistic regression on the backbone's vectors."""
+    """The bare libraries: tf-idf with a linear SVM, and a logistic regression on the backbone's vectors."""
     from sklearn.linear_model import LogisticRegression
 
     report(f"ladder, {name}", rung="tf-idf and a linear SVM", accuracy=plain_ngrams(train, test))
