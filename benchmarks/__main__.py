@@ -10,6 +10,7 @@ ALL = (
     ["benchmarks.text_rungs"],
     ["benchmarks.ladder"],
     ["benchmarks.pretrain"],
+    ["benchmarks.runs"],
     ["benchmarks.demo"],
     ["benchmarks.knowledge"],
     ["benchmarks.recommendation"],
