@@ -46,14 +46,8 @@ KEPT_SHARE = 1 / 3  # of the budget, at most, that no rung takes from the compre
 _SECONDS_PER_MINUTE = 60
 _FROZEN = "frozen-linear.v1"
 _ENCODERS = (_FROZEN, "encoder-linear.v1")  # kinds that int8, prune and distil can make cheaper
-_INT8, _CASCADE = "int8.v1", "cascade.v1"
-_OF_THE_BEST: tuple[tuple[str, Mapping[str, Any]], ...] = (
-    ("distil.v1", {"student": "static"}),  # first: it costs about a hundredth of its teacher
-    ("distil.v1", {}),
-    ("prune.v1", {}),
-)
-_OF_A_FROZEN = _OF_THE_BEST[1:]  # its static student is no better than the rung static.v1 (BANKING77: 92.0, 92.5)
-_LAST = "prune.v1"  # worth less than a cascade with what distilling made
+_INT8, _CASCADE, _DISTIL, _PRUNE = "int8.v1", "cascade.v1", "distil.v1", "prune.v1"
+_STATIC: Mapping[str, Any] = {"student": "static"}  # it costs about a hundredth of its teacher
 
 
 @dataclass(eq=False)
@@ -223,15 +217,15 @@ def _ideas(exploration: _Exploration) -> list[_Idea]:
     encoders = [one for one in exploration.outcomes if _kind(exploration, one) in _ENCODERS]
     trained = [one for one in encoders if not one.get("made_from")]
     int8 = [_idea(exploration, _INT8, [one]) for one in _best_first(exploration, encoders) if one["rung"] != _INT8]
-    of_the_best = []
-    for best in _best_first(exploration, trained)[:1]:
-        ways = _OF_A_FROZEN if _kind(exploration, best) == _FROZEN else _OF_THE_BEST
-        of_the_best = [_idea(exploration, by, [best], given) for by, given in ways]
+    best = _best_first(exploration, trained)[:1]
+    # a frozen one's static student is no better than the rung static.v1 (BANKING77: 92.0, 92.5)
+    tuned = [one for one in best if _kind(exploration, one) != _FROZEN]
+    distil = [_idea(exploration, _DISTIL, [one], _STATIC) for one in tuned]
+    distil += [_idea(exploration, _DISTIL, [one]) for one in best]
+    prune = [_idea(exploration, _PRUNE, [one]) for one in best]
     cascade = _cascade(exploration)
     first = all(one["rung"] != _CASCADE for one in exploration.outcomes)
-    last = [idea for idea in of_the_best if idea.by == _LAST]
-    others = [idea for idea in of_the_best if idea.by != _LAST]
-    ideas = [*int8, *([*cascade, *others] if first else [*others, *cascade]), *last]
+    ideas = [*int8, *(cascade + distil if first else distil + cascade), *prune]
     return [idea for idea in ideas if idea.name not in exploration.tried and idea.by in COMPRESSIONS]
 
 
