@@ -32,7 +32,7 @@ def train(
     ] = None,
     budget_money: Annotated[
         str | None,
-        typer.Option(help="The same in money: the minutes it buys of all cores here, at cpu_core_hour of [costs]."),
+        typer.Option(help="The same in money: the minutes it buys of all cores here, at the prices of [costs]."),
     ] = None,
     executor: Annotated[str, typer.Option(help="Where rungs are trained: process or ray.")] = "process",
     workers: Annotated[int, typer.Option(help="How many train together, with --executor ray.")] = 1,
@@ -85,14 +85,15 @@ def _minutes(house: House, minutes: float | None, money: str | None) -> float | 
     """The fewer of the minutes given and those that the money buys here. The job itself knows minutes only."""
     from penstock.evaluation.latency import machine
     from penstock.jobs.climbing import minutes_for
+    from penstock.training.loop.machine import has_gpu
 
     if money is None:
         return minutes
-    costs, cores = house.workspace.costs, machine().cores
-    bought = minutes_for(money, costs, cores=cores)
+    costs, cores, gpu = house.workspace.costs, machine().cores, has_gpu()
+    bought = minutes_for(money, costs, cores=cores, gpus=int(gpu))
     note(
         f"{money} {house.workspace.company.currency} buy {bought:.3g} minutes of {cores} cores "
-        f"at {costs.cpu_core_hour:f} an hour each"
+        f"at {costs.cpu_core_hour:f} an hour each" + (f" and a GPU at {costs.gpu_hour:f}" if gpu else "")
     )
     return bought if minutes is None else min(minutes, bought)
 

@@ -171,11 +171,8 @@ def _train(work: Work, rung: str, recipe: Mapping[str, Any], incumbent: Mapping[
         return run_child("penstock.jobs.child", "climb", arguments, work.progress)
 
     trained = watched(work, name, run, folder, rung=rung, parameters=_searched(recipe))
-    # where several machines train, each burns as much as the one that answered
-    spent = trained["cpu_s"] * work.workers
     together = {"workers": work.workers} if work.executor == "ray" else {}
-    parameters = {**trained["parameters"], **_searched(recipe), **together}
-    return {**trained, "cpu_s": spent, "parameters": parameters}
+    return {**trained, **together, "parameters": {**trained["parameters"], **_searched(recipe), **together}}
 
 
 def watched(

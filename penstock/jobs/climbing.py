@@ -87,10 +87,10 @@ def check_minutes(minutes: float | None) -> None:
         raise BadInput(f"{minutes:g} is no number of minutes", where="--budget-minutes", hint="give a number above 0")
 
 
-def minutes_for(money: str, costs: Costs, *, cores: int) -> float:
-    """The minutes that an amount, in the company's currency, buys of so many cores, all busy all the time.
+def minutes_for(money: str, costs: Costs, *, cores: int, gpus: int = 0) -> float:
+    """The minutes that an amount, in the company's currency, buys of so many cores and GPUs, all busy all the time.
 
-    Raises BadInput for what is no amount, or where cores cost nothing.
+    Raises BadInput for what is no amount, or where these cost nothing.
     """
     try:
         amount = Decimal(money)
@@ -98,10 +98,11 @@ def minutes_for(money: str, costs: Costs, *, cores: int) -> float:
         amount = Decimal(0)
     if not (amount.is_finite() and _LEAST_MONEY <= amount <= _MOST_MONEY):
         raise BadInput(f"{money!r} is no amount of money", where="--budget-money", hint="give a number above 0")
-    if costs.cpu_core_hour == 0:
+    hourly = costs.cpu_core_hour * cores + costs.gpu_hour * gpus
+    if hourly == 0:
         hint = "state cpu_core_hour in [costs], or give --budget-minutes"
         raise BadInput("where a core-hour costs nothing, money bounds nothing", where="--budget-money", hint=hint)
-    return float(amount / (costs.cpu_core_hour * cores)) * _MINUTES_PER_HOUR
+    return float(amount / hourly) * _MINUTES_PER_HOUR
 
 
 def too_little(needed_s: float, left_s: float) -> str:

@@ -17,7 +17,7 @@ from penstock.core.errors import Conflict, PenstockError
 from penstock.core.hashing import digest_of, sha256_of_file
 from penstock.datasets.versions import find_version, load_rows
 from penstock.evaluation.gate import Verdict, judge, shortfall
-from penstock.evaluation.latency import machine
+from penstock.evaluation.latency import Machine, machine
 from penstock.evaluation.report import Report, rows_digest
 from penstock.evaluation.words import plain_number
 from penstock.jobs.artifacts import get_report
@@ -98,6 +98,8 @@ def judge_candidate(
     verdict = judge(report, conditions, other)
     same: dict[str, Any] = {"product": product, "rung": rung, "dataset_version": version_id, "seed": report.seed}
     same |= {"seconds": trained["seconds"], "parameters": trained["parameters"]}
+    workers = trained.get("workers", 1)  # each burns as much as the one that answered
+    cpu_s, gpu_s = workers * trained["cpu_s"], workers * trained["seconds"] if trained["gpu"] else 0.0
     with house.store.transaction() as tx:
         candidate = candidates.add_candidate(
             tx,
@@ -123,9 +125,9 @@ def judge_candidate(
             candidate=candidate.id,
             metrics={name: found for name, found in report.metrics.items() if found is not None},
             curves_blob=trained["curves"],
-            machine=asdict(report.latency.machine),
+            machine=machine_with(report.latency.machine, trained["gpu"]),
             code=code_version(),
-            cost=cost_of(trained["cpu_s"], house.workspace.costs),
+            cost=cost_of(cpu_s, house.workspace.costs, gpu_s=gpu_s),
             notes=trained["notes"],
             **same,
         )
@@ -193,9 +195,15 @@ def record_failed(
         )
 
 
-def cost_of(cpu_s: float, costs: Costs) -> Decimal:
-    """What so many core-seconds cost, in the company's currency."""
-    return (Decimal(f"{cpu_s:.3f}") * costs.cpu_core_hour / _SECONDS_PER_HOUR).quantize(Decimal("1e-9"))
+def machine_with(made: Machine, gpu: str) -> dict[str, Any]:
+    """The machine as a run keeps it, with the GPU's name where one was used."""
+    return {**asdict(made), **({"gpu": gpu} if gpu else {})}
+
+
+def cost_of(cpu_s: float, costs: Costs, *, gpu_s: float = 0.0) -> Decimal:
+    """What so many core-seconds and GPU-seconds cost, in the company's currency."""
+    hourly = Decimal(f"{cpu_s:.3f}") * costs.cpu_core_hour + Decimal(f"{gpu_s:.3f}") * costs.gpu_hour
+    return (hourly / _SECONDS_PER_HOUR).quantize(Decimal("1e-9"))
 
 
 def _version_of(library: str) -> str | None:

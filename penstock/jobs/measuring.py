@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -43,6 +44,7 @@ def keep_and_measure(
         "report": put_report(house.blobs, report),
         "seconds": trained.seconds,
         "cpu_s": cpu_s,
+        "gpu": gpu_used(),
         "notes": list(trained.notes),
         "parameters": dict(trained.parameters),
         "curves": put_curves(house.blobs, trained.curves),
@@ -55,6 +57,12 @@ def cpu_seconds() -> float:
     """Processor time that this process and its ended children have burnt so far."""
     used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def gpu_used() -> str:
+    """The name of the GPU that this process has worked on; "" where it has not."""
+    torch = sys.modules.get("torch")  # where nothing loaded it, loading it takes 2 s
+    return str(torch.cuda.get_device_name()) if torch is not None and torch.cuda.is_initialized() else ""
 
 
 def export_parity(trained: Trained, loader: Loader) -> float | None:

@@ -220,7 +220,9 @@ def _origin(run: Run, *, alone: bool) -> dict[str, str]:
         "seed": str(run.seed),
         "data version": run.dataset_version[:12],
         "code": run.code,
-        "machine": f"{run.machine.get('cpu', '')}, {run.machine.get('cores', '')} cores",
+        "machine": ", ".join(
+            filter(None, (run.machine.get("cpu"), f"{run.machine.get('cores', '')} cores", run.machine.get("gpu")))
+        ),
         "candidate": (run.candidate or "") if alone else "",
         "error": _short(run.error),
         "made": run.created_at.strftime("%Y-%m-%d %H:%M:%SZ"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from penstock import tasks
@@ -16,8 +16,8 @@ from penstock.core.hashing import digest_of
 from penstock.evaluation.intervals import Metric
 from penstock.evaluation.latency import machine
 from penstock.evaluation.parity import answers_of
-from penstock.jobs.judging import code_version, cost_of
-from penstock.jobs.measuring import cpu_seconds
+from penstock.jobs.judging import code_version, cost_of, machine_with
+from penstock.jobs.measuring import cpu_seconds, gpu_used
 from penstock.models.load import Loader
 from penstock.registry import runs
 from penstock.runtime.house import House
@@ -122,11 +122,11 @@ def _attempt(
             parameters={**(trained.parameters if trained is not None else {}), **told},
             metrics=metrics,
             curves_blob=None if trained is None else runs.put_curves(house.blobs, trained.curves),
-            machine=asdict(machine()),
+            machine=machine_with(machine(), gpu_used()),
             code=code_version(),
             seed=product.seed,
             seconds=trial.seconds,
-            cost=cost_of(cpu_seconds() - cpu_s, house.workspace.costs),
+            cost=cost_of(cpu_seconds() - cpu_s, house.workspace.costs, gpu_s=trial.seconds if gpu_used() else 0.0),
             error=error,
             notes=() if trained is None else trained.notes,
         )

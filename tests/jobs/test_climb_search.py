@@ -19,6 +19,7 @@ from penstock.jobs.climbing import minutes_for
 from penstock.jobs.compress import recompress
 from penstock.jobs.train import candidate_rows, gate_refused, train
 from penstock.registry import candidates, decisions, runs
+from penstock.runtime import ray_cluster
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import no_progress
 from penstock.training import search as searching
@@ -167,6 +168,21 @@ def test_money_buys_minutes_of_all_cores(money: str, cores: int, minutes: float)
     assert minutes_for(money, Costs(), cores=cores) == pytest.approx(minutes)
 
 
+def test_a_gpu_shortens_what_money_buys_and_is_named_and_priced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine with one: torch is asked whether it was used."""
+    assert minutes_for("5.16", Costs(), cores=2, gpus=1) == pytest.approx(120)
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "H200")
+    house = company(tmp_path)
+    climbed(house)
+    (run,) = all_runs(house)
+    assert run.machine["gpu"] == "H200"
+    assert float(run.cost) > run.seconds * float(Costs().gpu_hour) / 3600
+
+
 @pytest.mark.parametrize("money", ["", "much", "0", "-2", "NaN", "Infinity", "1e400", "1e999999", "1e-400"])
 def test_what_is_no_amount_of_money_is_refused(money: str) -> None:
     with pytest.raises(BadInput, match="no amount of money"):
@@ -284,6 +300,19 @@ def test_a_run_tells_what_it_cost_and_by_which_code(tmp_path: Path) -> None:
     assert next(iter(run.metrics)) == "accuracy" and "cost_per_1000" in run.metrics
     assert run.machine["cores"] >= 1
     assert candidate_rows(house, "router")[0]["accuracy"] == f"{run.metrics['accuracy'].value:.4f}"
+
+
+def test_what_several_workers_burn_is_counted_of_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def three(module: str, job: str, arguments: dict[str, Any], progress: Any, *, workers: int) -> dict[str, Any]:
+        assert workers == 3
+        return {**at_once(module, job, arguments, progress), "cpu_s": 600.0}
+
+    monkeypatch.setattr(ray_cluster, "run_workers", three)
+    house = company(tmp_path)
+    climbed(house, executor="ray", workers=3)
+    (run,) = all_runs(house)
+    assert run.parameters["workers"] == 3
+    assert run.cost == judging.cost_of(1800.0, Costs())
 
 
 SPACE = {"rate": Range(1e-5, 1e-1, log=True), "layers": Range(1, 3, whole=True), "kind": ("a", "b")}

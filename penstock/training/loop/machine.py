@@ -13,6 +13,15 @@ def half_precision_helps(device: str) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+def has_gpu() -> bool:
+    """Whether torch is there and sees one."""
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return False
+    return bool(torch.cuda.is_available())
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether the error means that memory ran out: torch says so in several ways."""
     import torch
