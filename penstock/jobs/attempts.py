@@ -27,6 +27,7 @@ from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
 from penstock.runtime.workflows import run_id, step
 from penstock.training.compress import COMPRESSIONS
+from penstock.training.loop.checkpoints import curves_in
 from penstock.training.rungs import RUNGS
 from penstock.workspace.loader import product_of
 
@@ -191,6 +192,7 @@ def watched(
     try:
         answer = run()
     except PenstockError as error:
+        curves = curves_in(folder)
         remove_checkpoint(folder, error)
         forget(folder)  # the failed run tells it
         record_failed(
@@ -204,6 +206,7 @@ def watched(
             cpu_s=None if work.executor == "ray" else children_cpu_seconds() - burnt,
             kind=kind,
             parameters=parameters,
+            curves=curves,
         )
         raise
     wall_s = answer.get("before_s", 0.0) + time.perf_counter() - began

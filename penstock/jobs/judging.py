@@ -168,8 +168,9 @@ def record_failed(
     cpu_s: float | None = None,
     kind: runs.Kind = "train",
     parameters: Mapping[str, Any] | None = None,
+    curves: runs.Curves | None = None,
 ) -> None:
-    """Record a training that ended with an error, so that it can be found and compared.
+    """Record a training that ended with an error, so that it can be found and compared, with its curves until then.
 
     cpu_s: the core-seconds that it burnt, which a success is priced by too. None or 0: nobody knows, as where it ran on
     other machines; it is then priced as one core for all its seconds.
@@ -185,7 +186,7 @@ def record_failed(
             dataset_version=version_id,
             parameters=parameters or {},
             metrics={},
-            curves_blob=None,
+            curves_blob=runs.put_curves(house.blobs, curves or {}),
             machine=asdict(machine()),
             code=code_version(),
             seed=house.workspace.products[product].seed,

@@ -14,6 +14,7 @@ from penstock.runtime import wire
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import Progress, no_progress
 from penstock.training import ngram_linear
+from penstock.training.loop.checkpoints import write_curves
 from penstock.training.records import Range, Rung, Trained, TrainRequest
 from tests.scenarios.conftest import rows, write_csv
 
@@ -65,6 +66,8 @@ def dial(request: TrainRequest) -> Trained:
     """
     wrong = float(request.recipe.get("wrong", 0.9))
     if wrong > 0.95:
+        if request.checkpoint is not None:
+            write_curves(request.checkpoint, {"loss": [[0.0, 1.0], [1.0, 7.0]]})
         raise Broken(f"the loss is not finite at wrong = {wrong:.3f}")
     labels = sorted(set(request.train.labels))
     following = dict(zip(labels, [*labels[1:], labels[0]], strict=True))

@@ -260,7 +260,7 @@ def test_a_split_used_up_on_the_way_ends_the_climb_and_says_so(tmp_path: Path) -
     assert "may judge 1" in result["not_tried"][0]["why"]
 
 
-def test_a_training_that_fails_is_recorded_with_its_reason(tmp_path: Path) -> None:
+def test_a_training_that_fails_is_recorded_with_its_reason_and_its_curves_until_then(tmp_path: Path) -> None:
     house = company(tmp_path, ladder=f'"{DIAL}"')
     work = attempts.Work(house, "router", at_version(house), "run-1", no_progress)
     with pytest.raises(Broken, match="not finite"):
@@ -268,6 +268,7 @@ def test_a_training_that_fails_is_recorded_with_its_reason(tmp_path: Path) -> No
     (run,) = all_runs(house)
     assert (run.state, run.candidate, run.metrics) == ("failed", None, {})
     assert "not finite" in run.error
+    assert runs.curves_of(house.blobs, run) == {"loss": ((0.0, 1.0), (1.0, 7.0))}
 
 
 def at_version(house: House) -> dict[str, Any]:

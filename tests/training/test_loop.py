@@ -13,7 +13,7 @@ import pytest
 from penstock.core.errors import BadInput, Broken, Conflict, Unavailable
 from penstock.runtime.progress import no_progress
 from penstock.training.loop import Fitted, Problem, Recipe, fit
-from penstock.training.loop.checkpoints import FILE
+from penstock.training.loop.checkpoints import FILE, curves_in
 
 torch = pytest.importorskip("torch")
 
@@ -141,6 +141,7 @@ def test_a_loss_that_is_not_finite_names_the_batch_and_keeps_the_last_good_state
     step = int(re.findall(r"state, of step (\d+)", found.value.message)[0])
     assert found.value.where == str(tmp_path / FILE) and (tmp_path / FILE).is_file()
     assert f"not finite at step {step + 1} of" in found.value.message
+    assert [at for at, _ in curves_in(tmp_path)["loss"]] == list(range(step))
 
 
 def test_a_bad_batch_names_its_rows_as_people_call_them_each_once() -> None:

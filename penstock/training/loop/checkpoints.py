@@ -17,7 +17,7 @@ from typing import Any
 from penstock.core.errors import Broken, Conflict
 from penstock.core.hashing import digest_of, sha256_of_file
 
-FILE = "checkpoint.safetensors"
+FILE, CURVES = "checkpoint.safetensors", "curves.json"
 _ANEW = "run the command again: it starts that training anew"
 
 
@@ -53,7 +53,7 @@ def write(folder: Path, identity: Identity, state: State) -> None:
     """Replace the folder's checkpoint."""
     from safetensors.torch import save_file
 
-    folder.mkdir(parents=True, exist_ok=True)
+    write_curves(folder, state.told["curves"])
     part = folder / f"{FILE}.{os.getpid()}"
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
     meta = {"identity": json.dumps(vars(identity)), "step": str(state.step)}
@@ -62,6 +62,23 @@ def write(folder: Path, identity: Identity, state: State) -> None:
     with part.open("rb") as stream:
         os.fsync(stream.fileno())
     part.replace(file_of(folder))
+
+
+def write_curves(folder: Path, curves: Mapping[str, Any]) -> None:
+    """Keep the curves so far where `curves_in` finds them: a training that fails is recorded with them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"{CURVES}.{os.getpid()}"
+    part.write_text(json.dumps(curves), encoding="utf-8")
+    part.replace(folder / CURVES)
+
+
+def curves_in(folder: Path) -> dict[str, list[tuple[float, float]]]:
+    """The curves of the folder's training, {} where none were kept. Loads no training library."""
+    try:
+        told = json.loads((folder / CURVES).read_text(encoding="utf-8"))
+        return {name: [(float(at), float(value)) for at, value in points] for name, points in told.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
 
 
 def read(folder: Path, identity: Identity) -> State | None:

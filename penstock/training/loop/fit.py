@@ -372,6 +372,7 @@ def _caught(run: _Run) -> Iterator[None]:
     except _NotFinite as found:
         good = None
         if run.folder is not None:
+            checkpoints.write_curves(run.folder, run.curves)
             with suppress(Broken):  # damaged meanwhile
                 good = checkpoints.read(run.folder, run.identity)
         kept = "" if good is None else f"; the last good state, of step {good.step:,}, stays there"
