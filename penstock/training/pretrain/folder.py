@@ -138,6 +138,9 @@ def kept_tensors(out: Path, name: str) -> dict[str, Any] | None:
 
 def write_model(out: Path, model: Any, tokenizer_json: str, card: Mapping[str, Any]) -> None:
     """The model's files, as transformers, sentence-transformers and a `path:` backbone read them, then the card."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     model.config._attn_implementation = None
     model.save_pretrained(out)
     hidden = model.config.hidden_size
