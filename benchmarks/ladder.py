@@ -48,9 +48,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--minutes", type=int, default=30, help="the budget of the exploration")
     parser.add_argument("--workspace", type=Path, help="only measure the candidates that are there, as explore does")
+    parser.add_argument("--candidates", nargs="*", type=int, help="with --workspace: only these numbers")
     given = parser.parse_args()
     if given.workspace is not None:
-        in_engine(given.workspace, *rows(shared_data("banking77") / "test.csv.gz"))
+        in_engine(given.workspace, *rows(shared_data("banking77") / "test.csv.gz"), only=given.candidates)
         return
     for part in given.parts:
         PARTS[part](given.minutes if part == "explore" else given.seeds)
@@ -262,11 +263,13 @@ def _workspace(place: Path, data: Path, *, gate: str, more: str) -> None:
     (place / "penstock.toml").write_text(text)
 
 
-def in_engine(workspace: Path, texts: Sequence[str], labels: Sequence[str]) -> None:
-    """What each candidate of the workspace keeps and costs."""
+def in_engine(
+    workspace: Path, texts: Sequence[str], labels: Sequence[str], *, only: Sequence[int] | None = None
+) -> None:
+    """What each candidate of the workspace keeps and costs. only: these numbers."""
     house = open_house(workspace)
     loader = Loader(house.blobs)
-    found = _candidates(house)
+    found = [each for each in _candidates(house) if not only or each.number in only]
     models = [loader.load(candidate.artifact) for candidate in found]
     # in turn, so that a machine that slows down slows all of them
     passes = [[through_engine(model, texts) for model in models] for _ in range(PASSES)]
