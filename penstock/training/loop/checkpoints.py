@@ -53,7 +53,7 @@ def write(folder: Path, identity: Identity, state: State) -> None:
     """Replace the folder's checkpoint."""
     from safetensors.torch import save_file
 
-    write_curves(folder, state.told["curves"])
+    write_curves(folder, state.told.get("curves", {}))
     part = folder / f"{FILE}.{os.getpid()}"
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
     meta = {"identity": json.dumps(vars(identity)), "step": str(state.step)}
