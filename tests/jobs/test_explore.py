@@ -265,6 +265,21 @@ def test_a_cascade_that_was_refused_is_not_tried_again_with_less(
     assert len(first) == 2 and len(asked[-1]) == 0 and last == first
 
 
+def test_no_lesser_cascade_of_a_pair_that_was_made_is_named_when_time_is_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_encoders: None
+) -> None:
+    def slow(module: str, job: str, arguments: dict[str, Any], progress: Any = no_progress) -> dict[str, Any]:
+        answer = at_once(module, job, arguments, progress)
+        return {**answer, "before_s": 3600.0} if arguments.get("by") == "cascade.v1" else answer
+
+    monkeypatch.setattr(compress, "run_child", slow)
+    figures = {DIAL: (0.95, 0.1), NGRAM: (1.0, 1.0)}
+    monkeypatch.setattr(exploring, "_figures", lambda _, one: [*map(certain, figures.get(one["rung"], (0.5, 2.0)))])
+    result = explored(company(tmp_path, gate=ANY), rungs=[NGRAM, DIAL])
+    assert "cascade.v1 of 1 and 3" in made(result)
+    assert result["not_tried"] and not any("dear=right" in each["rung"] for each in result["not_tried"])
+
+
 def certain(value: float) -> Metric:
     return Metric(value, value, value)
 
