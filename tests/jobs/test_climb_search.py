@@ -299,6 +299,7 @@ def test_a_run_tells_what_it_cost_and_by_which_code(tmp_path: Path) -> None:
     (run,) = all_runs(house)
     assert run.cost > 0 and run.seconds > 0
     assert run.code == judging.code_version()
+    assert any("regularisation" in remark for remark in run.notes)
     assert next(iter(run.metrics)) == "accuracy" and "cost_per_1000" in run.metrics
     assert run.machine["cores"] >= 1
     assert candidate_rows(house, "router")[0]["accuracy"] == f"{run.metrics['accuracy'].value:.4f}"

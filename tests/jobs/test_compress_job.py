@@ -109,6 +109,7 @@ def test_a_cascade_trains_its_halves_again_even_one_that_was_compressed_itself(
     made = numbered(house, 4)
     assert made.made_from == (int8.id, numbered(house, 1).id)
     assert made.parameters["set"] == {"within": 0.5}
+    assert made.parameters["lost"] <= 0.5 and made.parameters["times_quicker"] >= 1.1
     told = capsys.readouterr().err
     assert "ngram-linear.v1 answers when its likeliest label has a probability of at least" in told
     assert "next: penstock release desk --candidate 4" in told
