@@ -106,9 +106,8 @@ def _say_what_came(product: str, result: dict[str, Any]) -> None:
             note(f"{outcome['rung']}: searched its recipe in {found['trials']} trials{scores}; {found['stopped']}")
     for each in result["not_tried"]:
         note(f"{each['rung']}: not tried, {each['why']}")
-    last = result["outcomes"][-1]
-    if "choice" not in result:
-        for remark in last["notes"]:
+    for last in result["outcomes"][-1:]:  # none where no rung was tried
+        for remark in last["notes"] if "choice" not in result else ():
             note(f"{last['rung']}: {remark}")
     if len(result["outcomes"]) > 1:
         note(f"what each training noted: penstock runs show {product}/{last['run']}, and before")
