@@ -147,8 +147,8 @@ class Harbour:
             progress=no_progress,
         )
 
-    def candidate(self, product: str, rung: str, right: int) -> Candidate:
-        """A trained, measured and judged candidate."""
+    def candidate(self, product: str, rung: str, right: int, artifact: str = "") -> Candidate:
+        """A trained, measured and judged candidate. artifact: a real model's; without one there is none to load."""
         report = self.report(right)
         conditions = self.house.workspace.products[product].gate
         with self.store.transaction() as tx:
@@ -165,7 +165,7 @@ class Harbour:
                 tx,
                 product=product,
                 rung=rung,
-                artifact=self.house.blobs.put(f"{product} {rung} {right}".encode()),
+                artifact=artifact or self.house.blobs.put(f"{product} {rung} {right}".encode()),
                 backbone=None,
                 dataset_version=version.id,
                 seed=0,
