@@ -2,7 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOG := $(VENV)/install.log
+# Installers warn by the hundred lines: what they say goes to the log, and its end is shown when an installation fails.
+PIP = $(BIN)/python -m pip --disable-pip-version-check install -c constraints.txt
+QUIETLY = >>$(LOG) 2>&1 || { echo "Installing failed. The end of $(LOG):" >&2; tail -n 30 $(LOG) >&2; exit 1; }
 
 .PHONY: demo test check bench clean
 
@@ -20,7 +23,7 @@ check: $(VENV)/.dev
 	$(BIN)/python tests/tidy.py
 
 bench: $(VENV)/.dev
-	$(PIP) install -c constraints.txt -e ".[bench]"
+	@$(PIP) -e ".[bench]" $(QUIETLY)
 	$(BIN)/python -m benchmarks
 
 clean:
@@ -30,14 +33,15 @@ $(VENV)/.base: constraints.txt
 	@echo "Making $(VENV) (once) ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Penstock needs Python 3.11 or newer, not %s; try: make PYTHON=python3.11" % sys.version.split()[0])'
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) install -c constraints.txt pip
+	@$(PIP) pip $(QUIETLY)
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.base pyproject.toml
 	@echo "Installing Penstock with its training part (about a minute with a warm package cache) ..."
-	@$(PIP) install -c constraints.txt -e ".[train]"
+	@$(PIP) -e ".[train]" $(QUIETLY)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
-	$(PIP) install -c constraints.txt -e ".[train,postgres,privacy,scale,tracking,dev]"
-	touch $@
+	@echo "Installing what checks and tests need ..."
+	@$(PIP) -e ".[train,postgres,privacy,scale,tracking,dev]" $(QUIETLY)
+	@touch $@

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,12 @@ from penstock.storage.engine import Store, open_engine
 
 START = datetime(2026, 11, 15, 8, 0, tzinfo=UTC)
 _organisations = itertools.count()
+
+
+def pytest_configure() -> None:
+    """A shell that starts the tests in the background may have them ignore Ctrl-C, and so would all that they start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
