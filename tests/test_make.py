@@ -1,4 +1,4 @@
-"""The two commands of the README, started as people start them: from a script in the background, on a noisy installer."""
+"""The two commands of the README as people start them: in the background of a script, with a noisy installer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_installer_speaks_into_a_log_whose_end_is_shown_when_it_fails(tmp_pa
 
 def _noisy_python(file: Path, *, installs: bool) -> None:
     """A Python whose environments hold a pip that warns a hundred times, and then installs or fails."""
-    pip = "i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo \"WARNING $i\"; done; "
+    pip = 'i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo "WARNING $i"; done; '
     pip += "exit 0" if installs else "echo broken >&2; exit 1"
     inner = file.with_name("inner")
     inner.write_text(f"#!/bin/sh\n{pip}\n")
