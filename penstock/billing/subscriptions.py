@@ -16,7 +16,7 @@ from penstock.billing.terms import lock_customer
 from penstock.billing.versions import PlanVersion, get_plan_version, newest_plan
 from penstock.core.clock import Period
 from penstock.core.errors import NotFound
-from penstock.identity.customers import get_customer
+from penstock.identity.customers import buying_customer, get_customer
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 
@@ -35,7 +35,7 @@ class Subscription:
 def subscribe(tx: Transaction, customer: str, plan: str) -> Subscription:
     """Put the customer on the newest version of `plan`, ending the plan it is on. The same version again: no change."""
     version = newest_plan(tx, plan)
-    customer = get_customer(tx, customer).id
+    customer = buying_customer(tx, customer).id
     lock_customer(tx, customer)
     current = open_subscription(tx, customer)
     if current is not None:

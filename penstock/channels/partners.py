@@ -13,7 +13,10 @@ import sqlalchemy as sa
 from penstock.channels import agreements
 from penstock.channels.tables import agreement_version, partner
 from penstock.core.errors import BadInput, Conflict, NotFound
+from penstock.core.folding import fold
 from penstock.identity.customers import checked_email, checked_name, get_customer
+from penstock.identity.resolving import named, resolve, similar
+from penstock.storage import counters
 from penstock.storage.engine import Transaction
 
 _CODE = re.compile(r"[A-Z0-9][A-Z0-9-]{2,31}")
@@ -38,44 +41,46 @@ class Partner:
 
 
 def add_partner(
-    tx: Transaction, *, name: str, email: str, agreement: str, customer: str | None = None, code: str | None = None
+    tx: Transaction,
+    *,
+    name: str,
+    email: str,
+    agreement: str,
+    customer: str | None = None,
+    code: str | None = None,
+    allow_similar: bool = False,
 ) -> Partner:
     """A new partner under the newest version of `agreement`; the code is made up unless given.
 
-    customer: the partner's own customer (id, name or e-mail). Raises Conflict when the name or the code is taken.
+    customer: the partner's own customer (id, name or e-mail). Raises Conflict when it can be mistaken for another
+    partner: by the same name or code always, by a similar name or e-mail address unless `allow_similar`.
     """
+    name, email = checked_name(name, where="name"), checked_email(email, where="email")
     row: dict[str, Any] = {
         "id": tx.new_id("par"),
         "organisation": tx.organisation,
-        "name": checked_name(name, where="name"),
-        "email": checked_email(email, where="email"),
+        "name": name,
+        "email": email,
+        "name_key": fold(name),
+        "email_key": fold(email),
         "code": "".join(secrets.choice(_CODE_LETTERS) for _ in range(8)) if code is None else checked_code(code),
         "customer": None if customer is None else get_customer(tx, customer).id,
         "agreement_version": agreements.latest(tx, agreement).id,
         "created_at": tx.now,
     }
-    try:
-        with tx.connection.begin_nested():
-            tx.execute(sa.insert(partner), row)
-    except sa.exc.IntegrityError:
-        raise Conflict(
-            f"there is already a partner named {row['name']!r} or with the code {row['code']}",
-            where="partner",
-            hint="choose another name or code",
-        ) from None
+    counters.take(tx, "partner", 0)  # the lock: two at once would not see each other's name
+    _refuse_similar(tx, name, email, row["code"], allow_similar)
+    tx.execute(sa.insert(partner), row)
     return get_partner(tx, row["id"])
 
 
 def get_partner(tx: Transaction, ref: str) -> Partner:
-    """The partner with this id, else this name, else this code, else this e-mail address. Raises NotFound."""
-    code, email = partner.c.code == ref.upper(), sa.func.lower(partner.c.email) == ref.lower()
-    for matches in (partner.c.id == ref, partner.c.name == ref, code, email):
-        found = tx.all(_partners(tx).where(matches).limit(2))
-        if len(found) > 1:
-            raise BadInput(f"several partners have the e-mail address {ref}", where="partner", hint="give the name")
-        if found:
-            return _partner(found[0])
-    raise NotFound(f"no partner {ref!r}", where="partner", hint="see `penstock partner list`")
+    """The partner with this id; else the only one with this name, code or e-mail address, whatever their case.
+
+    Raises NotFound, and BadInput naming the candidates when several partners match.
+    """
+    code = partner.c.code == ref.strip().upper()
+    return _partner(resolve(tx, _partners(tx), ref, table=partner, what="partner", more=[code]))
 
 
 def list_partners(tx: Transaction) -> list[Partner]:
@@ -110,6 +115,24 @@ def checked_code(code: str) -> str:
     if not _CODE.fullmatch(text):
         raise BadInput(f"{code!r} is not a code", where="code", hint="use 3 to 32 letters, digits and dashes")
     return text
+
+
+def _refuse_similar(tx: Transaction, name: str, email: str, code: str, allow_similar: bool) -> None:
+    reads_like_code = tx.all(_partners(tx).where(partner.c.code.in_([code, name.upper()])))
+    found = [*similar(tx, _partners(tx), table=partner, name=name, email=email), *reads_like_code]
+    same = [one for one in found if one["name"] == name or one["code"] == code]
+    if same:
+        raise Conflict(
+            f"there is already a partner named {name!r} or with the code {code}: {named(same)}",
+            where="partner",
+            hint="choose another name or code",
+        )
+    if found and not allow_similar:
+        raise Conflict(
+            f"{name} <{email}> can be mistaken for a partner that exists: {named(found)}",
+            where="partner",
+            hint='if it is another one all the same, say so: --allow-similar, or "allow_similar": true',
+        )
 
 
 def _partners(tx: Transaction) -> sa.Select[Any]:

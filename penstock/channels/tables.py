@@ -32,8 +32,12 @@ partner = sa.Table(
     sa.Column("customer", sa.String, nullable=True),  # the partner's own customer, if it is one
     sa.Column("agreement_version", sa.String, sa.ForeignKey("agreement_version.id"), nullable=False),
     sa.Column("created_at", Instant, nullable=False),
+    sa.Column("name_key", sa.String, nullable=False, server_default=""),  # core.folding.fold of the name
+    sa.Column("email_key", sa.String, nullable=False, server_default=""),
     sa.UniqueConstraint("organisation", "name"),
     sa.UniqueConstraint("organisation", "code"),
+    sa.Index("ix_partner_organisation_name_key", "organisation", "name_key"),
+    sa.Index("ix_partner_organisation_email_key", "organisation", "email_key"),
 )
 
 # the customer is the key: who brought it is said once, with the terms that held then

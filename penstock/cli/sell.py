@@ -38,6 +38,9 @@ def register(app: typer.Typer) -> None:
 
 SIGNED = {"ignore_unknown_options": True}  # -5 is an amount (refused in words), not an option
 CustomerArg = Annotated[str, typer.Argument(metavar="CUSTOMER", help="Name, e-mail or id.")]
+AllowSimilar = Annotated[
+    bool, typer.Option("--allow-similar", help="Though it reads like one that exists, it is another one.")
+]
 
 
 def customer_add(
@@ -48,8 +51,9 @@ def customer_add(
     address: str = "",
     tax_id: str = "",
     training_consent: Annotated[bool, typer.Option(help="They agree that their corrections may train models.")] = False,
+    allow_similar: AllowSimilar = False,
 ) -> None:
-    """Sign a customer up."""
+    """Sign a customer up. A name or e-mail that reads like another customer's is refused."""
     from penstock.channels.attribution import attribute
     from penstock.identity.customers import add_customer
     from penstock.runtime.house import open_house
@@ -63,6 +67,7 @@ def customer_add(
             address=address,
             tax_id=tax_id,
             training_consent=training_consent,
+            allow_similar=allow_similar,
         )
         if ref is not None:
             attribute(tx, made.id, ref)
@@ -256,6 +261,8 @@ def partner_add(
     email: Annotated[str, typer.Option()],
     agreement: Annotated[str, typer.Option(help="Its name under [agreements].")] = "referral",
     customer: Annotated[str | None, typer.Option(help="The partner's own customer, if it is one.")] = None,
+    code: Annotated[str | None, typer.Option(help="The referral code (default: one is made up).")] = None,
+    allow_similar: AllowSimilar = False,
 ) -> None:
     """Add a partner; its referral code is printed."""
     from penstock.channels.partners import add_partner
@@ -264,7 +271,17 @@ def partner_add(
 
     with open_house(OPTIONS.workspace).store.transaction() as tx:
         own = get_customer(tx, customer).id if customer else None
-        show(add_partner(tx, name=name, email=email, agreement=agreement, customer=own))
+        show(
+            add_partner(
+                tx,
+                name=name,
+                email=email,
+                agreement=agreement,
+                customer=own,
+                code=code,
+                allow_similar=allow_similar,
+            )
+        )
 
 
 def partner_list() -> None:

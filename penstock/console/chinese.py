@@ -215,6 +215,7 @@ CHINESE = {
     "The product matrix: what each is, how good, what it costs and earns": "产品矩阵：用途、质量、成本与收入",
     "The refund is recorded.": "退款已登记。",
     "They agree that their corrections may train models": "客户同意其更正可用于训练模型",
+    "Though it reads like one that exists, it is another one": "虽与已有的相似，但确是另一个",
     "To test": "测试行数",
     "To the overview": "前往概览",
     "To train": "训练行数",

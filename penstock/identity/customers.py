@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from penstock.core.errors import BadInput, Conflict, NotFound
+from penstock.core.errors import BadInput, Conflict
+from penstock.core.folding import fold
+from penstock.identity.resolving import named, resolve, similar
 from penstock.identity.tables import consent, customer
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 
 LOCALES = ("en", "zh-CN")
+EDITABLE = ("name", "email", "locale", "address", "tax_id")
 TRAINING = "training"
 _EMAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[^\s@<>,;:\"()\[\]\\]+\.[^\s@<>,;:\"()\[\]\\.]{2,}")
 
 
 @dataclass(frozen=True)
 class Customer:
-    """Who pays. training_consent: whether its data may train models now (never so unless it said yes)."""
+    """Who pays. training_consent: whether its data may train models now (never so unless it said yes).
+
+    archived_at: since when it buys no more; None while it may.
+    """
 
     id: str
     name: str
@@ -31,6 +38,7 @@ class Customer:
     tax_id: str
     training_consent: bool
     created_at: datetime
+    archived_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -53,50 +61,77 @@ def add_customer(
     address: str = "",
     tax_id: str = "",
     training_consent: bool = False,
+    allow_similar: bool = False,
 ) -> Customer:
-    """A new customer. Raises BadInput for a malformed field and Conflict when the name is taken."""
-    row: dict[str, Any] = {
-        "id": tx.new_id("cus"),
-        "organisation": tx.organisation,
-        "name": checked_name(name, where="name"),
-        "email": checked_email(email, where="email"),
-        "locale": _locale(locale),
-        "address": address.strip(),
-        "tax_id": tax_id.strip(),
-        "created_at": tx.now,
-    }
-    try:
-        with tx.connection.begin_nested():
-            tx.execute(sa.insert(customer), row)
-    except sa.exc.IntegrityError:
-        raise Conflict(
-            f"there is already a customer named {row['name']!r}", where="name", hint="choose another name"
-        ) from None
+    """A new customer. Raises BadInput for a malformed field, and Conflict when it can be mistaken for another one.
+
+    allow_similar: take it although its name or e-mail address reads like another customer's. The same name letter
+    for letter is never taken twice.
+    """
+    customer_id = tx.new_id("cus")
+    facts = {"name": name, "email": email, "locale": locale, "address": address, "tax_id": tax_id}
+    row = _checked(tx, facts, allow_similar=allow_similar)
+    tx.execute(sa.insert(customer), {**row, "id": customer_id, "organisation": tx.organisation, "created_at": tx.now})
     if training_consent:
-        _record_consent(tx, row["id"], granted=True)
+        _record_consent(tx, customer_id, granted=True)
     counters.bump(tx, "customers")
-    return get_customer(tx, row["id"])
+    return get_customer(tx, customer_id)
+
+
+def edit_customer(
+    tx: Transaction, ref: str, changes: Mapping[str, str], *, allow_similar: bool = False
+) -> tuple[Customer, Customer]:
+    """Change fields of EDITABLE; returns the customer before and after. Issued invoices keep what they say.
+
+    Raises as add_customer does, and BadInput for a field that cannot be changed.
+    """
+    before = get_customer(tx, ref)
+    unknown = sorted(set(changes) - set(EDITABLE))
+    if unknown:
+        raise BadInput(f"{unknown[0]!r} cannot be changed", where="customer", hint=f"use {', '.join(EDITABLE)}")
+    facts = {field: changes.get(field, getattr(before, field)) for field in EDITABLE}
+    row = _checked(tx, facts, but=before, allow_similar=allow_similar)
+    tx.execute(sa.update(customer).where(customer.c.id == before.id).values(row))
+    counters.bump(tx, "customers")
+    return before, get_customer(tx, before.id)
+
+
+def set_archived(tx: Transaction, customer_id: str, archived: bool) -> Customer:
+    """Put the customer among those that buy no more, or back. Ends nothing by itself: see jobs.customers.archive."""
+    known = get_customer(tx, customer_id)
+    if (known.archived_at is not None) != archived:
+        moment = tx.now if archived else None
+        tx.execute(sa.update(customer).where(customer.c.id == known.id).values(archived_at=moment))
+        counters.bump(tx, "customers")
+    return get_customer(tx, known.id)
 
 
 def get_customer(tx: Transaction, ref: str) -> Customer:
-    """The customer with this id, else this name, else this e-mail address.
+    """The customer with this id; else the only one with this name or e-mail address, whatever their case and spaces.
 
-    Raises NotFound, and BadInput when several customers share the address.
+    Raises NotFound, and BadInput naming the candidates when several customers match.
     """
-    for matches in (customer.c.id == ref, customer.c.name == ref, sa.func.lower(customer.c.email) == ref.lower()):
-        found = tx.all(_customers(tx).where(matches).limit(2))
-        if len(found) > 1:
-            raise BadInput(
-                f"several customers have the e-mail address {ref}", where="customer", hint="give the name or the id"
-            )
-        if found:
-            return _customer(found[0])
-    raise NotFound(f"no customer {ref!r}", where="customer", hint="see `penstock customer list`")
+    return _customer(resolve(tx, _customers(tx), ref, table=customer, what="customer"))
 
 
-def list_customers(tx: Transaction) -> list[Customer]:
-    """All customers by name."""
-    return [_customer(row) for row in tx.all(_customers(tx).order_by(customer.c.name, customer.c.id))]
+def buying_customer(tx: Transaction, ref: str) -> Customer:
+    """The same, for what sells something new: raises Conflict when the customer is archived."""
+    found = get_customer(tx, ref)
+    if found.archived_at is not None:
+        raise Conflict(
+            f"{found.name} is archived since {found.archived_at:%Y-%m-%d}",
+            where="customer",
+            hint="take it back first: penstock customer unarchive",
+        )
+    return found
+
+
+def list_customers(tx: Transaction, *, archived: bool = True) -> list[Customer]:
+    """All customers by name; without the archived ones if `archived` is False."""
+    query = _customers(tx).order_by(customer.c.name, customer.c.id)
+    if not archived:
+        query = query.where(customer.c.archived_at.is_(None))
+    return [_customer(row) for row in tx.all(query)]
 
 
 def set_training_consent(tx: Transaction, customer_id: str, consent: bool) -> Customer:
@@ -154,6 +189,38 @@ def _locale(locale: str) -> str:
     return locale
 
 
+def _checked(
+    tx: Transaction, facts: Mapping[str, str], *, but: Customer | None = None, allow_similar: bool
+) -> dict[str, Any]:
+    """The columns of the facts, checked; `but`: the customer that has them now."""
+    row = {
+        "name": checked_name(facts["name"], where="name"),
+        "email": checked_email(facts["email"], where="email"),
+        "locale": _locale(facts["locale"]),
+        "address": facts["address"].strip(),
+        "tax_id": facts["tax_id"].strip(),
+    }
+    counters.take(tx, "customer", 0)  # the lock: two at once would not see each other's name
+    if but is None or (but.name, but.email) != (row["name"], row["email"]):
+        _refuse_similar(tx, row["name"], row["email"], None if but is None else but.id, allow_similar)
+    return {**row, "name_key": fold(row["name"]), "email_key": fold(row["email"])}
+
+
+def _refuse_similar(tx: Transaction, name: str, email: str, but: str | None, allow_similar: bool) -> None:
+    found = similar(tx, _customers(tx), table=customer, name=name, email=email, but=but)
+    same = [one for one in found if one["name"] == name]
+    if same:
+        raise Conflict(
+            f"there is already a customer named {name!r}: {named(same)}", where="name", hint="choose another name"
+        )
+    if found and not allow_similar:
+        raise Conflict(
+            f"{name} <{email}> can be mistaken for a customer that exists: {named(found)}",
+            where="customer",
+            hint='if it is another one all the same, say so: --allow-similar, or "allow_similar": true',
+        )
+
+
 def _record_consent(tx: Transaction, customer_id: str, *, granted: bool) -> None:
     tx.execute(
         sa.insert(consent),
@@ -189,4 +256,5 @@ def _customer(row: sa.RowMapping) -> Customer:
         tax_id=row["tax_id"],
         training_consent=bool(row["granted"]),
         created_at=row["created_at"],
+        archived_at=row["archived_at"],
     )

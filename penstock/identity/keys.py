@@ -18,7 +18,8 @@ import sqlalchemy as sa
 
 from penstock.core.errors import BadInput, Forbidden, NotFound, Unauthorised
 from penstock.core.hashing import sha256_of
-from penstock.identity.customers import checked_name, get_customer
+from penstock.identity.customers import buying_customer, checked_name, get_customer
+from penstock.identity.tables import customer as customer_table
 from penstock.identity.tables import key
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
@@ -69,7 +70,7 @@ def create_key(
     secret = "".join(secrets.choice(_BASE62) for _ in range(_SECRET_CHARS))
     made = Key(
         id=key_id,
-        customer=get_customer(tx, customer).id,
+        customer=buying_customer(tx, customer).id,
         name=checked_name(name, where="name"),
         secret_sha256=sha256_of(secret.encode()),
         products=None if products is None else tuple(sorted(set(products))),
@@ -96,6 +97,14 @@ def revoke_key(tx: Transaction, key_id: str) -> Key:
     return replace(_key(found), revoked_at=found["revoked_at"] or tx.now)
 
 
+def revoke_keys_of(tx: Transaction, customer_id: str) -> int:
+    """End all keys of a customer now; returns how many were valid."""
+    ending = [one for one in list_keys(tx, customer_id) if one.revoked_at is None]
+    for one in ending:
+        revoke_key(tx, one.id)
+    return len([one for one in ending if one.expires_at is None or one.expires_at > tx.now])
+
+
 def list_keys(tx: Transaction, customer: str | None = None) -> list[Key]:
     """All keys, or those of one customer (id, name or e-mail), oldest first; ended ones too."""
     query = _keys(tx).order_by(key.c.created_at, key.c.id)
@@ -105,8 +114,13 @@ def list_keys(tx: Transaction, customer: str | None = None) -> list[Key]:
 
 
 def active_keys(tx: Transaction) -> list[Key]:
-    """The keys that hold now. Whoever keeps them must still check expiry: `verify` does."""
+    """The keys that hold now. Whoever keeps them must still check expiry: `verify` does.
+
+    None of an archived customer, even if one was made while it was being archived.
+    """
     holds = key.c.revoked_at.is_(None) & (key.c.expires_at.is_(None) | (key.c.expires_at > tx.now))
+    gone = sa.exists().where(customer_table.c.id == key.c.customer, customer_table.c.archived_at.is_not(None))
+    holds = holds & ~gone
     return [_key(row) for row in tx.all(_keys(tx).where(holds).order_by(key.c.id))]
 
 

@@ -17,8 +17,13 @@ customer = sa.Table(
     sa.Column("address", sa.String, nullable=False),
     sa.Column("tax_id", sa.String, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
+    sa.Column("name_key", sa.String, nullable=False, server_default=""),  # core.folding.fold of the name
+    sa.Column("email_key", sa.String, nullable=False, server_default=""),
+    sa.Column("archived_at", Instant, nullable=True),
     sa.UniqueConstraint("organisation", "name"),
     sa.Index("ix_customer_organisation_email", "organisation", "email"),
+    sa.Index("ix_customer_organisation_name_key", "organisation", "name_key"),
+    sa.Index("ix_customer_organisation_email_key", "organisation", "email_key"),
 )
 
 # append-only: the row with the highest number is what holds now, the others say what held when

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from penstock.core.errors import BadInput
 from penstock.storage.engine import open_engine, translated_errors
 
-HEAD = "0004"
+HEAD = "0009"
 
 
 def upgrade(url: str) -> bool:

@@ -45,6 +45,20 @@ def test_a_partner_is_found_by_what_people_know(books: Books) -> None:
         books.partner("Third", code="a b")
 
 
+def test_a_partner_named_like_anothers_code_is_not_taken_for_it(books: Books) -> None:
+    reed = books.partner("Reed & Co", email="reed@example.com", code="REED")
+    with pytest.raises(Conflict, match="mistaken for a partner that exists: Reed & Co"):
+        books.partner("Reed", email="mallory@evil.example")
+    posing = books.partner("Reed", email="mallory@evil.example", allow_similar=True)
+    with books.writing() as tx:
+        for ref in ("REED", "reed"):
+            with pytest.raises(BadInput, match="several partners match") as refused:
+                get_partner(tx, ref)
+            assert reed.id in str(refused.value) and posing.id in str(refused.value)
+        assert get_partner(tx, "reed & co") == get_partner(tx, reed.id) == reed
+        assert get_partner(tx, posing.code) == posing
+
+
 def test_an_attribution_is_made_once_and_locked(books: Books) -> None:
     partner, other = books.partner("Reed & Co"), books.partner("Sedge")
     customer = books.customer("Blue Shop", partner.code.lower())

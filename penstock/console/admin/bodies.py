@@ -19,6 +19,7 @@ class NewCustomer(Body):
     tax_id: str = ""
     training_consent: bool = False
     ref: str | None = Field(default=None, description="The referral code of the partner who sent them.")
+    allow_similar: bool = Field(default=False, description="Though it reads like one that exists, it is another one.")
 
 
 class Consent(Body):
@@ -60,6 +61,7 @@ class NewPartner(Body):
     agreement: str = "referral"
     customer: str | None = Field(default=None, description="The partner's own customer, if it is one.")
     code: str | None = None
+    allow_similar: bool = Field(default=False, description="Though it reads like one that exists, it is another one.")
 
 
 class NewPayout(Body):

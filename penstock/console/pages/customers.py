@@ -45,6 +45,7 @@ def add(request: Request, desk: AtDesk) -> Response:
             address=form.get("address", ""),
             tax_id=form.get("tax_id", ""),
             training_consent="training_consent" in form,
+            allow_similar="allow_similar" in form,
         )
         if "ref" in form:
             attribute(tx, made.id, form["ref"])

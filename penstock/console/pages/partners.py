@@ -43,6 +43,7 @@ def add(request: Request, desk: AtDesk) -> Response:
             email=field(form, "email"),
             agreement=field(form, "agreement"),
             customer=form.get("customer"),
+            allow_similar="allow_similar" in form,
         )
     return back(f"/partners/{made.id}", "added")
 
