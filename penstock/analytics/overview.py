@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import sqlalchemy as sa
-
 from penstock.analytics import month
 from penstock.analytics.month import Asked, Plan
 from penstock.analytics.records import CustomerFigures, Overview, ProductFigures
@@ -23,7 +21,7 @@ from penstock.core.clock import Period
 from penstock.core.errors import NotFound
 from penstock.core.money import Money
 from penstock.identity.customers import list_customers
-from penstock.monitoring.tables import feedback, feedback_use
+from penstock.monitoring.review import state_counts
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Transaction
 from penstock.workspace.records import Price, Workspace
@@ -68,18 +66,8 @@ def overview(tx: Transaction, workspace: Workspace, period: Period) -> Overview:
 
 
 def open_feedback(tx: Transaction) -> dict[str, int]:
-    """Per product, what customers said that is current and that no dataset version has taken up."""
-    used = sa.and_(feedback_use.c.organisation == feedback.c.organisation, feedback_use.c.feedback == feedback.c.id)
-    query = (
-        sa.select(feedback.c.product, sa.func.count().label("count"))
-        .where(
-            feedback.c.organisation == tx.organisation,
-            feedback.c.superseded.is_(False),
-            ~sa.exists().where(used),
-        )
-        .group_by(feedback.c.product)
-    )
-    return {row["product"]: int(row["count"]) for row in tx.all(query)}
+    """Per product, the corrections that wait for the operator or were accepted, and that no release learned from."""
+    return {product: found.get("waiting", 0) + found.get("accepted", 0) for product, found in state_counts(tx).items()}
 
 
 def _price(tx: Transaction, product: str, period: Period) -> Price | None:

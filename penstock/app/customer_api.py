@@ -7,7 +7,7 @@ from typing import Any
 
 from penstock.billing import invoices
 from penstock.core.errors import BadInput
-from penstock.jobs.learning import check_correction
+from penstock.jobs.learning import check_correction, proposes_labels
 from penstock.jobs.money import month
 from penstock.metering.quantities import charges, daily, quantity
 from penstock.monitoring import feedback
@@ -57,6 +57,7 @@ def _feedback(house: House, request: EndpointRequest) -> Any:
         correction=_as_text(body.get("correction")),
         comment=body.get("comment", ""),
         check=partial(check_correction, house),
+        proposes=partial(proposes_labels, house),
     )
     return {"feedback": said.id, "id": said.request_id, "index": said.index, "new_label": said.new_label}
 

@@ -317,7 +317,7 @@ CHINESE = {
         "{subject}：候选模型 {count} 已通过门禁，可以发布"
     ),
     "{subject} has no published price: run penstock apply": "{subject} 尚未发布价格：请运行 penstock apply",
-    "{subject}: {count} pieces of feedback are not trained on yet": "{subject}：{count} 条反馈尚未用于训练",
+    "{subject}: {count} corrections are not trained on yet": "{subject}：{count} 条更正尚未用于训练",
     "{count} invoices are overdue": "{count} 张账单逾期",
     "{subject} is not closed: {count} customers have no invoice for it": "{subject} 尚未结账：{count} 位客户没有账单",
     "{subject} is put aside because its books do not hold: nothing is invoiced to it": (

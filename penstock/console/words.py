@@ -32,9 +32,7 @@ ONE = {  # how English says it of one
     "{subject} is not closed: {count} customers have no invoice for it": (
         "{subject} is not closed: {count} customer has no invoice for it"
     ),
-    "{subject}: {count} pieces of feedback are not trained on yet": (
-        "{subject}: {count} piece of feedback is not trained on yet"
-    ),
+    "{subject}: {count} corrections are not trained on yet": ("{subject}: {count} correction is not trained on yet"),
 }
 
 

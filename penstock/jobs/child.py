@@ -10,6 +10,7 @@ from penstock import tasks
 from penstock.datasets.versions import DatasetVersion, add_version, get_version, load_rows
 from penstock.jobs.consent import check_made, check_trained
 from penstock.jobs.elapsed import added, counted
+from penstock.jobs.learning import why_no_row
 from penstock.jobs.measuring import keep_and_measure
 from penstock.jobs.trials import search_recipe
 from penstock.models.load import Loader
@@ -35,9 +36,17 @@ def make_version(arguments: dict[str, Any], progress: Progress) -> dict[str, Any
             tx, house.blobs, product=name, prepared=prepared, parent=arguments["parent"], source=product.data
         )
     progress(f"{name}: cleaning", 1, 1, f"{version.rows_train:,} rows to train, {version.rows_test:,} to test")
-    origins = {row.get("origin") for row in arguments["extra"]}
-    learned = sum(row.get("origin") in origins for row in prepared.train)
-    return {"version": version.number, "id": version.id, "learned": learned, "rows": version.rows_train}
+    origins = {str(row.get("origin")) for row in arguments["extra"]}
+    inside = [str(row.get("origin")) for row in prepared.train if row.get("origin") in origins]
+    missing = sorted(one for one in origins - set(inside) if one.startswith("feedback:"))
+    return {
+        "version": version.number,
+        "id": version.id,
+        "learned": len(inside),
+        "rows": version.rows_train,
+        "gave": sorted(one.removeprefix("feedback:") for one in set(inside) if one.startswith("feedback:")),
+        "gave_none": why_no_row(missing, prepared.report),
+    }
 
 
 def climb(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:

@@ -2,24 +2,55 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from penstock import tasks
 from penstock.core.errors import BadInput
+from penstock.datasets.report import KINDS, CleaningReport
 from penstock.identity.customers import consenting_customers
 from penstock.monitoring.events import event_rows, mark_events_used
-from penstock.monitoring.feedback import Correction, mark_used, usable_corrections
+from penstock.monitoring.feedback import Correction, mark_used, unusable_corrections, usable_corrections
 from penstock.monitoring.knowledge_entries import consented
 from penstock.registry import amendments
 from penstock.runtime.house import House
 from penstock.storage.engine import Transaction
 
 
-def usable_feedback(tx: Transaction, product: str) -> list[str]:
+def usable_feedback(house: House, tx: Transaction, product: str) -> list[str]:
     """Ids of the corrections and events that may train the product now, oldest first."""
-    corrected = [one.feedback_id for one in usable_corrections(tx, product)]
+    corrected = [
+        one.feedback_id for one in usable_corrections(tx, product, accepted_only=accepted_only(house, product))
+    ]
     return [*corrected, *(str(row["origin"]).removeprefix("feedback:") for row in event_rows(tx, product))]
+
+
+def left_out(house: House, tx: Transaction, product: str) -> dict[str, str]:
+    """Ids of the corrections that may not train the product now, and why."""
+    found = unusable_corrections(tx, product, accepted_only=accepted_only(house, product))
+    return {one.feedback_id: one.reason for one in found}
+
+
+def accepted_only(house: House, product: str) -> bool:
+    """Whether the product trains only on the corrections that were accepted."""
+    known = house.workspace.products.get(product)
+    return known is not None and known.feedback.train_on == "accepted"
+
+
+def proposes_labels(house: House, product: str) -> bool:
+    """Whether a correction may name a label that the product's data lack."""
+    known = house.workspace.products.get(product)
+    return known is None or known.feedback.unknown_labels == "propose"
+
+
+def why_no_row(origins: Iterable[str], report: CleaningReport) -> dict[str, str]:
+    """Why cleaning kept none of these rows from use, by id: what the report's findings say of them, in words."""
+    said = [finding for finding in report.findings if finding.dropped]
+    why = {example.origin: KINDS[found.kind] for found in said for example in found.examples}
+    rest = sorted({KINDS[found.kind] for found in said if found.part == "feedback"})
+    other = " or ".join(rest) or "its text is there already"
+    return {one.removeprefix("feedback:"): why.get(one, other).lower() for one in origins}
 
 
 def mark_learned(tx: Transaction, rows: Iterable[Mapping[str, Any]], ids: Collection[str], version: str) -> None:
@@ -42,11 +73,20 @@ def learned_rows(house: House, tx: Transaction, product: str, feedback: Collecti
     return [*(row for row in rows if row is not None), *events, *(dict(row) for row in amended)]
 
 
-def check_correction(house: House, product: str, input: Any, correction: str) -> None:
-    """Raises BadInput for a correction that the product's task cannot learn from."""
+def in_words(why: Mapping[str, str]) -> str:
+    """Reasons by id as one phrase: "3: you rejected it; 1: rows that repeat an earlier one"."""
+    return "; ".join(f"{count:,}: {reason}" for reason, count in Counter(why.values()).most_common())
+
+
+def check_correction(house: House, product: str, input: Any, correction: str) -> str | None:
+    """The label that a correction names, as the data write it; None where it names none. Raises BadInput for one that
+    the product's task cannot learn from."""
     known = house.workspace.products.get(product)
-    if known is not None:
-        tasks.get(known.task).correction(input, correction)
+    if known is None:
+        return None
+    row = tasks.get(known.task).correction(input, correction)
+    label = row.get("label", row.get("target"))
+    return label if isinstance(label, str) else None
 
 
 def _row(task: tasks.Task, said: Correction) -> dict[str, Any] | None:

@@ -17,10 +17,11 @@ from penstock.jobs.attempts import Work, begin, check_executor, make_version
 from penstock.jobs.check import check_gate, check_words, ladder_of
 from penstock.jobs.climbing import check_minutes, climb
 from penstock.jobs.compress import recompress
-from penstock.jobs.learning import mark_learned, usable_feedback
+from penstock.jobs.learning import in_words, left_out, mark_learned, usable_feedback
 from penstock.jobs.privacy import check_privacy, check_remaking
 from penstock.jobs.refusals import advice, check_provable, gate_refused
 from penstock.jobs.resuming import check_unchanged
+from penstock.monitoring.review import note_rows
 from penstock.registry import amendments, candidates, decisions, releases, runs
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
@@ -51,15 +52,22 @@ def train(house: House, arguments: dict[str, Any], progress: Progress) -> dict[s
 
 
 def retrain(house: House, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Train the live release's rung with every usable correction; release it if the gate prefers or accepts it."""
+    """Train the live release's rung with every usable correction; release it if the gate prefers or accepts it.
+
+    Answers under "feedback" the ids of the corrections and events that "gave" a row each, and those that "gave_none"
+    with why; the rest as `train`, with "learned", the rows from use, and the "release" or None.
+    """
     name = arguments["product"]
     check_unchanged(house, name)
     check_words(house.workspace, name, product_of(house.workspace, name))
     base = step("gather", _gather, house, name)
     version = step("clean", make_version, house, name, base["feedback"], base["parent"], progress)
+    step("note rows", _note_rows, house, version)
+    taken = {"gave": version["gave"], "gave_none": {**base["left_out"], **version["gave_none"]}}
     if version["id"] == base["parent"]:
         raise Conflict(
-            f"the corrections of {name} add no row to its data: they repeat it, or their label has too few rows",
+            f"the corrections of {name} add no row to its data: "
+            + (in_words(taken["gave_none"]) or "its live release learned from all of them"),
             hint=f"see `penstock feedback list {name}`; add rows of a new label with `penstock data add`",
         )
     outcomes = _again(begin(house, arguments, version, progress), base)
@@ -68,6 +76,7 @@ def retrain(house: House, arguments: dict[str, Any], progress: Progress) -> dict
         "version": version["version"],
         "outcomes": outcomes,
         "learned": version["learned"],
+        "feedback": taken,
         "release": released,
     }
 
@@ -158,12 +167,13 @@ def _gather(house: House, product: str) -> dict[str, Any]:
             raise BadInput(f"{product} has no live release to improve on", hint=f"penstock train {product}")
         candidate = candidates.get_candidate(tx, live.candidate)
         check_remaking(tx, product, product_of(house.workspace, product), candidate.id)
-        usable = usable_feedback(tx, product)
+        usable, left = usable_feedback(house, tx, product), left_out(house, tx, product)
         amended = amendments.current(tx, product) is not None
     if not usable and not amended:
         raise BadInput(
-            f"there are no usable corrections of {product}",
-            hint="they come from POST /v1/feedback by customers who consented to training: penstock feedback list",
+            f"there are no usable corrections of {product}" + (f": {in_words(left)}" if left else ""),
+            hint="they come from POST /v1/feedback by customers who consented to training: "
+            f"penstock feedback list {product}",
         )
     return {
         "candidate": candidate.id,
@@ -172,7 +182,13 @@ def _gather(house: House, product: str) -> dict[str, Any]:
         "recipe": dict(candidate.parameters.get("searched", {})),
         "parent": candidate.dataset_version,
         "feedback": usable,
+        "left_out": left,
     }
+
+
+def _note_rows(house: House, version: Mapping[str, Any]) -> None:
+    with house.store.transaction() as tx:
+        note_rows(tx, version["gave"], version["gave_none"])
 
 
 def _release(house: House, product: str, outcome: dict[str, Any], feedback: list[str], version_id: str) -> int | None:

@@ -6,9 +6,10 @@ Knows stored answers, dataset labels and consent; knows nothing of training.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,15 +18,17 @@ from penstock.core.errors import BadInput, NotFound
 from penstock.core.hashing import canonical_json
 from penstock.datasets.versions import get_version
 from penstock.identity.customers import consenting_customers, get_customer
+from penstock.monitoring.review import Review, State, list_reviews, state_of
 from penstock.monitoring.tables import feedback, feedback_use
 from penstock.monitoring.uses import record_uses
-from penstock.serving.usage_log import find_answer
+from penstock.serving.usage_log import Answer, find_answer, find_answers
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 
 RATINGS = (-1, 1, 2, 3, 4, 5)  # thumbs (-1, 1) or stars (1 to 5): a product's page should offer one of them
 MAX_TRUTH_CHARS = 2_000
 MAX_COMMENT_CHARS = 2_000
+_SHOWN_LABELS = 20
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,17 @@ class Feedback:
     superseded: bool
     created_at: datetime
     used_in: str | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A piece of feedback with its state, the operator's word on it, and (input, output) that it is about: None where
+    the stored answer is forgotten and the customer does not consent to a copy of it."""
+
+    said: Feedback
+    state: State
+    review: Review | None
+    pair: tuple[Any, Any] | None
 
 
 @dataclass(frozen=True)
@@ -82,11 +96,14 @@ def record(
     rating: int | None = None,
     correction: str | None = None,
     comment: str = "",
-    check: Callable[[str, Any, str], object] = lambda product, input, correction: None,
+    check: Callable[[str, Any, str], str | None] = lambda product, input, correction: correction,
+    proposes: Callable[[str], bool] = lambda product: False,
 ) -> Feedback:
     """Keep what a customer says of output `index` of its own request. Saying the same again changes nothing.
 
-    check(product, input, correction): raises BadInput for a correction that is none of that product's answers.
+    check(product, input, correction): the label that it names, as the data write it, None where answers are no labels;
+    raises BadInput for a correction that is none of that product's answers. proposes(product): whether a label that the
+    data lack is kept and marked new; otherwise it is BadInput, and names the labels that come near.
     What is left out keeps what was said before; a newer rating, correction or comment replaces the older, which
     stays as superseded. Raises NotFound for a request that is unknown or another's, BadInput for the rest.
     """
@@ -106,8 +123,8 @@ def record(
         correction = before.correction if correction is None else correction
         comment = comment.strip() or before.comment
     label = None if correction is None else correction.strip()
-    if label is not None:
-        check(answer.product, answer.inputs[index], label)
+    named = None if label is None else check(answer.product, answer.inputs[index], label)
+    is_new = named is not None and unknown_label(tx, answer.product, named, refuse=not proposes(answer.product))
     said = Feedback(
         id=tx.new_id("fb"),
         customer=customer,
@@ -117,7 +134,7 @@ def record(
         rating=rating,
         correction=label,
         comment=comment.strip(),
-        new_label=label is not None and _is_new(tx, answer.product, label),
+        new_label=is_new,
         superseded=False,
         created_at=tx.now,
     )
@@ -126,9 +143,11 @@ def record(
             return before
         tx.execute(sa.update(feedback).where(feedback.c.id == before.id).values(superseded=True))
     consented = label is not None and get_customer(tx, customer).training_consent
-    kept = canonical_json(answer.inputs[index]).decode() if consented else None
     row = {name: value for name, value in vars(said).items() if name != "used_in"}
-    tx.execute(sa.insert(feedback), {**row, "organisation": tx.organisation, "number": number, "input": kept})
+    copies: dict[str, str | None] = {"input": None, "answer": None}
+    if consented:
+        copies = {"input": canonical_json(answer.inputs[index]).decode(), "answer": _output_json(answer, index)}
+    tx.execute(sa.insert(feedback), {**row, **copies, "organisation": tx.organisation, "number": number})
     return said
 
 
@@ -141,14 +160,75 @@ def list_feedback(tx: Transaction, product: str | None = None) -> list[Feedback]
     return [replace(_feedback(row), used_in=used.get(row["id"])) for row in tx.all(query)]
 
 
-def usable_corrections(tx: Transaction, product: str) -> list[Correction]:
-    """The current corrections of customers who consent now, oldest first."""
-    return [found for found in _judged(tx, product) if isinstance(found, Correction)]
+def page_of_feedback(
+    tx: Transaction,
+    *,
+    product: str | None = None,
+    customer: str | None = None,
+    states: Collection[State] = (),
+    limit: int,
+    after: str | None = None,
+) -> list[Shown]:
+    """A page of feedback with what it is about, newest first. customer: an id. states: only these. after: the id of
+    the last one of the page before; NotFound where there is none."""
+    column, state = feedback.c, state_of()
+    query = sa.select(feedback, state.label("state")).where(column.organisation == tx.organisation)
+    for field, value in (("product", product), ("customer", customer)):
+        if value is not None:
+            query = query.where(column[field] == value)
+    if states:
+        query = query.where(state.in_(states))
+    if after is not None:
+        query = query.where(column.number < _number_of(tx, after))
+    rows = tx.all(query.order_by(column.number.desc()).limit(limit))
+    stored = find_answers(tx, {(row["customer"], row["request_id"]) for row in rows})
+    consenting, used, reviews = consenting_customers(tx), _uses(tx), list_reviews(tx, product)
+    return [
+        Shown(
+            said=replace(_feedback(row), used_in=used.get(row["id"])),
+            state=row["state"],
+            review=reviews.get(row["id"]),
+            pair=_pair(row, stored.get((row["customer"], row["request_id"])), row["customer"] in consenting),
+        )
+        for row in rows
+    ]
 
 
-def unusable_corrections(tx: Transaction, product: str) -> list[Unusable]:
+def usable_corrections(tx: Transaction, product: str, *, accepted_only: bool = False) -> list[Correction]:
+    """The current corrections of customers who consent now, without the rejected, oldest first."""
+    return [found for found in _judged(tx, product, accepted_only) if isinstance(found, Correction)]
+
+
+def unusable_corrections(tx: Transaction, product: str, *, accepted_only: bool = False) -> list[Unusable]:
     """The current corrections that may not be trained on, and why, oldest first."""
-    return [found for found in _judged(tx, product) if isinstance(found, Unusable)]
+    return [found for found in _judged(tx, product, accepted_only) if isinstance(found, Unusable)]
+
+
+def known_labels(tx: Transaction, product: str) -> list[str]:
+    """The labels of the newest data version; none where the product has no data or its answers are no labels."""
+    try:
+        report = get_version(tx, product, None).report
+    except NotFound:
+        return []
+    return [count.label for count in report.classes]
+
+
+def unknown_label(tx: Transaction, product: str, label: str, *, refuse: bool) -> bool:
+    """Whether the product's data lack the label; with `refuse` that is BadInput, and names the nearest ones."""
+    known = known_labels(tx, product)
+    if not known or label in known:
+        return False
+    if not refuse:
+        return True
+    folded = {one.casefold(): one for one in reversed(known)}
+    near = [folded[one] for one in get_close_matches(label.casefold(), folded, n=3, cutoff=0.5)]
+    shown = ", ".join(repr(one) for one in (near or known[:_SHOWN_LABELS]))
+    more = "" if near or len(known) <= _SHOWN_LABELS else f" and {len(known) - _SHOWN_LABELS:,} more"
+    raise BadInput(
+        f"{label[:80]!r} is not a label of {product}",
+        where="correction",
+        hint=f"did you mean {shown}?" if near else f"its labels: {shown}{more}",
+    )
 
 
 def mark_used(tx: Transaction, ids: Sequence[str], dataset_version: str) -> None:
@@ -156,14 +236,23 @@ def mark_used(tx: Transaction, ids: Sequence[str], dataset_version: str) -> None
     record_uses(tx, feedback, feedback_use, ids, dataset_version)
 
 
-def _judged(tx: Transaction, product: str) -> list[Correction | Unusable]:
+def _judged(tx: Transaction, product: str, accepted_only: bool) -> list[Correction | Unusable]:
     query = (
         _rows(tx)
         .where(feedback.c.product == product, feedback.c.correction.is_not(None), feedback.c.superseded.is_(False))
         .order_by(feedback.c.number)
     )
-    consenting = consenting_customers(tx)
-    return [_judge(tx, row, consenting) for row in tx.all(query)]
+    consenting, reviews = consenting_customers(tx), list_reviews(tx, product)
+    found = [(row, _set_aside(reviews.get(row["id"]), accepted_only)) for row in tx.all(query)]
+    return [Unusable(row["id"], row["customer"], why) if why else _judge(tx, row, consenting) for row, why in found]
+
+
+def _set_aside(review: Review | None, accepted_only: bool) -> str:
+    """Why the operator's word keeps a correction out of training; empty where it does not."""
+    verdict = None if review is None else review.verdict
+    if verdict == "rejected":
+        return "you rejected it"
+    return "you have not accepted it, and this product trains on accepted ones" if accepted_only and not verdict else ""
 
 
 def _judge(tx: Transaction, row: sa.RowMapping, consenting: frozenset[str]) -> Correction | Unusable:
@@ -195,13 +284,26 @@ def _check(request_id: object, index: object, rating: object, correction: object
         raise BadInput("nothing was said", hint='give "rating", "correction" or "comment"')
 
 
-def _is_new(tx: Transaction, product: str, label: str) -> bool:
-    try:
-        report = get_version(tx, product, None).report
-    except NotFound:  # a product without data here: there is nothing to compare with
-        return False
-    known = {count.label for count in report.classes}
-    return bool(known) and label not in known
+def _number_of(tx: Transaction, id: str) -> int:
+    row = tx.first(_rows(tx).where(feedback.c.id == id))
+    if row is None:
+        raise NotFound(f"no feedback {id[:80]!r}", where="after")
+    return int(row["number"])
+
+
+def _pair(row: sa.RowMapping, stored: Answer | None, consents: bool) -> tuple[Any, Any] | None:
+    """What was asked and what was answered; the output is None where only the input was copied."""
+    if stored is not None:
+        output = _output_json(stored, row["index"])
+        return stored.inputs[row["index"]], None if output is None else json.loads(output)
+    if not consents or row["input"] is None:
+        return None
+    return json.loads(row["input"]), None if row["answer"] is None else json.loads(row["answer"])
+
+
+def _output_json(answer: Answer, index: int) -> str | None:
+    outputs = json.loads(answer.body).get("outputs") or []
+    return canonical_json(outputs[index]).decode() if index < len(outputs) else None
 
 
 def _current(tx: Transaction, customer: str, request_id: str, index: int) -> Feedback | None:

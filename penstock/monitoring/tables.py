@@ -22,6 +22,8 @@ feedback = sa.Table(
     sa.Column("new_label", sa.Boolean, nullable=False),
     # the input as JSON, only if its owner consented to training: the stored answer is forgotten after some days
     sa.Column("input", sa.String, nullable=True),
+    # the output that the feedback is about, as JSON, under the same consent
+    sa.Column("answer", sa.String, nullable=True),
     sa.Column("superseded", sa.Boolean, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.UniqueConstraint("organisation", "number"),
@@ -38,6 +40,19 @@ feedback = sa.Table(
         postgresql_where=sa.text("not superseded"),
     ),
     sa.Index("ix_feedback_product_number", "organisation", "product", "number"),
+)
+
+# the operator's verdict on a correction, and why the last retraining got no row of it; both may be absent
+feedback_review = sa.Table(
+    "feedback_review",
+    metadata,
+    sa.Column("organisation", sa.String, primary_key=True),
+    sa.Column("feedback", sa.String, sa.ForeignKey("feedback.id"), primary_key=True),
+    sa.Column("verdict", sa.String, nullable=True),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("decided_at", Instant, nullable=True),
+    sa.Column("no_row", sa.String, nullable=True),
+    sa.CheckConstraint("verdict is null or verdict in ('accepted', 'rejected')", name="verdict"),
 )
 
 # lineage: which dataset versions hold rows made from which feedback, so that erasure finds the models

@@ -5,7 +5,7 @@ It knows events and the answers given for them; it knows nothing of HTTP, prices
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -156,6 +156,15 @@ def find_answer(tx: Transaction, customer: str, id: str) -> Answer | None:
     if row is None:
         return None
     return Answer(**{name: row[name] for name in Answer.__dataclass_fields__})
+
+
+def find_answers(tx: Transaction, identities: Collection[Identity]) -> dict[Identity, Answer]:
+    """Those of some answers, each by (customer, request id), that are still kept. For a page of them, not for all."""
+    if not identities:
+        return {}
+    query = sa.select(answer).where(answer.c.organisation == tx.organisation, _among(answer, list(identities)))
+    found = (Answer(**{name: row[name] for name in Answer.__dataclass_fields__}) for row in tx.all(query))
+    return {one.identity: one for one in found}
 
 
 def forget_answers(tx: Transaction, *, before: datetime, limit: int = 1000) -> int:

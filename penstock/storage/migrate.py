@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -9,7 +11,8 @@ import sqlalchemy as sa
 from penstock.core.errors import BadInput
 from penstock.storage.engine import open_engine, translated_errors
 
-HEAD = "0009"
+_VERSIONS = Path(__file__).parent / "migrations" / "versions"
+_LINKS = re.compile(r'^(revision|down_revision) = "(\w+)"', re.MULTILINE)
 
 
 def upgrade(url: str) -> bool:
@@ -21,11 +24,12 @@ def upgrade(url: str) -> bool:
     try:
         with translated_errors():
             found = _revision(engine)
-            if found == HEAD:
+            head, known = chain()
+            if found == head:
                 return False
-            if found is not None and found > HEAD:
+            if found is not None and found not in known:
                 raise BadInput(
-                    f"the database has schema {found}, newer than this Penstock's {HEAD}",
+                    f"the database has schema {found}, newer than this Penstock's {head}",
                     where=engine.url.render_as_string(hide_password=True),
                     hint="install the newer Penstock; an older one must not write to it",
                 )
@@ -33,6 +37,16 @@ def upgrade(url: str) -> bool:
             return True
     finally:
         engine.dispose()
+
+
+@cache
+def chain() -> tuple[str, frozenset[str]]:
+    """(the newest revision, all of them), read from the migrations without loading Alembic: every command asks."""
+    links = [_LINKS.findall(file.read_text(encoding="utf-8")) for file in sorted(_VERSIONS.glob("*.py"))]
+    known = {name for found in links for kind, name in found if kind == "revision"}
+    before = {name for found in links for kind, name in found if kind == "down_revision"}
+    [head] = known - before  # one chain without branches
+    return head, frozenset(known)
 
 
 def _revision(engine: sa.Engine) -> str | None:

@@ -184,6 +184,17 @@ class Cleaning(Record):
     test_share: float = Field(default=0.2, strict=True, gt=0, lt=0.9)
 
 
+class FeedbackPolicy(Record):
+    """What becomes of customers' corrections.
+
+    unknown_labels: a label that the data lack is refused, or kept as a proposal for the operator. train_on: a
+    retraining takes all corrections that were not rejected, or only those that were accepted.
+    """
+
+    unknown_labels: Literal["refuse", "propose"] = "refuse"
+    train_on: Literal["all", "accepted"] = "all"
+
+
 class Product(Record):
     """A task, its data, its gate and its price, sold under a name. options: what only its task asks, and checks.
 
@@ -209,6 +220,7 @@ class Product(Record):
     within: float | None = Field(default=None, strict=True, ge=0, lt=1)
     most_test_uses: int = Field(default=100, strict=True, ge=1)
     explain_units: int = Field(default=1, strict=True, ge=1, le=1_000)
+    feedback: FeedbackPolicy = FeedbackPolicy()
 
 
 class Plan(Record):

@@ -157,7 +157,22 @@ def test_candidates_and_reports_are_shown(admin: TestClient, harbour: Harbour) -
 def test_the_overview_and_feedback_are_data_too(admin: TestClient) -> None:
     found = admin.get(f"{V1}/overview", params={"period": "2026-10"}).json()
     assert found["money"]["revenue"] == {"amount": "59.00", "currency": "USD"}
-    assert [one["correction"] for one in admin.get(f"{V1}/feedback").json()] == ["billing"]
+    [said] = admin.get(f"{V1}/feedback").json()
+    assert (said["correction"], said["state"], said["customer_name"]) == ("billing", "waiting", "Blue Shop")
+
+
+def test_corrections_are_accepted_and_rejected(admin: TestClient) -> None:
+    [said] = admin.get(f"{V1}/feedback", params={"state": "waiting"}).json()
+    assert admin.get(f"{V1}/feedback/counts").json() == {"helpdesk": {"waiting": 1}}
+    done = admin.post(f"{V1}/feedback/reject", json={"customer": "Blue Shop", "reason": "a joke"})
+    assert (done.status_code, done.json()) == (200, {"verdict": "rejected", "ids": [said["id"]]})
+    [now] = admin.get(f"{V1}/feedback").json()
+    assert (now["state"], now["reason"]) == ("rejected", "a joke")
+    assert admin.post(f"{V1}/feedback/accept", json={"ids": [said["id"]]}).status_code == 200
+    assert admin.get(f"{V1}/feedback/counts").json() == {"helpdesk": {"accepted": 1}}
+    for wrong in ({}, {"ids": ["fb_none"]}, {"ids": [said["id"]], "customer": "Blue Shop"}):
+        assert admin.post(f"{V1}/feedback/accept", json=wrong).status_code in (404, 422)
+    assert admin.get(f"{V1}/feedback", params={"state": "odd"}).status_code == 422
 
 
 def test_what_is_wrong_with_a_body_is_said_with_its_place(admin: TestClient, harbour: Harbour) -> None:
@@ -179,10 +194,10 @@ def test_what_is_wrong_with_a_body_is_said_with_its_place(admin: TestClient, har
 def test_an_unforeseen_error_is_a_problem_that_tells_no_secrets(
     office: FastAPI, harbour: Harbour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("the password is swordfish")
 
-    monkeypatch.setattr("penstock.console.admin.company.list_feedback", fail)
+    monkeypatch.setattr("penstock.console.admin.company.said_page", fail)
     client = TestClient(office, raise_server_exceptions=False)
     token = harbour.house.secret("admin").decode()
     answer = client.get(f"{V1}/feedback", headers={"Authorization": f"Bearer {token}"})

@@ -79,7 +79,7 @@ def test_the_language_is_the_companys_until_the_reader_chooses(browser: Browser)
 
 def test_the_overview_shows_what_waits_and_what_was_earned(browser: Browser) -> None:
     page = browser.get("/").text
-    assert "helpdesk: 1 piece of feedback is not trained on yet" in page
+    assert "helpdesk: 1 correction is not trained on yet" in page
     assert "kefu has no model yet" in page
     assert "$52.16" in page and "release 1" in page
 

@@ -116,7 +116,9 @@ def ask_in(tx: Transaction, who: str) -> str:
     return event.id
 
 
-def test_a_label_that_the_data_lack_is_allowed_and_flagged(store: Store, ask: Ask, blobs: BlobStore) -> None:
+def test_an_unknown_label_is_refused_with_the_nearest_named_or_kept_as_a_proposal(
+    store: Store, ask: Ask, blobs: BlobStore
+) -> None:
     blue = customer(store, "blue", consent=True)
     request = ask(blue, "one", "two")
     counts = (ClassCount("card", 1, 1),)
@@ -126,7 +128,14 @@ def test_a_label_that_the_data_lack_is_allowed_and_flagged(store: Store, ask: As
         assert not record(tx, customer=blue, request_id=request, index=0, correction="loan").new_label
         version = add_version(tx, blobs, product="helpdesk", prepared=prepared, source="f")
         assert not record(tx, customer=blue, request_id=request, index=1, correction="card").new_label
-        said = record(tx, customer=blue, request_id=request, index=1, correction="mortgage")
+        with pytest.raises(BadInput, match=r"correction: 'Crad' is not a label of helpdesk\n  did you mean 'card'"):
+            record(tx, customer=blue, request_id=request, index=1, correction="Crad")
+        with pytest.raises(BadInput, match="its labels: 'card'"):
+            record(tx, customer=blue, request_id=request, index=1, correction="mortgage")
+        assert [one.correction for one in list_feedback(tx)] == ["card", "loan"]
+        said = record(
+            tx, customer=blue, request_id=request, index=1, correction="mortgage", proposes=lambda product: True
+        )
         assert said.new_label
         mark_used(tx, [said.id], version.id)
         mark_used(tx, [said.id], version.id)

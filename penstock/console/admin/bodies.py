@@ -72,6 +72,13 @@ class WhichCandidate(Body):
     candidate: str | None = Field(default=None, description="Default: the newest that passed.")
 
 
+class WhichFeedback(Body):
+    ids: list[str] = Field(default=[], description="Ids of corrections; or give the customer.")
+    customer: str | None = Field(default=None, description="All of this customer's that wait.")
+    product: str | None = Field(default=None, description="With customer: only of this product.")
+    reason: str = ""
+
+
 class Training(Body):
     rungs: list[str] = []
 

@@ -21,7 +21,7 @@ _WORDS = {
     "refused": "{subject}: the gate refused candidate {count}",
     "releasable": "{subject}: candidate {count} passed the gate and can be released",
     "unpriced": "{subject} has no published price: run penstock apply",
-    "feedback": "{subject}: {count} pieces of feedback are not trained on yet",
+    "feedback": "{subject}: {count} corrections are not trained on yet",
     "overdue": "{count} invoices are overdue",
     "unclosed": "{subject} is not closed: {count} customers have no invoice for it",
     "quarantined": "{subject} is put aside because its books do not hold: nothing is invoiced to it",
