@@ -144,9 +144,7 @@ def record(
         tx.execute(sa.update(feedback).where(feedback.c.id == before.id).values(superseded=True))
     consented = label is not None and get_customer(tx, customer).training_consent
     row = {name: value for name, value in vars(said).items() if name != "used_in"}
-    copies: dict[str, str | None] = {"input": None, "answer": None}
-    if consented:
-        copies = {"input": canonical_json(answer.inputs[index]).decode(), "answer": _output_json(answer, index)}
+    copies = _copies(answer, index) if consented else {"input": None, "answer": None}
     tx.execute(sa.insert(feedback), {**row, **copies, "organisation": tx.organisation, "number": number})
     return said
 
@@ -299,6 +297,10 @@ def _pair(row: sa.RowMapping, stored: Answer | None, consents: bool) -> tuple[An
     if not consents or row["input"] is None:
         return None
     return json.loads(row["input"]), None if row["answer"] is None else json.loads(row["answer"])
+
+
+def _copies(answer: Answer, index: int) -> dict[str, str | None]:
+    return {"input": canonical_json(answer.inputs[index]).decode(), "answer": _output_json(answer, index)}
 
 
 def _output_json(answer: Answer, index: int) -> str | None:
