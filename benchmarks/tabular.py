@@ -20,6 +20,7 @@ import numpy as np
 
 from benchmarks.common import report, shared_data
 from penstock.datasets.tabular.columns import plan_columns, typed
+from penstock.datasets.tabular.options import TableOptions
 from penstock.datasets.tabular.reading import read_table
 from penstock.datasets.tabular.schema import TableSplit
 from penstock.evaluation.auc import auc
@@ -122,7 +123,7 @@ def rows_of(name: str) -> tuple[list[Any], list[str]]:
     options = SETS[name]
     folder, target = shared_data(name), options["target"]
     records = [each for part in ("train", "test") for each in read_table(folder / f"{part}.csv.gz", target)]
-    plan = plan_columns(records, {}, (target, *options.get("drop", ())))
+    plan = plan_columns(records, TableOptions(), (target, *options.get("drop", ())))
     inputs = [typed(record, plan.kinds, options.get("missing_zero", ())) for record in records]
     labels = [f"{cell:g}" if isinstance(cell := record.cells[target], float) else str(cell) for record in records]
     return inputs, labels

@@ -39,6 +39,9 @@ KINDS = {
     "known-after": "columns known only afterwards",
     "no-input": "columns that are no inputs",
     "zeros": "columns whose zeros look like missing values",
+    "markers": "columns whose cells look like missing values",
+    "codes": "columns of digits with leading zeros",
+    "written-as": "columns whose numbers or dates are written otherwise",
     "no-target": "rows without a target",
     "unseen-category": "values of categories that train lacks",
     "unfit-row": "feedback rows that do not fit the columns",
@@ -68,7 +71,7 @@ KINDS = {
 }
 """Each kind of finding, in words, in the order in which the report shows them."""
 
-_ALL_MATTER = frozenset({"leak", "known-after", "no-input", "zeros"})
+_ALL_MATTER = frozenset({"leak", "known-after", "no-input", "zeros", "markers", "codes", "written-as"})
 """Of these a table names each, not the first alone: a column that is left out silently is missed too late."""
 
 

@@ -15,10 +15,10 @@ import numpy as np
 
 from penstock.core.errors import BadInput, Broken, Unavailable
 from penstock.datasets.rows import Prepared
-from penstock.datasets.tabular.columns import problem_with, value_of
 from penstock.datasets.tabular.options import ClassificationOptions, RegressionOptions, TableOptions
 from penstock.datasets.tabular.preparing import prepare
 from penstock.datasets.tabular.schema import TableSplit, Values, split_of
+from penstock.datasets.tabular.served import value_of
 from penstock.datasets.tabular.targets import target_of
 from penstock.evaluation import tabular as measures
 from penstock.evaluation.measured import Measured
@@ -69,6 +69,9 @@ CHINESE = {
     "columns known only afterwards": "事后才知道的列",
     "columns that are no inputs": "不作输入的列",
     "columns whose zeros look like missing values": "零像是缺失值的列",
+    "columns whose cells look like missing values": "单元格像是缺失值的列",
+    "columns of digits with leading zeros": "带前导零的数字代码列",
+    "columns whose numbers or dates are written otherwise": "数字或日期写法特殊的列",
     "rows without a target": "没有目标值的行",
     "values of categories that train lacks": "训练数据中没有的类别值",
     "feedback rows that do not fit the columns": "与列不符的反馈行",
@@ -121,10 +124,7 @@ def parse(inputs: list[Any], model: Model) -> list[Values]:
             if column.name not in row:
                 hint = "send every column of the training data" + _similar(column.name, row, known)
                 raise BadInput(f"the column {column.name!r} is missing", where=f"{where}.{column.name}", hint=hint)
-            problem = problem_with(row[column.name], column)
-            if problem is not None:
-                raise BadInput(problem[0], where=f"{where}.{column.name}", hint=problem[1])
-        parsed.append({column.name: value_of(row[column.name], column) for column in columns})
+        parsed.append({c.name: value_of(row[c.name], c, f"{where}.{c.name}") for c in columns})
     return parsed
 
 

@@ -45,12 +45,45 @@ def test_numbers_categories_and_dates_are_told_apart(tmp_path: Path) -> None:
     assert len(found.train) + len(found.test) == 60
 
 
-@pytest.mark.parametrize("word", ["", " ", "NA", "n/a", "NULL", "?", "nan"])
-def test_words_for_nothing_are_missing_values(tmp_path: Path, word: str) -> None:
+@pytest.mark.parametrize("word", ["", " "])
+def test_empty_cells_are_missing_values(tmp_path: Path, word: str) -> None:
     found = prepared(tmp_path, table(age=lambda i: word if i % 5 == 0 else 20 + i))
     values = [row["values"]["age"] for row in [*found.train, *found.test]]
     assert values.count(None) == 12
     assert kinds(found)["age"] == "number"
+
+
+@pytest.mark.parametrize("word", ["NA", "n/a", "NULL", "?", "nan", "none", "-"])
+def test_words_for_nothing_among_numbers_are_refused_until_the_options_name_them(tmp_path: Path, word: str) -> None:
+    text = table(age=lambda i: word if i % 5 == 0 else 20 + i)
+    with pytest.raises(BadInput, match=r"'age' holds numbers, and .* in 12 of 60 rows") as caught:
+        prepared(tmp_path, text)
+    assert f'missing = ["{word}"]' in str(caught.value)
+    for missing in ([word], {"age": [word]}):
+        found = prepared(tmp_path, text, missing=missing)
+        assert [row["values"]["age"] for row in [*found.train, *found.test]].count(None) == 12
+        assert kinds(found)["age"] == "number"
+
+
+@pytest.mark.parametrize("word", ["none", "null", "NA", "-"])
+def test_a_class_or_category_called_like_a_missing_value_is_kept_and_pointed_out(tmp_path: Path, word: str) -> None:
+    text = table(
+        600, target=lambda i: word if i % 5 < 2 else "sold", claims=lambda i: word if i % 4 == 0 else "ab"[i % 2]
+    )
+    found = prepared(tmp_path, text)
+    rows = [*found.train, *found.test]
+    assert len(rows) == 600
+    assert sum(row["target"] == word for row in rows) == 240
+    assert sum(row["values"]["claims"] == word for row in rows) == 150
+    (finding,) = [f for f in found.report.findings if f.kind == "markers"]
+    assert {e.origin: e.text for e in finding.examples} == {
+        "target": f"'{word}' in 240 of 600 rows",
+        "claims": f"'{word}' in 150 of 600 rows",
+    }
+    told = prepared(tmp_path, text, missing={"claims": [word]})
+    assert sum(row["values"]["claims"] is None for row in [*told.train, *told.test]) == 150
+    assert {row["target"] for row in told.train} == {word, "sold"}
+    assert prepared(tmp_path, text, missing=[word], target="claims", drop=["target"]).report.found("no-target") == 150
 
 
 def test_identifiers_free_text_and_constants_are_left_out_and_said_so(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_row_is_read_by_the_models_columns_and_other_keys_are_not(risk: Traine
 @pytest.mark.parametrize(
     ("column", "value", "why"),
     [
-        ("age", "41", "must be a number, not text"),
+        ("age", "forty", "must be a number, not .forty."),
         ("age", True, "must be a number, not true or false"),
         ("age", [41], "must be a number, not a list"),
         ("age", math.inf, "finite number"),

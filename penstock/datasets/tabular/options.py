@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from penstock.datasets.tabular.numbers import form_from
 from penstock.workspace.records import Record
 
 
@@ -18,6 +19,20 @@ def _label(value: object) -> object:
 
 Label = Annotated[str, BeforeValidator(_label)]
 Cost = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def _notation(value: str) -> str:
+    return str(form_from(value))
+
+
+def _several(value: object) -> object:
+    """What holds for all columns, as for the column named "" where none is."""
+    return value if isinstance(value, dict) else {"": value}
+
+
+Words = Annotated[dict[str, tuple[Annotated[str, BeforeValidator(_label)], ...]], BeforeValidator(_several)]
+Notations = Annotated[dict[str, Annotated[str, AfterValidator(_notation)]], BeforeValidator(_several)]
+Orders = Annotated[dict[str, Literal["MM/DD/YYYY", "DD/MM/YYYY"]], BeforeValidator(_several)]
 
 
 class Costs(Record):
@@ -41,7 +56,9 @@ class Costs(Record):
 class TableOptions(Record):
     """target: the column to predict. drop, known_after: columns that are no inputs. time, group: split by them.
 
-    types: columns read otherwise than they look. missing_zero: columns whose zeros stand for missing values.
+    types: columns read otherwise than they look. missing: texts that stand for no value, of all columns or by column.
+    numbers, dates: how columns write them, where the cells do not tell: of all columns or by column.
+    missing_zero: columns whose zeros stand for missing values.
     monotone: "+" or "-" by number column: the answer never falls, or never rises, with it. fairness: columns whose
     groups are compared in the report. allow_leakage: columns kept although they predict the target too well.
     """
@@ -52,6 +69,9 @@ class TableOptions(Record):
     time: str | None = None
     group: str | None = None
     types: dict[str, Literal["number", "category", "date"]] = Field(default_factory=dict)
+    missing: Words = Field(default_factory=dict)
+    numbers: Notations = Field(default_factory=dict)
+    dates: Orders = Field(default_factory=dict)
     missing_zero: tuple[str, ...] = ()
     monotone: dict[str, Literal["+", "-"]] = Field(default_factory=dict)
     fairness: tuple[str, ...] = ()
@@ -68,6 +88,19 @@ class TableOptions(Record):
                     raise ValueError(f"{key} names {name!r}, which is no input")
         return self
 
+    def missing_of(self, column: str) -> frozenset[str]:
+        """The texts that stand for no value in a column, besides an empty cell; "0" stands for every zero."""
+        zero = ("0",) if column in self.missing_zero else ()
+        return frozenset((*self.missing.get("", ()), *self.missing.get(column, ()), *zero))
+
+    def notation_of(self, column: str) -> str | None:
+        """How 1234.5 is written in a column; None where its cells tell."""
+        return self.numbers.get(column, self.numbers.get(""))
+
+    def order_of(self, column: str) -> str | None:
+        """Whether month or day come first in a column of dates; None where its cells tell."""
+        return self.dates.get(column, self.dates.get(""))
+
     @property
     def outside(self) -> tuple[str, ...]:
         """Columns named as no inputs, other than the target, in a fixed order."""
@@ -78,6 +111,7 @@ class TableOptions(Record):
     def named(self) -> tuple[tuple[str, str], ...]:
         """(option, column) for every column named: all must be in the data."""
         lists = {name: getattr(self, name) for name in ("drop", "known_after", "types", "missing_zero", "monotone")}
+        lists |= {key: [c for c in getattr(self, key) if c] for key in ("missing", "numbers", "dates")}
         lists |= {"fairness": self.fairness, "allow_leakage": self.allow_leakage}
         lists |= {"time": (self.time,) if self.time else (), "group": (self.group,) if self.group else ()}
         return tuple((key, name) for key, names in lists.items() for name in names)

@@ -16,10 +16,12 @@ from penstock.core.hashing import canonical_json
 from penstock.datasets.report import MAX_EXAMPLES, CleaningReport, Example, Finding, Part, shortened
 from penstock.datasets.rows import Prepared
 from penstock.datasets.tabular import leaks
-from penstock.datasets.tabular.columns import Plan, plan_columns, suspicious_zeros, typed
+from penstock.datasets.tabular.columns import Plan, plan_columns, typed
+from penstock.datasets.tabular.noting import note_forms, note_left_out, note_markers, note_unseen, note_zeros
 from penstock.datasets.tabular.options import TableOptions
 from penstock.datasets.tabular.reading import Record, cell_of, read_table
-from penstock.datasets.tabular.schema import Kind, date_text
+from penstock.datasets.tabular.schema import Kind
+from penstock.datasets.tabular.spelling import spelled_alike, spelled_as_known
 from penstock.datasets.tabular.splitting import moment, not_tested, set_aside
 from penstock.datasets.tabular.targets import Row, check_targets, class_counts, described, target_of
 from penstock.workspace.records import Product
@@ -27,12 +29,24 @@ from penstock.workspace.records import Product
 
 @dataclass(frozen=True)
 class Reading:
-    """How one product's rows are read. labels: whether the targets are labels."""
+    """How one product's rows are read. forms: how columns are written, the target's and the time's too. labels: whether
+    the targets are labels."""
 
     options: TableOptions
     kinds: Mapping[str, Kind]
     audit: Mapping[str, Kind]
+    forms: Mapping[str, str]
     labels: bool
+
+    @property
+    def categories(self) -> list[str]:
+        """The inputs that are categories."""
+        return [name for name, kind in self.kinds.items() if kind == "category"]
+
+    @property
+    def zeros(self) -> list[str]:
+        """The columns whose zeros, however they are written, stand for no value."""
+        return [name for name in self.kinds if "0" in self.options.missing_of(name)]
 
 
 def prepare(
@@ -40,51 +54,69 @@ def prepare(
 ) -> Prepared:
     """The product's rows: {"values", "target", "origin"}, with "group" and "audit" where asked for. Raises BadInput."""
     log: list[Finding] = []
-    records = read_table(folder / product.data, options.target)
-    tests = read_table(folder / product.test, options.target) if product.test is not None else None
+    records = read_table(folder / product.data, options.target, options.missing_of)
+    tests = read_table(folder / product.test, options.target, options.missing_of) if product.test is not None else None
     _check_named(options, records, product.data)
-    plan = plan_columns(records, options.types, (options.target, *options.outside))
-    _check_monotone(options, plan, product.data)
-    _note_left_out(plan, options, log)
-    if not plan.kinds:
-        raise BadInput("no column is left to predict from", where=product.data, hint="look at drop and known_after")
-    audits = [name for name in options.fairness if name not in plan.kinds]
-    reading = Reading(options, plan.kinds, plan_columns(records, {}, _all_but(records, audits)).kinds, labels)
-    train = _rows(records, reading, "train", log)
+    reading = _reading(records, options, product, log, labels=labels)
+    note_markers([*records, *(tests or ())], options, log)
+    train = spelled_alike(_rows(records, reading, "train", log), reading.categories)
     train = _without_leaks(train, reading, product, log)
     if tests is None:
         train, test = set_aside(train, options, product.cleaning.test_share, product.seed)
     else:
         test = [_as_train(row, train) for row in _rows(tests, reading, "test", log)]
+        test = spelled_as_known(test, train, [name for name in reading.categories if name in train[0]["values"]])
         train = not_tested(train, test, log)
-    _note_zeros(train, options, log)
+    note_zeros(train, options, log)
     fresh = _feedback(extra, train, test, reading, product, log)
     least = product.cleaning.min_class_rows
     check_targets(train, test, options, labels=labels, file=product.data, least=least)
     classes = class_counts([*train, *fresh], test, log) if labels else ()
-    _note_unseen(train, test, log)
+    note_unseen(train, test, log)
     rows, tested = _ordered([*train, *fresh]), _ordered(test)
     report = CleaningReport(len(records), len(tests or ()), len(extra), len(rows), len(tested), classes, tuple(log))
     return Prepared(rows, tested, report)
+
+
+def _reading(
+    records: Sequence[Record], options: TableOptions, product: Product, log: list[Finding], *, labels: bool
+) -> Reading:
+    """What the columns are, decided on the data file alone. Raises BadInput."""
+    plan = plan_columns(records, options, (options.target, *options.outside))
+    _check_monotone(options, plan, product.data)
+    note_left_out(plan, options, log)
+    note_forms(plan, log)
+    if not plan.kinds:
+        raise BadInput("no column is left to predict from", where=product.data, hint="look at drop and known_after")
+    audits = [name for name in options.fairness if name not in plan.kinds]
+    beside = plan_columns(records, options, _all_but(records, audits))
+    written = [*([] if labels else [options.target]), *([options.time] if options.time else [])]
+    others = plan_columns(records, options, _all_but(records, written)).forms
+    return Reading(options, plan.kinds, beside.kinds, {**plan.forms, **beside.forms, **others}, labels)
 
 
 def _rows(records: Sequence[Record], reading: Reading, part: Part, log: list[Finding]) -> list[Row]:
     """The records that have a target, typed."""
     options = reading.options
     rows, without = [], []
+    written = {name: form for name, form in reading.forms.items() if name in reading.kinds}
     for record in records:
         place = f"{record.origin}: {options.target}"
-        target = target_of(record.cells.get(options.target), place, label=reading.labels)
+        form = reading.forms.get(options.target, "")
+        target = target_of(record.cells.get(options.target), place, label=reading.labels, form=form)
         if target is None:
             without.append(Example(record.origin, shortened(described(record.cells)), ""))
             continue
-        row: Row = {"values": typed(record, reading.kinds, options.missing_zero), "target": target}
+        values = typed(record, reading.kinds, reading.zeros, reading.forms)
+        row: Row = {"values": values, "target": target}
         if reading.audit:
-            row["audit"] = typed(record, reading.audit)
+            row["audit"] = typed(record, reading.audit, (), reading.forms)
         if options.group:
             row["group"] = str(record.cells.get(options.group) or record.origin)
         if options.time:
-            row["time"] = moment(record, options.time)
+            row["time"] = moment(record, options.time, reading.forms.get(options.time, ""))
+        if written:
+            row["forms"] = written
         rows.append({**row, "origin": record.origin})
     if without:
         action = "dropped: there is nothing to learn from them"
@@ -170,9 +202,10 @@ def _feedback(
 def _correction(row: Mapping[str, Any], kinds: Mapping[str, Kind], reading: Reading) -> Row | None:
     origin = str(row["origin"])
     try:
-        cells = {name: cell_of(value, origin) for name, value in row["values"].items()}
+        absent = reading.options.missing_of
+        cells = {name: cell_of(value, origin, absent(name)) for name, value in row["values"].items()}
         target = target_of(row["target"], origin, label=reading.labels)
-        values = typed(Record(origin, cells), kinds, reading.options.missing_zero)
+        values = typed(Record(origin, cells), kinds, reading.zeros, reading.forms)
     except BadInput:
         return None
     if target is None or all(value is None for value in values.values()):
@@ -204,45 +237,6 @@ def _check_monotone(options: TableOptions, plan: Plan, file: str) -> None:
 
 def _all_but(records: Sequence[Record], wanted: Sequence[str]) -> list[str]:
     return [name for name in {name for record in records for name in record.cells} if name not in wanted]
-
-
-def _note_left_out(plan: Plan, options: TableOptions, log: list[Finding]) -> None:
-    if plan.left_out:
-        examples = tuple(Example(name, why, "") for name, why in list(plan.left_out.items())[:MAX_EXAMPLES])
-        action = "left out of the inputs; types = { ... } would keep one"
-        log.append(Finding("no-input", "train", len(plan.left_out), 0, action, examples))
-    if options.known_after:
-        examples = tuple(Example(name, "known only afterwards", "") for name in options.known_after[:MAX_EXAMPLES])
-        log.append(Finding("known-after", "train", len(examples), 0, "left out of the inputs, as told", examples))
-
-
-def _note_zeros(train: Sequence[Row], options: TableOptions, log: list[Finding]) -> None:
-    found = []
-    for name in train[0]["values"] if train else ():
-        zeros = suspicious_zeros(name, [row["values"][name] for row in train])
-        if zeros:
-            found.append(Example(name, f"{zeros:,} zeros, far below every other value", ""))
-    if found:
-        names = ", ".join(f'"{each.origin}"' for each in found)
-        action = f"kept; missing_zero = [{names}] would read them as missing"
-        log.append(Finding("zeros", "train", len(found), 0, action, tuple(found[:MAX_EXAMPLES])))
-
-
-def _note_unseen(train: Sequence[Row], test: Sequence[Row], log: list[Finding]) -> None:
-    known: dict[str, set[str]] = {}
-    for row in train:
-        for name, value in row["values"].items():
-            if isinstance(value, str):
-                known.setdefault(name, set()).add(value)
-    examples = [
-        Example(row["origin"], f"{name} = {value}", str(row["target"]))
-        for row in test
-        for name, value in row["values"].items()
-        if isinstance(value, str) and value not in known.get(name, ()) and date_text(value) is None
-    ]
-    if examples:
-        action = "kept: the model takes them for missing; customers who send them are told"
-        log.append(Finding("unseen-category", "test", len(examples), 0, action, tuple(examples[:MAX_EXAMPLES])))
 
 
 def _ordered(rows: Sequence[Row]) -> list[Row]:

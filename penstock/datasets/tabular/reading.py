@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,13 +20,20 @@ from penstock.core.errors import BadInput
 from penstock.datasets.csv_records import csv_records
 from penstock.datasets.lines import decoded_lines, opened, read_all
 from penstock.datasets.readers import extension_of
+from penstock.datasets.tabular.schema import Cell
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-", "#n/a", "nil"})
-"""Texts that stand for no value, in small letters."""
+_MARKERS = frozenset(
+    {
+        *("na", "n/a", "n.a.", "nan", "null", "none", "nil", "#n/a", "<na>", "missing"),
+        *("?", "-", "--", "—", "\\n", "无", "空", "缺失"),
+    }
+)
+"""Texts that often stand for no value, in small letters. They are read as they are unless the options say so."""
 MOST_COLUMNS = 2_000
 MAX_CELL_CHARS = 10_000
 
-Cell: TypeAlias = float | str | None
+Absent: TypeAlias = Callable[[str], Collection[str]]
+"""By a column's name: the texts that stand for no value, besides an empty cell."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +44,15 @@ class Record:
     cells: Mapping[str, Cell]
 
 
-def read_table(path: Path, target: str) -> list[Record]:
+def _nothing(name: str) -> Collection[str]:
+    return ()
+
+
+def read_table(path: Path, target: str, absent: Absent = _nothing) -> list[Record]:
     """All rows of a file. Raises BadInput at file:line for a damaged one, or one without the target's column."""
     kind = extension_of(path)
     read = _csv if kind in (".csv", ".tsv") else _jsonl if kind in (".jsonl", ".ndjson") else _parquet
-    records = list(read(path, target))
+    records = list(read(path, target, absent))
     if not records:
         raise BadInput("holds no rows", where=path.name, hint="it needs a header and rows below it")
     if not any(target in record.cells for record in records):
@@ -49,8 +60,22 @@ def read_table(path: Path, target: str) -> list[Record]:
     return records
 
 
-def cell_of(value: Any, where: str) -> Cell:
-    """A value of a file or a correction as a cell: booleans and dates become texts. Raises BadInput."""
+def looks_missing(text: str) -> bool:
+    """Whether a text often stands for no value: NA, null, -."""
+    return text.lower() in _MARKERS
+
+
+def cell_of(value: Any, where: str, absent: Collection[str] = ()) -> Cell:
+    """A value of a file or a correction as a cell: booleans and dates become texts; an empty text, and one of `absent`,
+    is missing. Raises BadInput."""
+    cell = _cell(value, where)
+    if cell is None or not absent:
+        return cell
+    text = str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+    return None if text in absent else cell
+
+
+def _cell(value: Any, where: str) -> Cell:
     if value is None:
         return None
     if isinstance(value, bool):
@@ -69,7 +94,12 @@ def cell_of(value: Any, where: str) -> Cell:
         raise BadInput(f"the cell is longer than {MAX_CELL_CHARS:,} characters", where=where, hint="leave it out")
     if "\0" in text:
         raise BadInput("the cell holds a NUL character", where=where, hint="save the file as text again")
-    return None if text.lower() in MISSING else text
+    return text or None
+
+
+def _record(where: str, pairs: Iterable[tuple[str, Any]], absent: Absent) -> Record:
+    named = ((name.strip(), value) for name, value in pairs)
+    return Record(where, {name: cell_of(value, f"{where}: {name}", absent(name)) for name, value in named})
 
 
 def _no_target(path: Path, target: str, found: Sequence[str]) -> BadInput:
@@ -78,12 +108,12 @@ def _no_target(path: Path, target: str, found: Sequence[str]) -> BadInput:
     return BadInput(f"no column {target!r} to predict", where=path.name, hint=hint)
 
 
-def _csv(path: Path, target: str) -> Iterator[Record]:
+def _csv(path: Path, target: str, absent: Absent) -> Iterator[Record]:
     records = csv_records(path, lambda line: _delimiter(line, target))
     header = _header(next(records)[1], path, target)
     for where, record in records:
         pairs = zip(header, record, strict=True)
-        yield Record(where, {name: cell_of(field, f"{where}: {name}") for name, field in pairs})
+        yield _record(where, pairs, absent)
 
 
 def _header(record: Sequence[str], path: Path, target: str) -> list[str]:
@@ -108,7 +138,7 @@ def _delimiter(header: str, target: str) -> str:
     return ","
 
 
-def _jsonl(path: Path, target: str) -> Iterator[Record]:
+def _jsonl(path: Path, target: str, absent: Absent) -> Iterator[Record]:
     for number, line in enumerate(decoded_lines(path), 1):
         if not line.strip():
             continue
@@ -119,10 +149,10 @@ def _jsonl(path: Path, target: str) -> Iterator[Record]:
             raise BadInput(f"is not JSON: {error}", where=where, hint='each line is {"column": value, ...}') from None
         if not isinstance(value, dict):
             raise BadInput("is not an object", where=where, hint='each line is {"column": value, ...}')
-        yield Record(where, {name.strip(): cell_of(each, f"{where}: {name}") for name, each in value.items()})
+        yield _record(where, value.items(), absent)
 
 
-def _parquet(path: Path, target: str) -> Iterator[Record]:
+def _parquet(path: Path, target: str, absent: Absent) -> Iterator[Record]:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -134,7 +164,7 @@ def _parquet(path: Path, target: str) -> Iterator[Record]:
                 for values in batch.to_pylist():
                     number += 1
                     where = f"{path.name}:{number}"
-                    yield Record(where, {name: cell_of(each, f"{where}: {name}") for name, each in values.items()})
+                    yield _record(where, values.items(), absent)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             reason = str(error).splitlines()[0][:200]
             hint = "the file is damaged or was not copied whole"

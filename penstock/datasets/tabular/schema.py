@@ -6,26 +6,28 @@ It knows typed values (numbers, texts, dates as ISO text, None for missing), nei
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Literal, TypeAlias
 
 from penstock.core.errors import Broken
 
+Cell: TypeAlias = float | str | None
+"""What a file says: numbers where the format has them, texts, None for missing."""
 Value: TypeAlias = float | str | None
 Values: TypeAlias = Mapping[str, Value]
 Kind = Literal["number", "category", "date"]
 
 EPOCH = date(2000, 1, 1).toordinal()
-_OTHER_DATES = ("%Y/%m/%d", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%d.%m.%Y", "%Y年%m月%d日")
 
 
 @dataclass(frozen=True)
 class Column:
     """An input. categories: those seen in training, sorted. low, high: of numbers, or of dates in days since 2000.
 
-    missing: the share of training rows without a value. hours: whether its dates have a time of day.
+    missing: the share of training rows without a value. hours: whether its dates have a time of day. form: how its
+    numbers ("1.234,5") or dates ("MM/DD/YYYY") were written where not plainly. absent: texts that stand for no value.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Column:
     high: float = 0.0
     missing: float = 0.0
     hours: bool = False
+    form: str = ""
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,14 +48,15 @@ class Schema:
     columns: tuple[Column, ...]
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """JSON values; how a column is written is left out where it is plain, as older artifacts do."""
+        columns = [asdict(column) for column in self.columns]
+        return {"columns": [{k: v for k, v in each.items() if v or k not in ("form", "absent")} for each in columns]}
 
     @classmethod
     def from_json(cls, content: Any, where: str) -> Schema:
         """The inverse. Raises Broken when it is none."""
         try:
-            columns = (Column(**{**each, "categories": tuple(each["categories"])}) for each in content["columns"])
-            return cls(tuple(columns))
+            return cls(tuple(_read_column(each) for each in content["columns"]))
         except (KeyError, TypeError) as error:
             raise Broken(f"holds no table's schema: {error}", where=where) from None
 
@@ -61,7 +66,7 @@ class TableSplit:
     """Rows as trainers and evaluation see them. targets: labels, or numbers. groups: rows that belong together.
 
     audits: by row, the values of columns that are compared for fairness but are no inputs. fairness: all columns
-    whose groups are compared.
+    whose groups are compared. forms: how columns' numbers and dates are written, where not plainly.
     """
 
     inputs: tuple[Values, ...]
@@ -69,6 +74,7 @@ class TableSplit:
     groups: tuple[str, ...] = ()
     audits: tuple[Values, ...] = ()
     fairness: tuple[str, ...] = ()
+    forms: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -84,6 +90,10 @@ class TableSplit:
         return [values.get(column, audit.get(column)) for values, audit in pairs]
 
 
+def _none(name: str) -> Collection[str]:
+    return ()
+
+
 def split_of(rows: Sequence[Mapping[str, Any]], fairness: Sequence[str] = ()) -> TableSplit:
     """Rows of a dataset version without their origins."""
     return TableSplit(
@@ -92,13 +102,26 @@ def split_of(rows: Sequence[Mapping[str, Any]], fairness: Sequence[str] = ()) ->
         groups=tuple(str(row["group"]) for row in rows) if rows and "group" in rows[0] else (),
         audits=tuple(row.get("audit", {}) for row in rows),
         fairness=tuple(fairness),
+        forms=rows[0].get("forms", {}) if rows else {},
     )
 
 
-def schema_of(inputs: Sequence[Values]) -> Schema:
-    """The schema of typed rows: floats are numbers, texts are dates where all of a column are ISO dates."""
+def schema_of(
+    inputs: Sequence[Values], forms: Mapping[str, str] | None = None, absent: Callable[[str], Collection[str]] = _none
+) -> Schema:
+    """The schema of typed rows: floats are numbers, texts are dates where all of a column are ISO dates.
+
+    forms: how columns were written, where not plainly. absent: by a column's name, the texts that stand for no value.
+    """
     names = sorted({name for values in inputs for name in values})
-    return Schema(tuple(_column(name, [values.get(name) for values in inputs]) for name in names))
+    columns = [_column(name, [values.get(name) for values in inputs]) for name in names]
+    form = {} if forms is None else forms
+    return Schema(tuple(replace(c, form=form.get(c.name, ""), absent=tuple(sorted(absent(c.name)))) for c in columns))
+
+
+def _read_column(content: Mapping[str, Any]) -> Column:
+    texts = {name: tuple(content.get(name, ())) for name in ("categories", "absent")}
+    return Column(**{**content, **texts})
 
 
 def _column(name: str, values: Sequence[Value]) -> Column:
@@ -124,31 +147,6 @@ def iso_moment(text: str) -> datetime | None:
         return datetime.fromisoformat(text)
     except ValueError:
         return None
-
-
-def date_text(text: str) -> str | None:
-    """A date in one of the forms people write, in the form rows keep; None where it is no date.
-
-    Day and month in an order that depends on the country (05/11/2026) is not guessed. A zone is left out: a column
-    keeps one clock.
-    """
-    text = text.strip()
-    if not (8 <= len(text) <= 35 and text[0].isdigit() and not text.isdigit()):
-        return None
-    moment = None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        for form in _OTHER_DATES:
-            try:
-                moment = datetime.strptime(text, form)
-                break
-            except ValueError:
-                continue
-    if moment is None:
-        return None
-    whole = moment.hour == moment.minute == moment.second == 0
-    return moment.date().isoformat() if whole else moment.replace(microsecond=0, tzinfo=None).isoformat()
 
 
 def days_of(moment: datetime) -> float:

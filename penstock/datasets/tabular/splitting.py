@@ -10,9 +10,10 @@ from typing import Any
 from penstock.core.errors import BadInput
 from penstock.core.hashing import canonical_json
 from penstock.datasets.report import MAX_EXAMPLES, Finding
+from penstock.datasets.tabular.dates import ORDERS, date_text
+from penstock.datasets.tabular.numbers import PLAIN, form_from, number_of
 from penstock.datasets.tabular.options import TableOptions
 from penstock.datasets.tabular.reading import Record
-from penstock.datasets.tabular.schema import date_text
 from penstock.datasets.tabular.targets import Row, example
 
 FEW_DISTINCT = 0.2  # where more of test's rows repeat train rows, the table has few distinct rows, and no copies
@@ -51,19 +52,21 @@ def _both_parts(rows: list[Row], places: list[float], is_test: list[bool]) -> No
             is_test[crossing] = not is_test[crossing]
 
 
-def moment(record: Record, column: str) -> str | float:
-    """What rows are ordered by in time: an ISO date, or a number (a year, a running number)."""
+def moment(record: Record, column: str, form: str = "") -> str | float:
+    """What rows are ordered by in time: an ISO date, or a number (a year, a running number). form: how it is written,
+    "" plainly."""
     cell = record.cells.get(column)
     place = f"{record.origin}: {column}"
     if cell is None:
         raise BadInput("the row has no time to split by", where=place, hint="fill it in, or leave `time` out")
-    moment = date_text(cell) if isinstance(cell, str) else None
-    if moment is not None:
-        return moment
-    try:
-        return float(cell)
-    except ValueError:
-        raise BadInput(f"{str(cell)[:60]!r} is neither a date nor a number", where=place) from None
+    if isinstance(cell, float):
+        return cell
+    moment = date_text(cell, form if form in ORDERS else "")
+    number = number_of(cell, form_from(form) if form and form not in ORDERS else PLAIN)
+    found = number if moment is None else moment
+    if found is None:
+        raise BadInput(f"{cell[:60]!r} is neither a date nor a number", where=place)
+    return found
 
 
 def _place(content: Any, seed: int) -> float:

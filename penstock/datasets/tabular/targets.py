@@ -4,34 +4,40 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from penstock.core.errors import BadInput
 from penstock.datasets.report import MAX_EXAMPLES, ClassCount, Example, Finding, shortened
+from penstock.datasets.tabular.columns import category_of
+from penstock.datasets.tabular.numbers import PLAIN, form_from, number_of
 from penstock.datasets.tabular.options import ClassificationOptions, TableOptions
-from penstock.datasets.tabular.reading import cell_of
+from penstock.datasets.tabular.reading import cell_of, looks_missing
 
 Row = dict[str, Any]
 SMALL_CLASS_ROWS = 5
 MOST_LABELS = 100
 
 
-def target_of(value: Any, where: str, *, label: bool) -> str | float | None:
-    """A cell of the target's column: a label as text, or a finite number; None where it is missing."""
-    cell = cell_of(value, where)
+def target_of(
+    value: Any, where: str, *, label: bool, absent: Collection[str] = (), form: str = ""
+) -> str | float | None:
+    """A cell of the target's column: a label as text, or a finite number; None where it is missing: an empty cell, or
+    one of `absent`. form: how its numbers are written, "" plainly."""
+    cell = cell_of(value, where, absent)
     if cell is None:
         return None
     if label:
-        text = str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+        text = category_of(cell)
         if len(text) > 200:
             raise BadInput("the label is longer than 200 characters", where=where, hint="is target the right column?")
         return text
-    try:
-        number = float(cell)
-    except ValueError:
+    number = cell if isinstance(cell, float) else number_of(cell, form_from(form) if form else PLAIN)
+    if number is None:
         hint = "tabular-regression predicts numbers; for labels the task is tabular-classification"
-        raise BadInput(f"the target {str(cell)[:60]!r} is no number", where=where, hint=hint) from None
+        if looks_missing(str(cell)):
+            hint = f'if it stands for no value: missing = ["{cell}"]'
+        raise BadInput(f"the target {str(cell)[:60]!r} is no number", where=where, hint=hint)
     if not math.isfinite(number):
         raise BadInput("the target is not a finite number", where=where, hint="correct it, or delete the row")
     return number

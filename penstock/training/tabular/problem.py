@@ -65,18 +65,18 @@ def problem_of(request: TrainRequest) -> Problem:
     split: TableSplit = request.train
     if len(split) < 2:
         raise BadInput("there are too few rows to train on", where="train", hint="add rows")
-    encoding = Encoding(schema_of(split.inputs))
+    labelled = isinstance(split.targets[0], str)
+    options: TableOptions = (ClassificationOptions if labelled else RegressionOptions)(**request.options)
+    encoding = Encoding(schema_of(split.inputs, split.forms, options.missing_of))
     if not encoding.features:
         raise BadInput("no column says anything to predict from", where="train")
     if len(encoding.features) > MOST_FEATURES:
         message = f"the columns make {len(encoding.features):,} features; at most {MOST_FEATURES:,} are trained on"
         raise BadInput(message, where="train", hint="drop columns with many categories")
     x = encoding.matrix(split.inputs)
-    if isinstance(split.targets[0], str):
-        options: TableOptions = ClassificationOptions(**request.options)
+    if labelled:
         labels, y, classes = _numbered(split, options)
     else:
-        options = RegressionOptions(**request.options)
         labels, y, classes = ESTIMATE, np.array(split.targets, dtype=np.float64), 0
     parts = _folds(split, y, classes, request.seed)
     signs = _signs(encoding, options, classes)
