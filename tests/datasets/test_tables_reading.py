@@ -58,7 +58,7 @@ def test_words_for_nothing_among_numbers_are_refused_until_the_options_name_them
     text = table(age=lambda i: word if i % 5 == 0 else 20 + i)
     with pytest.raises(BadInput, match=r"'age' holds numbers, and .* in 12 of 60 rows") as caught:
         prepared(tmp_path, text)
-    assert f'missing = {{{{ age = ["{word}"] }}}}' in str(caught.value)
+    assert f'missing = {{ age = ["{word}"] }}' in str(caught.value)
     for missing in ([word], {"age": [word]}):
         found = prepared(tmp_path, text, missing=missing)
         assert [row["values"]["age"] for row in [*found.train, *found.test]].count(None) == 12

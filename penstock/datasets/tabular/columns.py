@@ -259,7 +259,8 @@ def _refuse_markers(name: str, cells: Counter[Cell], written: Mapping[str, int],
         return
     listed = ", ".join(f'"{marker}"' for marker in markers)
     message = f"{name!r} holds {what}, and {_cells(list(markers))} in {sum(markers.values()):,} of {rows:,} rows"
-    hint = f'if that stands for no value: missing = {{ {_key(name)} = [{listed}] }}; else types = {{ {_key(name)} = "category" }}'
+    empty = f"missing = {{ {_key(name)} = [{listed}] }}"
+    hint = f'if that stands for no value: {empty}; else types = {{ {_key(name)} = "category" }}'
     raise BadInput(message, hint=hint)
 
 
