@@ -157,6 +157,7 @@ def _customers(
                 open_invoices=open_invoices,
                 open_total=Money(open_minor, currency),
                 credit=Money(credit.get(one.id, 0), currency),
+                archived=one.archived_at is not None,
             )
         )
     return tuple(found)

@@ -94,6 +94,7 @@ class CustomerFigures:
     open_invoices: int
     open_total: Money
     credit: Money
+    archived: bool = False
 
 
 @dataclass(frozen=True)

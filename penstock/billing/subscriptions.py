@@ -1,7 +1,8 @@
 """Who subscribed to which plan, and what a period therefore includes. At most one plan is open per customer.
 
 A period belongs to the first subscription that ran in it: its fee and its included units are that plan's. So a
-plan begun in mid-month counts at once, and a change of plan takes effect with the next period.
+plan begun in mid-month counts at once, and a change of plan takes effect with the next period. A plan that ends on the
+day it began, before the customer used anything, never ran: it costs nothing. `plan_changes` says all this beforehand.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import sqlalchemy as sa
 
 from penstock.billing.tables import subscription
 from penstock.billing.terms import lock_customer
-from penstock.billing.versions import PlanVersion, get_plan_version, newest_plan
-from penstock.core.clock import Period
+from penstock.billing.versions import PlanVersion, get_plan_version, newest_plan, the_book
+from penstock.core.clock import Period, zone_of
 from penstock.core.errors import NotFound
 from penstock.identity.customers import buying_customer, get_customer
+from penstock.serving import usage_log
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 
@@ -33,7 +35,10 @@ class Subscription:
 
 
 def subscribe(tx: Transaction, customer: str, plan: str) -> Subscription:
-    """Put the customer on the newest version of `plan`, ending the plan it is on. The same version again: no change."""
+    """Put the customer on the newest version of `plan`, ending the plan it is on. The same version again: no change.
+
+    Raises Conflict for an archived customer.
+    """
     version = newest_plan(tx, plan)
     customer = buying_customer(tx, customer).id
     lock_customer(tx, customer)
@@ -57,14 +62,24 @@ def subscribe(tx: Transaction, customer: str, plan: str) -> Subscription:
 
 
 def unsubscribe(tx: Transaction, customer: str) -> Subscription:
-    """End the customer's plan now; the period it ends in is still charged. Raises NotFound when there is none."""
-    customer = get_customer(tx, customer).id
-    lock_customer(tx, customer)
-    current = open_subscription(tx, customer)
+    """End the customer's plan now; the period it ends in is still charged, unless it `never_ran`.
+
+    Raises NotFound when there is none.
+    """
+    known = get_customer(tx, customer)
+    lock_customer(tx, known.id)
+    current = open_subscription(tx, known.id)
     if current is None:
-        raise NotFound(f"{customer} has no plan", hint="see `penstock subscription list`")
-    _end(tx, current)
-    return Subscription(current.id, customer, current.plan, current.started_at, tx.now)
+        raise NotFound(f"{known.name} has no plan", where="plan", hint="see `penstock subscription list`")
+    return Subscription(current.id, known.id, current.plan, current.started_at, _end(tx, current))
+
+
+def never_ran(tx: Transaction, current: Subscription) -> bool:
+    """Whether ending it now costs nothing: it began today, in the books' time zone, and nothing was used since."""
+    zone = zone_of(the_book(tx).timezone)
+    if current.started_at.astimezone(zone).date() != tx.now.astimezone(zone).date():
+        return False
+    return not usage_log.events(tx, customer=current.customer, start=current.started_at, limit=1)
 
 
 def open_subscription(tx: Transaction, customer: str) -> Subscription | None:
@@ -76,9 +91,15 @@ def open_subscription(tx: Transaction, customer: str) -> Subscription | None:
 
 def subscription_of(tx: Transaction, customer: str, period: Period) -> Subscription | None:
     """The subscription that the period belongs to: the first that ran in it."""
+    found = subscriptions_in(tx, customer, period, limit=1)
+    return found[0] if found else None
+
+
+def subscriptions_in(tx: Transaction, customer: str, period: Period, *, limit: int | None = None) -> list[Subscription]:
+    """The customer's subscriptions that ran in the period, oldest first."""
     query = _subscriptions(tx).where(subscription.c.customer == customer, *_ran_in(period))
-    row = tx.first(query.order_by(subscription.c.started_at, subscription.c.id).limit(1))
-    return None if row is None else _read(tx, row)
+    rows = tx.all(query.order_by(subscription.c.started_at, subscription.c.id).limit(limit))
+    return [_read(tx, row) for row in rows]
 
 
 def subscribers(tx: Transaction, period: Period) -> set[str]:
@@ -110,7 +131,8 @@ def _ran_in(period: Period) -> tuple[sa.ColumnElement[bool], ...]:
     return (subscription.c.started_at < period.end, ran)
 
 
-def _end(tx: Transaction, current: Subscription) -> None:
+def _end(tx: Transaction, current: Subscription) -> datetime:
+    ended_at = current.started_at if never_ran(tx, current) else tx.now  # `_ran_in` leaves out what never ran
     tx.execute(
         sa.update(subscription)
         .where(
@@ -118,9 +140,10 @@ def _end(tx: Transaction, current: Subscription) -> None:
             subscription.c.id == current.id,
             subscription.c.ended_at.is_(None),
         )
-        .values(ended_at=tx.now)
+        .values(ended_at=ended_at)
     )
     counters.bump(tx, "terms")
+    return ended_at
 
 
 def _read(tx: Transaction, row: sa.RowMapping) -> Subscription:

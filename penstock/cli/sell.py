@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from penstock.cli import customers, plans
+from penstock.cli.asking import DryRun, Yes, confirmed
 from penstock.cli.output import OPTIONS, as_row, note, show
 
 
@@ -17,20 +19,20 @@ def register(app: typer.Typer) -> None:
     customer.command("consent")(customer_consent)
     customer.command("limit", context_settings=SIGNED)(customer_limit)
     customer.command("limits")(customer_limits)
+    customers.register(customer)
     key = typer.Typer(help="The secrets that programs call with.", no_args_is_help=True)
     key.command("create")(key_create)
     key.command("list")(key_list)
     key.command("revoke")(key_revoke)
     subscription = typer.Typer(help="Who is on which plan.", no_args_is_help=True)
-    subscription.command("start")(subscription_start)
-    subscription.command("end")(subscription_end)
-    subscription.command("list")(subscription_list)
+    plans.register(subscription)
     credit = typer.Typer(help="Prepaid money.", no_args_is_help=True)
     credit.command("add", context_settings=SIGNED)(credit_add)
     credit.command("balance")(credit_balance)
     partner = typer.Typer(help="Who brings customers.", no_args_is_help=True)
     partner.command("add")(partner_add)
     partner.command("list")(partner_list)
+    partner.command("move")(partner_move)
     groups = {"customer": customer, "key": key, "subscription": subscription, "credit": credit, "partner": partner}
     for name, group in groups.items():
         app.add_typer(group, name=name)
@@ -74,18 +76,20 @@ def customer_add(
     show(made)
 
 
-def customer_list() -> None:
-    """Every customer."""
+def customer_list(
+    archived: Annotated[bool, typer.Option("--archived", help="Archived customers too.")] = False,
+) -> None:
+    """Every customer that is not archived."""
     from penstock.identity.customers import list_customers
     from penstock.runtime.house import open_house
 
     with open_house(OPTIONS.workspace).store.read() as tx:
-        found = list_customers(tx)
+        found = list_customers(tx, archived=archived)
     show(
         found,
         rows=[
             {"name": c.name, "email": c.email, "locale": c.locale, "training_consent": c.training_consent}
-            | {"since": c.created_at, "id": c.id}
+            | {"since": c.created_at, "archived": c.archived_at, "id": c.id}
             for c in found
         ],
     )
@@ -184,48 +188,6 @@ def key_revoke(key_id: str) -> None:
     note(f"{key_id} is revoked")
 
 
-def subscription_start(customer: CustomerArg, plan: str) -> None:
-    """Put a customer on a plan from now on."""
-    from penstock.billing.subscriptions import subscribe
-    from penstock.identity.customers import get_customer
-    from penstock.runtime.house import open_house
-
-    with open_house(OPTIONS.workspace).store.transaction() as tx:
-        made = subscribe(tx, get_customer(tx, customer).id, plan)
-    show(made, rows=[{"customer": customer, "plan": plan, "version": made.plan.number, "since": made.started_at}])
-
-
-def subscription_end(customer: CustomerArg) -> None:
-    """End a customer's plan now; what it was is still billed."""
-    from penstock.billing.subscriptions import unsubscribe
-    from penstock.identity.customers import get_customer
-    from penstock.runtime.house import open_house
-
-    with open_house(OPTIONS.workspace).store.transaction() as tx:
-        unsubscribe(tx, get_customer(tx, customer).id)
-    note(f"{customer}: subscription ended")
-
-
-def subscription_list() -> None:
-    """Every subscription, open and ended."""
-    from penstock.billing.subscriptions import list_subscriptions
-    from penstock.identity.customers import get_customer
-    from penstock.runtime.house import open_house
-
-    with open_house(OPTIONS.workspace).store.read() as tx:
-        rows = [
-            {
-                "customer": get_customer(tx, one.customer).name,
-                "plan": one.plan.plan,
-                "version": one.plan.number,
-                "since": one.started_at,
-                "until": one.ended_at,
-            }
-            for one in list_subscriptions(tx)
-        ]
-    show(rows, rows=rows)
-
-
 def credit_add(
     customer: CustomerArg,
     amount: Annotated[str, typer.Argument(help='In the company\'s currency, e.g. "5.00".')],
@@ -284,18 +246,48 @@ def partner_add(
         )
 
 
+def partner_move(
+    partner: Annotated[str, typer.Argument(metavar="PARTNER", help="Name, code, e-mail or id.")],
+    agreement: Annotated[str | None, typer.Option(help="Default: the agreement that it has.")] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Put a partner under the newest terms of its agreement: for customers it brings from now on."""
+    from penstock.channels.moves import move, preview_move
+    from penstock.runtime.house import open_house
+
+    house = open_house(OPTIONS.workspace)
+    with house.store.read() as tx:
+        said = preview_move(tx, partner, agreement)
+    terms = f"{said.after.share:.2%} of what customers pay, payable after {said.after.hold_days} days"
+    if said.changes:
+        note(f"customers that {said.partner.name} brings from now on earn it {terms}")
+        note(f"{said.kept} customers it brought before keep the terms they came under; no commission changes")
+    else:
+        note(f"{said.partner.name} is under {said.after.name} v{said.after.number} already: nothing changes")
+    if not dry_run and said.changes:
+        confirmed("Move it?", yes=yes)
+        with house.store.transaction() as tx:
+            said = move(tx, said.partner.id, agreement)
+    row = {"partner": said.partner.name, "before": f"{said.before.name} v{said.before.number}"}
+    then = {"after": f"{said.after.name} v{said.after.number}", "holds_from": said.holds_from}
+    show(said, rows=[{**row, **then, "customers_kept": said.kept}])
+
+
 def partner_list() -> None:
-    """Every partner with its code."""
+    """Every partner with its code and the version of its terms."""
+    from penstock.channels.agreements import list_versions
     from penstock.channels.partners import list_partners
     from penstock.runtime.house import open_house
 
     with open_house(OPTIONS.workspace).store.read() as tx:
         found = list_partners(tx)
-    show(
-        found,
-        rows=[
-            {"name": p.name, "email": p.email, "code": p.code, "agreement": p.agreement}
-            | {"since": p.created_at, "id": p.id}
-            for p in found
-        ],
-    )
+        versions = {one.id: one for one in list_versions(tx)}
+    newest = {one.name: one.number for one in versions.values()}  # by name and number: the last one stays
+    rows = []
+    for p in found:
+        terms = versions[p.agreement_version]
+        newer = f" (v{newest[terms.name]} is out)" if newest[terms.name] > terms.number else ""
+        row = {"name": p.name, "email": p.email, "code": p.code, "agreement": f"{terms.name} v{terms.number}{newer}"}
+        rows.append({**row, "share": f"{terms.share:.2%}", "since": p.created_at, "id": p.id})
+    show(found, rows=rows)

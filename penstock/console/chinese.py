@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from penstock.console.chinese_people import PEOPLE
+
 CHINESE = {
+    **PEOPLE,
     "+ {amount} not invoiced": "另有 {amount} 未开账单",
     "95% interval": "95% 置信区间",
     "Account": "科目",
@@ -140,7 +143,6 @@ CHINESE = {
     "Payments and refunds": "付款与退款",
     "Per minute": "每分钟",
     "Plan": "套餐",
-    "Plan from now on": "自现在起的套餐",
     "Prepaid credit": "预付充值",
     "Price and gate": "价格与门禁",
     "Product": "产品",
@@ -215,7 +217,6 @@ CHINESE = {
     "The product matrix: what each is, how good, what it costs and earns": "产品矩阵：用途、质量、成本与收入",
     "The refund is recorded.": "退款已登记。",
     "They agree that their corrections may train models": "客户同意其更正可用于训练模型",
-    "Though it reads like one that exists, it is another one": "虽与已有的相似，但确是另一个",
     "To test": "测试行数",
     "To the overview": "前往概览",
     "To train": "训练行数",

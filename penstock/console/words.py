@@ -8,10 +8,13 @@ LANGUAGES = ("en", "zh-CN")
 
 DONE = {  # what a page says after a form, by the key in ?done=
     "added": "Added.",
+    "archived": "Archived: its keys are revoked; what it used is billed when its month is closed.",
+    "changed": "Changed. Issued invoices keep what they say.",
     "closing": "The month is being closed; its invoices will stand here in a moment.",
     "consent": "Recorded.",
     "credited": "The credit is added.",
     "limited": "The limit is set.",
+    "moved": "Moved: the new terms hold for customers that it brings from now on.",
     "paid": "The payment is recorded.",
     "paid-out": "The payout is recorded.",
     "plan-changed": "The plan is changed.",
@@ -19,11 +22,16 @@ DONE = {  # what a page says after a form, by the key in ?done=
     "released": "Released: gateways switch within a second.",
     "revoked": "Revoked: gateways refuse the key within a second.",
     "rolled-back": "Rolled back: gateways switch within a second.",
+    "unarchived": "Taken back. Its keys stay revoked and its plan ended.",
     "training": "Training has begun; its candidates will stand here when they are judged.",
 }
 
 
 ONE = {  # how English says it of one
+    "{count} keys end at once": "{count} key ends at once",
+    "{count} customers it brought before keep the terms they came under.": (
+        "{count} customer it brought before keeps the terms it came under."
+    ),
     "{count} customers": "{count} customer",
     "{count} invoices": "{count} invoice",
     "{count} invoices, with tax": "{count} invoice, with tax",

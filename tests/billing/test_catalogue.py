@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from billing.shop import Shop, workspace
 
 from penstock.billing import catalogue
+from penstock.billing.plan_changes import preview_end, preview_start
 from penstock.core.errors import Conflict, NotFound
 from penstock.storage import counters
 
@@ -97,3 +100,73 @@ def test_a_plan_taken_by_mistake_and_changed_at_once_is_not_charged(shop: Shop) 
         assert catalogue.subscription_of(tx, blue, shop.month("2026-11")) is None
         with pytest.raises(NotFound, match="no plan 'gold'"):
             catalogue.subscribe(tx, blue, "gold")
+
+
+def test_a_plan_ended_on_the_day_it_began_unused_never_ran(shop: Shop) -> None:
+    blue = shop.customer()
+    november = shop.month("2026-11")
+    with shop.store.transaction() as tx:
+        catalogue.subscribe(tx, blue, "team")
+    shop.clock.advance(timedelta(hours=3))
+    with shop.store.transaction() as tx:
+        said = preview_end(tx, blue)
+        assert said.cancelled and said.due == ()
+        ended = catalogue.unsubscribe(tx, blue)
+        assert ended.ended_at == ended.started_at
+        assert catalogue.subscribers(tx, november) == set()
+        assert catalogue.allowance(tx, blue, "helpdesk", november) == 0
+    shop.wait_until("2026-12")
+    assert shop.close("2026-11").invoices == ()
+
+
+@pytest.mark.parametrize("why", ["used", "next day"])
+def test_a_plan_that_ran_is_due_in_full_and_that_is_said_before(shop: Shop, why: str) -> None:
+    blue = shop.customer()
+    with shop.store.transaction() as tx:
+        catalogue.subscribe(tx, blue, "team")
+    shop.clock.advance(timedelta(minutes=1))
+    if why == "used":
+        shop.use(blue, 1)
+    else:
+        shop.clock.advance(timedelta(hours=8))  # past midnight in Shanghai
+    with shop.store.transaction() as tx:
+        said = preview_end(tx, blue)
+        catalogue.unsubscribe(tx, blue)
+    assert not said.cancelled and said.holds_from == shop.month("2026-12").start
+    assert [(fee.period, str(fee.amount)) for fee in said.due] == [("2026-11", "49.00 USD")]
+    shop.wait_until("2026-12")
+    assert shop.invoice("2026-11").net_minor == 4_900
+
+
+def test_a_plan_taken_by_mistake_gives_way_to_the_right_one_at_once(shop: Shop) -> None:
+    blue = shop.customer()
+    with shop.store.transaction() as tx:
+        catalogue.subscribe(tx, blue, "team")
+    publish(shop, includes=900, monthly="59.00")
+    shop.clock.advance(timedelta(minutes=5))
+    with shop.store.transaction() as tx:
+        said = preview_start(tx, blue, "team")
+        catalogue.subscribe(tx, blue, "team")
+        assert catalogue.allowance(tx, blue, "helpdesk", shop.month("2026-11")) == 900
+    assert said.cancelled and said.holds_from == shop.clock.now()
+    assert [(fee.period, fee.amount.amount_minor) for fee in said.due] == [("2026-11", 5_900)]
+
+
+def test_what_a_start_and_a_change_will_do_is_said_before(shop: Shop) -> None:
+    blue = shop.customer()
+    with shop.store.transaction() as tx:
+        start = preview_start(tx, blue, "team")
+        assert (start.before, start.holds_from) == (None, tx.now)
+        assert [(fee.period, fee.plan, fee.amount.amount_minor) for fee in start.due] == [("2026-11", "team", 4_900)]
+        assert catalogue.open_subscription(tx, blue) is None  # saying changes nothing
+        with pytest.raises(NotFound, match="Blue Shop has no plan"):
+            preview_end(tx, blue)
+        catalogue.subscribe(tx, blue, "team")
+        assert not preview_start(tx, blue, "team").changes
+    shop.clock.advance(timedelta(days=2))
+    publish(shop, includes=900, monthly="59.00")
+    with shop.store.transaction() as tx:
+        change = preview_start(tx, blue, "team")
+        assert change.changes and not change.cancelled
+        assert change.holds_from == shop.month("2026-12").start
+        assert [(fee.period, fee.amount.amount_minor) for fee in change.due] == [("2026-11", 4_900), ("2026-12", 5_900)]

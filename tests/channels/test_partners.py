@@ -5,8 +5,9 @@ from decimal import Decimal
 import pytest
 from books import Books, workspace
 
-from penstock.channels import agreements
+from penstock.channels import agreements, commissions
 from penstock.channels.attribution import attribute, attribution_of, attributions_of_partner
+from penstock.channels.moves import move, preview_move
 from penstock.channels.partners import get_partner, list_partners, move_to_latest
 from penstock.core.errors import BadInput, Conflict, Forbidden, NotFound
 from penstock.identity.customers import add_customer
@@ -28,6 +29,25 @@ def test_a_changed_agreement_is_a_new_version_and_partners_keep_theirs(books: Bo
         assert set(versions) == {partner.agreement_version, moved.agreement_version} and len(versions) == 2
         with pytest.raises(NotFound, match="no agreement 'gold'"):
             agreements.latest(tx, "gold")
+
+
+def test_a_partner_moves_to_newer_terms_and_what_it_brought_keeps_its_own(books: Books) -> None:
+    partner = books.partner()
+    books.pay(books.bill(books.customer("Old", partner.code), 10_000), 10_000)
+    with books.writing() as tx:
+        assert not preview_move(tx, partner.id).changes
+        agreements.publish(tx, workspace("25%"))
+        said = preview_move(tx, partner.code)
+        assert said.changes and said.kept == 1 and said.after.share == Decimal("0.25")
+        assert get_partner(tx, partner.id).agreement_version == said.before.id  # saying changes nothing
+        assert move(tx, partner.id) == said
+        assert not move(tx, partner.id).changes
+    old, new = books.customer("Old 2"), books.customer("New", partner.code)
+    assert old.id != new.id
+    [commission] = books.pay(books.bill(new, 10_000), 10_000)
+    assert commission.amount_minor == 2_500
+    with books.writing() as tx:
+        assert [one.amount_minor for one in commissions.list_commissions(tx, partner.id)] == [2_000, 2_500]
 
 
 def test_a_partner_is_found_by_what_people_know(books: Books) -> None:

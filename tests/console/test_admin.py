@@ -210,3 +210,58 @@ def test_the_interface_describes_itself(admin: TestClient) -> None:
     paths = admin.get(f"{V1}/openapi.json").json()["paths"]
     assert f"{V1}/customers" in paths and len(paths) > 25
     assert all(path.startswith(V1) for path in paths)
+
+
+def test_a_customer_is_shown_whole_edited_archived_and_taken_back(admin: TestClient, harbour: Harbour) -> None:
+    blue = f"{V1}/customers/{harbour.blue}"
+    shown = admin.get(blue).json()
+    assert (shown["name"], shown["terms"], shown["plan"]["plan"]["plan"]) == ("Blue Shop", "invoice", "team")
+    assert shown["brought_by"]["code"] == "REED" and "secret_sha256" not in shown["keys"][0]
+    assert [one["number"] for one in shown["open_invoices"]] == [harbour.invoices[harbour.blue]]
+
+    changed = admin.patch(blue, json={"email": "new@blue.example.com"}).json()
+    assert (changed["before"]["email"], changed["after"]["email"]) == ("pay@blue.example.com", "new@blue.example.com")
+    assert admin.get(f"{V1}/invoices/{harbour.invoices[harbour.blue]}").json()["buyer"]["email"] == (
+        "pay@blue.example.com"
+    )
+    assert admin.patch(blue, json={"name": "quiet co"}).status_code == 409
+    assert admin.patch(blue, json={"name": "quiet co", "allow_similar": True}).status_code == 200
+
+    refused = admin.post(f"{blue}/archive", json={})
+    assert refused.status_code == 409 and harbour.invoices[harbour.blue] in refused.json()["detail"]
+    said = admin.post(f"{blue}/archive", json={"dry_run": True}).json()
+    assert said["customer"]["archived_at"] is None and said["keys"] == 1
+    done = admin.post(f"{blue}/archive", json={"force": True}).json()
+    assert done["customer"]["archived_at"] and done["unsettled"][0]["kind"] == "invoice"
+    assert harbour.blue not in {one["id"] for one in admin.get(f"{V1}/customers").json()}
+    assert harbour.blue in {one["id"] for one in admin.get(f"{V1}/customers", params={"archived": True}).json()}
+    assert admin.post(f"{V1}/keys", json={"customer": harbour.blue}).status_code == 409
+    assert admin.post(f"{blue}/unarchive").json()["archived_at"] is None
+
+
+def test_a_plan_says_what_holds_from_when_and_what_is_due(admin: TestClient, harbour: Harbour) -> None:
+    body = {"customer": harbour.quiet, "plan": "team"}
+    said = admin.post(f"{V1}/subscriptions", json={**body, "dry_run": True}).json()
+    assert said["change"]["due"] == [
+        {"period": "2026-11", "plan": "team", "amount": {"amount": "49.00", "currency": "USD"}}
+    ]
+    assert admin.get(f"{V1}/subscriptions", params={"customer": harbour.quiet}).json() == []
+    assert admin.post(f"{V1}/subscriptions", json=body).json()["change"] == said["change"]
+    ended = admin.post(f"{V1}/subscriptions/end", json={"customer": harbour.quiet}).json()
+    assert ended["change"]["cancelled"] and ended["change"]["due"] == [] and ended["ended_at"] == ended["started_at"]
+
+
+def test_a_partner_is_moved_to_the_newest_terms(admin: TestClient, harbour: Harbour) -> None:
+    moved = admin.post(f"{V1}/partners/REED/move", json={"dry_run": True}).json()
+    assert (moved["before"]["number"], moved["after"]["number"], moved["kept"]) == (1, 1, 1)
+    assert admin.post(f"{V1}/partners/REED/move", json={"agreement": "gold"}).status_code == 404
+
+
+def test_what_is_meant_by_two_is_refused_at_the_door(admin: TestClient, harbour: Harbour) -> None:
+    posing = {"name": "pay@blue.example.com", "email": "mallory@evil.example"}
+    assert admin.post(f"{V1}/customers", json=posing).status_code == 409
+    assert admin.post(f"{V1}/customers", json={**posing, "allow_similar": True}).status_code == 201
+    credit = {"customer": "pay@blue.example.com", "amount": "5.00"}
+    refused = admin.post(f"{V1}/credits", json=credit)
+    assert refused.status_code == 422 and harbour.blue in refused.json()["detail"]
+    assert admin.post(f"{V1}/credits", json={**credit, "customer": harbour.blue}).status_code == 201

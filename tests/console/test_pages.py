@@ -9,10 +9,12 @@ import pytest
 from analytics.harbour import Harbour
 from console.conftest import Browser, Runs
 
+from penstock.channels import agreements
 from penstock.console import words
 from penstock.console.chinese import CHINESE
 from penstock.console.pages import overview
 from penstock.identity.customers import add_customer
+from penstock.workspace.loader import load
 
 TEMPLATES = Path(words.__file__).parent / "templates"
 
@@ -26,6 +28,8 @@ def pages(harbour: Harbour) -> list[str]:
         "/products/helpdesk",
         "/products/kefu",
         "/customers",
+        "/customers?archived=yes",
+        f"/customers/{harbour.quiet}/plan?plan=team",
         "/customers?q=blue",
         f"/customers/{harbour.blue}",
         f"/customers/{harbour.hai}",
@@ -132,12 +136,54 @@ def test_another_customers_key_cannot_be_revoked_here(browser: Browser, harbour:
 
 def test_plan_limit_credit_and_consent_are_changed_by_forms(browser: Browser, harbour: Harbour) -> None:
     path = f"/customers/{harbour.quiet}"
-    assert "since 2026-11-15" in browser.fill_in(path, f"{path}/plan", plan="team").text
+    ask = f"{path}/plan?plan=team"
+    preview = browser.get(ask).text
+    assert "all of 2026-11" in preview and "$49.00" in preview
+    assert "since 2026-11-15" in browser.fill_in(ask, f"{path}/plan", plan="team").text
     assert "9,000 units a month" in browser.fill_in(path, f"{path}/limit", product="helpdesk", units="9,000").text
     assert "prepaid" in browser.fill_in(path, f"{path}/credit", amount="5.00", operation="wire 3").text
     assert "Record its withdrawal" in browser.fill_in(path, f"{path}/consent", training="yes").text
     assert browser.fill_in(path, f"{path}/limit", product="helpdesk", units="many").status_code == 422
-    assert browser.fill_in(path, f"{path}/plan", plan="").status_code == 200
+    assert "it costs nothing" in browser.get(f"{path}/plan?plan=").text
+    assert browser.fill_in(f"{path}/plan?plan=", f"{path}/plan", plan="").status_code == 200
+
+
+def test_a_customer_is_edited_and_its_address_cleared(browser: Browser, harbour: Harbour) -> None:
+    path = f"/customers/{harbour.quiet}"
+    filled = {"name": "Quiet & Co", "email": "new@quiet.example.com", "locale": "zh-CN"}
+    browser.fill_in(path, f"{path}/edit", **filled, address="1 Quay", tax_id="T1")
+    done = browser.fill_in(path, f"{path}/edit", **filled, address="", tax_id="T1")
+    assert "Issued invoices keep what they say" in done.text and "Quiet &amp; Co" in done.text
+    assert "1 Quay" not in done.text and 'value="T1"' in done.text
+    refused = browser.fill_in(path, f"{path}/edit", **{**filled, "name": "blue shop"})
+    assert refused.status_code == 409 and harbour.blue in refused.text
+
+
+@pytest.mark.parametrize(("language", "archived"), [("en", "archived since"), ("zh-CN", "归档")])
+def test_a_customer_is_archived_hidden_and_taken_back(
+    browser: Browser, harbour: Harbour, language: str, archived: str
+) -> None:
+    browser.cookies.set("penstock_language", language)
+    blue, quiet = f"/customers/{harbour.blue}", f"/customers/{harbour.quiet}"
+    assert browser.fill_in(blue, f"{blue}/archive").status_code == 409  # October is not paid in full
+    assert archived in browser.fill_in(quiet, f"{quiet}/archive").text
+    assert "Quiet Co" not in browser.get("/customers").text
+    assert "Quiet Co" in browser.get("/customers?archived=yes").text
+    assert browser.fill_in(quiet, f"{quiet}/key", name="late").status_code == 409
+    assert browser.fill_in(quiet, f"{quiet}/unarchive").status_code == 200
+    assert "Quiet Co" in browser.get("/customers").text
+
+
+def test_a_partner_is_moved_to_newer_terms(browser: Browser, harbour: Harbour) -> None:
+    path = f"/partners/{harbour.partner}"
+    assert "Newer terms" not in browser.get(path).text
+    file = harbour.house.folder / "penstock.toml"
+    file.write_text(file.read_text(encoding="utf-8").replace('share = "20%"', 'share = "30%"'), encoding="utf-8")
+    with harbour.store.transaction() as tx:
+        agreements.publish(tx, load(harbour.house.folder))
+    assert "30.00%" in browser.get(path).text and "1 customer it brought before keeps" in browser.get(path).text
+    done = browser.fill_in(path, f"{path}/move").text
+    assert "referral v2" in done and "Newer terms are out" not in done
 
 
 def test_a_product_page_has_the_ladder_the_reasons_and_the_report(browser: Browser, harbour: Harbour) -> None:

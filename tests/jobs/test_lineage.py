@@ -161,7 +161,7 @@ def test_all_who_bear_a_name_or_an_address_must_consent(store: Store, blobs: Blo
     row = {"text": "x", "label": "y", "origin": "rows.csv:5", "customer": named}
     with store.transaction() as tx:
         first, second = (
-            add_customer(tx, name=name, email="Office@example.com", training_consent=True).id
+            add_customer(tx, name=name, email="Office@example.com", training_consent=True, allow_similar=True).id
             for name in ("maple", "Maple")
         )
         check_made(tx, blobs, "helpdesk", [row])

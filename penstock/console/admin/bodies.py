@@ -22,6 +22,20 @@ class NewCustomer(Body):
     allow_similar: bool = Field(default=False, description="Though it reads like one that exists, it is another one.")
 
 
+class CustomerChanges(Body):
+    name: str | None = None
+    email: str | None = None
+    locale: str | None = None
+    address: str | None = None
+    tax_id: str | None = None
+    allow_similar: bool = False
+
+
+class Archive(Body):
+    force: bool = Field(default=False, description="Although invoices are open or credit is left.")
+    dry_run: bool = Field(default=False, description="Say what would happen, and change nothing.")
+
+
 class Consent(Body):
     training: bool
 
@@ -37,10 +51,12 @@ class NewKey(Body):
 class NewSubscription(Body):
     customer: str
     plan: str
+    dry_run: bool = Field(default=False, description="Say what would happen, and change nothing.")
 
 
-class Whom(Body):
+class EndedSubscription(Body):
     customer: str
+    dry_run: bool = Field(default=False, description="Say what would happen, and change nothing.")
 
 
 class NewCredit(Body):
@@ -62,6 +78,11 @@ class NewPartner(Body):
     customer: str | None = Field(default=None, description="The partner's own customer, if it is one.")
     code: str | None = None
     allow_similar: bool = Field(default=False, description="Though it reads like one that exists, it is another one.")
+
+
+class NewTerms(Body):
+    agreement: str | None = Field(default=None, description="Default: the agreement that the partner has.")
+    dry_run: bool = Field(default=False, description="Say what would happen, and change nothing.")
 
 
 class NewPayout(Body):

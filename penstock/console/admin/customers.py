@@ -1,4 +1,4 @@
-"""Verbs of selling: customers, keys, subscriptions, credit and limits."""
+"""Verbs of selling: customers, keys, credit and limits."""
 
 from __future__ import annotations
 
@@ -7,21 +7,27 @@ from datetime import timedelta
 from starlette.responses import Response
 
 from penstock.billing import credits, limits
-from penstock.billing.catalogue import list_subscriptions, subscribe, unsubscribe
 from penstock.channels.attribution import attribute
 from penstock.console.admin import bodies
 from penstock.console.desk import AtDesk
 from penstock.console.guard import Route
 from penstock.console.wire import answer
 from penstock.core.money import money
-from penstock.identity.customers import add_customer, get_customer, list_customers, set_training_consent
+from penstock.identity.customers import (
+    add_customer,
+    edit_customer,
+    get_customer,
+    list_customers,
+    set_training_consent,
+)
 from penstock.identity.keys import create_key, list_keys, revoke_key
+from penstock.jobs.customers import archive, preview_archive, sheet, unarchive
 
 
-def customers_list(desk: AtDesk) -> Response:
-    """Every customer."""
+def customers_list(desk: AtDesk, archived: bool = False) -> Response:
+    """Every customer that is not archived; with ?archived=true those too."""
     with desk.house.store.read() as tx:
-        return answer(list_customers(tx))
+        return answer(list_customers(tx, archived=archived))
 
 
 def customer_add(desk: AtDesk, body: bodies.NewCustomer) -> Response:
@@ -35,9 +41,31 @@ def customer_add(desk: AtDesk, body: bodies.NewCustomer) -> Response:
 
 
 def customer_show(desk: AtDesk, customer: str) -> Response:
-    """One customer, by id, name or e-mail."""
+    """One customer, by id, name or e-mail, with its terms, plan, keys, limits, credit, open invoices and partner."""
     with desk.house.store.read() as tx:
-        return answer(get_customer(tx, customer))
+        known = sheet(tx, customer)
+    return answer({**vars(known.customer), **vars(known), "customer": known.customer.id})
+
+
+def customer_edit(desk: AtDesk, customer: str, body: bodies.CustomerChanges) -> Response:
+    """Change what is known of a customer; says before and after. Issued invoices keep what they say."""
+    changes = body.model_dump(exclude={"allow_similar"}, exclude_none=True)
+    with desk.house.store.transaction() as tx:
+        before, after = edit_customer(tx, customer, changes, allow_similar=body.allow_similar)
+    return answer({"id": after.id, "before": before, "after": after})
+
+
+def customer_archive(desk: AtDesk, customer: str, body: bodies.Archive) -> Response:
+    """End a customer's keys and plan and hide it from lists; refused while something is open unless forced."""
+    with desk.house.store.transaction() as tx:
+        said = preview_archive(tx, customer) if body.dry_run else archive(tx, customer, force=body.force)
+    return answer(said)
+
+
+def customer_unarchive(desk: AtDesk, customer: str) -> Response:
+    """Let an archived customer buy again. Its keys stay revoked and its plan ended."""
+    with desk.house.store.transaction() as tx:
+        return answer(unarchive(tx, customer))
 
 
 def customer_consent(desk: AtDesk, customer: str, body: bodies.Consent) -> Response:
@@ -72,26 +100,6 @@ def key_revoke(desk: AtDesk, key: str) -> Response:
     with desk.house.store.transaction() as tx:
         revoked = revoke_key(tx, key)
     return answer(revoked)
-
-
-def subscriptions_list(desk: AtDesk, customer: str | None = None) -> Response:
-    """Every subscription, or a customer's."""
-    with desk.house.store.read() as tx:
-        return answer(list_subscriptions(tx, None if customer is None else get_customer(tx, customer).id))
-
-
-def subscription_start(desk: AtDesk, body: bodies.NewSubscription) -> Response:
-    """Put a customer on a plan from now on."""
-    with desk.house.store.transaction() as tx:
-        made = subscribe(tx, get_customer(tx, body.customer).id, body.plan)
-    return answer(made, 201)
-
-
-def subscription_end(desk: AtDesk, body: bodies.Whom) -> Response:
-    """End a customer's plan now; what it was is still billed."""
-    with desk.house.store.transaction() as tx:
-        ended = unsubscribe(tx, get_customer(tx, body.customer).id)
-    return answer(ended)
 
 
 def credit_add(desk: AtDesk, body: bodies.NewCredit) -> Response:
@@ -129,15 +137,15 @@ ROUTES = (
     Route("GET", "/admin/v1/customers", customers_list, "admin"),
     Route("POST", "/admin/v1/customers", customer_add, "admin", 201),
     Route("GET", "/admin/v1/customers/{customer}", customer_show, "admin"),
+    Route("PATCH", "/admin/v1/customers/{customer}", customer_edit, "admin"),
+    Route("POST", "/admin/v1/customers/{customer}/archive", customer_archive, "admin"),
+    Route("POST", "/admin/v1/customers/{customer}/unarchive", customer_unarchive, "admin"),
     Route("PUT", "/admin/v1/customers/{customer}/consent", customer_consent, "admin"),
     Route("GET", "/admin/v1/customers/{customer}/credit", credit_balance, "admin"),
     Route("GET", "/admin/v1/customers/{customer}/limits", limits_list, "admin"),
     Route("GET", "/admin/v1/keys", keys_list, "admin"),
     Route("POST", "/admin/v1/keys", key_create, "admin", 201),
     Route("POST", "/admin/v1/keys/{key}/revoke", key_revoke, "admin"),
-    Route("GET", "/admin/v1/subscriptions", subscriptions_list, "admin"),
-    Route("POST", "/admin/v1/subscriptions", subscription_start, "admin", 201),
-    Route("POST", "/admin/v1/subscriptions/end", subscription_end, "admin"),
     Route("POST", "/admin/v1/credits", credit_add, "admin", 201),
     Route("PUT", "/admin/v1/limits", limit_set, "admin"),
 )

@@ -7,6 +7,7 @@ from typing import Literal
 from starlette.responses import Response
 
 from penstock.channels import statements
+from penstock.channels.moves import move, preview_move
 from penstock.channels.partners import add_partner, get_partner, list_partners
 from penstock.channels.payouts import payout
 from penstock.console.admin import bodies
@@ -27,6 +28,12 @@ def partner_add(desk: AtDesk, body: bodies.NewPartner) -> Response:
     with desk.house.store.transaction() as tx:
         made = add_partner(tx, **body.model_dump())
     return answer(made, 201)
+
+
+def partner_move(desk: AtDesk, partner: str, body: bodies.NewTerms) -> Response:
+    """Put a partner under the newest terms of its agreement, for customers it brings from now on."""
+    with desk.house.store.transaction() as tx:
+        return answer((preview_move if body.dry_run else move)(tx, partner, body.agreement))
 
 
 def statement(
@@ -55,6 +62,7 @@ def csv_answer(made: statements.Statement) -> Response:
 ROUTES = (
     Route("GET", "/admin/v1/partners", partners_list, "admin"),
     Route("POST", "/admin/v1/partners", partner_add, "admin", 201),
+    Route("POST", "/admin/v1/partners/{partner}/move", partner_move, "admin"),
     Route("GET", "/admin/v1/partners/{partner}/statement", statement, "admin"),
     Route("POST", "/admin/v1/partners/{partner}/payouts", payout_make, "admin", 201),
 )

@@ -11,6 +11,7 @@ from penstock.analytics.overview import overview
 from penstock.billing import credits, limits
 from penstock.billing.catalogue import open_subscription, priced_products, subscribe, unsubscribe
 from penstock.billing.invoices import list_invoices
+from penstock.billing.plan_changes import preview_end, preview_start
 from penstock.channels.attribution import attribute, attribution_of
 from penstock.channels.partners import get_partner
 from penstock.console import render
@@ -19,18 +20,29 @@ from penstock.console.guard import Route, form_of
 from penstock.console.pages.parts import back, field, months, part, whole_number
 from penstock.core.errors import NotFound
 from penstock.core.money import money
-from penstock.identity.customers import LOCALES, add_customer, consent_history, get_customer, set_training_consent
+from penstock.identity.customers import (
+    LOCALES,
+    add_customer,
+    consent_history,
+    edit_customer,
+    get_customer,
+    set_training_consent,
+)
 from penstock.identity.keys import create_key, list_keys, revoke_key
+from penstock.jobs.customers import archive, preview_archive, unarchive
 
 
-def index(request: Request, desk: AtDesk, period: str | None = None, q: str = "", page: int = 1) -> Response:
-    """All customers with their month, those that match `q` by name or e-mail."""
+def index(
+    request: Request, desk: AtDesk, period: str | None = None, q: str = "", page: int = 1, archived: str = ""
+) -> Response:
+    """All customers with their month, those that match `q` by name or e-mail; archived ones too if asked for."""
     chosen = months(desk, period)
     with desk.house.store.read() as tx:
         found = overview(tx, desk.house.workspace, chosen.shown).customers
     wanted = q.strip().casefold()
-    rows = [one for one in found if wanted in one.name.casefold() or wanted in one.email.casefold()]
-    facts = {"months": chosen, "part": part(rows, page), "q": q, "locales": LOCALES}
+    shown = [one for one in found if archived or not one.archived]
+    rows = [one for one in shown if wanted in one.name.casefold() or wanted in one.email.casefold()]
+    facts = {"months": chosen, "part": part(rows, page), "q": q, "locales": LOCALES, "archived": archived}
     return render.page(request, "customers.html", facts)
 
 
@@ -90,6 +102,21 @@ def credit(request: Request, desk: AtDesk, customer: str) -> Response:
     return back(f"/customers/{customer}", "credited")
 
 
+def plan_preview(request: Request, desk: AtDesk, customer: str, plan: str = "") -> Response:
+    """What a change of plan will do, with the form that does it; a blank plan ends it."""
+    with desk.house.store.read() as tx:
+        who = get_customer(tx, customer)
+        change = preview_start(tx, who.id, plan) if plan else preview_end(tx, who.id)
+    this_month = months(desk, None).shown
+    facts = {
+        "who": who,
+        "change": change,
+        "plan": plan,
+        "at_once": not change.due or change.holds_from < this_month.end,
+    }
+    return render.page(request, "plan.html", facts)
+
+
 def plan(request: Request, desk: AtDesk, customer: str) -> Response:
     """Change the plan; a blank one ends it."""
     form = form_of(request)
@@ -100,6 +127,28 @@ def plan(request: Request, desk: AtDesk, customer: str) -> Response:
         else:
             unsubscribe(tx, who.id)
     return back(f"/customers/{customer}", "plan-changed")
+
+
+def edit(request: Request, desk: AtDesk, customer: str) -> Response:
+    """Change name, e-mail, locale, address or tax id; blank clears the last two."""
+    form = form_of(request)
+    must = {name: field(form, name) for name in ("name", "email", "locale")}
+    may = {name: form.get(name, "") for name in ("address", "tax_id")}
+    with desk.house.store.transaction() as tx:
+        edit_customer(tx, customer, must | may, allow_similar="allow_similar" in form)
+    return back(f"/customers/{customer}", "changed")
+
+
+def archive_it(request: Request, desk: AtDesk, customer: str) -> Response:
+    with desk.house.store.transaction() as tx:
+        archive(tx, customer, force="force" in form_of(request))
+    return back(f"/customers/{customer}", "archived")
+
+
+def unarchive_it(desk: AtDesk, customer: str) -> Response:
+    with desk.house.store.transaction() as tx:
+        unarchive(tx, customer)
+    return back(f"/customers/{customer}", "unarchived")
 
 
 def limit(request: Request, desk: AtDesk, customer: str) -> Response:
@@ -135,6 +184,8 @@ def _page(request: Request, desk: AtDesk, customer: str, *, new_key: str | None 
             "limits": limits.list_limits(tx, who.id),
             "consents": list(reversed(consent_history(tx, who.id))),
             "partner": get_partner(tx, brought.partner) if brought else None,
+            "archiving": preview_archive(tx, who.id),
+            "locales": LOCALES,
             "operation": tx.new_id("op"),
             "now": tx.now,
         }
@@ -148,7 +199,11 @@ ROUTES = (
     Route("POST", "/customers/{customer}/key", key, "operator"),
     Route("POST", "/customers/{customer}/revoke", revoke, "operator"),
     Route("POST", "/customers/{customer}/credit", credit, "operator"),
+    Route("GET", "/customers/{customer}/plan", plan_preview, "operator"),
     Route("POST", "/customers/{customer}/plan", plan, "operator"),
+    Route("POST", "/customers/{customer}/edit", edit, "operator"),
+    Route("POST", "/customers/{customer}/archive", archive_it, "operator"),
+    Route("POST", "/customers/{customer}/unarchive", unarchive_it, "operator"),
     Route("POST", "/customers/{customer}/limit", limit, "operator"),
     Route("POST", "/customers/{customer}/consent", consent, "operator"),
 )

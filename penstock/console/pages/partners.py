@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from penstock.channels import statements
 from penstock.channels.attribution import attributions_of_partner
+from penstock.channels.moves import move, preview_move
 from penstock.channels.partners import add_partner, get_partner, list_partners
 from penstock.channels.payouts import owed, payable, payout
 from penstock.console import render
@@ -57,10 +58,18 @@ def show(request: Request, desk: AtDesk, partner: str, period: str | None = None
             "partner": known,
             "months": chosen,
             "statement": statements.statement(tx, known, chosen.shown),
+            "move": preview_move(tx, known.id),
             "customers": len(attributions_of_partner(tx, known.id)),
             "operation": tx.new_id("op"),
         }
     return render.page(request, "partner.html", facts)
+
+
+def move_it(desk: AtDesk, partner: str) -> Response:
+    """Put the partner under the newest terms of its agreement."""
+    with desk.house.store.transaction() as tx:
+        move(tx, partner)
+    return back(f"/partners/{partner}", "moved")
 
 
 def csv_file(desk: AtDesk, partner: str, period: str | None = None) -> Response:
@@ -80,6 +89,7 @@ ROUTES = (
     Route("GET", "/partners", index, "operator"),
     Route("POST", "/partners", add, "operator"),
     Route("GET", "/partners/{partner}", show, "operator"),
+    Route("POST", "/partners/{partner}/move", move_it, "operator"),
     Route("GET", "/partners/{partner}/statement.csv", csv_file, "operator"),
     Route("POST", "/partners/{partner}/payout", pay_out, "operator"),
 )

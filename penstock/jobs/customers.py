@@ -1,0 +1,134 @@
+"""All that belongs to a customer, across the packages; and ending it: archived customers buy no more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from penstock.billing import credits, limits, terms
+from penstock.billing.catalogue import Subscription, open_subscription, unsubscribe
+from penstock.billing.invoices import list_invoices
+from penstock.billing.plan_changes import PlanChange, preview_end
+from penstock.channels.attribution import attribution_of
+from penstock.channels.partners import Partner, get_partner, partners_of_customer
+from penstock.core.errors import Conflict
+from penstock.core.money import Money
+from penstock.identity.customers import Customer, get_customer, set_archived
+from penstock.identity.keys import Key, list_keys, revoke_keys_of
+from penstock.storage.engine import Transaction
+
+
+@dataclass(frozen=True)
+class OpenInvoice:
+    """An invoice that is not paid in full; `open`: what is still asked for."""
+
+    number: str
+    period: str
+    due_at: datetime
+    open: Money
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A customer with all that belongs to it. brought_by: the partner that brought it; partners: those that it is."""
+
+    customer: Customer
+    terms: str
+    plan: Subscription | None
+    keys: tuple[Key, ...]
+    limits: Mapping[str, int]
+    credit: Money
+    open_invoices: tuple[OpenInvoice, ...]
+    brought_by: Partner | None
+    partners: tuple[Partner, ...]
+
+
+@dataclass(frozen=True)
+class Unsettled:
+    """Money that stands between the company and a customer: an invoice's open amount, or prepaid credit left."""
+
+    kind: Literal["invoice", "credit"]
+    subject: str
+    amount: Money
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.amount}" if self.subject else f"{self.kind}: {self.amount}"
+
+
+@dataclass(frozen=True)
+class Archiving:
+    """What archiving does: keys that end, the plan that ends with its last fees, and what stays unsettled."""
+
+    customer: Customer
+    keys: int
+    plan: PlanChange | None
+    unsettled: tuple[Unsettled, ...]
+
+
+def sheet(tx: Transaction, ref: str) -> Sheet:
+    """All that belongs to the customer now. Raises as get_customer does."""
+    who = get_customer(tx, ref)
+    brought = attribution_of(tx, who.id)
+    return Sheet(
+        customer=who,
+        terms=terms.terms_of(tx, who.id),
+        plan=open_subscription(tx, who.id),
+        keys=tuple(list_keys(tx, who.id)),
+        limits=limits.list_limits(tx, who.id),
+        credit=credits.credit_balance(tx, who.id),
+        open_invoices=_open_invoices(tx, who.id),
+        brought_by=get_partner(tx, brought.partner) if brought else None,
+        partners=tuple(partners_of_customer(tx, who.id)),
+    )
+
+
+def preview_archive(tx: Transaction, ref: str) -> Archiving:
+    """What `archive` will do."""
+    known = sheet(tx, ref)
+    valid = [
+        key for key in known.keys if key.revoked_at is None and (key.expires_at is None or key.expires_at > tx.now)
+    ]
+    unsettled = [Unsettled("invoice", one.number, one.open) for one in known.open_invoices]
+    if known.credit.amount_minor:
+        unsettled.append(Unsettled("credit", "", known.credit))
+    ending = preview_end(tx, known.customer.id) if known.plan else None
+    return Archiving(known.customer, len(valid), ending, tuple(unsettled))
+
+
+def archive(tx: Transaction, ref: str, *, force: bool = False) -> Archiving:
+    """End the customer's keys and plan and put it among the archived ones. What it used is billed at the next closing.
+
+    Raises Conflict while something is unsettled, unless `force`: then it stays so, and is named in what is returned.
+    """
+    said = preview_archive(tx, ref)
+    if said.unsettled and not force:
+        raise Conflict(
+            f"{said.customer.name} is not settled: {', '.join(str(one) for one in said.unsettled)}",
+            where="customer",
+            hint='settle it first; to archive it all the same: --force, or "force": true',
+        )
+    revoke_keys_of(tx, said.customer.id)
+    if said.plan is not None:
+        unsubscribe(tx, said.customer.id)
+    archived = set_archived(tx, said.customer.id, True)
+    return Archiving(archived, said.keys, said.plan, said.unsettled)
+
+
+def unarchive(tx: Transaction, ref: str) -> Customer:
+    """Let the customer buy again. Its keys stay revoked and its plan ended."""
+    return set_archived(tx, get_customer(tx, ref).id, False)
+
+
+def _open_invoices(tx: Transaction, customer: str) -> tuple[OpenInvoice, ...]:
+    found: list[OpenInvoice] = []
+    after = ""
+    while page := list_invoices(tx, customer=customer, after=after):
+        found += [
+            OpenInvoice(one.number, one.period.name, one.due_at, Money(one.open_minor, one.currency))
+            for one in page
+            if one.open_minor > 0
+        ]
+        after = page[-1].number
+    return tuple(found)
