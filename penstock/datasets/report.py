@@ -35,7 +35,8 @@ KINDS = {
     "personal-card": "rows with bank card numbers",
     **{f"personal-{kind}": f"rows with {words}" for kind, words in personal_wide.KINDS.items()},
     # tables
-    "leak": "COLUMNS THAT PREDICT THE TARGET TOO WELL",
+    "leak": "COLUMNS LEFT OUT: THEY PREDICT THE TARGET TOO WELL",
+    "leak-kept": "columns kept although they predict the target too well",
     "known-after": "columns known only afterwards",
     "no-input": "columns that are no inputs",
     "zeros": "columns whose zeros look like missing values",
@@ -71,8 +72,9 @@ KINDS = {
 }
 """Each kind of finding, in words, in the order in which the report shows them."""
 
-_ALL_MATTER = frozenset({"leak", "known-after", "no-input", "zeros", "markers", "codes", "written-as"})
-"""Of these a table names each, not the first alone: a column that is left out silently is missed too late."""
+COLUMN_KINDS = frozenset({"leak", "leak-kept", "known-after", "no-input", "zeros", "markers", "codes", "written-as"})
+"""Findings of columns, not rows. A table names each, not the first alone: a column that is left out silently is missed
+too late."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ class CleaningReport:
                 "what": f"{KINDS[f.kind]} ({f.part})",
                 "rows": f.found,
                 "done": f.action,
-                "example": "; ".join(map(_shown, f.examples[:MOST_SHOWN])) if f.kind in _ALL_MATTER else _first(f),
+                "example": "; ".join(map(_shown, f.examples[:MOST_SHOWN])) if f.kind in COLUMN_KINDS else _first(f),
             }
             for f in sorted(self.findings, key=lambda f: (order[f.kind], f.part))
         ]

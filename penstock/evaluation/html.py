@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from penstock.datasets.report import KINDS, CleaningReport
+from penstock.datasets.report import COLUMN_KINDS, CleaningReport, Finding
 from penstock.evaluation import charts
 from penstock.evaluation.intervals import Metric
 from penstock.evaluation.measured import Chart, Classes, Section
 from penstock.evaluation.metrics import top_confused
 from penstock.evaluation.report import Report
-from penstock.evaluation.words import SHARES, Say, plain_number, reason_in_words, speaker
+from penstock.evaluation.words import SHARES, Say, finding_in_words, plain_number, reason_in_words, speaker
 
 _CARDS = ("latency_p95_ms", "cost_per_1000", "gross_margin")
 _MOST_QUALITY_CARDS = 5
@@ -268,8 +268,13 @@ def _cleaning(data: Mapping[str, Any] | None, say: Say) -> Table | None:
     rows = [
         [say("rows read"), say("train"), f"{found.read_train:,}", ""],
         [say("rows read"), say("test"), f"{found.read_test:,}", ""],
-        *([say(KINDS.get(f.kind, f.kind)), say(f.part), f"{f.found:,}", f"{f.dropped:,}"] for f in found.findings),
+        *([finding_in_words(f, say), say(f.part), f"{f.found:,}", _rows_dropped(f)] for f in found.findings),
         [say("rows kept"), say("train"), f"{found.rows_train:,}", ""],
         [say("rows kept"), say("test"), f"{found.rows_test:,}", ""],
     ]
     return Table([say("Finding"), say("Part"), say("Found"), say("Dropped")], rows, numbers_from=2)
+
+
+def _rows_dropped(finding: Finding) -> str:
+    """Of columns no row is counted."""
+    return "" if finding.kind in COLUMN_KINDS else f"{finding.dropped:,}"

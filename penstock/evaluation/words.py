@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from penstock.core.errors import BadInput
+from penstock.datasets.report import COLUMN_KINDS, KINDS, Finding
 from penstock.evaluation.parity import MOST_DIFFERENCE
 
 LOCALES = ("en", "zh-CN")
@@ -241,6 +242,28 @@ def reason_in_words(reason: Mapping[str, Any], locale: str, say: Say) -> str:
     if locale == "en" or reason.get("kind") == "empty":
         return str(reason["text"]) if locale == "en" else "门禁没有任何条件，无法证明该模型可用。"
     return _chinese_reason(reason, say)
+
+
+def finding_in_words(finding: Finding, say: Say, quoted: Say = str) -> str:
+    """What cleaning found; columns are named, each with why, since nobody may miss one that is gone. quoted: shows a
+    column's name, which may be any text."""
+    what = say(KINDS.get(finding.kind, finding.kind))
+    if finding.kind not in COLUMN_KINDS or not finding.examples:
+        return what
+    named = "; ".join(f"{quoted(each.origin)} ({_phrase(each.text, say)})" for each in finding.examples)
+    more = finding.found - len(finding.examples)
+    return f"{what}: {named}" + (f" +{more}" if more > 0 else "")
+
+
+_VALUES = re.compile(r"'[^']*'(?:, '[^']*')*|[0-9][0-9.,]*")
+
+
+def _phrase(text: str, say: Say) -> str:
+    """A phrase in the locale's words: known with # for its numbers and quoted texts, which are put back in order."""
+    values = iter(_VALUES.findall(text))
+    form = _VALUES.sub("#", text)
+    said = say(form)
+    return text if said == form else re.sub("#", lambda _: next(values), said)
 
 
 _METRIC_NAMES = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from penstock.datasets.report import KINDS
+from penstock.datasets.report import COLUMN_KINDS
 from penstock.datasets.versions import DatasetVersion
 from penstock.evaluation.report import Report, summary_rows
-from penstock.evaluation.words import Say, reason_in_words, speaker
+from penstock.evaluation.words import Say, finding_in_words, reason_in_words, speaker
 from penstock.registry.candidates import Candidate
 from penstock.registry.decisions import Decision
 from penstock.workspace.records import Product
@@ -65,8 +65,11 @@ def _data(version: DatasetVersion, say: Say) -> Iterator[str]:
     yield ""
     yield f"- {say('data_version')}: {version.number} ({_code(version.source)})"
     for finding in version.report.findings:
-        what = f"{say(KINDS.get(finding.kind, finding.kind))} ({say(finding.part)})"
-        yield f"- {what}: {finding.found:,}; {say('Dropped')}: {finding.dropped:,}"
+        what = finding_in_words(finding, say, _code)
+        if finding.kind in COLUMN_KINDS:
+            yield f"- {what}"
+        else:
+            yield f"- {what} ({say(finding.part)}): {finding.found:,}; {say('Dropped')}: {finding.dropped:,}"
 
 
 def _metrics(report: Report, say: Say) -> Iterator[str]:

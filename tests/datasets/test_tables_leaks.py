@@ -37,12 +37,33 @@ def loans(rows: int = 600) -> dict[str, Any]:
     return {"income": income, "debt": debt, "age": chance.integers(18, 80, rows), "fees": fees, "target": target}
 
 
-def test_bank_marketings_duration_is_caught_and_left_out(shared_data: Path) -> None:
-    found = prepared(shared_data / "bank_marketing", "test.csv.gz", target="y")
-    (finding,) = [f for f in found.report.findings if f.kind == "leak"]
-    assert [e.origin for e in finding.examples] == ["duration"]
+def test_bank_marketings_duration_stops_the_training_until_the_owner_says_what_it_is(shared_data: Path) -> None:
+    folder = shared_data / "bank_marketing"
+    with pytest.raises(BadInput, match="'duration' predicts the target better than") as caught:
+        prepared(folder, "test.csv.gz", target="y")
+    assert caught.value.where == "test.csv.gz: duration"
+    for option in ('known_after = ["duration"]', 'allow_leakage = ["duration"]', 'leaks = "drop"'):
+        assert option in str(caught.value)
+    assert "duration" not in prepared(folder, "test.csv.gz", target="y", known_after=["duration"]).train[0]["values"]
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "there"),
+    [
+        ({"leaks": "drop"}, "leak", False),
+        ({"leaks": "keep"}, "leak-kept", True),
+        ({"allow_leakage": ["duration"]}, "leak-kept", True),
+        ({"leaks": "drop", "allow_leakage": ["duration"]}, "leak-kept", True),
+    ],
+)
+def test_what_the_owner_said_of_such_columns_is_done_and_named(
+    shared_data: Path, options: dict[str, Any], kind: str, there: bool
+) -> None:
+    found = prepared(shared_data / "bank_marketing", "test.csv.gz", target="y", **options)
+    (finding,) = [f for f in found.report.findings if f.kind in ("leak", "leak-kept")]
+    assert (finding.kind, [e.origin for e in finding.examples]) == (kind, ["duration"])
     assert "AUC 0.8" in finding.examples[0].text
-    assert "duration" not in found.train[0]["values"]
+    assert ("duration" in found.train[0]["values"]) is there
 
 
 @pytest.mark.parametrize(
@@ -68,7 +89,10 @@ def test_a_column_that_gives_the_target_away_stops_the_training_until_it_is_name
     told = prepared(tmp_path, name, known_after=["fees"])
     assert "fees" not in told.train[0]["values"]
     assert told.report.found("known-after") == 1
-    assert "fees" in prepared(tmp_path, name, allow_leakage=["fees"]).train[0]["values"]
+    kept = prepared(tmp_path, name, allow_leakage=["fees"])
+    assert "fees" in kept.train[0]["values"]
+    assert kept.report.found("leak-kept") == 1
+    assert "fees" not in prepared(tmp_path, name, leaks="drop").train[0]["values"]
 
 
 def test_a_value_that_only_one_outcome_has_leaks_by_being_missing(tmp_path: Path) -> None:

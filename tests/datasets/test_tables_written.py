@@ -79,7 +79,7 @@ def test_a_column_of_numbers_keeps_its_form_for_the_model(tmp_path: Path) -> Non
     schema = schema_of(split_of(found.train).inputs, split_of(found.train).forms)
     assert [(c.name, c.kind, c.form) for c in schema.columns] == [("v", "number", "$1,234.5"), ("x", "number", "")]
     (finding,) = [f for f in found.report.findings if f.kind == "written-as"]
-    assert [(e.origin, e.text) for e in finding.examples] == [("v", "as $1,234.5")]
+    assert [(e.origin, e.text) for e in finding.examples] == [("v", "$1,234.5")]
 
 
 def test_what_the_cells_do_not_tell_is_refused_with_the_option_that_tells(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from evaluation.measured import PRICE, graded_report, measure, report, scripted,
 from registry.shelf import candidate, decide
 
 from penstock.core.errors import BadInput
-from penstock.datasets.report import KINDS, ClassCount, CleaningReport, Finding
+from penstock.datasets.report import KINDS, ClassCount, CleaningReport, Example, Finding
 from penstock.datasets.versions import DatasetVersion
 from penstock.evaluation.report import Report
 from penstock.registry.candidates import Candidate
@@ -108,3 +108,31 @@ def test_hostile_labels_stay_text(judged: tuple[Candidate, Decision]) -> None:
 def test_a_card_in_another_language_is_refused(judged: tuple[Candidate, Decision]) -> None:
     with pytest.raises(BadInput, match="'fr'"):
         card(*judged, locale="fr")
+
+
+def test_columns_left_out_are_named_with_the_reason_in_both_languages(judged: tuple[Candidate, Decision]) -> None:
+    made, decision = judged
+    leak = Example("duration`<b>", "AUC 0.810 alone, 0.783 of all other columns, 0.921 together", "")
+    findings = (
+        Finding("leak", "train", 1, 0, "left out", (leak,)),
+        Finding(
+            "no-input",
+            "train",
+            2,
+            0,
+            "left out",
+            (Example("id", "an identifier", ""), Example("c", "always the same", "")),
+        ),
+        Finding("markers", "train", 1, 0, "kept", (Example("plan", "'none' in 240 of 600 rows", ""),)),
+    )
+    cleaning = CleaningReport(600, 0, 0, 480, 120, (), findings)
+    version = DatasetVersion("d" * 64, "risk", 1, "e" * 64, cleaning, 480, 120, None, "x.csv", made.created_at)
+    same: dict[str, Any] = {"candidate": made, "report": MEASURED, "decision": decision, "version": version}
+    english = model_card(**same, product=PRODUCT, locale="en")
+    assert "COLUMNS LEFT OUT: THEY PREDICT THE TARGET TOO WELL: `duration'<b>` (AUC 0.810 alone, 0.783 of" in english
+    assert "columns that are no inputs: `id` (an identifier); `c` (always the same)" in english
+    assert "Dropped: 0" not in english
+    chinese = model_card(**same, product=PRODUCT, locale="zh-CN", chinese=words_of_tasks())
+    assert "因预测力好得可疑而去掉的列: `duration'<b>` (单独 AUC 0.810，其余各列合计 0.783，全部合计 0.921)" in chinese
+    assert "`id` (标识符); `c` (始终相同)" in chinese
+    assert "`plan` ('none' 出现在 240 / 600 行中)" in chinese

@@ -28,7 +28,7 @@ def note_left_out(plan: Plan, options: TableOptions, log: list[Finding]) -> None
 def note_forms(plan: Plan, log: list[Finding]) -> None:
     """Columns whose numbers and dates are not written plainly, and digits that are codes."""
     if plan.forms:
-        examples = tuple(Example(name, f"as {form}", "") for name, form in list(plan.forms.items())[:MAX_EXAMPLES])
+        examples = tuple(Example(name, form, "") for name, form in list(plan.forms.items())[:MAX_EXAMPLES])
         log.append(Finding("written-as", "train", len(plan.forms), 0, "read so, in training and when served", examples))
     if plan.codes:
         examples = tuple(Example(name, "digits with leading zeros", "") for name in plan.codes[:MAX_EXAMPLES])

@@ -60,7 +60,8 @@ class TableOptions(Record):
     numbers, dates: how columns write them, where the cells do not tell: of all columns or by column.
     missing_zero: columns whose zeros stand for missing values.
     monotone: "+" or "-" by number column: the answer never falls, or never rises, with it. fairness: columns whose
-    groups are compared in the report. allow_leakage: columns kept although they predict the target too well.
+    groups are compared in the report. allow_leakage: columns kept although they predict the target too well. leaks:
+    what is done with others that do: training stops and asks, or they are left out, or kept.
     """
 
     target: str = Field(default="target", min_length=1)
@@ -76,6 +77,7 @@ class TableOptions(Record):
     monotone: dict[str, Literal["+", "-"]] = Field(default_factory=dict)
     fairness: tuple[str, ...] = ()
     allow_leakage: tuple[str, ...] = ()
+    leaks: Literal["ask", "drop", "keep"] = "ask"
 
     @model_validator(mode="after")
     def _consistent(self) -> TableOptions:

@@ -15,8 +15,8 @@ from penstock.core.errors import BadInput
 from penstock.core.hashing import canonical_json
 from penstock.datasets.report import MAX_EXAMPLES, CleaningReport, Example, Finding, Part, shortened
 from penstock.datasets.rows import Prepared
-from penstock.datasets.tabular import leaks
 from penstock.datasets.tabular.columns import Plan, plan_columns, typed
+from penstock.datasets.tabular.leaking import with_inputs, without_leaks
 from penstock.datasets.tabular.noting import note_forms, note_left_out, note_markers, note_unseen, note_zeros
 from penstock.datasets.tabular.options import TableOptions
 from penstock.datasets.tabular.reading import Record, cell_of, read_table
@@ -60,7 +60,7 @@ def prepare(
     reading = _reading(records, options, product, log, labels=labels)
     note_markers([*records, *(tests or ())], options, log)
     train = spelled_alike(_rows(records, reading, "train", log), reading.categories)
-    train = _without_leaks(train, reading, product, log)
+    train = without_leaks(train, options, product, log)
     if tests is None:
         train, test = set_aside(train, options, product.cleaning.test_share, product.seed)
     else:
@@ -124,42 +124,9 @@ def _rows(records: Sequence[Record], reading: Reading, part: Part, log: list[Fin
     return rows
 
 
-def _without_leaks(rows: list[Row], reading: Reading, product: Product, log: list[Finding]) -> list[Row]:
-    """The rows without columns that probably leak. Raises BadInput for those that certainly do.
-
-    Looked for before the split, as nothing but the list of inputs comes of it: rows equal in them stay on one side.
-    """
-    found = leaks.suspicions(
-        [row["values"] for row in rows], [row["target"] for row in rows], reading.options.allow_leakage, product.seed
-    )
-    if not found:
-        return rows
-    certain = [each for each in found if each.certain]
-    if certain:
-        first = certain[0]
-        more = "".join(f", and so does {each.column!r} ({each.evidence})" for each in certain[1:5])
-        names = ", ".join(f'"{each.column}"' for each in certain)
-        raise BadInput(
-            f"the column {first.column!r} gives the target away ({first.evidence}){more}",
-            where=f"{product.data}: {first.column}",
-            hint=f"if it is known only afterwards: known_after = [{names}]; "
-            f"if it is known when the prediction is made: allow_leakage = [{names}]",
-        )
-    gone = [each.column for each in found]
-    examples = tuple(Example(each.column, each.evidence, "") for each in found)
-    action = f"left out of the inputs; if known beforehand: allow_leakage = {gone}".replace("'", '"')
-    log.append(Finding("leak", "train", len(found), 0, action, examples))
-    return [_with(row, [name for name in row["values"] if name not in gone]) for row in rows]
-
-
-def _with(row: Row, names: Sequence[str]) -> Row:
-    """The row with these inputs only."""
-    return {**row, "values": {name: row["values"][name] for name in names}}
-
-
 def _as_train(row: Row, train: Sequence[Row]) -> Row:
     """A row of the test file with train's inputs."""
-    return _with(row, list(train[0]["values"])) if train else row
+    return with_inputs(row, list(train[0]["values"])) if train else row
 
 
 def _feedback(
