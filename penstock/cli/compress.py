@@ -14,9 +14,12 @@ def register(app: typer.Typer) -> None:
 
 
 def compress(
-    candidate: Annotated[str, typer.Argument(help="Its id, or PRODUCT/NUMBER, or PRODUCT for the newest.")],
+    reference: Annotated[
+        str, typer.Argument(metavar="CANDIDATE", help="Its id, or PRODUCT/NUMBER, or PRODUCT for the newest.")
+    ],
     by: Annotated[str, typer.Option(help="How: int8, prune, distil or cascade.")],
     other: Annotated[str | None, typer.Option("--with", help="The second candidate of a cascade.")] = None,
+    candidate: Annotated[str | None, typer.Option(help="With PRODUCT: 3, P/3 or its id.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE for the compression (repeatable).")
     ] = None,
@@ -29,7 +32,7 @@ def compress(
     from penstock.runtime.progress import console_progress
 
     house = open_house(OPTIONS.workspace)
-    arguments = plan(house, candidate, by=by, other=other, given=set_ or ())
+    arguments = plan(house, reference, number=candidate, by=by, other=other, given=set_ or ())
     product = arguments["product"]
     with (
         console_progress() as progress,

@@ -66,8 +66,8 @@ def add(product: str, file: Path) -> None:
     note(f"{product}: {count:,} rows added to {chosen.data}; next: penstock train {product}")
 
 
-def versions(product: str) -> None:
-    """Every dataset version of a product, with its parent."""
+def versions(product: Annotated[str | None, typer.Argument(help="Default: every product.")] = None) -> None:
+    """Every dataset version of a product, or of all, with its parent."""
     from penstock.datasets.versions import list_versions
     from penstock.runtime.house import open_house
     from penstock.workspace.loader import product_of
@@ -75,10 +75,11 @@ def versions(product: str) -> None:
     house = open_house(OPTIONS.workspace)
     with house.store.read() as tx:
         found = list_versions(tx, product)
-    if not found:
+    if not found and product is not None:
         product_of(house.workspace, product)
     rows = [
         {
+            "product": v.product,
             "version": v.number,
             "train": v.rows_train,
             "test": v.rows_test,
@@ -89,7 +90,8 @@ def versions(product: str) -> None:
         }
         for v in found
     ]
-    show(rows, rows=rows)
+    names = ("product", "number", "id", "rows_train", "rows_test", "parent", "source", "created_at")
+    show([{name: getattr(v, name) for name in names} for v in found], rows=rows)
 
 
 def lineage(

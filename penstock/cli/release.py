@@ -20,19 +20,21 @@ def register(app: typer.Typer) -> None:
 
 
 def release(
-    product: str,
+    product: Annotated[str, typer.Argument(help="A product, or one of its candidates: P/3.")],
     candidate: Annotated[
-        str | None, typer.Option(help="Default: the newest that passed, or the one chosen of an exploration.")
+        str | None,
+        typer.Option(help="3, P/3 or its id. Default: the newest that passed, or the one chosen of an exploration."),
     ] = None,
 ) -> None:
     """Make a candidate the live release. Gateways switch within a second and drop nothing."""
-    from penstock.jobs.reports import passed_candidate
+    from penstock.jobs.reports import passed_candidate, split_reference
     from penstock.registry import releases as registry
     from penstock.registry.candidates import list_candidates
     from penstock.runtime.house import open_house
     from penstock.workspace.loader import product_of
 
     house = open_house(OPTIONS.workspace)
+    product, candidate = split_reference(product, candidate)
     with house.store.transaction() as tx:
         if not list_candidates(tx, product):
             product_of(house.workspace, product)

@@ -24,7 +24,7 @@ KindOption = Annotated[str | None, typer.Option(help="Only train, trial or compr
 
 
 def runs_list(
-    product: str,
+    product: Annotated[str | None, typer.Argument(help="Default: every product.")] = None,
     kind: KindOption = None,
     sort: Annotated[
         str | None, typer.Option(metavar="METRIC", help="The best first: accuracy, cost_per_1000, seconds, cost, …")
@@ -32,7 +32,7 @@ def runs_list(
     limit: Annotated[int, typer.Option(help="How many to show.")] = 20,
     before: Annotated[int | None, typer.Option(help="Only runs with a smaller number: the next page.")] = None,
 ) -> None:
-    """A page of a product's runs, the newest first."""
+    """A page of a product's runs, or of all, the newest first."""
     from penstock.jobs.runs import chosen_runs, left_before, run_rows
     from penstock.runtime.house import open_house
 
@@ -40,7 +40,7 @@ def runs_list(
     found = chosen_runs(house, product, kind=kind, sort=sort, limit=limit, before=before)
     spare = [name for name in ("cost", "made", "seconds") if name != sort]
     show(found, rows=run_rows(found, also=sort), spare=spare)
-    if found and sort is None and (left := left_before(house, found[-1], kind)):
+    if found and product is not None and sort is None and (left := left_before(house, found[-1], kind)):
         note(f"{left:,} older: add --before {found[-1].number}")
 
 

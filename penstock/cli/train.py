@@ -117,21 +117,24 @@ def _say_what_came(product: str, result: dict[str, Any]) -> None:
         note(f"chosen: {choice['name']}: it {choice['text']}; next: penstock release {product}")
 
 
-def candidates(product: str) -> None:
-    """Every candidate of a product with its last decision."""
-    from penstock.jobs.train import candidate_rows
+def candidates(product: Annotated[str | None, typer.Argument(help="Default: every product.")] = None) -> None:
+    """Every candidate of a product, or of all, with its last decision."""
+    from penstock.jobs.candidate_list import judged_rows, list_judged
     from penstock.runtime.house import open_house
     from penstock.workspace.loader import product_of
 
     house = open_house(OPTIONS.workspace)
-    rows = candidate_rows(house, product)
-    if not rows:
+    found = list_judged(house, product)
+    if not found and product is not None:
         product_of(house.workspace, product)
-    show(rows, rows=rows, spare=("made", "p95 ms", "number"))
+    show(found, rows=judged_rows(found), spare=("candidate", "made", "p95 ms"))
 
 
 def report(
-    candidate: Annotated[str, typer.Argument(help="Its id, or PRODUCT for the newest, or PRODUCT/NUMBER.")],
+    reference: Annotated[
+        str, typer.Argument(metavar="CANDIDATE", help="Its id, or PRODUCT for the newest, or PRODUCT/NUMBER.")
+    ],
+    candidate: Annotated[str | None, typer.Option(help="With PRODUCT: 3, P/3 or its id.")] = None,
     html: Annotated[Path | None, typer.Option(help="Draw the report into this file.")] = None,
     card: Annotated[Path | None, typer.Option(help="Write the model card (markdown) into this file.")] = None,
 ) -> None:
@@ -139,7 +142,7 @@ def report(
     from penstock.jobs.reports import candidate_report
     from penstock.runtime.house import open_house
 
-    found = candidate_report(open_house(OPTIONS.workspace), candidate)
+    found = candidate_report(open_house(OPTIONS.workspace), reference, candidate)
     if html is not None:
         html.write_text(found.html(), encoding="utf-8")
         note(f"wrote {html}")

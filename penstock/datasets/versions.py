@@ -91,8 +91,8 @@ def find_version(tx: Transaction, product: str, digest: str) -> DatasetVersion:
     return version
 
 
-def list_versions(tx: Transaction, product: str) -> list[DatasetVersion]:
-    """All versions of the product, the newest first."""
+def list_versions(tx: Transaction, product: str | None) -> list[DatasetVersion]:
+    """All versions of the product, the newest first; None: of every product, by its name."""
     return [_version(row) for row in tx.all(_select(tx, product))]
 
 
@@ -119,10 +119,12 @@ def _lines(part: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
         yield canonical_json({**row, "split": part})
 
 
-def _select(tx: Transaction, product: str) -> sa.Select[Any]:
+def _select(tx: Transaction, product: str | None) -> sa.Select[Any]:
     table = dataset_version
-    mine = sa.and_(table.c.organisation == tx.organisation, table.c.product == product)
-    return sa.select(table).where(mine).order_by(table.c.number.desc())
+    query = sa.select(table).where(table.c.organisation == tx.organisation)
+    if product is not None:
+        query = query.where(table.c.product == product)
+    return query.order_by(table.c.product, table.c.number.desc())
 
 
 def _find(tx: Transaction, product: str, condition: sa.ColumnElement[bool]) -> DatasetVersion | None:

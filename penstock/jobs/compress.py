@@ -27,14 +27,23 @@ from penstock.workspace.loader import product_of
 
 
 def plan(
-    house: House, candidate: str, *, by: str, other: str | None = None, given: Sequence[str] = ()
+    house: House,
+    candidate: str,
+    *,
+    by: str,
+    number: str | None = None,
+    other: str | None = None,
+    given: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The workflow's arguments for what people typed: candidates as id, PRODUCT or PRODUCT/NUMBER, settings as
-    NAME=VALUE. Raises BadInput, NotFound, Conflict for what does not fit."""
+    """The workflow's arguments for what people typed: candidates as id, PRODUCT (with a number) or PRODUCT/NUMBER, the
+    other one also by its number alone, settings as NAME=VALUE. Raises BadInput, NotFound, Conflict for what does not
+    fit."""
     compression = compression_of(by)
     with house.store.read() as tx:
-        source = named_candidate(tx, house, candidate)
-        second = None if other is None else named_candidate(tx, house, other)
+        source = named_candidate(tx, house, candidate, number)
+        second = None
+        if other is not None:  # a number alone is one of the same product
+            second = named_candidate(tx, house, f"{source.product}/{other}" if other.isdigit() else other)
     check_compression(product_of(house.workspace, source.product), compression.name, "--by")
     sources = [source] if second is None else [source, second]
     _check_sources(compression, sources)

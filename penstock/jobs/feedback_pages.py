@@ -124,11 +124,11 @@ def said_rows(found: Sequence[Said]) -> list[dict[str, Any]]:
             "at": one.created_at,
             "product": one.product,
             "customer": one.customer_name,
-            "message": _cut(short(one.message)) if one.kept else NOT_KEPT,
-            "answer": _cut(short(one.answer)) if one.kept and one.answer is not None else NOT_KEPT,
+            "message": cut(short(one.message)) if one.kept else NOT_KEPT,
+            "answer": cut(short(one.answer)) if one.kept and one.answer is not None else NOT_KEPT,
             "correction": one.correction if not one.new_label else f"{one.correction} (new label)",
             "rating": one.rating,
-            "comment": _cut(one.comment),
+            "comment": cut(one.comment),
             "state": one.state.replace("_", " "),
             "reason": one.reason,
         }
@@ -164,6 +164,7 @@ def _said(one: Shown, names: Mapping[str, str], why: Mapping[str, str]) -> Said:
     )
 
 
-def _cut(text: str, most: int = 120) -> str:
+def cut(text: str, most: int = 120) -> str:
+    """The text on one line of at most `most` characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 1] + "…"

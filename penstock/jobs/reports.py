@@ -80,10 +80,10 @@ class CandidateReport:
         return {**facts, "title": title or self.candidate.product, "data_version": self.version.number}
 
 
-def candidate_report(house: House, reference: str) -> CandidateReport:
-    """By candidate id, PRODUCT/NUMBER, or PRODUCT for its newest candidate."""
+def candidate_report(house: House, reference: str, number: str | None = None) -> CandidateReport:
+    """By candidate id, PRODUCT/NUMBER, or PRODUCT for its newest candidate, or the one of that number or id."""
     with house.store.read() as tx:
-        candidate = named_candidate(tx, house, reference)
+        candidate = named_candidate(tx, house, reference, number)
         return CandidateReport(
             candidate=candidate,
             report=get_report(house.blobs, candidate.report_blob),
@@ -116,11 +116,22 @@ def passed_candidate(house: House, tx: Transaction, product: str, reference: str
     raise GateRefused(f"no candidate of {product} passed the gate", hint=f"penstock train {product}")
 
 
-def named_candidate(tx: Transaction, house: House, reference: str) -> Candidate:
-    """By candidate id, PRODUCT/NUMBER, or PRODUCT for its newest candidate. Raises NotFound, BadInput."""
-    product, slash, number = reference.partition("/")
-    if slash:
-        return find_candidate(tx, product, number)
+def split_reference(product: str, candidate: str | None) -> tuple[str, str | None]:
+    """(product, candidate) of what people type: P/3, or P and a candidate beside it. Raises BadInput for two."""
+    owner, slash, number = product.partition("/")
+    if not slash:
+        return product, candidate
+    if candidate is not None and candidate not in (number, product):
+        raise BadInput(f"{product} and {candidate} are two candidates", where="--candidate", hint="name one of them")
+    return owner, number
+
+
+def named_candidate(tx: Transaction, house: House, reference: str, number: str | None = None) -> Candidate:
+    """By candidate id, PRODUCT/NUMBER, or PRODUCT for its newest candidate, or the one of that number or id. Raises
+    NotFound, BadInput."""
+    product, within = split_reference(reference, number)
+    if within is not None:
+        return find_candidate(tx, product, within)
     if product not in house.workspace.products:
         return get_candidate(tx, reference)
     found = list_candidates(tx, product)

@@ -51,15 +51,16 @@ MOST_COMPARED = 12  # as many colours as people tell apart in one chart
 
 def chosen_runs(
     house: House,
-    product: str,
+    product: str | None,
     *,
     kind: str | None = None,
     sort: str | None = None,
     limit: int,
     before: int | None = None,
 ) -> list[Run]:
-    """A page of a product's runs: the newest first, or the best first by a metric (or seconds, cost). Raises BadInput
-    for a product, kind or metric that is not there."""
+    """A page of a product's runs: newest first, or the best first by a metric (or seconds, cost). Without a product,
+    the newest of all, or the first by seconds or cost. Raises BadInput for a product, kind or metric that is not
+    there."""
     known = kind_of(kind)
     if not 1 <= limit <= MOST_LISTED:
         raise BadInput(f"{limit} runs cannot be shown; between 1 and {MOST_LISTED:,} can", where="--limit")
@@ -67,6 +68,9 @@ def chosen_runs(
         raise BadInput(f"{before} is not the number of a run", where="--before")
     if sort is not None and before is not None:
         raise BadInput("pages go by number, not by a metric", where="--before", hint="leave out one of the two")
+    if product is None and (before is not None or sort not in (None, "seconds", "cost")):
+        where = "--sort" if before is None else "--before"
+        raise BadInput("runs of several products have this not in common", where=where, hint="name the product")
     by = sort or "number"
     with house.store.read() as tx:
         rising = by in LOWER_IS_BETTER
@@ -77,7 +81,7 @@ def chosen_runs(
     if newest and sort is not None:
         names = dict.fromkeys([*(name for run in newest for name in run.metrics), "seconds", "cost"])
         raise BadInput(f"no run of {product} has the metric {sort!r}", where="--sort", hint=f"use {', '.join(names)}")
-    if not newest:
+    if not newest and product is not None:
         product_of(house.workspace, product)
     return []
 

@@ -11,8 +11,6 @@ from typing import Any
 
 from penstock.core.errors import BadInput, Conflict
 from penstock.datasets.versions import find_version, load_rows
-from penstock.evaluation.intervals import Metric
-from penstock.jobs.artifacts import get_report
 from penstock.jobs.attempts import Work, begin, check_executor, make_version
 from penstock.jobs.check import check_gate, check_words, ladder_of
 from penstock.jobs.climbing import check_minutes, climb
@@ -22,7 +20,7 @@ from penstock.jobs.privacy import check_privacy, check_remaking
 from penstock.jobs.refusals import advice, check_provable, gate_refused
 from penstock.jobs.resuming import check_unchanged
 from penstock.monitoring.review import note_rows
-from penstock.registry import amendments, candidates, decisions, releases, runs
+from penstock.registry import amendments, candidates, releases
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
 from penstock.runtime.workflows import step
@@ -30,7 +28,7 @@ from penstock.training.rungs import RUNGS
 from penstock.workspace.loader import product_of
 from penstock.workspace.records import Product
 
-__all__ = ["candidate_rows", "gate_refused", "outcome_rows", "retrain", "rungs_of", "train"]
+__all__ = ["gate_refused", "outcome_rows", "retrain", "rungs_of", "train"]
 
 
 def train(house: House, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -110,38 +108,6 @@ def outcome_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for outcome in result["outcomes"]
     ]
-
-
-def candidate_rows(house: House, product: str) -> list[dict[str, Any]]:
-    """A table row per candidate of a product, by number. What its run recorded is enough; the report of a candidate
-    from before runs were kept is read."""
-    with house.store.read() as tx:
-        found = candidates.list_candidates(tx, product)
-        verdicts = {decision.candidate: decision for decision in decisions.list_decisions(tx, product)}
-        recorded = runs.runs_of_candidates(tx, product)
-    rows = []
-    for candidate in reversed(found):
-        run, decision = recorded.get(candidate.id), verdicts.get(candidate.id)
-        metrics = run.metrics if run is not None else _measured(house, candidate)
-        headline = next(iter(metrics))
-        rows.append(
-            {
-                "candidate": candidate.id,
-                "number": candidate.number,
-                "rung": candidate.rung,
-                headline: f"{metrics[headline].value:.4f}",
-                "95%": f"{metrics[headline].low:.4f} to {metrics[headline].high:.4f}",
-                "p95 ms": f"{metrics['latency_p95_ms'].value:.2f}",
-                "gate": "" if decision is None else "yes" if decision.passed else "no",
-                "made": candidate.created_at,
-            }
-        )
-    return rows
-
-
-def _measured(house: House, candidate: candidates.Candidate) -> Mapping[str, Metric]:
-    metrics = get_report(house.blobs, candidate.report_blob).metrics
-    return {name: found for name, found in metrics.items() if found is not None}
 
 
 def _check_rungs(product: Product, rungs: list[str]) -> None:

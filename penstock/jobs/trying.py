@@ -5,6 +5,7 @@ It uses the wire format and the checks that the gateway uses, so an answer here 
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -21,8 +22,8 @@ from penstock.models.load import Loader
 from penstock.models.protocol import Model
 from penstock.registry import amendments
 from penstock.registry.amendments import Amendment
-from penstock.registry.candidates import Candidate, get_candidate
-from penstock.registry.releases import Release, get_release, list_releases
+from penstock.registry.candidates import Candidate, find_candidate, get_candidate
+from penstock.registry.releases import Release, find_release, get_release, list_releases
 from penstock.runtime.house import House
 from penstock.serving.explained import check_explained, render_explained
 from penstock.storage.engine import Transaction
@@ -30,6 +31,7 @@ from penstock.tasks import Task
 from penstock.workspace.records import Product
 
 MOST_TRIED = 100  # inputs at once: this is for looking, not for scoring a file
+_PLACE = re.compile(r"inputs\[(\d+)\](.*)")
 _KEPT = 2  # models that a Bench keeps loaded
 
 
@@ -84,6 +86,17 @@ def choose(house: House, reference: str) -> Chosen:
     return Chosen(product, candidate.product, candidate, release, amended)
 
 
+def named(house: House, product: str, *, candidate: str | None = None, release: str | None = None) -> str:
+    """The reference that `choose` takes, of a product (or PRODUCT/NUMBER) and a candidate or a release of it, each as
+    its number, PRODUCT/NUMBER or its id. Raises NotFound, BadInput."""
+    if candidate is not None and release is not None:
+        raise BadInput("a candidate or a release answers, not both", where="--release", hint="leave out one")
+    with house.store.read() as tx:
+        if release is not None:
+            return find_release(tx, product, release).id
+        return product if candidate is None else find_candidate(tx, product, candidate).id
+
+
 def load(house: House, chosen: Chosen) -> Model:
     """The chosen model as a gateway would serve it. Raises NotFound or Broken when its artifact is not whole."""
     model = Loader(house.blobs).load(chosen.candidate.artifact)
@@ -93,9 +106,10 @@ def load(house: House, chosen: Chosen) -> Model:
     return amend(model, amendments.content_of(house.blobs, chosen.amendment))
 
 
-def answer(chosen: Chosen, inputs: Sequence[Any], loading: Loading, *, explain: bool = False) -> Tried:
+def answer(chosen: Chosen, inputs: Sequence[Any], loading: Loading, *, explain: bool = False, first: int = 0) -> Tried:
     """Answers to the inputs, which are what a request's "inputs" would hold. Raises BadInput naming inputs[3] for the
-    first that cannot be read, and for a task whose answers cannot be explained."""
+    first that cannot be read, and for a task whose answers cannot be explained. first: the number of the first input,
+    where many are answered in parts."""
     task = chosen.task
     if not inputs:
         raise BadInput("there is no input", where="inputs", hint="give at least one")
@@ -107,7 +121,7 @@ def answer(chosen: Chosen, inputs: Sequence[Any], loading: Loading, *, explain: 
     began = time.perf_counter()
     model = loading(chosen)
     loaded = time.perf_counter()
-    parsed = task.parse(list(inputs), model)
+    parsed = _parsed(task, inputs, model, first)
     render = render_explained(task) if explain else task.render
     rows = np.asarray(model.predict(parsed))
     outputs = tuple(render(model, *pair) for pair in zip(parsed, rows, strict=True))
@@ -140,6 +154,17 @@ class Bench:
             while len(self._models) > _KEPT:
                 self._models.popitem(last=False)
         return found
+
+
+def _parsed(task: Task, inputs: Sequence[Any], model: Model, first: int) -> list[Any]:
+    try:
+        return task.parse(list(inputs), model)
+    except BadInput as error:
+        at = _PLACE.match(error.where or "")
+        if at is None or first == 0:
+            raise
+        place = f"inputs[{int(at[1]) + first}]{at[2]}"
+        raise BadInput(error.message, where=place, hint=error.hint) from None
 
 
 def _named(tx: Transaction, house: House, reference: str) -> tuple[Candidate, Release | None]:

@@ -97,7 +97,8 @@ def get_candidate(tx: Transaction, candidate_id: str) -> Candidate:
 
 
 def find_candidate(tx: Transaction, product: str, reference: str) -> Candidate:
-    """By id or by number within the product, as people type it. Raises NotFound, BadInput for another product's id."""
+    """By id, number or PRODUCT/NUMBER, as people type it. Raises NotFound, BadInput for one of another product."""
+    reference = own_reference(product, reference, "candidate")
     if reference.isascii() and reference.isdigit():
         number = int(reference) if len(reference) <= MOST_DIGITS else 0  # 0: no candidate has it
         row = tx.first(_mine(tx).where(table.c.product == product, table.c.number == number))
@@ -108,6 +109,15 @@ def find_candidate(tx: Transaction, product: str, reference: str) -> Candidate:
     if found.product != product:
         raise BadInput(f"{reference} is a candidate of {found.product}, not of {product}")
     return found
+
+
+def own_reference(product: str, reference: str, what: str) -> str:
+    """What names one of a product's candidates or releases, without the product: "2" for "helpdesk/2". Raises BadInput
+    for another product's."""
+    owner, slash, rest = reference.rpartition("/")
+    if slash and owner != product:
+        raise BadInput(f"{reference} is a {what} of {owner}, not of {product}")
+    return rest
 
 
 def list_candidates(tx: Transaction, product: str | None = None) -> list[Candidate]:

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from penstock.core.errors import Conflict, GateRefused, NotFound
-from penstock.registry.candidates import Candidate, get_candidate
+from penstock.core.errors import BadInput, Conflict, GateRefused, NotFound
+from penstock.registry.candidates import MOST_DIGITS, Candidate, get_candidate, own_reference
 from penstock.registry.decisions import Decision, latest_decision, verify
 from penstock.registry.tables import release as table
 from penstock.registry.tables import release_event
@@ -118,6 +118,21 @@ def get_release(tx: Transaction, release_id: str) -> Release:
     return _release(row)
 
 
+def find_release(tx: Transaction, product: str, reference: str) -> Release:
+    """By id, number or PRODUCT/NUMBER, as people type it. Raises NotFound, BadInput for one of another product."""
+    reference = own_reference(product, reference, "release")
+    if reference.isascii() and reference.isdigit():
+        number = int(reference) if len(reference) <= MOST_DIGITS else 0  # 0: no release has it
+        row = tx.first(_mine(tx).where(table.c.product == product, table.c.number == number))
+        if row is None:
+            raise NotFound(f"{product} has no release {reference}", hint=f"see `penstock releases {product}`")
+        return _release(row)
+    found = get_release(tx, reference)
+    if found.product != product:
+        raise BadInput(f"{reference} is a release of {found.product}, not of {product}")
+    return found
+
+
 def list_releases(tx: Transaction, product: str | None = None) -> list[Release]:
     """All releases, or one product's, oldest first."""
     query = _mine(tx).order_by(table.c.product, table.c.number)
@@ -150,7 +165,8 @@ def _passing(tx: Transaction, candidate: Candidate, secret: bytes) -> Decision:
         )
     if not decision.passed:
         failed = "; ".join(reason["text"] for reason in decision.reasons if not reason["passed"])
-        raise GateRefused(f"the gate said no: {failed}", where=place, hint="see `penstock report CANDIDATE`")
+        hint = f"see `penstock report {candidate.product}/{candidate.number}`"
+        raise GateRefused(f"the gate said no: {failed}", where=place, hint=hint)
     return decision
 
 

@@ -144,7 +144,7 @@ def find_run(tx: Transaction, reference: str) -> Run:
 
 def list_runs(
     tx: Transaction,
-    product: str,
+    product: str | None,
     *,
     kind: Kind | None = None,
     sort: str = "number",
@@ -153,16 +153,19 @@ def list_runs(
     before: int | None = None,
 ) -> list[Run]:
     """A page of a product's runs: the newest first, or by a metric or column, the largest (rising: smallest) first.
+    None: of all products', the newest.
 
     before: only runs with a smaller number, for the next page of the newest. Runs without the metric are left out. The
     database sorts, so that only the page is read.
     """
-    query = _mine(tx).where(table.c.product == product).limit(limit)
+    query = _mine(tx).limit(limit)
+    if product is not None:
+        query = query.where(table.c.product == product)
     if kind is not None:
         query = query.where(table.c.kind == kind)
     if before is not None:
         query = query.where(table.c.number < before)
-    by = _sorted_by(sort)
+    by = table.c.created_at if product is None and sort == "number" else _sorted_by(sort)
     if sort not in COLUMNS:
         query = query.where(by.is_not(None))
     query = query.order_by(by.asc() if rising else by.desc(), table.c.number.desc())

@@ -146,7 +146,7 @@ def test_a_refused_candidate_cannot_be_released(admin: TestClient, harbour: Harb
 
 
 def test_candidates_and_reports_are_shown(admin: TestClient, harbour: Harbour) -> None:
-    assert [one["gate"] for one in admin.get(f"{V1}/products/helpdesk/candidates").json()].count("yes") == 1
+    assert [one["passed"] for one in admin.get(f"{V1}/products/helpdesk/candidates").json()].count(True) == 1
     report = admin.get(f"{V1}/candidates/{harbour.good}/report").json()
     assert report["report"]["rows"] == 120 and report["decision"]["passed"] is True
     drawn = admin.get(f"{V1}/candidates/{harbour.good}/report.html")

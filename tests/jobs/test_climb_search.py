@@ -14,10 +14,11 @@ from registry.shelf import candidate
 from penstock.cli.root import run
 from penstock.core.errors import BadInput, Broken, Conflict, GateRefused
 from penstock.jobs import attempts, judging
+from penstock.jobs.candidate_list import list_judged
 from penstock.jobs.check import check_workspace
 from penstock.jobs.climbing import minutes_for
 from penstock.jobs.compress import recompress
-from penstock.jobs.train import candidate_rows, gate_refused, train
+from penstock.jobs.train import gate_refused, train
 from penstock.registry import candidates, decisions, runs
 from penstock.runtime import ray_cluster
 from penstock.runtime.house import House, open_house
@@ -290,7 +291,7 @@ def test_judging_the_same_work_twice_makes_one_candidate_and_one_run(
     (outcome,) = climbed(house)["outcomes"]
     told = {name: outcome[name] for name in ("wall_s", "measuring_s")}
     assert outcome == {**seen[0], **told, "backbone": None}
-    assert len(candidate_rows(house, "router")) == len(all_runs(house)) == 1
+    assert len(list_judged(house, "router")) == len(all_runs(house)) == 1
 
 
 def test_a_run_tells_what_it_cost_and_by_which_code(tmp_path: Path) -> None:
@@ -302,7 +303,7 @@ def test_a_run_tells_what_it_cost_and_by_which_code(tmp_path: Path) -> None:
     assert any("regularisation" in remark for remark in run.notes)
     assert next(iter(run.metrics)) == "accuracy" and "cost_per_1000" in run.metrics
     assert run.machine["cores"] >= 1
-    assert candidate_rows(house, "router")[0]["accuracy"] == f"{run.metrics['accuracy'].value:.4f}"
+    assert list_judged(house, "router")[0].quality == run.metrics["accuracy"]
 
 
 def test_what_several_workers_burn_is_counted_of_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from penstock.console.desk import AtDesk
 from penstock.console.guard import Route
 from penstock.console.headers import DOCUMENT_POLICY
 from penstock.console.wire import answer
+from penstock.jobs.candidate_list import list_judged
 from penstock.jobs.reports import candidate_report, passed_candidate
-from penstock.jobs.train import candidate_rows
 from penstock.registry import releases
 from penstock.workspace.loader import product_of
 
@@ -42,7 +42,7 @@ def job_show(desk: AtDesk, job: str) -> Response:
 def candidates(desk: AtDesk, product: str) -> Response:
     """Every candidate of a product with its last decision, newest first."""
     product_of(desk.house.workspace, product)
-    return answer(candidate_rows(desk.house, product))
+    return answer(list_judged(desk.house, product))
 
 
 def report(desk: AtDesk, candidate: str) -> Response:
