@@ -25,6 +25,7 @@ from penstock.channels.payouts import list_payouts, payable
 from penstock.core.clock import Period, zone_of
 from penstock.core.errors import Broken
 from penstock.core.money import Money
+from penstock.core.spreadsheets import BOM, inert
 from penstock.identity.customers import list_customers
 from penstock.storage.engine import Transaction
 
@@ -123,9 +124,13 @@ def facts(made: Statement) -> dict[str, Any]:
     }
 
 
-def to_csv(made: Statement) -> str:
-    """The statement as CSV with a header, amounts in major units; cells that a spreadsheet would run are quoted."""
-    stream = io.StringIO()
+def to_csv(made: Statement, *, bom: bool = True) -> str:
+    """The statement as CSV with a header, amounts in major units; cells that a spreadsheet would run are quoted.
+
+    bom: whether it begins with a byte-order mark, by which spreadsheets know it is UTF-8.
+    """
+    stream = io.StringIO(BOM if bom else "")
+    stream.seek(0, io.SEEK_END)
     writer = csv.writer(stream, lineterminator="\r\n")
     writer.writerow([*COLUMNS, "currency"])
     for row in table(made):
@@ -244,6 +249,4 @@ def _decimal(amount: Money) -> str:
 def _csv_cell(value: Any) -> str:
     if isinstance(value, Money):
         return _decimal(value)
-    text = str(value)
-    # a spreadsheet runs cells that begin so as formulas: CWE-1236
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return str(inert(str(value)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,6 +12,9 @@ from penstock.cli.output import OPTIONS, note, print_table, show, text
 if TYPE_CHECKING:
     from penstock.billing.records import Payment
 
+Bom = Annotated[
+    bool, typer.Option("--bom/--no-bom", help="Begin the CSV with a byte-order mark: spreadsheets need it for UTF-8.")
+]
 PeriodOption = Annotated[str | None, typer.Option("--period", help="A month, e.g. 2026-11 (default: this month).")]
 
 
@@ -43,9 +46,12 @@ def register(app: typer.Typer) -> None:
 
 
 def usage_export(
-    period: PeriodOption = None, file: Annotated[Path | None, typer.Option(help="Write CSV here.")] = None
+    period: PeriodOption = None,
+    file: Annotated[Path | None, typer.Option(help="Write CSV here.")] = None,
+    bom: Bom = True,
 ) -> None:
     """Every usage event of a month as CSV; with --json, one object a line."""
+    import io
     import sys
     from contextlib import nullcontext
 
@@ -54,9 +60,13 @@ def usage_export(
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
+    if file is None and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # a redirected stdout has the machine's old code page on Windows
     target = file.open("w", newline="", encoding="utf-8") if file else nullcontext(sys.stdout)
+    seen = file is None and sys.stdout.isatty()  # a terminal needs no mark
     with house.store.read() as tx, target as stream:
-        count = write(export(tx, month(house, period)), stream, "json" if OPTIONS.json else "csv")
+        form: Literal["csv", "json"] = "json" if OPTIONS.json else "csv"
+        count = write(export(tx, month(house, period)), stream, form, bom=bom and not seen)
     note(f"{count:,} events")
 
 
@@ -277,6 +287,7 @@ def statement(
     partner: str,
     period: PeriodOption = None,
     csv: Annotated[Path | None, typer.Option(help="Write the lines as CSV here.")] = None,
+    bom: Bom = True,
 ) -> None:
     """What a partner earned in a month, line by line."""
     from penstock.channels import statements
@@ -288,7 +299,7 @@ def statement(
     with house.store.read() as tx:
         made = statements.statement(tx, get_partner(tx, partner), month(house, period))
     if csv is not None:
-        csv.write_text(statements.to_csv(made), encoding="utf-8")
+        csv.write_text(statements.to_csv(made, bom=bom), encoding="utf-8", newline="")
         note(f"wrote {csv}")
     if OPTIONS.json:
         text(statements.to_json(made))

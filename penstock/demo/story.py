@@ -242,7 +242,9 @@ def share(stage: Stage, partner: Partner) -> None:
     after = money_jobs.month(_at(stage, period), None)
     with stage.house.store.read() as tx:
         made = statements.statement(tx, partner, after)
-    (stage.house.folder / f"statement-{partner.code}.csv").write_text(statements.to_csv(made), encoding="utf-8")
+    (stage.house.folder / f"statement-{partner.code}.csv").write_text(
+        statements.to_csv(made), encoding="utf-8", newline=""
+    )
     stage.add(
         "owed to the partner: 20% of net paid, less the refund",
         made.closing,

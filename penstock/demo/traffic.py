@@ -52,7 +52,7 @@ class Tally:
 
 
 def read_messages(path: Path) -> list[Message]:
-    with path.open(encoding="utf-8", newline="") as stream:
+    with path.open(encoding="utf-8-sig", newline="") as stream:
         return [Message(row["text"], row["label"]) for row in csv.DictReader(stream)]
 
 

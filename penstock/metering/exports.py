@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC
 from typing import Any, Literal, TextIO
 
 from penstock.core.clock import Period
+from penstock.core.spreadsheets import BOM, inert
 from penstock.serving import usage_log
 from penstock.serving.usage_log import UsageEvent
 from penstock.storage.engine import Transaction
@@ -30,19 +32,27 @@ def export(tx: Transaction, period: Period, customer: str | None = None) -> Iter
         after = page[-1].seq
 
 
-def write(rows: Iterable[dict[str, Any]], stream: TextIO, form: Literal["csv", "json"] = "csv") -> int:
-    """Write rows as CSV with a header, or as one JSON object per line. Answers how many."""
+def write(
+    rows: Iterable[dict[str, Any]], stream: TextIO, form: Literal["csv", "json"] = "csv", *, bom: bool = True
+) -> int:
+    """Write rows as CSV with a header, or as one JSON object per line; returns how many.
+
+    bom: whether the CSV begins with a byte-order mark, by which spreadsheets know it is UTF-8. JSON never does.
+    """
     count = 0
-    table = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-    if form == "csv":
-        table.writeheader()
-    for row in rows:
-        if form == "csv":
-            table.writerow({name: _inert(value) for name, value in row.items()})
-        else:
-            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
-        count += 1
+    for count, text in enumerate(texts(rows, form, bom=bom)):  # noqa: B007 - the first one is the header
+        stream.write(text)
     return count
+
+
+def texts(rows: Iterable[dict[str, Any]], form: Literal["csv", "json"] = "csv", *, bom: bool = True) -> Iterator[str]:
+    """What `write` writes, a piece at a time: the header (empty for JSON), then one line a row."""
+    if form == "json":
+        yield ""
+        yield from (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        return
+    yield (BOM if bom else "") + _line(COLUMNS)
+    yield from (_line([inert(row[name]) for name in COLUMNS]) for row in rows)
 
 
 def _row(event: UsageEvent) -> dict[str, Any]:
@@ -50,6 +60,7 @@ def _row(event: UsageEvent) -> dict[str, Any]:
     return {**row, "time": event.time.astimezone(UTC).isoformat().replace("+00:00", "Z")}
 
 
-def _inert(value: Any) -> Any:
-    """Text that a spreadsheet would run as a formula gets an apostrophe: request ids are chosen by customers."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+def _line(cells: Sequence[Any]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerow(cells)
+    return out.getvalue()

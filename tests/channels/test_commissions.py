@@ -172,7 +172,9 @@ def test_a_statement_says_how_the_balance_came_about(books: Books) -> None:
         ("reversal", -200),
     ]
     assert json.loads(statements.to_json(second))["closing"] == "0.05"
-    rows = list(csv.reader(io.StringIO(statements.to_csv(first))))
+    marked, bare = statements.to_csv(first), statements.to_csv(first, bom=False)
+    assert marked == "\ufeff" + bare and bare.startswith("date,")
+    rows = list(csv.reader(io.StringIO(bare)))
     assert rows[1][1] == "opening balance" and rows[-1][1:2] == ["closing balance"]
     assert rows[2][2] == "'=Blue|Shop" and rows[2][4:8] == ["106.00", "100.00", "20%", "20.00"]
     assert all(len(row) == len(rows[0]) for row in rows)

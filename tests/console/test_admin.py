@@ -265,3 +265,46 @@ def test_what_is_meant_by_two_is_refused_at_the_door(admin: TestClient, harbour:
     refused = admin.post(f"{V1}/credits", json=credit)
     assert refused.status_code == 422 and harbour.blue in refused.json()["detail"]
     assert admin.post(f"{V1}/credits", json={**credit, "customer": harbour.blue}).status_code == 201
+
+
+def test_a_payments_history_is_read_and_one_that_did_not_arrive_is_taken_back(
+    admin: TestClient, harbour: Harbour
+) -> None:
+    path = f"{V1}/invoices/{harbour.invoices[harbour.blue]}"
+    before = admin.get(path).json()["open"]
+    found = admin.get(f"{path}/payments").json()
+    assert [one["operation"] for one in found["payments"]] == ["bank 1"]
+    assert [one["operation"] for one in found["refunds"]] == ["back 1"]
+    admin.post(f"{path}/payments", json={"operation": "bank 2"})
+    body = {"payment_operation": "bank 2", "operation": "bounced 2"}
+    for _ in range(2):
+        assert admin.post(f"{V1}/payments/cancel", json=body).status_code == 201
+    assert admin.get(path).json()["open"] == before
+    assert len(admin.get(f"{path}/payments").json()["payments"]) == 3
+    assert admin.post(f"{V1}/payments/cancel", json={"payment_operation": "nobody's"}).status_code == 404
+    assert admin.get(f"{V1}/invoices/2026-999999/payments").status_code == 404
+
+
+def test_usage_is_exported_and_corrected(admin: TestClient, harbour: Harbour) -> None:
+    export = admin.get(f"{V1}/usage/export", params={"period": "2026-11", "customer": harbour.blue})
+    assert export.headers["content-type"] == "text/csv; charset=utf-8"
+    assert export.content.startswith(b"\xef\xbb\xbfseq,")
+    rows = export.text.splitlines()[1:]
+    bare = admin.get(f"{V1}/usage/export", params={"period": "2026-11", "customer": harbour.blue, "bom": False})
+    assert bare.content == export.content[3:]
+    lines = admin.get(f"{V1}/usage/export", params={"period": "2026-11", "format": "json"}).text.splitlines()
+    assert len(rows) == len(lines) == 20
+
+    body = {"customer": "Blue Shop", "product": "kefu", "units": -20, "reason": "a test of theirs", "operation": "c1"}
+    for _ in range(2):
+        assert admin.post(f"{V1}/usage/corrections", json=body).json()["units"] == -20
+    assert admin.post(f"{V1}/usage/corrections", json={**body, "units": -999, "operation": "c2"}).status_code == 409
+    more = admin.get(f"{V1}/usage/export", params={"period": "2026-11", "customer": harbour.blue})
+    assert len(more.text.splitlines()[1:]) == 21
+
+
+def test_a_statement_is_a_csv_that_spreadsheets_read(admin: TestClient, harbour: Harbour) -> None:
+    path = f"{V1}/partners/REED/statement"
+    marked = admin.get(path, params={"period": "2026-11", "format": "csv"}).content
+    bare = admin.get(path, params={"period": "2026-11", "format": "csv", "bom": False}).content
+    assert marked == b"\xef\xbb\xbf" + bare and bare.startswith(b"date,")

@@ -213,3 +213,9 @@ def test_every_row_without_a_label_is_named_at_once(tmp_path: Path) -> None:
     error = refusal(file_of(tmp_path, "r.csv", b"text,label\nhello,a\nwhat,\nbye,b\nwhen,\n"))
     assert error.where == "r.csv:3: label"
     assert "also r.csv:5: label: the row has no label" in (error.hint or "")
+
+
+def test_a_csv_of_ours_with_its_byte_order_mark_is_read_back(tmp_path: Path) -> None:
+    file = tmp_path / "标注.csv"
+    file.write_bytes("\ufefftext,label\n退款,refund\n".encode())
+    assert [(row.text, row.label) for row in read_rows(file)] == [("退款", "refund")]

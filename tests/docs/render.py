@@ -1,4 +1,7 @@
-"""Writes docs/reference/cli.md from the command tree: `python tests/docs/render.py`. A test compares the two."""
+"""Writes the reference from the program: `python tests/docs/render.py`. Tests compare the two.
+
+docs/reference/cli.md from the command tree; in docs/reference/http.md the table of the operator's routes.
+"""
 
 from __future__ import annotations
 
@@ -45,4 +48,8 @@ def _row(parameter: object) -> str:
 
 
 if __name__ == "__main__":
+    import admin_verbs  # type: ignore[import-not-found,unused-ignore]  # beside this file
+
+    page = admin_verbs.TARGET.read_text(encoding="utf-8")
+    admin_verbs.TARGET.write_text(admin_verbs.with_table(page), encoding="utf-8")
     TARGET.write_text(render(), encoding="utf-8")

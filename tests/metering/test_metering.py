@@ -151,8 +151,19 @@ def test_an_export_pages_through_all_events_and_keeps_spreadsheets_safe(
         assert exports.write(exports.export(tx, month), csv_file) == 7
         assert exports.write(exports.export(tx, month, customer=red), json_file, "json") == 1
     lines = csv_file.getvalue().splitlines()
-    assert lines[0] == "seq,time,customer,product,release,key,source,id,units"
+    assert lines[0] == "\ufeffseq,time,customer,product,release,key,source,id,units"
     assert len(lines) == 8
     assert "\"'=HYPERLINK" in lines[7]
     row = json.loads(json_file.getvalue())
     assert (row["id"], row["units"], row["time"]) == ('=HYPERLINK("x")', 4, "2026-11-15T08:00:00Z")
+
+
+def test_a_csv_begins_with_a_byte_order_mark_and_json_with_none(shop: Shop) -> None:
+    shop.use(shop.customer(), 1)
+    with shop.store.read() as tx:
+        rows = list(exports.export(tx, shop.month("2026-11")))
+    for form, bom, begins in (("csv", True, "\ufeffseq,"), ("csv", False, "seq,"), ("json", True, "{")):
+        out = io.StringIO()
+        assert exports.write(rows, out, form, bom=bom) == 1  # type: ignore[arg-type]
+        assert out.getvalue().startswith(begins)
+    assert exports.write([], io.StringIO()) == 0

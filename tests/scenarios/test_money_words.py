@@ -112,3 +112,21 @@ def test_a_payment_that_bounced_is_found_and_taken_back(penstock: Penstock, last
     (again,) = penstock("invoice", "list", "--json").json()
     assert again["open"] == again["total"]
     assert penstock("ledger", "verify").code == 0
+
+
+def test_csv_for_people_has_a_byte_order_mark_that_can_be_left_out(
+    folder: Path, penstock: Penstock, last_month: Period
+) -> None:
+    month = ("--period", last_month.name)
+    mark = b"\xef\xbb\xbf"
+    usage, statement = folder / "usage.csv", folder / "statement.csv"
+    penstock("usage", "export", *month, "--file", str(usage))
+    penstock("statement", "Quay", *month, "--csv", str(statement))
+    assert usage.read_bytes().startswith(mark + b"seq,") and statement.read_bytes().startswith(mark + b"date,")
+    assert b"\r\r\n" not in statement.read_bytes()
+    assert penstock("usage", "export", *month).out.startswith("\ufeffseq,")
+    penstock("usage", "export", *month, "--file", str(usage), "--no-bom")
+    penstock("statement", "Quay", *month, "--csv", str(statement), "--no-bom")
+    assert usage.read_bytes().startswith(b"seq,") and statement.read_bytes().startswith(b"date,")
+    assert penstock("usage", "export", *month, "--no-bom").out.startswith("seq,")
+    assert penstock("usage", "export", *month, "--json").out.startswith("{")

@@ -1,5 +1,13 @@
 """The admin interface: the verbs of the command line as JSON under /admin/v1, for the holder of the admin token."""
 
-from penstock.console.admin import books, company, customers, models, partners, plans
+from penstock.console.admin import books, company, customers, models, partners, plans, usage
 
-ROUTES = (*company.ROUTES, *customers.ROUTES, *plans.ROUTES, *partners.ROUTES, *models.ROUTES, *books.ROUTES)
+ROUTES = (
+    *company.ROUTES,
+    *customers.ROUTES,
+    *plans.ROUTES,
+    *partners.ROUTES,
+    *models.ROUTES,
+    *usage.ROUTES,
+    *books.ROUTES,
+)

@@ -114,6 +114,20 @@ class NewPayment(Body):
     method: str = "bank transfer"
 
 
+class CancelledPayment(Body):
+    payment_operation: str = Field(description="The operation id the payment was recorded under.")
+    operation: str | None = Field(default=None, description="Your own id: the same id counts once.")
+
+
+class UsageCorrection(Body):
+    customer: str
+    product: str
+    units: int = Field(description="Signed: -100 takes a hundred units off.")
+    reason: str
+    operation: str = Field(description="Your own id: the same id counts once.")
+    period: str | None = Field(default=None, description="The month it is about (default: this month).")
+
+
 class NewRefund(Body):
     amount: str
     reason: str

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from penstock.billing import ledger
 from penstock.billing.invoices import get_invoice, line_events, list_invoices, pdf, to_json
+from penstock.billing.payments import list_payments, list_refunds
 from penstock.billing.verification import verify
 from penstock.console import runs
 from penstock.console.admin import bodies
@@ -14,7 +15,7 @@ from penstock.console.guard import Route
 from penstock.console.wire import answer
 from penstock.core.money import Money
 from penstock.identity.customers import get_customer
-from penstock.jobs.money import give_refund, month, take_payment
+from penstock.jobs.money import give_refund, month, take_back_payment, take_payment
 
 MOST_EVENTS = 1_000
 
@@ -67,6 +68,18 @@ def invoice_refund(desk: AtDesk, number: str, body: bodies.NewRefund) -> Respons
     return answer(made, 201)
 
 
+def invoice_payments(desk: AtDesk, number: str) -> Response:
+    """The payments and refunds of an invoice, with the operation ids they were recorded under."""
+    with desk.house.store.read() as tx:
+        get_invoice(tx, number)
+        return answer({"payments": list_payments(tx, number), "refunds": list_refunds(tx, number)})
+
+
+def payment_cancel(desk: AtDesk, body: bodies.CancelledPayment) -> Response:
+    """Take back a payment that was recorded but did not arrive; its commission goes with it."""
+    return answer(take_back_payment(desk.house, body.payment_operation, operation=body.operation), 201)
+
+
 def ledger_verify(desk: AtDesk) -> Response:
     """Check every invariant of the books."""
     with desk.house.store.read() as tx:
@@ -93,6 +106,8 @@ ROUTES = (
     Route("GET", "/admin/v1/invoices/{number}", invoice_show, "admin"),
     Route("GET", "/admin/v1/invoices/{number}/pdf", invoice_pdf_file, "admin"),
     Route("GET", "/admin/v1/invoices/{number}/lines/{line}/events", invoice_events, "admin"),
+    Route("GET", "/admin/v1/invoices/{number}/payments", invoice_payments, "admin"),
+    Route("POST", "/admin/v1/payments/cancel", payment_cancel, "admin", 201),
     Route("POST", "/admin/v1/invoices/{number}/payments", invoice_pay, "admin", 201),
     Route("POST", "/admin/v1/invoices/{number}/refunds", invoice_refund, "admin", 201),
     Route("GET", "/admin/v1/ledger/verify", ledger_verify, "admin"),

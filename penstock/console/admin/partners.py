@@ -37,12 +37,12 @@ def partner_move(desk: AtDesk, partner: str, body: bodies.NewTerms) -> Response:
 
 
 def statement(
-    desk: AtDesk, partner: str, period: str | None = None, format: Literal["json", "csv"] = "json"
+    desk: AtDesk, partner: str, period: str | None = None, format: Literal["json", "csv"] = "json", bom: bool = True
 ) -> Response:
-    """What a partner earned in a month, line by line: ?format=json or csv."""
+    """What a partner earned in a month, line by line: ?format=json or csv (?bom=false: without byte-order mark)."""
     with desk.house.store.read() as tx:
         made = statements.statement(tx, get_partner(tx, partner), month(desk.house, period))
-    return csv_answer(made) if format == "csv" else answer(statements.facts(made))
+    return csv_answer(made, bom=bom) if format == "csv" else answer(statements.facts(made))
 
 
 def payout_make(desk: AtDesk, partner: str, body: bodies.NewPayout) -> Response:
@@ -52,11 +52,11 @@ def payout_make(desk: AtDesk, partner: str, body: bodies.NewPayout) -> Response:
     return answer(made, 201)
 
 
-def csv_answer(made: statements.Statement) -> Response:
+def csv_answer(made: statements.Statement, *, bom: bool = True) -> Response:
     """A statement as a CSV file."""
     name = f"statement-{made.partner.code}-{made.period.name}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Response(statements.to_csv(made), headers=headers, media_type="text/csv")
+    return Response(statements.to_csv(made, bom=bom), headers=headers, media_type="text/csv")
 
 
 ROUTES = (
