@@ -55,15 +55,22 @@ def clean(product: str) -> None:
     note(f"{product}: data version {version.number} ({version.rows_train:,} to train, {version.rows_test:,} to test)")
 
 
-def add(product: str, file: Path) -> None:
-    """Append the rows of FILE to the product's data file, after checking that they can be read."""
+def add(
+    product: str,
+    file: Path,
+    again: Annotated[bool, typer.Option("--again", help="Also where the data hold every row of FILE already.")] = False,
+) -> None:
+    """Append the rows of FILE to the product's data file, after checking that they can be read. A file that was added
+    before is refused."""
     from penstock.datasets.append import append_rows
     from penstock.workspace.loader import load, product_of
 
     workspace = load(OPTIONS.workspace)
     chosen = product_of(workspace, product)
-    count = append_rows(workspace.folder / chosen.data, file, chosen.columns)
-    note(f"{product}: {count:,} rows added to {chosen.data}; next: penstock train {product}")
+    added = append_rows(workspace.folder / chosen.data, file, chosen.columns, again=again)
+    if added.repeats:
+        note(f"{added.repeats:,} of them repeat rows that were there already; cleaning drops repeats")
+    note(f"{product}: {added.rows:,} rows added to {chosen.data}; next: penstock train {product}")
 
 
 def versions(product: Annotated[str | None, typer.Argument(help="Default: every product.")] = None) -> None:

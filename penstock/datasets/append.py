@@ -9,35 +9,55 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from penstock.core.errors import BadInput
+from penstock.datasets.compare import normalise
 from penstock.datasets.lines import opened, read_all
 from penstock.datasets.readers import columns_of, csv_header, extension_of, iter_rows, read_rows
 from penstock.datasets.rows import Row
 
 
-def append_rows(target: Path, file: Path, columns: Mapping[str, str] | None = None) -> int:
-    """Append the rows of `file` to `target` (made when absent); answers how many. Formats may differ.
+@dataclass(frozen=True)
+class Added:
+    """rows: how many were appended. repeats: how many of them the file held already, text and label."""
 
-    Both files' columns are named by `columns`; other columns of `target` stay empty in the new rows. Raises
-    BadInput at file:line when either file cannot be read; then nothing is written.
+    rows: int
+    repeats: int
+
+
+def append_rows(target: Path, file: Path, columns: Mapping[str, str] | None = None, *, again: bool = False) -> Added:
+    """Append the rows of `file` to `target` (made when absent). Formats may differ.
+
+    Both files' columns are named by `columns`; other columns of `target` stay empty in the new rows. again: append
+    also a file of which `target` holds every row already, which is most often a slip. Raises BadInput for such a file,
+    and at file:line when either file cannot be read; then nothing is written.
     """
     rows = read_rows(file, columns)
     named = columns_of(columns or {})
     writer = {".csv": _csv, ".tsv": _csv, ".jsonl": _jsonl, ".ndjson": _jsonl, ".parquet": _parquet}
     extension = extension_of(target)
+    known: set[tuple[str, str]] = set()
     if target.exists() and target.stat().st_size:
-        for _ in iter_rows(target, columns):  # a broken file is not made longer
-            pass
+        known = {_key(row) for row in iter_rows(target, columns)}  # a broken file is not made longer
         with opened(target) as stream:
             before = read_all(stream, target)
     else:
         before = b""
+    repeats = sum(_key(row) in known for row in rows)
+    if repeats == len(rows) and not again:
+        whole = "its only row is" if repeats == 1 else f"all of its {repeats:,} rows are"
+        hint = "was it added before? To append it all the same: --again"
+        raise BadInput(f"{whole} in {target.name} already; nothing was added", where=file.name, hint=hint)
     content = writer[extension](target, before, rows, named)
     _replace(target, gzip.compress(content, mtime=0) if target.suffix.lower() == ".gz" else content)
-    return len(rows)
+    return Added(len(rows), repeats)
+
+
+def _key(row: Row) -> tuple[str, str]:
+    return normalise(row.text), row.label
 
 
 def _values(row: Row, named: Mapping[str, str]) -> dict[str, str | None]:

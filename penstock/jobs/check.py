@@ -10,6 +10,7 @@ from penstock import tasks
 from penstock.core.errors import BadInput, PenstockError
 from penstock.evaluation.possible import impossible
 from penstock.jobs.privacy import PRIVATE, check_privacy, gate_of, stated
+from penstock.jobs.privacy import TASK as TEXT
 from penstock.training.rungs import RUNGS
 from penstock.workspace.loader import where
 from penstock.workspace.records import Product, Workspace
@@ -47,12 +48,7 @@ def check_words(workspace: Workspace, name: str, product: Product) -> None:
     """The task, rungs, backbone and gate metrics of a product must exist. Raises BadInput naming the line."""
     task = _known_task(workspace, name, product)
     for rung in product.ladder:
-        if rung not in RUNGS:
-            raise BadInput(
-                f"unknown rung {rung!r}",
-                where=where(workspace.folder, "products", name, "ladder"),
-                hint=f"known rungs: {', '.join(RUNGS)}",
-            )
+        check_rung(product.task, rung, where(workspace.folder, "products", name, "ladder"))
     _check_options(workspace, name, product, task)
     check_privacy(product, product.ladder or ladder_of(product), where(workspace.folder, "products", name, "ladder"))
     for condition in product.gate:
@@ -62,6 +58,14 @@ def check_words(workspace: Workspace, name: str, product: Product) -> None:
                 where=where(workspace.folder, "products", name, "gate"),
                 hint=f"metrics of {task.name}: {', '.join(task.gate_metrics)}",
             )
+
+
+def check_rung(task: str, rung: str, place: str) -> None:
+    """Raises BadInput at `place` for a rung that this task has not; the hint lists those that it has."""
+    known = (*tasks.get(task).ladder, *(PRIVATE if task == TEXT else ()))
+    if rung not in known:
+        what = f"the rung {rung!r} is none of {task}" if rung in RUNGS else f"unknown rung {rung!r}"
+        raise BadInput(what, where=place, hint=f"rungs of {task}: {', '.join(known)}")
 
 
 def check_gate(workspace: Workspace, name: str, product: Product) -> None:
@@ -84,9 +88,7 @@ def _check_options(workspace: Workspace, name: str, product: Product, task: task
         message = "is not an option" if hint else first["msg"].removeprefix("Value error, ")
         raise BadInput(message, where=where(workspace.folder, *path), hint=hint) from None
     for rung in product.options.get("recipes", {}) if "recipes" in task.options.model_fields else ():
-        if rung not in RUNGS:
-            place = where(workspace.folder, "products", name, "options", "recipes", rung)
-            raise BadInput(f"a recipe for the unknown rung {rung!r}", where=place, hint=f"known: {', '.join(RUNGS)}")
+        check_rung(product.task, rung, where(workspace.folder, "products", name, "options", "recipes", rung))
 
 
 def ladder_of(product: Product) -> tuple[str, ...]:

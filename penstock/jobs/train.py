@@ -12,7 +12,7 @@ from typing import Any
 from penstock.core.errors import BadInput, Conflict
 from penstock.datasets.versions import find_version, load_rows
 from penstock.jobs.attempts import Work, begin, check_executor, make_version
-from penstock.jobs.check import check_gate, check_words, ladder_of
+from penstock.jobs.check import check_gate, check_rung, check_words, ladder_of
 from penstock.jobs.climbing import check_minutes, climb
 from penstock.jobs.compress import recompress
 from penstock.jobs.learning import in_words, left_out, mark_learned, usable_feedback
@@ -113,8 +113,7 @@ def outcome_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _check_rungs(product: Product, rungs: list[str]) -> None:
     """Before anything is cleaned: the rungs asked for by name must exist, and have what they need."""
     for rung in rungs:
-        if rung not in RUNGS:
-            raise BadInput(f"unknown rung {rung!r}", where="--rung", hint=f"known rungs: {', '.join(RUNGS)}")
+        check_rung(product.task, rung, "--rung")
         if RUNGS[rung].needs_backbone and product.backbone is None:
             raise BadInput(f"{rung} needs a backbone", where="--rung", hint="name one: backbone = ... in penstock.toml")
 

@@ -23,7 +23,7 @@ from penstock.evaluation.measured import Measured
 from penstock.models.knowledge.answering import Answering, Question, amended, speaks, today_utc
 from penstock.models.protocol import Floats, Model
 from penstock.tasks import Task
-from penstock.workspace.records import Product, Record
+from penstock.workspace.records import Product, Ratio, Record
 
 TOP = 3
 PROBES = ("Where is my order?", "我的订单到哪了？", "x", "?!", "It broke after a day, and nobody answers. " * 20)
@@ -50,7 +50,7 @@ out_of_scope_share = 0.3           # of the questions in use that no entry answe
 class Options(Record):
     """[products.NAME.options]. out_of_scope: a file of questions that no entry answers, for calibration only."""
 
-    target_precision: float = Field(default=0.95, ge=0.5, le=0.999)
+    target_precision: Ratio = Field(default=0.95, ge=0.5, le=0.999)
     out_of_scope_share: float = Field(default=0.3, ge=0.0, le=0.9)
     out_of_scope: str | None = None
 

@@ -16,6 +16,8 @@ from penstock.core.errors import PenstockError
 from penstock.core.hashing import digest_of
 from penstock.core.money import decimal_of, exponent
 
+_PERCENT = re.compile(r"-?\d+(\.\d+)?%")
+
 
 class Misplaced(ValueError):
     """Things wrong below the key that is being checked: (the way down to each, what is wrong with it)."""
@@ -54,6 +56,19 @@ def _share(value: object) -> Decimal:
     return fraction
 
 
+def _ratio(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not _PERCENT.fullmatch(value.strip()):
+        raise ValueError(f'{value!r} is not a share; write a number such as 0.2, or a percentage such as "20%"')
+    return _fraction(value.strip())
+
+
+def _fraction(percentage: str) -> float:
+    """Of "80%" 0.8, the float that is written so."""
+    return float(Decimal(percentage[:-1]) / 100)
+
+
 def _currency(value: object) -> object:
     try:
         exponent(str(value))
@@ -72,6 +87,8 @@ def _timezone(value: object) -> object:
 
 Price9 = Annotated[Decimal, BeforeValidator(_price)]
 Share = Annotated[Decimal, BeforeValidator(_share)]
+Ratio = Annotated[float, BeforeValidator(_ratio)]
+"""A number such as 0.2; a percentage in quotes is the same."""
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 
 
@@ -139,7 +156,9 @@ class Price(Record):
         return min(tier.unit_price for tier in self.tiers)
 
 
-_CONDITION = re.compile(r"^\s*(>=|<=)\s*(-?\d+(?:\.\d+)?)\s*$")
+_CONDITION = re.compile(r"^\s*(>=|<=)\s*(-?\d+(?:\.\d+)?\s?%?)\s*$")
+_NO_RATIOS = re.compile(r".*_ms|cost_.*|epsilon|mae|rmse")
+"""Metrics of which a percentage says nothing: times, money, and errors in the target's own unit."""
 
 
 class Condition(Record):
@@ -165,7 +184,12 @@ def _gate(value: object) -> object:
         if match is None:
             wrong.append(((metric,), f'{text!r} is not a condition; write e.g. {metric} = ">= 0.90"'))
         else:
-            conditions.append({"metric": metric, "op": match[1], "threshold": float(match[2])})
+            threshold = match[2].replace(" ", "")
+            if threshold.endswith("%") and _NO_RATIOS.fullmatch(str(metric)):
+                wrong.append(((metric,), f"{text!r}: {metric} is no share, and has no percentage; write a number"))
+                continue
+            value = _fraction(threshold) if threshold.endswith("%") else float(threshold)
+            conditions.append({"metric": metric, "op": match[1], "threshold": value})
     if wrong:
         raise Misplaced(wrong)
     return tuple(conditions)
@@ -181,7 +205,7 @@ class Cleaning(Record):
     min_class_rows: int = Field(default=2, strict=True, ge=2)
     mask_personal_data: Literal[True, False, "presidio"] = False
     drop_near_duplicates: bool = Field(default=False, strict=True)
-    test_share: float = Field(default=0.2, strict=True, gt=0, lt=0.9)
+    test_share: Ratio = Field(default=0.2, strict=True, gt=0, lt=0.9)
 
 
 class FeedbackPolicy(Record):
@@ -217,7 +241,7 @@ class Product(Record):
     options: dict[str, Any] = {}
     seed: int = Field(default=0, strict=True)
     error_cost: Price9 | None = None
-    within: float | None = Field(default=None, strict=True, ge=0, lt=1)
+    within: Ratio | None = Field(default=None, strict=True, ge=0, lt=1)
     most_test_uses: int = Field(default=100, strict=True, ge=1)
     explain_units: int = Field(default=1, strict=True, ge=1, le=1_000)
     feedback: FeedbackPolicy = FeedbackPolicy()

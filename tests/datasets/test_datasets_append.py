@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from penstock.core.errors import BadInput
-from penstock.datasets.append import append_rows
+from penstock.datasets.append import Added, append_rows
 from penstock.datasets.readers import read_rows
 
 
@@ -22,8 +22,8 @@ def new(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.jsonl", "a.jsonl.gz", "a.parquet", "a.tsv"])
 def test_rows_join_a_file_of_any_format_or_make_it(tmp_path: Path, new: Path, name: str) -> None:
-    assert append_rows(tmp_path / name, new) == 2
-    assert append_rows(tmp_path / name, new) == 2
+    assert append_rows(tmp_path / name, new) == Added(2, 0)
+    assert append_rows(tmp_path / name, new, again=True) == Added(2, 2)
     assert pairs(tmp_path / name) == [("c, with comma", "x"), ("d", "y")] * 2
 
 
@@ -53,3 +53,20 @@ def test_labels_that_do_not_fit_a_parquet_column_are_refused(tmp_path: Path, new
     with pytest.raises(BadInput, match="do not fit the column's type int64"):
         append_rows(target, new)
     assert pairs(target) == [("a", "1")]
+
+
+def test_a_file_that_was_added_before_is_refused_unless_asked_for(tmp_path: Path, new: Path) -> None:
+    target = tmp_path / "a.csv"
+    append_rows(target, new)
+    before = target.read_bytes()
+    with pytest.raises(BadInput, match=r"all of its 2 rows are in a\.csv already; nothing was added") as caught:
+        append_rows(target, new)
+    assert "--again" in str(caught.value.hint)
+    assert target.read_bytes() == before
+
+
+def test_repeats_among_new_rows_are_counted_and_other_labels_are_none(tmp_path: Path, new: Path) -> None:
+    target = tmp_path / "a.csv"
+    append_rows(target, new)
+    new.write_text("text,label\nD ,y\nd,z\ne,y\n")
+    assert append_rows(target, new) == Added(3, 1)

@@ -80,7 +80,7 @@ def test_an_option_that_the_task_cannot_use_says_why_and_where(
         ('suspect_labels = "drop"', "'keep', 'down-weight' or 'remove'"),
         ("augment = -1", "greater than or equal to 0"),
         ("robust_rows = 0.5", "integer"),
-        ('recipes."nosuch.v1" = { epochs = 3 }', "a recipe for the unknown rung 'nosuch.v1'"),
+        ('recipes."nosuch.v1" = { epochs = 3 }', "unknown rung 'nosuch.v1'"),
     ],
 )
 def test_what_a_text_product_cannot_do_is_refused_at_its_line(folder: Path, option: str, why: str) -> None:
@@ -88,3 +88,13 @@ def test_what_a_text_product_cannot_do_is_refused_at_its_line(folder: Path, opti
     with pytest.raises(BadInput, match=re.escape(why)) as caught:
         check_workspace(load(folder))
     assert str(caught.value).startswith("penstock.toml:11: products.desk.options.")
+
+
+def test_a_ladder_of_another_task_s_rungs_is_refused_and_this_task_s_are_listed(folder: Path) -> None:
+    (folder / "penstock.toml").write_text(TOML.replace("[products.desk.options]\ndepth = 3", 'ladder = ["gbdt.v1"]'))
+    with pytest.raises(BadInput, match=r"unknown rung 'gbdt.v1'.*\n.*rungs of text-classification: ngram-linear.v1"):
+        check_workspace(load(folder))
+    other = tasks.get("tabular-classification").ladder[0]
+    (folder / "penstock.toml").write_text(TOML.replace("[products.desk.options]\ndepth = 3", f'ladder = ["{other}"]'))
+    with pytest.raises(BadInput, match=f"the rung '{other}' is none of text-classification"):
+        check_workspace(load(folder))

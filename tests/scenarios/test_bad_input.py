@@ -235,7 +235,8 @@ def test_a_mistyped_product_is_not_an_empty_list(penstock: Penstock, words: str)
 def test_a_rung_that_does_not_exist_is_refused_before_anything_is_cleaned(penstock: Penstock) -> None:
     answer = penstock("train", "router", "--rung", "psychic.v1")
     assert answer.code == 2
-    assert "known rungs: ngram-linear.v1" in answer.err
+    assert "rungs of text-classification: ngram-linear.v1" in answer.err
+    assert "item-item" not in answer.err and "boosting" not in answer.err
     assert "cleaning" not in answer.err
 
 

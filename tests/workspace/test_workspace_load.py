@@ -7,6 +7,7 @@ import pytest
 
 from penstock.core.errors import BadInput, NotFound
 from penstock.workspace.loader import data_path, load, product_of, where
+from penstock.workspace.records import Cleaning, Product
 
 GOOD = """\
 [company]
@@ -81,6 +82,7 @@ def test_windows_line_ends_and_a_byte_order_mark_are_accepted(tmp_path: Path) ->
         ('data = "data/helpdesk.csv"\n', "", "8: products.helpdesk.data", "is missing", "data/helpdesk.csv"),
         ('task = "text-classification"', "task = 7", "9: products.helpdesk.task", "text in quotes, not 7", ""),
         ('">= 0.90"', '"0.9"', "12: products.helpdesk.gate.accuracy", "'0.9' is not a condition", ">= 0.90"),
+        ('"<= 50"', '"<= 50%"', "12: products.helpdesk.gate.latency_p95_ms", "is no share", "write a number"),
         ("10_000", "true", "17: products.helpdesk.price.tiers[0].up_to", "a whole number, not true", ""),
         ("10_000", "0", "17: products.helpdesk.price.tiers[0].up_to", "more than 0, not 0", ""),
         ('"english"', '"englsh"', "11: products.helpdesk.backbone", "'englsh'", "there: english"),
@@ -172,3 +174,20 @@ def test_a_product_that_is_not_there_is_met_with_the_closest_name(tmp_path: Path
     with pytest.raises(NotFound, match="no product 'helpdsk'") as caught:
         product_of(workspace, "helpdsk")
     assert caught.value.hint == "did you mean 'helpdesk'?"
+
+
+@pytest.mark.parametrize("written", [">= 0.9", ">= 90%", ">=90.0 %"])
+def test_a_share_in_the_gate_may_be_a_percentage(written: str) -> None:
+    gate = {"accuracy": written}
+    price = {"tiers": [{"unit_price": "1"}]}
+    product = Product(task="text-classification", data="a.csv", gate=gate, price=price)  # type: ignore[arg-type]
+    assert str(product.gate[0]) == "accuracy >= 0.9"
+
+
+@pytest.mark.parametrize("written", [0.1, "10%"])
+def test_shares_of_rows_may_be_percentages(written: object) -> None:
+    assert Cleaning.model_validate({"test_share": written}).test_share == 0.1
+    with pytest.raises(ValueError, match="is not a share"):
+        Cleaning.model_validate({"test_share": "a tenth"})
+    with pytest.raises(ValueError, match=r"less than 0\.9"):
+        Cleaning.model_validate({"test_share": "95%"})

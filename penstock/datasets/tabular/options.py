@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from penstock.datasets.tabular.numbers import form_from
-from penstock.workspace.records import Record
+from penstock.workspace.records import Ratio, Record
 
 
 def _label(value: object) -> object:
@@ -129,4 +129,4 @@ class ClassificationOptions(TableOptions):
 class RegressionOptions(TableOptions):
     """interval: the share of true values that the predicted intervals are to hold."""
 
-    interval: float = Field(default=0.9, ge=0.5, le=0.99)
+    interval: Ratio = Field(default=0.9, ge=0.5, le=0.99)

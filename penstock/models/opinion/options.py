@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from penstock.core.clock import zone_of
 from penstock.core.errors import PenstockError
 from penstock.models.opinion.series import Bucket
-from penstock.workspace.records import Record, Slug
+from penstock.workspace.records import Ratio, Record, Slug
 
 
 def _zone(value: object) -> object:
@@ -49,7 +49,7 @@ class PlantedShifts(Record):
     """What detection is measured with: volume times `volume`, shares plus `share`, for `buckets` buckets."""
 
     volume: float = Field(default=3.0, gt=1, le=100)
-    share: float = Field(default=0.3, gt=0, le=1)
+    share: Ratio = Field(default=0.3, gt=0, le=1)
     buckets: int = Field(default=14, strict=True, ge=1, le=500)
 
 
