@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     data.command("inspect")(inspect)
     data.command("clean")(clean)
     data.command("add")(add)
+    data.command("labels")(labels)
     data.command("versions")(versions)
     data.command("lineage")(lineage)
     app.add_typer(data, name="data")
@@ -71,6 +72,26 @@ def add(
     if added.repeats:
         note(f"{added.repeats:,} of them repeat rows that were there already; cleaning drops repeats")
     note(f"{product}: {added.rows:,} rows added to {chosen.data}; next: penstock train {product}")
+
+
+def labels(
+    product: str,
+    rare: Annotated[bool, typer.Option("--rare", help="Only those with too few rows to learn.")] = False,
+) -> None:
+    """Every label of the data with its rows: those with too few to learn first, and those that look like another."""
+    from penstock.jobs.labels import label_rows
+    from penstock.workspace.loader import load, product_of
+
+    workspace = load(OPTIONS.workspace)
+    product_of(workspace, product)
+    rows = label_rows(workspace, product, rare=rare)
+    show(rows, rows=rows)
+    few = sum(row["too_few"] for row in rows)
+    if few:
+        note(
+            f"{few:,} have too few rows to learn; in penstock.toml, "
+            'cleaning = { rare_labels = "drop" } drops them, "merge:other" makes them one label'
+        )
 
 
 def versions(product: Annotated[str | None, typer.Argument(help="Default: every product.")] = None) -> None:

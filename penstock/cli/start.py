@@ -40,7 +40,11 @@ def check() -> None:
     from penstock.workspace.loader import load
 
     facts = check_workspace(load(OPTIONS.workspace))
-    show(facts, rows=facts, title="penstock.toml is sound")
+    rows = [{key: value for key, value in fact.items() if key != "told"} for fact in facts]
+    show(facts, rows=rows, title="penstock.toml is sound")
+    for fact in facts:
+        for told in fact["told"]:
+            note(f"{fact['product']}: {told}")
 
 
 def apply(

@@ -99,7 +99,9 @@ def _minutes(house: House, minutes: float | None, money: str | None) -> float | 
 
 
 def _say_what_came(product: str, result: dict[str, Any]) -> None:
-    """What searches found, what was not tried, which files were written, and what was chosen."""
+    """What cleaning found, what searches found, what was not tried, which files were written, and what was chosen."""
+    for told in result["told"]:
+        note(f"{product}: {told}")
     for outcome in result["outcomes"]:
         if found := outcome.get("search"):
             scores = f", held-out {found['own']:.4f} -> {found['best']:.4f}" if found.get("best") else ""

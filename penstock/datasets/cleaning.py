@@ -1,7 +1,7 @@
 """Cleans labelled rows and counts everything it finds: nothing is dropped or masked without a line in the report.
 
-The steps, in order: personal data, empty and over-long texts, contradictions, repeats, the split, leaks, labels
-without rows, feedback, near repeats, suspect labels. Cleaning what has been cleaned changes nothing.
+The steps, in order: labels that look alike, personal data, empty and over-long texts, contradictions, repeats, rare
+labels, the split, leaks, feedback, near repeats, suspect labels. Cleaning what has been cleaned changes nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from penstock.core.errors import BadInput
 from penstock.datasets import personal, personal_wide
 from penstock.datasets.compare import normalise, outside, without_conflicts, without_repeats
+from penstock.datasets.labels import UNSEEN, Settled, learnable, settle_alike, settle_rare, unseen
 from penstock.datasets.near import near_pairs
 from penstock.datasets.report import MAX_EXAMPLES, ClassCount, CleaningReport, Example, Finding, Part, shortened
 from penstock.datasets.rows import Row
@@ -44,20 +45,29 @@ def clean(
 ) -> Cleaned:
     """Clean `train`, and `test` or a share of train set aside by content (test None).
 
-    extra: feedback that joins train after the test rows are fixed, so it never changes what is tested. Raises
-    BadInput naming label and row when a label has too few rows, or nothing is left to learn or to test.
+    extra: feedback that joins train after the test rows are fixed, so it never changes what is tested. A test row whose
+    label train lacks stays, and can only be answered wrongly: customers will send its like. Raises BadInput naming all
+    labels with too few rows, or when nothing is left to learn or to test.
     """
     log: list[Finding] = []
-    base = _agreeing(_screened(train, "train", options, log), "train", log)
+    alike = settle_alike(train, test or (), extra, options)
+    _note(log, "alike-label", alike)
+    base, rest = _agreeing(_screened(alike.train, "train", options, log), "train", log), list[Row]()
+    if test is not None:
+        rest = _agreeing(_screened(alike.test, "test", options, log), "test", log)
+        base = _not_tested(base, rest, "train", log)
+    settled = settle_rare(base, rest, alike.extra, options)
+    _note(log, "rare-label", settled)
+    base, tested = settled.train, settled.test
     if test is None:
         base, tested = set_aside(base, options.test_share, seed)
-    else:
-        tested = _agreeing(_screened(test, "test", options, log), "test", log)
-        base = _not_tested(base, tested, "train", log)
-        tested = _learnable(tested, base, log)
-    rows = _with_feedback(base, tested, extra, options, log)
+    rows = _with_feedback(base, tested, settled.extra, options, log)
     rows = _not_nearly_repeated(rows, tested, options, log)
-    _check_labels(rows, tested, train, options)
+    again = settle_rare(rows, tested, (), options)  # near repeats may have left a label too few
+    _note(log, "rare-label", again)
+    rows, tested = again.train, again.test
+    _check_labels(rows, tested, alike.train, options)
+    _note_kept(log, "unseen-label", "test", unseen(rows, tested), UNSEEN)
     classes = _class_counts(rows, tested, log)
     _note_suspects(rows, seed, log)
     report = CleaningReport(
@@ -124,13 +134,6 @@ def _not_tested(rows: Sequence[Row], tested: Sequence[Row], part: Part, log: lis
     kept = outside(rows, tested)
     _note_dropped(log, "test-in-train", part, kept.dropped, f"dropped from {part}, kept in test")
     return kept.rows
-
-
-def _learnable(tested: Sequence[Row], rows: Sequence[Row], log: list[Finding]) -> list[Row]:
-    known = {row.label for row in rows}
-    kept = [row for row in tested if row.label in known]
-    _note_dropped(log, "unseen-label", "test", [(row, "") for row in tested if row.label not in known])
-    return kept
 
 
 def _with_feedback(
@@ -205,30 +208,13 @@ def _check_labels(rows: Sequence[Row], tested: Sequence[Row], before: Sequence[R
     if not rows:
         hint = "the data file holds no usable rows, or the test file holds the same ones"
         raise BadInput("no training rows are left after cleaning", hint=hint)
-    counts = Counter(row.label for row in [*rows, *tested])
-    trained = {row.label for row in rows}
-    for label in dict.fromkeys(row.label for row in before):
-        if label not in trained or counts[label] < options.min_class_rows:
-            left = [row for row in [*rows, *tested] if row.label == label]
-            _refuse_label(label, left if label in trained else [], before, options)
-    if len(trained) == 1:
-        (only,) = trained
+    learnable(rows, tested, before, options)
+    if len({row.label for row in rows}) == 1:
         hint = "a classifier needs rows of at least two labels; is `columns` in penstock.toml right?"
-        raise BadInput(f"all rows have the label {only!r}", where=rows[0].origin, hint=hint)
+        raise BadInput(f"all rows have the label {rows[0].label!r}", where=rows[0].origin, hint=hint)
     if not tested:
-        hint = "its labels must be those of the data; or give no test file: then a share of the data is set aside"
+        hint = "give more rows, or a test file of other rows than the data's"
         raise BadInput("no test rows are left after cleaning", hint=hint)
-
-
-def _refuse_label(label: str, left: Sequence[Row], before: Sequence[Row], options: Cleaning) -> None:
-    had = [row for row in before if row.label == label]
-    origin = (left or had)[0].origin
-    dropped = len({row.origin for row in had} - {row.origin for row in left})
-    lost = f"; {dropped} more were dropped by cleaning" if dropped else ""
-    rows = "1 row" if len(left) == 1 else f"{len(left)} rows" if left else "no training row"
-    least = options.min_class_rows
-    hint = f"add rows of this label until there are {least}, correct it if it is a slip, or delete its rows"
-    raise BadInput(f"the label {label!r} has {rows}, which is too few to learn{lost}", where=origin, hint=hint)
 
 
 def _class_counts(rows: Sequence[Row], tested: Sequence[Row], log: list[Finding]) -> tuple[ClassCount, ...]:
@@ -236,12 +222,8 @@ def _class_counts(rows: Sequence[Row], tested: Sequence[Row], log: list[Finding]
     first = {row.label: row for row in reversed(rows)}
     untested = [(first[label], "") for label in sorted(train) if not test[label]]
     small = [(first[label], f"{train[label]} rows") for label in sorted(train) if train[label] < SMALL_CLASS_ROWS]
-    if untested:
-        action = "kept: their quality is not known"
-        log.append(Finding("untested-class", "test", len(untested), 0, action, _examples(untested)))
-    if small:
-        action = "kept: more rows would help most here"
-        log.append(Finding("small-class", "train", len(small), 0, action, _examples(small)))
+    _note_kept(log, "untested-class", "test", untested, "kept: their quality is not known")
+    _note_kept(log, "small-class", "train", small, "kept: more rows would help most here")
     return tuple(ClassCount(label, train[label], test[label]) for label in sorted(train))
 
 
@@ -257,6 +239,17 @@ def _note_suspects(rows: Sequence[Row], seed: int, log: list[Finding]) -> None:
 def _note_dropped(log: list[Finding], kind: str, part: Part, dropped: _Reasons, action: str = "dropped") -> None:
     if dropped:
         log.append(Finding(kind, part, len(dropped), len(dropped), action, _examples(dropped)))
+
+
+def _note_kept(log: list[Finding], kind: str, part: Part, found: _Reasons, action: str) -> None:
+    if found:
+        log.append(Finding(kind, part, len(found), 0, action, _examples(found)))
+
+
+def _note(log: list[Finding], kind: str, settled: Settled) -> None:
+    if settled.found:
+        shown = _examples(settled.found)
+        log.append(Finding(kind, "train", len(settled.found), settled.dropped, settled.action, shown))
 
 
 def _examples(reasons: Iterable[tuple[Row, str]]) -> tuple[Example, ...]:

@@ -27,7 +27,8 @@ KINDS = {
     "unseen-label": "test rows whose label is not in train",
     "untested-class": "labels without a test row",
     "small-class": "labels with fewer than 5 training rows",
-    "rare-label": "feedback rows whose new label has too few rows",
+    "rare-label": "rows whose label has too few rows",
+    "alike-label": "LABELS THAT LOOK LIKE ANOTHER",
     "suspect": "labels that look wrong",
     "personal-email": "rows with e-mail addresses",
     "personal-phone": "rows with phone numbers",
@@ -75,6 +76,11 @@ KINDS = {
 COLUMN_KINDS = frozenset({"leak", "leak-kept", "known-after", "no-input", "zeros", "markers", "codes", "written-as"})
 """Findings of columns, not rows. A table names each, not the first alone: a column that is left out silently is missed
 too late."""
+_ALL_MATTER = COLUMN_KINDS | {"alike-label"}
+
+
+_SAID = ("alike-label", "rare-label", "unseen-label")
+"""What whoever trains must be told, not only whoever inspects the data."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +134,14 @@ class CleaningReport:
         """How many of a kind were found, in one part or in all."""
         return sum(f.found for f in self.findings if f.kind == kind and part in (None, f.part))
 
+    def told(self) -> tuple[str, ...]:
+        """A sentence each: the findings that change what a figure means or what a label is."""
+        return tuple(
+            f"{f.found:,} {KINDS[f.kind].lower()} ({f.part}; {f.action}), e.g. {_first(f)}"
+            for f in self.findings
+            if f.kind in _SAID and f.part != "feedback"
+        )
+
     def table(self) -> list[dict[str, str | int]]:
         """Rows of what, rows, done and example, for the command line and the console."""
         order = {kind: place for place, kind in enumerate(KINDS)}
@@ -136,7 +150,7 @@ class CleaningReport:
                 "what": f"{KINDS[f.kind]} ({f.part})",
                 "rows": f.found,
                 "done": f.action,
-                "example": "; ".join(map(_shown, f.examples[:MOST_SHOWN])) if f.kind in COLUMN_KINDS else _first(f),
+                "example": "; ".join(map(_shown, f.examples[:MOST_SHOWN])) if f.kind in _ALL_MATTER else _first(f),
             }
             for f in sorted(self.findings, key=lambda f: (order[f.kind], f.part))
         ]

@@ -7,14 +7,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from penstock.datasets.compare import normalise
+from penstock.datasets.labels import LEAST_TRAIN_ROWS
 from penstock.datasets.rows import Row
 
 
 def set_aside(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], list[Row]]:
     """(train, test) with about `share` of the rows in test, each part in the order given.
 
-    A row's place is its text's hash below or above the share, so adding rows moves no other. The one exception:
-    a label of two rows or more always has one in each part, so its outermost row may cross.
+    A row's place is its text's hash below or above the share, so adding rows moves no other. The exception: a label
+    keeps two rows in train, which is what it takes to learn it, and of three rows or more has one in test; for that its
+    outermost rows may cross.
     """
     places = [(_place(row.text, seed), normalise(row.text)) for row in rows]
     is_test = [place < share for place, _ in places]
@@ -22,11 +24,12 @@ def set_aside(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], 
     for index, row in enumerate(rows):
         by_label[row.label].append(index)
     for indices in by_label.values():
-        chosen = {is_test[index] for index in indices}
-        if len(indices) > 1 and len(chosen) == 1:
-            ordered = sorted(indices, key=lambda index: places[index])
-            crossing = ordered[-1] if chosen == {True} else ordered[0]
-            is_test[crossing] = not is_test[crossing]
+        aside = sum(is_test[index] for index in indices)
+        most = max(len(indices) - LEAST_TRAIN_ROWS, 0)
+        wanted = min(max(aside, 1), most)
+        if wanted != aside:
+            for place, index in enumerate(sorted(indices, key=lambda index: places[index])):
+                is_test[index] = place < wanted
     train = [row for row, test in zip(rows, is_test, strict=True) if not test]
     test = [row for row, test in zip(rows, is_test, strict=True) if test]
     return train, test

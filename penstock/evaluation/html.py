@@ -84,7 +84,7 @@ def report_html(
         say=say,
         heading=str(facts.get("title") or facts.get("product") or say("Candidate")),
         subheading=_subheading(facts, say),
-        rows_text=say("{rows} test rows").format(rows=f"{report.rows:,}"),
+        rows_text=_rows_text(report, say),
         verdict=_verdict(decision, say),
         cards=[_card(report, name, currency, say) for name in (*list(report.quality)[:_MOST_QUALITY_CARDS], *_CARDS)],
         reasons=_reasons(decision, locale, say),
@@ -96,6 +96,13 @@ def report_html(
         cleaning=_cleaning(cleaning, say),
         facts=_facts(report, facts, decision, say),
     )
+
+
+def _rows_text(report: Report, say: Say) -> str:
+    rows = say("{rows} test rows").format(rows=f"{report.rows:,}")
+    strange = report.rows_of_unknown_labels
+    told = say("{rows} of them have a label that the training rows lack, and count as wrong.")
+    return f"{rows} · {told.format(rows=f'{strange:,}')}" if strange else rows
 
 
 def _subheading(facts: Mapping[str, Any], say: Say) -> str:

@@ -62,6 +62,12 @@ class Report:
         return next(iter(self.quality))
 
     @property
+    def rows_of_unknown_labels(self) -> int:
+        """Test rows whose label the model does not know: it can only answer them wrongly, and they count as wrong."""
+        strange = () if self.classes is None else self.classes.per_class[self.labels :]
+        return sum(one.support for one in strange)
+
+    @property
     def headline_metric(self) -> Metric:
         return self.quality[self.headline]
 
@@ -139,7 +145,9 @@ def rows_digest(rows: Sequence[Mapping[str, Any]]) -> str:
 def summary_rows(report: Report) -> tuple[SummaryRow, ...]:
     """The table of the command line: metric, value, 95% interval, note."""
     margin, parity = report.gross_margin, report.parity
-    notes = {report.headline: f"{report.rows:,} test rows", "macro_f1": f"{report.labels} labels"}
+    strange = report.rows_of_unknown_labels
+    unknown = f", {strange:,} with a label that train lacks: all wrong" if strange else ""
+    notes = {report.headline: f"{report.rows:,} test rows{unknown}", "macro_f1": f"{report.labels} labels"}
     notes |= {"ece": "calibration error, 15 bins"}
     core_seconds = plain_number(report.cost.cpu_s_per_1000.value)
     return (

@@ -146,6 +146,9 @@ _CHINESE: Mapping[str, str] = {
     "It always answers one of its labels, also for an input that fits none.": (
         "即使输入不属于任何类别，它也会给出其中一个类别。"
     ),
+    "{rows} of them have a label that the training rows lack, and count as wrong.": (
+        "其中 {rows} 行的类别在训练数据中没有，均计为错误。"
+    ),
     "Weakest labels": "最弱的类别",
     "Latency and cost were measured on {cpu}; other machines differ.": "延迟与成本在 {cpu} 上测得；其他机器会有不同。",
     "Finding": "发现",
@@ -168,7 +171,8 @@ _CHINESE: Mapping[str, str] = {
     "test rows whose label is not in train": "训练集中没有其标签的测试行",
     "labels without a test row": "没有测试行的标签",
     "labels with fewer than 5 training rows": "训练行少于 5 的标签",
-    "feedback rows whose new label has too few rows": "新标签行数过少的反馈行",
+    "rows whose label has too few rows": "标签行数过少的行",
+    "LABELS THAT LOOK LIKE ANOTHER": "与另一标签看起来相同的标签",
     "labels that look wrong": "疑似错误的标签",
     "rows with e-mail addresses": "含邮箱地址的行",
     "rows with phone numbers": "含电话号码的行",

@@ -41,6 +41,7 @@ def _check_product(workspace: Workspace, name: str, product: Product) -> dict[st
         "test": len(prepared.test),
         "ladder": list(ladder_of(product)),
         "gate": [str(condition) for condition in gate_of(product)],
+        "told": list(prepared.report.told()),
     }
 
 

@@ -46,6 +46,7 @@ def make_version(arguments: dict[str, Any], progress: Progress) -> dict[str, Any
         "rows": version.rows_train,
         "gave": sorted(one.removeprefix("feedback:") for one in set(inside) if one.startswith("feedback:")),
         "gave_none": why_no_row(missing, prepared.report),
+        "told": list(prepared.report.told()),
     }
 
 

@@ -107,6 +107,7 @@ def explore(house: House, arguments: dict[str, Any], progress: Progress) -> dict
         raise exploration.failed
     return {
         "version": version["version"],
+        "told": version["told"],
         "outcomes": exploration.outcomes,
         "not_tried": exploration.not_tried,
         "advice": advice(product, name, exploration.outcomes, minutes),

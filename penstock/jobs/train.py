@@ -43,6 +43,7 @@ def train(house: House, arguments: dict[str, Any], progress: Progress) -> dict[s
     climbed = climb(work, rungs, budget_minutes=budget)
     return {
         "version": version["version"],
+        "told": version["told"],
         "outcomes": list(climbed.outcomes),
         "not_tried": list(climbed.not_tried),
         "advice": advice(house.workspace.products[name], name, climbed.outcomes, budget),
@@ -72,6 +73,7 @@ def retrain(house: House, arguments: dict[str, Any], progress: Progress) -> dict
     released = step("release", _release, house, name, outcomes[-1], base["feedback"], version["id"])
     return {
         "version": version["version"],
+        "told": version["told"],
         "outcomes": outcomes,
         "learned": version["learned"],
         "feedback": taken,

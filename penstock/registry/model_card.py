@@ -34,7 +34,7 @@ def model_card(
     name = product.title if product is not None and product.title else candidate.product
     sections = (
         (say("What it does"), _purpose(candidate, report, product, say)),
-        (say("Data"), _data(version, say)),
+        (say("Data"), _data(version, report, say)),
         (say("Metrics"), _metrics(report, say)),
         (say("gate"), _decision(decision, locale, say)),
         (say("Limits"), _limits(report, decision, say)),
@@ -59,9 +59,12 @@ def _purpose(candidate: Candidate, report: Report, product: Product | None, say:
     yield f"- {say('seconds')}: {candidate.seconds:.1f}"
 
 
-def _data(version: DatasetVersion, say: Say) -> Iterator[str]:
+def _data(version: DatasetVersion, report: Report, say: Say) -> Iterator[str]:
     rows = say("Trained on {train} rows, tested on {test} rows.")
     yield rows.format(train=f"{version.rows_train:,}", test=f"{version.rows_test:,}")
+    if strange := report.rows_of_unknown_labels:
+        told = say("{rows} of them have a label that the training rows lack, and count as wrong.")
+        yield told.format(rows=f"{strange:,}")
     yield ""
     yield f"- {say('data_version')}: {version.number} ({_code(version.source)})"
     for finding in version.report.findings:

@@ -52,6 +52,7 @@ class Task:
     section: the product's options and data for `penstock init --data`, in TOML; see workspace.create.
     input_schema, output_schema: JSON schemas of one input and one output. chinese: words of its report.
     uploads: files may be sent as they are (multipart, or one as the body); each becomes a base64 text input.
+    labels(product, folder): the label of every row of the data as read, where the task classifies.
     builds_on: options that name another product, whose live release the rungs build on; they get its artifact's digest
     as "OPTION_artifact" and load it by TrainRequest.load.
     """
@@ -79,6 +80,7 @@ class Task:
     section: str = ""
     chinese: Mapping[str, str] = field(default_factory=dict)
     uploads: bool = False
+    labels: Callable[[Product, Path], Sequence[str]] | None = None
     builds_on: tuple[str, ...] = ()
 
     @property

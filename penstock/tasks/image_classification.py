@@ -19,7 +19,7 @@ from penstock.datasets.images.decode import (
     has_colour,
     size_of,
 )
-from penstock.datasets.images.prepare import ImageOptions, prepare
+from penstock.datasets.images.prepare import ImageOptions, labels, prepare
 from penstock.datasets.images.rows import Pictures, of_rows
 from penstock.evaluation.classification import QUALITY, measure_classes
 from penstock.evaluation.measured import Measured
@@ -143,6 +143,7 @@ TASK = Task(
     ladder=("pixels-linear.v1", "small-cnn.v1", "strong-cnn.v1", "frozen-vision.v1"),
     quality=QUALITY,
     prepare=prepare,
+    labels=labels,
     split=split,
     inputs=inputs,
     measure=measure,

@@ -10,6 +10,7 @@ import numpy as np
 
 from penstock.core.errors import BadInput
 from penstock.datasets.prepare import prepare_texts
+from penstock.datasets.readers import read_rows
 from penstock.datasets.rows import Split
 from penstock.datasets.text_options import TextOptions, read_options
 from penstock.evaluation.classification import QUALITY, measure_classes
@@ -168,6 +169,7 @@ TASK = Task(
     ladder=("ngram-linear.v1", "static.v1", "frozen-linear.v1", "lora.v1", "full.v1", "blend.v1"),
     quality=(*QUALITY, ROBUST),
     prepare=prepare_texts,
+    labels=lambda product, folder: [row.label for row in read_rows(folder / product.data, product.columns)],
     split=split,
     inputs=lambda test: test.inputs,
     measure=measure,

@@ -101,10 +101,12 @@ def test_nearly_equal_texts_with_different_labels_are_kept_and_shown() -> None:
     assert finding(result, "near-conflict").examples[0].other == "more.csv:2 parcel"
 
 
-def test_test_rows_with_a_label_never_seen_go() -> None:
-    result = cleaned(base(), [*TEST, Row("hello", "greeting", "test.csv:9")])
-    assert list(result.test) == TEST
-    assert finding(result, "unseen-label").dropped == 1
+def test_test_rows_with_a_label_never_seen_stay_and_are_told() -> None:
+    strange = Row("hello", "greeting", "test.csv:9")
+    result = cleaned(base(), [*TEST, strange])
+    assert list(result.test) == [*TEST, strange]
+    assert (finding(result, "unseen-label").found, finding(result, "unseen-label").dropped) == (1, 0)
+    assert "count as wrong" in finding(result, "unseen-label").action
 
 
 def test_a_label_without_test_rows_is_told() -> None:
@@ -112,22 +114,95 @@ def test_a_label_without_test_rows_is_told() -> None:
     assert finding(result, "untested-class").examples[0].label == "bill"
 
 
-def test_a_label_with_one_row_names_label_row_and_remedy() -> None:
-    with pytest.raises(BadInput, match="the label 'bil' has 1 row, which is too few") as caught:
-        cleaned(more(("typo", "bil")))
+def test_all_labels_with_too_few_rows_are_named_at_once_with_the_remedies() -> None:
+    once = r"2 labels have too few rows to learn: 'bil' \(1 row\), 'parcl' \(1 row\)"
+    with pytest.raises(BadInput, match=once) as caught:
+        cleaned(more(("typo", "bil"), ("another", "parcl")))
     assert caught.value.where == "more.csv:2"
-    assert "correct it if it is a slip" in str(caught.value.hint)
+    for remedy in ("correct those that are slips", 'rare_labels = "drop"', "merge:other", "penstock data labels"):
+        assert remedy in str(caught.value.hint)
 
 
 def test_a_label_that_cleaning_emptied_is_an_error_too() -> None:
-    with pytest.raises(BadInput, match=r"'gone' has no training row.*2 more were dropped"):
+    with pytest.raises(BadInput, match=r"'gone' \(no row to train on\)"):
         cleaned(more(("", "gone"), ("has my parcel come", "gone")))
 
 
+def test_a_label_of_two_rows_can_be_learned_and_is_not_tested() -> None:
+    result = cleaned(more(("hello there", "hi"), ("good morning", "hi")), None)
+    assert [row.label for row in result.train].count("hi") == 2
+    assert "hi" in {example.label for example in finding(result, "untested-class").examples}
+
+
+def test_a_label_with_one_training_row_is_refused_however_many_test_it() -> None:
+    tested = [*TEST, *(Row(f"hello {n}", "hi", f"test.csv:{n}") for n in range(4, 9))]
+    with pytest.raises(BadInput, match=r"'hi' \(1 row to train on, 5 to test\)"):
+        cleaned(more(("good morning", "hi")), tested)
+
+
+def test_rare_labels_are_dropped_on_request_and_their_test_rows_count_as_wrong() -> None:
+    tested = [*TEST, Row("hello", "hi", "test.csv:9")]
+    result = cleaned(more(("good morning", "hi"), ("bye", "end")), tested, rare_labels="drop")
+    assert list(result.train) == base()
+    assert list(result.test) == tested
+    assert (finding(result, "rare-label").dropped, finding(result, "unseen-label").found) == (2, 1)
+
+
+def test_rare_labels_are_made_one_on_request_in_both_parts_and_in_feedback() -> None:
+    tested = [*TEST, Row("hello", "hi", "test.csv:9")]
+    train = more(("good morning", "hi"), ("bye", "end"))
+    options = Cleaning.model_validate({"rare_labels": "merge:other"})
+    result = clean(train, tested, options, 0, extra=[Row("hi there", "hi", "feedback:1")])
+    assert [(row.text, row.label) for row in result.train[10:]] == [
+        ("good morning", "other"),
+        ("bye", "other"),
+        ("hi there", "other"),
+    ]
+    assert result.test[-1].label == "other"
+    assert (finding(result, "rare-label").found, finding(result, "rare-label").dropped) == (2, 0)
+
+
+def test_what_is_merged_may_still_be_too_few() -> None:
+    with pytest.raises(BadInput, match=r"'other' \(1 row\)"):
+        cleaned(more(("good morning", "hi")), rare_labels="merge:other")
+
+
+def test_a_row_whose_label_is_rare_only_by_leaks_counts_by_what_is_left() -> None:
+    train = more(("has my parcel come", "hi"), ("good morning", "hi"))
+    with pytest.raises(BadInput, match=r"'hi' \(1 row\)"):
+        cleaned(train)
+    assert list(cleaned(train, rare_labels="drop").train) == base()
+
+
 def test_the_owner_can_ask_for_more_rows_per_label() -> None:
-    with pytest.raises(BadInput, match="'parcel' has 5 rows") as caught:
+    with pytest.raises(
+        BadInput, match=r"2 labels have too few rows to learn: 'bill' \(\d rows to train on, \d to test\)"
+    ):
         cleaned(base(), None, min_class_rows=6)
-    assert "until there are 6" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "other", ["Parcel", "PARCEL ", "ｐａｒｃｅｌ", "par\u200bcel", "pa\u0301rcel", "Retour-Sendung"]
+)
+def test_labels_that_look_alike_are_told_and_made_one_on_request(other: str) -> None:
+    usual = {"pa\u0301rcel": "p\u00e1rcel", "Retour-Sendung": "retour_sendung"}.get(other, "parcel")
+    first = [Row(row.text, usual if row.label == "parcel" else "bill", row.origin) for row in base()]
+    train = first + rows(("my parcel is late again", other), ("no parcel in the box", other), file="more.csv")
+    tested = [Row("has my parcel come", usual, "test.csv:2"), TEST[1]]
+    kept, merged = cleaned(train, tested), cleaned(train, tested, alike_labels="merge")
+    example = finding(kept, "alike-label").examples[0]
+    assert (example.label, example.other, example.origin) == (other, usual, "more.csv:2")
+    assert {row.label for row in kept.train} == {usual, other, "bill"}
+    assert {row.label for row in merged.train} == {usual, "bill"}
+    assert len(merged.train) == len(train)
+    assert any("LABELS THAT LOOK LIKE ANOTHER" in str(row["what"]) for row in kept.report.table())
+
+
+def test_feedback_and_test_rows_take_the_usual_spelling_when_labels_are_merged() -> None:
+    options = Cleaning(alike_labels="merge")
+    tested = [TEST[0], Row("how do I pay", "BILL", "test.csv:3")]
+    result = clean(base(), tested, options, 0, extra=[Row("cash on delivery", "Bill", "feedback:1")])
+    assert {row.label for row in [*result.train, *result.test]} == {"parcel", "bill"}
 
 
 def test_a_single_label_cannot_be_learned() -> None:
@@ -140,9 +215,11 @@ def test_a_test_file_equal_to_the_data_leaves_nothing_to_learn() -> None:
         cleaned(base(), base())
 
 
-def test_a_test_file_of_other_labels_leaves_nothing_to_test() -> None:
-    with pytest.raises(BadInput, match="no test rows are left"):
+def test_a_test_file_of_other_labels_only_is_refused_with_both_named() -> None:
+    with pytest.raises(BadInput, match="no test row has a label of the data") as caught:
         cleaned(base(), [Row("hello", "Bill", "test.csv:2")])
+    assert caught.value.where == "test.csv:2"
+    assert "the test has 'Bill'; the data have 'parcel', 'bill'" in str(caught.value.hint)
 
 
 def test_personal_data_are_counted_and_masked_only_on_request() -> None:

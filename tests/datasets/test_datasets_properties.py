@@ -21,7 +21,11 @@ WORDS = st.sampled_from(
 TEXTS = st.lists(WORDS, max_size=5).map(" ".join)
 PAIRS = st.lists(st.tuples(TEXTS, st.sampled_from(["a", "b", "c"])), min_size=4, max_size=30)
 OPTIONS = st.builds(
-    Cleaning, mask_personal_data=st.booleans(), drop_near_duplicates=st.booleans(), max_chars=st.just(25)
+    Cleaning,
+    mask_personal_data=st.booleans(),
+    drop_near_duplicates=st.booleans(),
+    max_chars=st.just(25),
+    rare_labels=st.sampled_from(["drop", "merge:a", "refuse"]),
 )
 
 
@@ -98,13 +102,12 @@ def test_the_order_of_the_rows_does_not_move_them(pairs: list[tuple[str, str]], 
 
 
 @given(UNIQUE, st.floats(0.05, 0.8))
-def test_every_label_with_two_rows_is_in_both_parts(pairs: list[tuple[str, str]], share: float) -> None:
+def test_every_label_keeps_two_rows_to_learn_and_of_three_tests_one(pairs: list[tuple[str, str]], share: float) -> None:
     train, test = set_aside(rows(pairs), share, 0)
     assert sorted(row.text for row in [*train, *test]) == sorted(text for text, _ in pairs)
     for label, count in Counter(label for _, label in pairs).items():
-        if count > 1:
-            assert any(row.label == label for row in train)
-            assert any(row.label == label for row in test)
+        assert sum(row.label == label for row in train) >= min(count, 2)
+        assert sum(row.label == label for row in test) >= (count > 2)
 
 
 @given(UNIQUE, UNIQUE)
@@ -114,11 +117,11 @@ def test_added_rows_move_only_the_row_that_had_to_cross(old: list[tuple[str, str
     _, before = set_aside(rows(old), 0.2, 0)
     _, after = set_aside([*rows(old), *added], 0.2, 0)
     moved = set(before) ^ {row for row in after if row.origin.startswith("a.csv")}
-    sides: dict[str, set[bool]] = {}
+    sides: dict[str, list[bool]] = {}
     for row in rows(old):
-        sides.setdefault(row.label, set()).add(_place(row.text, 0) < 0.2)
-    assert all(len(sides[row.label]) == 1 for row in moved)  # labels whose rows all hashed to one side
-    assert max(Counter(row.label for row in moved).values(), default=0) <= 2  # one back, another across
+        sides.setdefault(row.label, []).append(_place(row.text, 0) < 0.2)
+    # only of labels whose rows hashed to one side, but for one or none
+    assert all(sides[row.label].count(False) < 2 or not any(sides[row.label]) for row in moved)
 
 
 @given(st.text(max_size=60), st.text(max_size=10))

@@ -12,6 +12,7 @@ from evaluation.measured import differing, graded_report, measure, report, repor
 
 from penstock.core.errors import BadInput, Broken
 from penstock.core.hashing import canonical_json
+from penstock.evaluation.html import report_html
 from penstock.evaluation.report import VERSION, Report, rows_digest, summary_rows
 
 
@@ -126,3 +127,17 @@ def test_a_test_split_keeps_its_name_wherever_its_rows_were_read() -> None:
     row = {"text": "x", "label": "a"}
     moved = {**row, "origin": "other.csv:7", "customer": None}
     assert rows_digest([row]) == rows_digest([moved])
+
+
+def test_rows_whose_label_train_lacks_are_counted_as_wrong_and_told() -> None:
+    rows = [("a1", "a", "a"), ("a2", "a", "a"), ("b1", "b", "b"), ("s1", "strange", "a")]
+    model, test = scripted(rows)
+    found = measure(model, test)
+    assert found.quality["accuracy"].value == 0.75
+    assert found.rows_of_unknown_labels == 1
+    assert summary_rows(found)[0].note == "4 test rows, 1 with a label that train lacks: all wrong"
+    english, chinese = (
+        report_html(found, candidate={}, decision=None, cleaning=None, locale=locale) for locale in ("en", "zh-CN")
+    )
+    assert "1 of them have a label that the training rows lack, and count as wrong." in english
+    assert "其中 1 行的类别在训练数据中没有" in chinese

@@ -20,6 +20,7 @@ from penstock.datasets.compare import outside, without_conflicts, without_repeat
 from penstock.datasets.images.decode import Colour, content_of, decode, fitted
 from penstock.datasets.images.readers import LARGEST_SIDE, SMALLEST_SIDE, read_pictures
 from penstock.datasets.images.rows import Picture, of_row, to_row
+from penstock.datasets.labels import UNSEEN, Settled, learnable, settle_alike, settle_rare, unseen
 from penstock.datasets.report import MAX_EXAMPLES, ClassCount, CleaningReport, Example, Finding, Part
 from penstock.datasets.rows import Prepared, Row
 from penstock.datasets.splits import set_aside
@@ -46,13 +47,7 @@ class ImageOptions(Record):
 def prepare(product: Product, folder: Path, extra: Sequence[Mapping[str, Any]] = ()) -> Prepared:
     """Read, clean and split. extra: feedback rows that join train, never what is tested. Raises BadInput."""
     options = ImageOptions(**product.options)
-    train = read_pictures(
-        folder / product.data,
-        columns=product.columns,
-        labels_file=options.labels_file,
-        size=options.size,
-        colour=options.color,
-    )
+    train = _read(product, folder, options)
     shape = train[0].pixels.shape
     test = None
     if product.test is not None:
@@ -71,6 +66,21 @@ def prepare(product: Product, folder: Path, extra: Sequence[Mapping[str, Any]] =
         except BadInput as error:
             unreadable.append((Row("", row["label"], row["origin"], row.get("customer")), error.message))
     return _cleaned(train, test, feedback, unreadable, product)
+
+
+def labels(product: Product, folder: Path) -> list[str]:
+    """The label of every image of the data. Raises BadInput."""
+    return [picture.label for picture in _read(product, folder, ImageOptions(**product.options))]
+
+
+def _read(product: Product, folder: Path, options: ImageOptions) -> list[Picture]:
+    return read_pictures(
+        folder / product.data,
+        columns=product.columns,
+        labels_file=options.labels_file,
+        size=options.size,
+        colour=options.color,
+    )
 
 
 def _fitting(row: Mapping[str, Any], shape: tuple[int, int, int]) -> Picture:
@@ -99,6 +109,9 @@ class _Log:
     def kept(self, kind: str, part: Part, reasons: _Reasons, action: str) -> None:
         self._note(kind, part, reasons, len(reasons), 0, action)
 
+    def settled(self, kind: str, settled: Settled) -> None:
+        self._note(kind, "train", settled.found, len(settled.found), settled.dropped, settled.action)
+
     def conflicts(self, part: Part, images: int, reasons: _Reasons) -> None:
         action = f"{len(reasons)} rows dropped: the majority's label stays, a tie goes"
         self._note("image-conflict", part, reasons, images, len(reasons), action)
@@ -115,17 +128,20 @@ def _cleaned(
     """A row stands for a picture: its text is the digest of the pixels, so texts' comparisons hold for images."""
     height, width, channels = train[0].pixels.shape
     log = _Log(f"{height} x {width} {'gray' if channels == 1 else 'colour'} image")
-    before = _rows(train, "train", log)
-    base = _agreeing(before, "train", log)
+    options = product.cleaning
+    read, asked = _rows(train, "train", log), _rows(test or (), "test", log)
+    alike = settle_alike(read, asked, _rows(extra, "feedback", log), options)
+    log.settled("alike-label", alike)
+    tested = _agreeing(alike.test, "test", log)
+    base = _not_tested(_agreeing(alike.train, "train", log), tested, "train", log)
+    rare = settle_rare(base, tested, alike.extra, options)
+    log.settled("rare-label", rare)
+    base, tested = rare.train, rare.test
     if test is None:
-        base, tested = set_aside(base, product.cleaning.test_share, product.seed)
-    else:
-        tested = _agreeing(_rows(test, "test", log), "test", log)
-        base = _not_tested(base, tested, "train", log)
-        tested = _learnable(tested, base, log)
+        base, tested = set_aside(base, options.test_share, product.seed)
     log.dropped("unreadable-image", "feedback", unreadable)
-    rows = _with_feedback(base, tested, _rows(extra, "feedback", log), product.cleaning, log)
-    _check(rows, tested, before, product.cleaning)
+    rows = _with_feedback(base, tested, rare.extra, options, log)
+    _check(rows, tested, alike.train, options)
     classes = _class_counts(rows, tested, log)
     report = CleaningReport(
         read_train=len(train),
@@ -167,12 +183,6 @@ def _not_tested(rows: Sequence[Row], tested: Sequence[Row], part: Part, log: _Lo
     return kept.rows
 
 
-def _learnable(tested: Sequence[Row], rows: Sequence[Row], log: _Log) -> list[Row]:
-    known = {row.label for row in rows}
-    log.dropped("unseen-label", "test", [(row, "") for row in tested if row.label not in known])
-    return [row for row in tested if row.label in known]
-
-
 def _with_feedback(
     base: list[Row], tested: Sequence[Row], extra: Sequence[Row], options: Cleaning, log: _Log
 ) -> list[Row]:
@@ -197,20 +207,12 @@ def _check(rows: Sequence[Row], tested: Sequence[Row], before: Sequence[Row], op
     """Every label of the data can be learned; there is something to tell apart, and something to test with."""
     if not rows:
         raise BadInput("no training images are left after cleaning", hint="are the test images the same ones?")
-    train, both = Counter(row.label for row in rows), Counter(row.label for row in [*rows, *tested])
-    for row in before:
-        if train[row.label] == 0 or both[row.label] < options.min_class_rows:
-            left = "1 image" if both[row.label] == 1 else f"{both[row.label]} images"
-            raise BadInput(
-                f"the label {row.label!r} has {left} left, which is too few to learn",
-                where=row.origin,
-                hint=f"add images of it until there are {options.min_class_rows}, or take its images out",
-            )
-    if len(train) == 1:
+    learnable(rows, tested, before, options)
+    if len({row.label for row in rows}) == 1:
         hint = "a classifier needs images of at least two labels: a folder per class"
         raise BadInput(f"all images have the label {rows[0].label!r}", where=rows[0].origin, hint=hint)
     if not tested:
-        hint = "its labels must be those of the data; or give no test: then a share of the data is set aside"
+        hint = "give more images, or no test: then a share of the data is set aside"
         raise BadInput("no test images are left after cleaning", hint=hint)
 
 
@@ -219,6 +221,7 @@ def _class_counts(rows: Sequence[Row], tested: Sequence[Row], log: _Log) -> tupl
     first = {row.label: row for row in reversed(rows)}
     untested = [(first[label], "") for label in sorted(train) if not test[label]]
     small = [(first[label], f"{count} rows") for label, count in sorted(train.items()) if count < SMALL_CLASS_ROWS]
+    log.kept("unseen-label", "test", unseen(rows, tested), UNSEEN)
     log.kept("untested-class", "test", untested, "kept: their quality is not known")
     log.kept("small-class", "train", small, "kept: more rows would help most here")
     return tuple(ClassCount(label, train[label], test[label]) for label in sorted(train))

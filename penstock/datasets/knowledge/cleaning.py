@@ -55,7 +55,7 @@ def clean(
     if tested is None:
         current, test = _set_aside(current, test_share, seed)
     else:
-        test = _resolved(tested, current, aliases, {entry.id for entry in entries}, log)
+        test = _resolved(tested, current, aliases | _stood_for(merged, current), {entry.id for entry in entries}, log)
         current = _without_tested(current, test, log)
     if not test:
         hint = 'give paraphrases ("one | two") to some entries, or a test file with the columns question and entry'
@@ -131,6 +131,13 @@ def _amended(entries: Sequence[Entry], extra: Rows, log: _Log) -> list[Entry]:
     return [entry for entry in entries if id(entry) not in left] + added
 
 
+def _stood_for(before: Sequence[Entry], now: Sequence[Entry]) -> dict[str, str]:
+    """Of each entry that an amendment's of the same question stands for, the amendment's id."""
+    ids, questions = {entry.id for entry in now}, {(normalise(e.question), e.locale): e.id for e in now}
+    asked = {entry.id: (normalise(entry.question), entry.locale) for entry in before}
+    return {old: questions[key] for old, key in asked.items() if old not in ids and key in questions}
+
+
 def _unambiguous(entries: Sequence[Entry], log: _Log) -> list[Entry]:
     """Paraphrases without those that another entry is asked by too: they would teach that both answers are right."""
     owners: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -170,7 +177,8 @@ def _set_aside(entries: Sequence[Entry], share: float, seed: int) -> tuple[list[
 def _resolved(
     tested: Rows, entries: Sequence[Entry], aliases: Mapping[str, str], read: set[str], log: _Log
 ) -> list[dict[str, Any]]:
-    """Test rows with the id of their entry, or None. Raises BadInput for an entry or answer that is not in the data."""
+    """Test rows with the id of their entry, or None; what asks for an entry that was withdrawn is kept, as a question
+    that none answers. Raises BadInput for an entry or answer that is not in the data."""
     ids = {entry.id for entry in entries}
     by_answer = {normalise(entry.answer): entry.id for entry in reversed(entries)}
     rows: dict[str, dict[str, Any]] = {}
@@ -187,19 +195,20 @@ def _resolved(
         elif row["answer"] and not name:
             hint = "repeat the entry's answer as it is, or name its id in a column `entry`"
             wrong.append(BadInput("no entry has this answer", where=f"{row['origin']}: answer", hint=hint))
-        elif name and name not in ids:
-            gone.append(_asked(row))
-        elif form in rows and rows[form]["entry"] != (name or None):
+        elif form in rows and rows[form]["entry"] != (name if name in ids else None):
             message = f"the same question as {rows[form]['origin']}, with another entry"
             wrong.append(BadInput(message, where=f"{row['origin']}: entry", hint="keep the one that is right"))
         elif form in rows:
             repeats.append(_asked(row, rows[form]["origin"]))
         else:
-            rows[form] = _test_row(row["question"], name or None, row["locale"], row["origin"])
+            if name and name not in ids:
+                gone.append(_asked(row))
+            rows[form] = _test_row(row["question"], name if name in ids else None, row["locale"], row["origin"])
     if wrong:
         raise all_of(wrong)
-    for kind, found in (("empty", empty), ("duplicate", repeats), ("unseen-label", gone)):
+    for kind, found in (("empty", empty), ("duplicate", repeats)):
         log.note(kind, "test", found, "dropped", dropped=len(found))
+    log.note("unseen-label", "test", gone, "kept: no entry answers them now, so handing them over is right")
     return list(rows.values())
 
 
