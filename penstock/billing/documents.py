@@ -13,7 +13,7 @@ from typing import Any
 
 from penstock.billing.records import Invoice, Line, LineTier
 from penstock.core.clock import zone_of
-from penstock.core.money import Money
+from penstock.core.money import Money, display, exponent
 
 TEMPLATE = "invoice.typ"
 
@@ -231,15 +231,10 @@ def _party(who: Any, words: dict[str, str]) -> dict[str, Any]:
 
 def _price(value: Decimal | None, currency: str, locale: str) -> str:
     """A unit price with all its decimals, at least those of the currency."""
-    from babel.numbers import format_currency, get_currency_precision
-
     amount = value or Decimal(0)
-    least = int(get_currency_precision(currency))
-    exponent = amount.normalize().as_tuple().exponent
-    places = max(least, -exponent if isinstance(exponent, int) else least)
-    pattern = "¤#,##0" + ("." + "0" * places if places else "")
-    text: str = format_currency(amount, currency, pattern, locale=locale.replace("-", "_"), currency_digits=False)
-    return text
+    exact = amount.normalize().as_tuple().exponent
+    least = exponent(currency)
+    return display(amount, currency, locale, places=max(least, -exact if isinstance(exact, int) else least))
 
 
 def _count(units: int, locale: str) -> str:

@@ -61,7 +61,6 @@ class LedgerFunding:
             most = self._affordable(tx, customer, product, period, held, units, most)
         granted = max(units, min(BLOCK_UNITS, most // 2))
         free = allowance(tx, customer, product, period)
-        exact = version.price.amount(max(0, so_far + granted - free)) - version.price.amount(max(0, so_far - free))
         now = tx.now
         expires_at = max(now + timedelta(seconds=SHORTEST_S), min(now + timedelta(seconds=GRANT_S), period.end))
         grant = Grant(tx.new_id("gnt"), granted, so_far, version.price, free, version.currency, expires_at)
@@ -75,7 +74,6 @@ class LedgerFunding:
             "period_end": period.end,
             "units": granted,
             "used": 0,
-            "reserved_nano": int(exact.scaleb(9)),
             "currency": grant.currency,
             "state": "open",
             "opened_at": tx.now,

@@ -122,7 +122,6 @@ usage_grant = sa.Table(
     _moment("period_end"),
     sa.Column("units", sa.BigInteger, nullable=False),
     sa.Column("used", sa.BigInteger, nullable=False),
-    sa.Column("reserved_nano", sa.BigInteger, nullable=False),  # 1e-9 of the currency's major unit, before tax
     _currency(),
     _text("state"),
     _moment("opened_at"),

@@ -16,7 +16,7 @@ from penstock.billing.tables import book, plan_version, price_version
 from penstock.core.clock import Period
 from penstock.core.errors import Conflict, NotFound
 from penstock.core.hashing import digest_of
-from penstock.core.money import Money, money
+from penstock.core.money import Money, exact_money
 from penstock.metering.sql import insert_new
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
@@ -177,7 +177,7 @@ def _publish_price(tx: Transaction, name: str, product: Product, currency: str) 
 def _publish_plan(tx: Transaction, name: str, plan: Plan, currency: str) -> str | None:
     content = {
         "title": plan.title or name,
-        "monthly_minor": money(plan.monthly, currency).amount_minor,
+        "monthly_minor": exact_money(f"{plan.monthly:f}", currency).amount_minor,
         "currency": currency,
         "includes": dict(sorted(plan.includes.items())),
     }

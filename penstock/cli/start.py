@@ -50,8 +50,8 @@ def check() -> None:
 def apply(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan.")] = False,
 ) -> None:
-    """Show what differs from what is sold now, and publish it: new prices get new versions, nothing sold changes."""
-    from penstock.jobs.apply import apply_workspace, plan_workspace
+    """Show what differs from what is sold now, and publish it as new versions; each says from when it is in force."""
+    from penstock.jobs.apply import apply_workspace, plan_workspace, preview_apply
     from penstock.runtime.house import open_house
     from penstock.workspace.plan import lines
 
@@ -61,10 +61,13 @@ def apply(
         show([{"kind": c.kind, "key": c.key, "before": c.before, "after": c.after} for c in changes])
     else:
         text("\n".join(lines(changes)))
-    if dry_run or not changes:
+    if not changes:
         return
-    for line in apply_workspace(house):
+    for line in preview_apply(house) if dry_run else apply_workspace(house):
         note(line)
+    if dry_run:
+        note("nothing was published: that was a dry run")
+        return
     note("a gateway or office that runs read this file when it started: restart `penstock up` for options to change")
 
 

@@ -5,13 +5,15 @@ One rounding function (half away from zero), one split (largest remainder). No f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 
 from penstock.core.errors import BadInput
 
+_DECIMAL = re.compile(r"-?[0-9]{1,30}(\.(?P<decimals>[0-9]+))?")  # Decimal() also takes "1_000", "1e3", "٣" and " 5 "
 LARGEST = Decimal(10) ** 14  # major units: with four decimals it still fits the database's 64-bit integers
 
 
@@ -51,9 +53,20 @@ class Money:
 
     def display(self, locale: str = "en") -> str:
         """The amount as people of `locale` write it, e.g. '$12.30' or 'US$12.30'."""
-        from babel.numbers import format_currency
+        return display(self.to_decimal(), self.currency, locale, places=exponent(self.currency))
 
-        return format_currency(self.to_decimal(), self.currency, locale=locale.replace("-", "_"))
+
+def display(amount: Decimal, currency: str, locale: str, *, places: int) -> str:
+    """An amount in major units with its currency's sign and exactly `places` decimals.
+
+    The locale's own number of decimals is a habit of display (0 for RSD, 2 for KWD): it would round what is owed.
+    """
+    from babel.numbers import format_currency, get_currency_symbol
+
+    babel_locale = locale.replace("-", "_")
+    gap = "\xa0" if get_currency_symbol(currency, babel_locale)[-1:].isalpha() else ""  # "RSD 0.50", but "$0.50"
+    pattern = f"¤{gap}#,##0" + ("." + "0" * places if places else "")
+    return format_currency(amount, currency, pattern, locale=babel_locale, currency_digits=False)
 
 
 def money(amount: Decimal | str, currency: str) -> Money:
@@ -71,8 +84,9 @@ def exact_money(amount: str, currency: str) -> Money:
     """Like money, for sums that change hands: what would have to be rounded is refused."""
     made = money(amount, currency)
     if made.to_decimal() != decimal_of(amount, "amount"):
-        places = exponent(currency)
-        raise BadInput(f"{amount} has more decimals than {currency} has", where="amount", hint=f"at most {places}")
+        places = exponent(currency) or "no"
+        hint = f"{currency} has {places} decimals"
+        raise BadInput(f"{amount} is not an exact amount of {currency}", where="amount", hint=hint)
     return made
 
 
@@ -92,16 +106,12 @@ def decimal_of(text: object, where: str, *, places: int = 9) -> Decimal:
             where=where,
             hint=f'write "{text}" in quotes: binary floats cannot hold most decimal fractions',
         )
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise BadInput(f"{text!r} is not a decimal number", where=where, hint='write e.g. "0.0040"') from None
-    exponent_ = value.as_tuple().exponent
-    if not isinstance(exponent_, int):
-        raise BadInput(f"{text!r} is not a finite number", where=where)
-    if -exponent_ > places:
+    written = _DECIMAL.fullmatch(str(text))
+    if written is None:
+        raise BadInput(f"{text!r} is not a decimal number", where=where, hint='write e.g. "0.0040"')
+    if len(written["decimals"] or "") > places:
         raise BadInput(f"{text!r} has more than {places} decimals", where=where)
-    return value
+    return Decimal(text)
 
 
 def split(total: Money, weights: Sequence[int | Decimal]) -> list[Money]:
@@ -120,9 +130,17 @@ def split(total: Money, weights: Sequence[int | Decimal]) -> list[Money]:
 
 @cache
 def exponent(currency: str) -> int:
-    """Number of decimals of an ISO 4217 currency (USD 2, JPY 0). Raises BadInput for an unknown code."""
-    from babel.numbers import get_currency_precision, list_currencies
+    """Number of decimals of an ISO 4217 currency in use (USD 2, JPY 0, KWD 3).
 
-    if currency not in list_currencies():
-        raise BadInput(f"unknown currency {currency!r}", hint='use an ISO 4217 code such as "USD" or "CNY"')
-    return int(get_currency_precision(currency))
+    Raises BadInput for an unknown or withdrawn code, and for one that has no minor unit (gold, test codes).
+    """
+    from iso4217 import Currency
+
+    try:
+        digits = Currency(currency).exponent
+    except ValueError:
+        hint = 'use a code that ISO 4217 lists today, such as "USD" or "CNY"'
+        raise BadInput(f"unknown currency {currency!r}", hint=hint) from None
+    if digits is None:
+        raise BadInput(f"{currency} has no minor unit, so nothing can be billed in it", hint='use e.g. "USD" or "CNY"')
+    return int(digits)

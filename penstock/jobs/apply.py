@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from penstock.billing import catalogue
 from penstock.channels import agreements
+from penstock.core.clock import period_at, zone_of
 from penstock.jobs.check import check_words
 from penstock.registry.releases import Release, live_releases
-from penstock.runtime.house import House
+from penstock.runtime.house import APPLIED, House
 from penstock.storage.documents import get_document, put_document
+from penstock.storage.engine import Transaction
 from penstock.workspace.plan import Change, plan, without_secrets
 from penstock.workspace.records import dump
-
-APPLIED = "workspace"
 
 
 def plan_workspace(house: House) -> tuple[Change, ...]:
@@ -22,20 +22,61 @@ def plan_workspace(house: House) -> tuple[Change, ...]:
 
 
 def apply_workspace(house: House) -> tuple[str, ...]:
-    """Publish new versions of what changed; answers a line for each. Applying the same file again does nothing."""
+    """Publish new versions of what changed. Applying the same file again does nothing.
+
+    Returns one line for each version, which says from when it holds and for whom. Raises BadInput for a file that
+    names what does not exist.
+    """
+    _check(house)
+    with house.store.transaction() as tx:
+        return _publish(tx, house)
+
+
+def preview_apply(house: House) -> tuple[str, ...]:
+    """The lines of `apply_workspace`, and its refusals, without publishing: it is done, and then rolled back."""
+    _check(house)
+    lines: tuple[str, ...] = ()
+    try:
+        with house.store.transaction() as tx:
+            lines = _publish(tx, house)
+            raise _RolledBack
+    except _RolledBack:
+        return lines
+
+
+class _RolledBack(Exception):
+    """Ends a transaction that was only tried."""
+
+
+def _check(house: House) -> None:
     for name, product in house.workspace.products.items():
         check_words(house.workspace, name, product)
-    with house.store.transaction() as tx:
-        published = (*catalogue.publish(tx, house.workspace), *agreements.publish(tx, house.workspace))
-        applied = {key: value for key, value in dump(house.workspace).items() if key != "folder"}
-        put_document(tx, APPLIED, without_secrets(applied))  # a backup of the database must not open it
-        left = [one for one in live_releases(tx) if one.product not in house.workspace.products]
-    return (*map(_when, published), *map(_left, left))
 
 
-def _when(published: str) -> str:
-    later = ".price v" in published and not published.endswith(" v1")
-    return f"published {published}" + (", in force from next month on" if later else "")
+def _publish(tx: Transaction, house: House) -> tuple[str, ...]:
+    published = [_in_force(tx, house, key) for key in catalogue.publish(tx, house.workspace)]
+    published += [_for_newcomers(key, "partners and customers") for key in agreements.publish(tx, house.workspace)]
+    applied = {key: value for key, value in dump(house.workspace).items() if key != "folder"}
+    put_document(tx, APPLIED, without_secrets(applied))  # a backup of the database must not open it
+    left = [one for one in live_releases(tx) if one.product not in house.workspace.products]
+    return (*published, *map(_left, left))
+
+
+def _in_force(tx: Transaction, house: House, key: str) -> str:
+    """From when a published price or plan (such as "products.helpdesk.price v2") holds, and for whom."""
+    if key.endswith(" v1"):
+        return f"{key}: in force now"
+    if key.startswith("plans."):
+        return _for_newcomers(key, "subscribers")
+    zone = house.workspace.company.timezone
+    starts = period_at(tx.now, zone).end.astimezone(zone_of(zone))
+    return f"{key}: in force for everyone from {starts:%Y-%m-%d %H:%M} ({zone}); this month keeps the price it has"
+
+
+def _for_newcomers(key: str, who: str) -> str:
+    if key.endswith(" v1"):
+        return f"{key}: in force now"
+    return f"{key}: in force now for new {who}; those of today keep their version"
 
 
 def _left(release: Release) -> str:

@@ -8,17 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from penstock.core.errors import BadInput
+from penstock.core.money import decimal_of
 from penstock.jobs.attempts import OVERHEAD_S, Work, attempt, expected_seconds, measuring_seconds, search, used_up
 from penstock.training.rungs import RUNGS
 from penstock.training.search import HELD_SHARE
 from penstock.workspace.records import Costs
 
 _SECONDS_PER_MINUTE, _MINUTES_PER_HOUR = 60, 60
-_LEAST_MONEY, _MOST_MONEY = Decimal("1e-9"), Decimal("1e12")
+_MOST_MONEY = Decimal("1e12")
 _FACTS = ("epsilon", "fidelity")  # what no recipe changes
 
 
@@ -92,12 +93,9 @@ def minutes_for(money: str, costs: Costs, *, cores: int, gpus: int = 0) -> float
 
     Raises BadInput for what is no amount, or where these cost nothing.
     """
-    try:
-        amount = Decimal(money)
-    except InvalidOperation:
-        amount = Decimal(0)
-    if not (amount.is_finite() and _LEAST_MONEY <= amount <= _MOST_MONEY):
-        raise BadInput(f"{money!r} is no amount of money", where="--budget-money", hint="give a number above 0")
+    amount = decimal_of(money, "--budget-money")
+    if not 0 < amount <= _MOST_MONEY:
+        raise BadInput(f"{money!r} is no budget", where="--budget-money", hint="give an amount above 0")
     hourly = costs.cpu_core_hour * cores + costs.gpu_hour * gpus
     if hourly == 0:
         hint = "state cpu_core_hour in [costs], or give --budget-minutes"

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.core.clock import Clock
-from penstock.core.errors import BadInput
+from penstock.core.errors import BadInput, Conflict
 from penstock.storage import migrate
 from penstock.storage.blobs import BlobStore
+from penstock.storage.documents import get_document
 from penstock.storage.engine import Store, open_store
-from penstock.workspace.loader import load
+from penstock.workspace.loader import load, where
 from penstock.workspace.records import Workspace
+
+APPLIED = "workspace"
+"""The document that holds the workspace file as it was last applied."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,26 @@ def open_house(folder: Path, *, clock: Clock | None = None) -> House:
     url = os.environ.get("PENSTOCK_DATABASE") or workspace.database_url
     migrate.upgrade(url)
     store = open_store(url, workspace.organisation, clock=clock)
+    try:
+        _refuse_other_books(store, workspace)
+    except BaseException:
+        store.close()
+        raise
     return House(workspace, store, BlobStore(workspace.blobs), url)
+
+
+def _refuse_other_books(store: Store, workspace: Workspace) -> None:
+    """What was sold is kept in one currency, by months of one time zone: in others every figure would be another."""
+    with store.read() as tx:
+        applied = get_document(tx, APPLIED) or {}
+    for field in ("currency", "timezone"):
+        kept, now = (applied.get("company") or {}).get(field), getattr(workspace.company, field)
+        if kept not in (None, now):
+            raise Conflict(
+                f"the books are kept in {kept}; {now} would change what was already sold",
+                where=where(workspace.folder, "company", field),
+                hint=f'set {field} = "{kept}" again, or start a new workspace',
+            )
 
 
 def _make_state(state: Path) -> None:

@@ -63,7 +63,7 @@ def lines(changes: Sequence[Change]) -> list[str]:
     counts = {kind: sum(change.kind == kind for change in changes) for kind in _SIGNS}
     return [
         *map(str, changes),
-        f"{counts['add']} to add, {counts['change']} to change, {counts['remove']} to remove; nothing sold changes",
+        f"{counts['add']} to add, {counts['change']} to change, {counts['remove']} to remove",
     ]
 
 

@@ -14,7 +14,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from penstock.core.clock import zone_of
 from penstock.core.errors import PenstockError
 from penstock.core.hashing import digest_of
-from penstock.core.money import decimal_of, exponent
+from penstock.core.money import decimal_of, exact_money, exponent
+
+LARGEST_PRICE = 10**12  # of one unit or one month, in major units: a hundred of them is what an amount may reach
 
 _PERCENT = re.compile(r"-?\d+(\.\d+)?%")
 
@@ -44,11 +46,13 @@ def _price(value: object) -> Decimal:
         raise ValueError(f"{error.message}; {error.hint}" if error.hint else error.message) from None
     if amount < 0:
         raise ValueError(f"{value!r} is negative; prices and costs start at zero")
+    if amount > LARGEST_PRICE:
+        raise ValueError(f"{value!r} is more than {LARGEST_PRICE:,}, the highest price that can be charged")
     return amount
 
 
 def _share(value: object) -> Decimal:
-    if not (isinstance(value, str) and re.fullmatch(r"\d{1,3}(\.\d{1,4})?%", value)):
+    if not (isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,4})?%", value)):
         raise ValueError(f'{value!r} is not a share; write a percentage in quotes, e.g. "20%"')
     fraction = Decimal(value[:-1]) / 100
     if fraction > 1:
@@ -313,6 +317,7 @@ class Workspace(Record):
             {name: product.backbone for name, product in self.products.items()},
             {name: plan.includes for name, plan in self.plans.items()},
         )
+        wrong += _inexact_fees(self.plans, self.company.currency)
         if wrong:
             raise Misplaced(wrong)
         return self
@@ -351,6 +356,17 @@ def dangling(
             if included not in used_by:
                 message = f"names {included!r}, which is not in [products]{_known(used_by)}"
                 wrong.append((("plans", plan, "includes", included), message))
+    return wrong
+
+
+def _inexact_fees(plans: Mapping[str, Plan], currency: str) -> list[tuple[tuple[str | int, ...], str]]:
+    """Fees that the currency cannot pay exactly: nobody is asked for more or less than the file says."""
+    wrong: list[tuple[tuple[str | int, ...], str]] = []
+    for name, plan in plans.items():
+        try:
+            exact_money(f"{plan.monthly:f}", currency)
+        except PenstockError as error:
+            wrong.append((("plans", name, "monthly"), f"{error.message} ({error.hint})"))
     return wrong
 
 

@@ -46,6 +46,22 @@ def test_a_customer_by_invoice_gets_blocks(shop: Shop) -> None:
     assert (last.cumulative, last.currency, last.allowance) == (6_000, "USD", 0)
 
 
+@pytest.mark.parametrize("terms", ["invoiced", "prepaid"])
+def test_a_dear_unit_in_a_small_currency_is_held_exactly(store: Store, clock: SettableClock, terms: str) -> None:
+    report = [{"unit_price": "10000000"}]  # dong: a block of 1,000 such units is 10^19 billionths
+    shop = open_shop(store, clock, helpdesk=report, monthly="0", currency="VND")
+    blue = shop.customer()
+    if terms == "prepaid":
+        with shop.store.transaction() as tx:
+            add_credit(tx, blue, Money(25_000_000, "VND"), "bank-1")
+            set_terms(tx, blue, "prepaid")
+    assert hold(shop, blue, 1).units == (1_000 if terms == "invoiced" else 1)
+    serve(shop, blue, hold(shop, blue, 1), 1)
+    if terms == "prepaid":
+        with pytest.raises(CreditExhausted):
+            hold(shop, blue, 1)
+
+
 def test_a_product_without_a_price_is_never_served(shop: Shop) -> None:
     with pytest.raises(NotFound, match="has no price"):
         hold(shop, shop.customer(), 1, product="chess")

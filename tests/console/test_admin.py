@@ -50,6 +50,13 @@ def test_credit_with_the_same_operation_counts_once(admin: TestClient, harbour: 
     assert admin.get(f"{V1}/customers/{harbour.quiet}/credit").json()["balance"]["amount"] == "5.00"
 
 
+@pytest.mark.parametrize("amount", ["0.005", "1_000", "٣", "1e2", " 5"])
+def test_an_amount_is_exact_or_refused(admin: TestClient, harbour: Harbour, amount: str) -> None:
+    refused = admin.post(f"{V1}/credits", json={"customer": harbour.quiet, "amount": amount})
+    assert refused.status_code == 422 and amount in refused.json()["detail"]
+    assert admin.get(f"{V1}/customers/{harbour.quiet}/credit").json()["balance"]["amount"] == "0.00"
+
+
 def test_consent_is_recorded_and_withdrawn(admin: TestClient, harbour: Harbour) -> None:
     path = f"{V1}/customers/{harbour.quiet}/consent"
     assert admin.put(path, json={"training": True}).json()["training_consent"] is True

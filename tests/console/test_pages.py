@@ -143,7 +143,10 @@ def test_plan_limit_credit_and_consent_are_changed_by_forms(browser: Browser, ha
     assert "9,000 units a month" in browser.fill_in(path, f"{path}/limit", product="helpdesk", units="9,000").text
     assert "prepaid" in browser.fill_in(path, f"{path}/credit", amount="5.00", operation="wire 3").text
     assert "Record its withdrawal" in browser.fill_in(path, f"{path}/consent", training="yes").text
-    assert browser.fill_in(path, f"{path}/limit", product="helpdesk", units="many").status_code == 422
+    for not_whole in ("many", "1,5", "٣", "1_000"):
+        assert browser.fill_in(path, f"{path}/limit", product="helpdesk", units=not_whole).status_code == 422
+    for not_exact in ("0.005", "1_000", "٣"):
+        assert browser.fill_in(path, f"{path}/credit", amount=not_exact, operation="wire 4").status_code == 422
     assert "it costs nothing" in browser.get(f"{path}/plan?plan=").text
     assert browser.fill_in(f"{path}/plan?plan=", f"{path}/plan", plan="").status_code == 200
 

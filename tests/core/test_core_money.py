@@ -57,7 +57,13 @@ def test_amounts_that_are_not_exact_decimals_are_refused_with_their_place(spoile
     assert caught.value.where == "costs.gpu_hour"
 
 
-@pytest.mark.parametrize("much", ["1e15", "-1e15", "1e400"])
+@pytest.mark.parametrize("sloppy", ["1_000", "٣", "５", " 5", "1e3", "+5", ".5", "5."])
+def test_an_amount_is_written_in_plain_digits(sloppy: str) -> None:
+    with pytest.raises(BadInput, match="is not a decimal number"):
+        decimal_of(sloppy, "amount")
+
+
+@pytest.mark.parametrize("much", ["1" + "0" * 15, "-1" + "0" * 15, "9" * 30])
 def test_an_amount_that_no_database_could_hold_is_refused(much: str) -> None:
     with pytest.raises(BadInput, match="more than can be counted"):
         money(much, "USD")
@@ -67,6 +73,23 @@ def test_an_unknown_currency_is_refused() -> None:
     assert (exponent("USD"), exponent("JPY")) == (2, 0)
     with pytest.raises(BadInput, match="unknown currency 'USX'"):
         exponent("USX")
+
+
+ISO_4217 = {"AFN": 2, "ALL": 2, "IQD": 3, "IRR": 2, "KPW": 2, "LAK": 2, "LBP": 2, "MGA": 2, "MMK": 2, "RSD": 2}
+ISO_4217 |= {"SOS": 2, "SYP": 2, "YER": 2, "BHD": 3, "CLF": 4, "CLP": 0, "CNY": 2, "EUR": 2, "KWD": 3, "VND": 0}
+
+
+def test_a_currency_has_the_digits_of_the_standard_not_those_of_display_habits() -> None:
+    assert {code: exponent(code) for code in ISO_4217} == ISO_4217
+    assert money("0.50", "RSD") == Money(50, "RSD")
+    shown = {Money(50, "RSD").display(), Money(50, "RSD").display("zh-CN")}
+    assert shown == {"RSD\xa00.50"} and Money(1234, "IQD").display() == "IQD\xa01.234"
+
+
+@pytest.mark.parametrize("code", ["HRK", "DEM", "usd", "XAU", "XTS", ""])
+def test_nothing_is_billed_in_withdrawn_currencies_or_in_what_has_no_minor_unit(code: str) -> None:
+    with pytest.raises(BadInput, match=r"unknown currency|no minor unit"):
+        exponent(code)
 
 
 def test_amounts_show_as_people_write_them() -> None:

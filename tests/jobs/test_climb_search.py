@@ -164,7 +164,7 @@ def test_an_impossible_budget_is_refused(tmp_path: Path, minutes: float, says: s
     assert all_runs(house) == []
 
 
-@pytest.mark.parametrize(("money", "cores", "minutes"), [("0.04", 1, 60), ("0.04", 2, 30), ("1e-3", 3, 0.5)])
+@pytest.mark.parametrize(("money", "cores", "minutes"), [("0.04", 1, 60), ("0.04", 2, 30), ("0.001", 3, 0.5)])
 def test_money_buys_minutes_of_all_cores(money: str, cores: int, minutes: float) -> None:
     assert minutes_for(money, Costs(), cores=cores) == pytest.approx(minutes)
 
@@ -185,9 +185,9 @@ def test_a_gpu_shortens_what_money_buys_and_is_named_and_priced(
     assert run.cost == Costs().gpu_hour
 
 
-@pytest.mark.parametrize("money", ["", "much", "0", "-2", "NaN", "Infinity", "1e400", "1e999999", "1e-400"])
+@pytest.mark.parametrize("money", ["", "much", "0", "-2", "NaN", "Infinity", "1e400", "1e999999", "0.0000000001"])
 def test_what_is_no_amount_of_money_is_refused(money: str) -> None:
-    with pytest.raises(BadInput, match="no amount of money"):
+    with pytest.raises(BadInput, match=r"not a decimal number|more than 9 decimals|no budget"):
         minutes_for(money, Costs(), cores=2)
 
 

@@ -66,7 +66,7 @@ def test_gate_share_and_fee_read_as_they_are_written(workspace: Workspace) -> No
         " -> accuracy >= 0.9, latency_p95_ms <= 50, gross_margin >= 0.7",
         "~ plans.starter.monthly: 49.00 -> 59.00",
         "~ agreements.referral.share: 20% -> 25%",
-        "0 to add, 3 to change, 0 to remove; nothing sold changes",
+        "0 to add, 3 to change, 0 to remove",
     ]
 
 

@@ -12,7 +12,7 @@ from penstock.console.admin import bodies
 from penstock.console.desk import AtDesk
 from penstock.console.guard import Route
 from penstock.console.wire import answer
-from penstock.core.money import money
+from penstock.core.money import exact_money
 from penstock.identity.customers import (
     add_customer,
     edit_customer,
@@ -106,7 +106,7 @@ def credit_add(desk: AtDesk, body: bodies.NewCredit) -> Response:
     """Record prepaid money received."""
     with desk.house.store.transaction() as tx:
         who = get_customer(tx, body.customer)
-        added = money(body.amount, desk.company.currency)
+        added = exact_money(body.amount, desk.company.currency)
         balance = credits.add_credit(tx, who.id, added, body.operation or tx.new_id("op"))
     return answer({"customer": who.id, "added": added, "balance": balance}, 201)
 

@@ -19,7 +19,7 @@ from penstock.console.desk import AtDesk
 from penstock.console.guard import Route, form_of
 from penstock.console.pages.parts import back, field, months, part, whole_number
 from penstock.core.errors import NotFound
-from penstock.core.money import money
+from penstock.core.money import exact_money
 from penstock.identity.customers import (
     LOCALES,
     add_customer,
@@ -96,7 +96,7 @@ def revoke(request: Request, desk: AtDesk, customer: str) -> Response:
 
 def credit(request: Request, desk: AtDesk, customer: str) -> Response:
     form = form_of(request)
-    amount = money(field(form, "amount"), desk.company.currency)
+    amount = exact_money(field(form, "amount"), desk.company.currency)
     with desk.house.store.transaction() as tx:
         credits.add_credit(tx, get_customer(tx, customer).id, amount, field(form, "operation"))
     return back(f"/customers/{customer}", "credited")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +17,7 @@ from penstock.core.errors import BadInput
 from penstock.jobs.money import month
 
 ROWS = 100
+_WHOLE = re.compile(r"[0-9]{1,15}|[0-9]{1,3}(,[0-9]{3}){1,4}")
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,9 @@ def field(form: Mapping[str, str], name: str) -> str:
 
 def whole_number(form: Mapping[str, str], name: str) -> int | None:
     """A whole number, or None when the field is blank."""
-    text = form.get(name, "").replace(",", "")
+    text = form.get(name, "").strip()
     if not text:
         return None
-    if not text.isdecimal() or len(text) > 15:
-        raise BadInput(f"{text!r} is not a whole number", where=name)
-    return int(text)
+    if not _WHOLE.fullmatch(text):
+        raise BadInput(f"{text!r} is not a whole number", where=name, hint="write e.g. 1500 or 1,500")
+    return int(text.replace(",", ""))
