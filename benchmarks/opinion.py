@@ -381,7 +381,7 @@ def _await(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 def _secret(key: Any) -> str:
-    text = key if isinstance(key, str) else next(v for v in key.values() if str(v).startswith("pk_live_"))
+    text = key if isinstance(key, str) else next(v for v in key.values() if str(v).startswith("sk_live_"))
     return str(text)
 
 

@@ -11,7 +11,7 @@ import typer
 from penstock.cli.output import OPTIONS, note, show, text
 
 Product = Annotated[str, typer.Argument(help="A product of the task opinion-monitoring.")]
-Key = Annotated[str, typer.Option(help="The customer's key that pays: pk_live_…", envvar="PENSTOCK_KEY")]
+Key = Annotated[str, typer.Option(help="The customer's key that pays: sk_live_…", envvar="PENSTOCK_KEY")]
 Url = Annotated[str | None, typer.Option(help="The gateway. Default: the one of this workspace.")]
 Customer = Annotated[str | None, typer.Option(help="Only this customer's documents: name, e-mail or id.")]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -43,7 +43,12 @@ class AsyncClient:
         self._chance = chance or random.Random()
 
     async def predict(
-        self, product: str, inputs: Sequence[Any], request_id: str | None = None, *, explain: bool = False
+        self,
+        product: str,
+        inputs: str | Mapping[str, Any] | Iterable[Any],
+        request_id: str | None = None,
+        *,
+        explain: bool = False,
     ) -> Prediction[dict[str, Any]]:
         return await self._send(core.predict(product, inputs, request_id, explain))
 

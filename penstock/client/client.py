@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 class Client:
     """A customer's view of a gateway. Thread-safe; close it, or use it in a `with` block.
 
-    key: "pk_live_…". timeout_s: per attempt. transport, sleep, chance: for tests.
+    key: "sk_live_…". timeout_s: per attempt. transport, sleep, chance: for tests.
     """
 
     def __init__(
@@ -46,10 +46,18 @@ class Client:
         self._chance = chance or random.Random()
 
     def predict(
-        self, product: str, inputs: Sequence[Any], request_id: str | None = None, *, explain: bool = False
+        self,
+        product: str,
+        inputs: str | Mapping[str, Any] | Iterable[Any],
+        request_id: str | None = None,
+        *,
+        explain: bool = False,
     ) -> Prediction[dict[str, Any]]:
-        """Predict `inputs`. request_id: name the request yourself, to send it again even from another process. explain:
-        with what decided each answer, where the product's task can tell."""
+        """Predict `inputs`: a list, or one text or object. Another type is a TypeError, and nothing is sent.
+
+        request_id: name the request yourself, to send it again even from another process. explain: with what decided
+        each answer, where the product's task can tell.
+        """
         return self._send(core.predict(product, inputs, request_id, explain))
 
     def ask(self, call: Call[T]) -> T:

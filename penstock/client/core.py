@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -90,24 +90,44 @@ class Retries:
 
 
 def predict(
-    product: str, inputs: Sequence[Any], request_id: str | None, explain: bool = False
+    product: str, inputs: str | Mapping[str, Any] | Iterable[Any], request_id: str | None, explain: bool = False
 ) -> Call[Prediction[dict[str, Any]]]:
-    return predict_as(dict, product, inputs, request_id, explain=explain)
+    return predict_as(dict, product, listed(inputs, (str, Mapping)), request_id, explain=explain)
+
+
+def listed(inputs: Any, one: tuple[type, ...], name: str = "inputs", *, each: tuple[type, ...] = ()) -> list[Any]:
+    """Inputs as a list: a value of a type in `one` is a single input, not a list of its characters or keys.
+
+    each: the types that an input may have; empty for any. Raises TypeError, before anything is sent or billed, for what
+    is neither one input nor a list of them: a number, bytes where a text is meant, a set, which has no order.
+    """
+    if isinstance(inputs, one):
+        return [inputs]
+    wanted = "".join(f", or one {kind.__name__}" for kind in one)
+    if isinstance(inputs, str | bytes | bytearray | Mapping | Set) or not isinstance(inputs, Iterable):
+        raise TypeError(f"{name} must be a list{wanted}, not {type(inputs).__name__}")
+    found = list(inputs)
+    for index, value in enumerate(found):
+        if each and not isinstance(value, each):
+            kinds = " or ".join(kind.__name__ for kind in each)
+            raise TypeError(f"{name}[{index}] must be {kinds}, not {type(value).__name__}")
+    return found
 
 
 def predict_as(
     read: Callable[[Any], T],
     product: str,
-    inputs: Sequence[Any],
+    inputs: list[Any],
     request_id: str | None = None,
     *,
     explain: bool = False,
 ) -> Call[Prediction[T]]:
     """A prediction whose outputs are read by `read`: what the task modules beside this one build their calls from.
+    inputs: a list, as `listed` makes it.
 
     explain: ask for what decided each answer, where the product's task can tell.
     """
-    asked = {"inputs": list(inputs), **({"explain": True} if explain else {})}
+    asked = {"inputs": inputs, **({"explain": True} if explain else {})}
     return Call(
         "POST",
         f"/v1/products/{_part(product)}/predict",
@@ -118,8 +138,10 @@ def predict_as(
 
 
 def feedback(
-    request_id: str, index: int, rating: int | str | None, correction: str | None, comment: str
+    request_id: str, index: int, rating: int | str | None, correction: str | float | None, comment: str
 ) -> Call[dict[str, Any]]:
+    if not isinstance(request_id, str) or isinstance(index, bool) or not isinstance(index, int):
+        raise TypeError("feedback takes the answer's id, a text, and the number of its output: feedback(answer.id, 0)")
     body: dict[str, Any] = {"id": request_id, "index": index}
     if rating is not None:
         body["rating"] = rating

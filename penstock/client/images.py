@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from penstock.client.core import Call, Prediction, predict_as
+from penstock.client.core import Call, Prediction, listed, predict_as
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,15 @@ class ImageAnswer:
 
 
 def pictures(
-    product: str, images: Iterable[bytes | str | Path], request_id: str | None = None
+    product: str, images: bytes | str | Path | Iterable[bytes | str | Path], request_id: str | None = None
 ) -> Call[Prediction[ImageAnswer]]:
     """The call that classifies: `client.ask(images.pictures("digits", ["three.png"]))`."""
     return predict_as(ImageAnswer.from_output, product, image_inputs(images), request_id)
 
 
-def image_inputs(images: Iterable[bytes | str | Path]) -> list[str]:
+def image_inputs(images: bytes | str | Path | Iterable[bytes | str | Path]) -> list[str]:
     """Inputs of images: the bytes of PNG, JPEG or WebP files, or the files' paths. Raises OSError like open()."""
-    contents = (image if isinstance(image, bytes) else Path(image).read_bytes() for image in images)
+    kinds = (bytes, str, Path)
+    each = listed(images, kinds, "images", each=kinds)
+    contents = (image if isinstance(image, bytes) else Path(image).read_bytes() for image in each)
     return [base64.b64encode(content).decode("ascii") for content in contents]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from penstock.client.core import Call, Prediction, predict_as
+from penstock.client.core import Call, Prediction, listed, predict_as
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,13 @@ class Reply:
 
 
 def questions(
-    product: str, texts: Iterable[str], *, locale: str | None = None, request_id: str | None = None
+    product: str, texts: str | Iterable[str], *, locale: str | None = None, request_id: str | None = None
 ) -> Call[Prediction[Reply]]:
     """The call that asks: `client.ask(knowledge.questions("faq", ["Do you ship to Norway?"]))`."""
     return predict_as(Reply.from_output, product, question_inputs(texts, locale), request_id)
 
 
-def question_inputs(questions: Iterable[str], locale: str | None = None) -> list[str | dict[str, str]]:
+def question_inputs(questions: str | Iterable[str], locale: str | None = None) -> list[str | dict[str, str]]:
     """Inputs of questions. locale: only entries of it (or of none) may answer, e.g. "zh-CN"."""
-    return [text if locale is None else {"question": text, "locale": locale} for text in questions]
+    asked = listed(questions, (str,), "questions", each=(str,))
+    return [text if locale is None else {"question": text, "locale": locale} for text in asked]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from penstock.client.core import Call, Prediction, predict_as
+from penstock.client.core import Call, Prediction, listed, predict_as
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,16 @@ class Opinion:
         )
 
 
-def documents(product: str, sent: Sequence[Document], request_id: str | None = None) -> Call[Prediction[Opinion]]:
+def documents(
+    product: str, sent: Document | Iterable[Document], request_id: str | None = None
+) -> Call[Prediction[Opinion]]:
     """The call that reads documents: `client.ask(opinion.documents("brands", [...]))`."""
     return predict_as(Opinion.from_output, product, inputs(sent), request_id)
 
 
-def inputs(documents: Sequence[Document]) -> list[dict[str, str]]:
+def inputs(documents: Document | Iterable[Document]) -> list[dict[str, str]]:
     """The wire's form. Raises ValueError for a time without a zone."""
-    return [_input(document) for document in documents]
+    return [_input(one) for one in listed(documents, (Document,), "documents", each=(Document,))]
 
 
 def _input(document: Document) -> dict[str, str]:

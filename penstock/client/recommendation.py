@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from penstock.client.core import Call, Prediction, predict_as, said
+from penstock.client.core import Call, Prediction, listed, predict_as, said
+
+_IDS = (str, int)
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,10 @@ class Recommendations:
 
 
 def recommendations(
-    product: str, inputs: Sequence[Mapping[str, Any]], request_id: str | None = None
+    product: str, inputs: Mapping[str, Any] | Iterable[Mapping[str, Any]], request_id: str | None = None
 ) -> Call[Prediction[Recommendations]]:
     """The call that recommends: `client.ask(recommendation.recommendations("books", for_users(["u17"])))`."""
-    return predict_as(Recommendations.from_output, product, inputs, request_id)
+    return predict_as(Recommendations.from_output, product, listed(inputs, (Mapping,), each=(Mapping,)), request_id)
 
 
 def happened(kind: Literal["click", "buy"], item: str, request_id: str, index: int = 0) -> Call[dict[str, Any]]:
@@ -46,14 +48,14 @@ def happened(kind: Literal["click", "buy"], item: str, request_id: str, index: i
 
 
 def for_users(
-    users: Iterable[str | int],
+    users: str | int | Iterable[str | int],
     *,
     top: int | None = None,
-    exclude: Sequence[str] = (),
-    available: Sequence[str] | None = None,
+    exclude: str | Sequence[str] = (),
+    available: str | Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Inputs of known users. exclude: items not wanted. available: the only items that may come."""
-    return [{"user": user, **_asked(top, exclude, available)} for user in users]
+    return [{"user": user, **_asked(top, exclude, available)} for user in listed(users, _IDS, "users", each=_IDS)]
 
 
 def for_items(
@@ -61,29 +63,31 @@ def for_items(
     *,
     user: str | None = None,
     top: int | None = None,
-    exclude: Sequence[str] = (),
-    available: Sequence[str] | None = None,
+    exclude: str | Sequence[str] = (),
+    available: str | Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Inputs of what somebody took lately, the latest last. user: whose, so that clicks are learned from."""
+    """Inputs of what somebody took lately, the latest last: a list of items for each. user: whose, so that clicks are
+    learned from."""
     whose = {} if user is None else {"user": user}
-    return [{**whose, "items": list(items), **_asked(top, exclude, available)} for items in histories]
+    each = listed(histories, (), "histories", each=(list, tuple))
+    return [{**whose, "items": list(items), **_asked(top, exclude, available)} for items in each]
 
 
 def popular(
-    *, top: int | None = None, exclude: Sequence[str] = (), available: Sequence[str] | None = None
+    *, top: int | None = None, exclude: str | Sequence[str] = (), available: str | Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
     """The input of somebody of whom nothing is known."""
     return [{"popular": True, **_asked(top, exclude, available)}]
 
 
-def _asked(top: int | None, exclude: Sequence[str], available: Sequence[str] | None) -> dict[str, Any]:
+def _asked(top: int | None, exclude: str | Sequence[str], available: str | Sequence[str] | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if top is not None:
         found["top"] = top
     if exclude:
-        found["exclude"] = list(exclude)
+        found["exclude"] = listed(exclude, _IDS, "exclude")
     if available is not None:
-        found["available"] = list(available)
+        found["available"] = listed(available, _IDS, "available")
     return found
 
 

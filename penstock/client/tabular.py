@@ -8,9 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from penstock.client.core import Call, Prediction, predict_as
+from penstock.client.core import Call, Prediction, listed, predict_as
 
 Value: TypeAlias = float | int | str | bool | datetime.date | None
+Row: TypeAlias = Mapping[str, Value]
+Rows: TypeAlias = Row | Iterable[Row]
+"""One row by column, or several."""
 
 
 @dataclass(frozen=True)
@@ -64,21 +67,22 @@ class Estimate:
         return cls(float(output["value"]), float(output["low"]), float(output["high"]), _reasons(output))
 
 
-def risks(product: str, rows: Iterable[Mapping[str, Value]], request_id: str | None = None) -> Call[Prediction[Risk]]:
+def risks(product: str, rows: Rows, request_id: str | None = None) -> Call[Prediction[Risk]]:
     """The call that judges rows: `client.ask(tabular.risks("credit", [{"age": 41, "purpose": "car"}]))`."""
     return predict_as(Risk.from_output, product, table_inputs(rows), request_id)
 
 
-def estimates(
-    product: str, rows: Iterable[Mapping[str, Value]], request_id: str | None = None
-) -> Call[Prediction[Estimate]]:
+def estimates(product: str, rows: Rows, request_id: str | None = None) -> Call[Prediction[Estimate]]:
     """The call that estimates: `client.ask(tabular.estimates("rents", [{"rooms": 3, "area": 71.5}]))`."""
     return predict_as(Estimate.from_output, product, table_inputs(rows), request_id)
 
 
-def table_inputs(rows: Iterable[Mapping[str, Value]]) -> list[dict[str, float | str | bool | None]]:
+def table_inputs(
+    rows: Rows,
+) -> list[dict[str, float | str | bool | None]]:
     """Inputs of rows by column: dates become ISO text, NaN (as data frames write it) null."""
-    return [{str(column): _wire(value) for column, value in row.items()} for row in rows]
+    each = listed(rows, (Mapping,), "rows", each=(Mapping,))
+    return [{str(column): _wire(value) for column, value in row.items()} for row in each]
 
 
 def _wire(value: Value) -> float | str | bool | None:

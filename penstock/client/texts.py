@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from penstock.client.core import Call, Prediction, predict_as
+from penstock.client.core import Call, Prediction, listed, predict_as
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,10 @@ class Label:
 
 
 def labels(
-    product: str, texts: Sequence[str], request_id: str | None = None, *, explain: bool = False
+    product: str, texts: str | Iterable[str], request_id: str | None = None, *, explain: bool = False
 ) -> Call[Prediction[Label]]:
     """The call that labels texts: `client.ask(texts.labels("helpdesk", ["where is my parcel?"]))`. explain: with the
     words that decided."""
-    return predict_as(Label.from_output, product, list(texts), request_id, explain=explain)
+    return predict_as(
+        Label.from_output, product, listed(texts, (str,), "texts", each=(str,)), request_id, explain=explain
+    )

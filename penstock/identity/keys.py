@@ -1,4 +1,6 @@
-"""Keys: the secret a program calls with, `pk_live_<id>_<secret><checksum>`. Only its id and a SHA-256 are kept.
+"""Keys: the secret a program calls with, `sk_live_<id>_<secret><checksum>`. Only its id and a SHA-256 are kept.
+
+Keys made before 2026-12 begin `pk_live_`, which elsewhere marks keys that may be published; they go on working.
 
 The checksum tells a mistyped key from a wrong one without asking the database, and lets scanners find leaked keys.
 """
@@ -24,14 +26,14 @@ from penstock.identity.tables import key
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 
-PREFIX = "pk_live_"
+PREFIX = "sk_live_"
 _BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_CHARS = 12  # 60 bits
 _SECRET_CHARS = 28  # 166 bits
 _CHECKSUM_CHARS = 6  # 62^6 > 2^32
 _SHAPE = re.compile(
-    rf"{PREFIX}(?P<id>[{_BASE32}]{{{_ID_CHARS}}})_(?P<secret>[0-9A-Za-z]{{{_SECRET_CHARS}}})"
+    rf"(?:sk|pk)_live_(?P<id>[{_BASE32}]{{{_ID_CHARS}}})_(?P<secret>[0-9A-Za-z]{{{_SECRET_CHARS}}})"
     rf"(?P<checksum>[0-9A-Za-z]{{{_CHECKSUM_CHARS}}})"
 )
 _NOBODY = sha256_of(b"")
@@ -131,7 +133,7 @@ def verify(keys: Mapping[str, Key], text: str, now: datetime) -> Key:
     """
     shape = _SHAPE.fullmatch(text)
     if shape is None or _checksum(text[:-_CHECKSUM_CHARS]) != shape["checksum"]:
-        raise Unauthorised("this is not a complete key: it was cut or mistyped", hint="copy the whole key, pk_live_…")
+        raise Unauthorised("this is not a complete key: it was cut or mistyped", hint="copy the whole key, sk_live_…")
     known = keys.get(shape["id"])
     same = compare_digest(sha256_of(shape["secret"].encode()), known.secret_sha256 if known else _NOBODY)
     if known is None or not same:

@@ -6,6 +6,7 @@ that was interrupted can simply be run again, also of a file that has grown mean
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from penstock.runtime.progress import Progress, no_progress
 
 BATCH = 100
 THREADS = 3  # one more than a gateway has for inference: it never waits for us
-_KEY_PARTS = 4  # pk_live_<id>_<secret>
+_KEY = re.compile(r"(?:sk|pk)_live_([^_]+)_.+")
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def _own(error: api.ApiError) -> PenstockError:
 
 
 def _key_id(key: str) -> str:
-    parts = key.split("_")
-    if len(parts) != _KEY_PARTS or parts[:2] != ["pk", "live"]:
+    shape = _KEY.fullmatch(key)
+    if shape is None:
         raise BadInput("this is not a key", where="--key", hint="make one: penstock key create CUSTOMER")
-    return parts[2]
+    return shape[1]

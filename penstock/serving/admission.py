@@ -83,7 +83,7 @@ class Watcher:
             raise Unavailable("the keys cannot be checked at present", hint="try again in a few seconds")
         scheme, _, text = (header or "").partition(" ")
         if scheme.lower() != "bearer" or not text.strip():
-            raise Unauthorised("no API key", hint="send it as the header  Authorization: Bearer pk_live_…")
+            raise Unauthorised("no API key", hint="send it as the header  Authorization: Bearer sk_live_…")
         return keys.verify(snapshot.keys, text.strip(), now)
 
     def _run(self) -> None:

@@ -62,7 +62,7 @@ class Server:
         transport = httpx2.MockTransport(self)
         return Client(
             "http://gateway",
-            "pk_live_x",
+            "sk_live_x",
             transport=transport,
             sleep=self.slept.append,
             chance=random.Random(1),
@@ -91,7 +91,7 @@ def test_an_answer_comes_back_as_a_record() -> None:
     assert got == Prediction("r1", "helpdesk", "rel_1", (ANSWER["outputs"][0],), 1, Decimal("0.0040"), "USD")  # type: ignore[index]
     [request] = server.requests
     assert request.url.path == "/v1/products/helpdesk/predict"
-    assert request.headers["authorization"] == "Bearer pk_live_x"
+    assert request.headers["authorization"] == "Bearer sk_live_x"
     assert json.loads(request.content) == {"inputs": ["where is my order"]}
 
 

@@ -28,6 +28,6 @@ def test_a_program_predicts_repeats_and_reads_its_errors(store: Store, blobs: Bl
             client.predict("nosuch", ["a"])
         with pytest.raises(CreditExhausted):
             client.predict(PRODUCT, ["a"] * 4)
-        with Client(gateway.url, "pk_live_wrong") as stranger, pytest.raises(Unauthorised):
+        with Client(gateway.url, "sk_live_wrong") as stranger, pytest.raises(Unauthorised):
             stranger.models()
     assert [event.units for event in company.events()] == [2]

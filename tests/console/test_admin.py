@@ -22,7 +22,7 @@ def test_a_customer_is_signed_up_through_a_partner_with_a_key_a_plan_and_a_limit
     assert made.status_code == 201
     customer = made.json()["id"]
     key = admin.post(f"{V1}/keys", json={"customer": customer, "products": ["helpdesk"], "days": 30})
-    assert key.status_code == 201 and key.json()["key"].startswith("pk_live_")
+    assert key.status_code == 201 and key.json()["key"].startswith("sk_live_")
     plan = admin.post(f"{V1}/subscriptions", json={"customer": customer, "plan": "team"})
     assert plan.json()["plan"]["monthly"] == {"amount": "49.00", "currency": "USD"}
     limit = admin.put(f"{V1}/limits", json={"customer": customer, "product": "helpdesk", "units": 1000})

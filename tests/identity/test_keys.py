@@ -41,11 +41,24 @@ def test_a_typo_is_told_apart_from_a_wrong_key(store: Store, customer: str) -> N
         swapped = "a" if text[position] != "a" else "b"
         with pytest.raises(Unauthorised, match="cut or mistyped"):
             verify(keys, text[:position] + swapped + text[position + 1 :], made.created_at)
-    for bad in ("", "pk_live_", text[:-1], text + "x", text + "\n", "pk_live_密钥", " " + text, text * 1000):
+    for bad in ("", "sk_live_", text[:-1], text + "x", text + "\n", "sk_live_密钥", " " + text, text * 1000):
         with pytest.raises(Unauthorised, match="cut or mistyped"):
             verify(keys, bad, made.created_at)
     with pytest.raises(Unauthorised, match="unknown key"):
         verify(keys, other, made.created_at)
+
+
+def test_new_keys_are_secret_by_name_and_old_ones_go_on_working(store: Store, customer: str) -> None:
+    from penstock.identity.keys import _checksum
+
+    with store.transaction() as tx:
+        made, text = create_key(tx, customer=customer)
+    assert text.startswith("sk_live_")
+    body = "pk_live_" + text.removeprefix("sk_live_")[:-6]
+    old = body + _checksum(body)  # as keys were made before: the checksum is of the prefix too
+    assert verify({made.id: made}, old, made.created_at).id == made.id
+    with pytest.raises(Unauthorised, match="cut or mistyped"):
+        verify({made.id: made}, "pk_live_" + text.removeprefix("sk_live_"), made.created_at)
 
 
 def test_another_key_s_secret_under_a_known_id_is_refused(store: Store, customer: str) -> None:

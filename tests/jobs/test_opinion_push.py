@@ -120,7 +120,7 @@ def test_a_document_that_a_program_sent_is_not_billed_again_by_a_replay(shop: Sh
 def test_a_key_of_another_house_replays_nothing(shop: Shop, tmp_path: Path) -> None:
     path = write(tmp_path / "news.csv", usual_days(datetime(2026, 3, 1, tzinfo=UTC), 1))
     with pytest.raises(BadInput, match="not of this house"):
-        replay(shop.house, "brands", path, "pk_live_000000000000_x", shop.gateway.url)
+        replay(shop.house, "brands", path, "sk_live_000000000000_x", shop.gateway.url)
 
 
 def test_nothing_of_a_file_with_a_bad_row_is_sent(shop: Shop, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_gateway_that_is_away_or_a_wrong_product_is_said(shop: Shop, tmp_path:
     with pytest.raises(BadInput, match="text-classification"):
         replay(shop.house, "mood", path, shop.company.key, shop.gateway.url)
     with pytest.raises(BadInput):
-        replay(shop.house, "brands", path, "pk_live_wrong", shop.gateway.url)
+        replay(shop.house, "brands", path, "sk_live_wrong", shop.gateway.url)
 
 
 def test_a_gateway_that_is_away_is_said(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
