@@ -27,7 +27,7 @@ import numpy as np
 
 from benchmarks.common import report, shared_data
 from penstock.datasets.interactions.preparing import Records, prepare, records_of
-from penstock.evaluation.ranking import FIRST, gains, mean_over_users, quality_of, ranks_of
+from penstock.evaluation.ranking import FIRST, gains, mean_over_users, places_of, quality_of
 from penstock.models.recommendation.recommender import Ask, is_recommender
 from penstock.storage.blobs import BlobStore
 from penstock.tasks.recommendation import TASK
@@ -94,12 +94,12 @@ def ours(name: str, request: TrainRequest, test: Records) -> None:
     answers = trained.model.predict(asks)
     model = is_recommender(trained.model)
     scores = np.stack([np.where(model.allowed(ask), row, -np.inf) for ask, row in zip(asks, answers, strict=True)])
-    ranks = ranks_of(scores, np.array([model.places[row.item] for row in test.interactions], dtype=np.int64))
+    ranks = places_of(scores, np.array([model.places[row.item] for row in test.interactions], dtype=np.int64))
     users = [row.user for row in test.interactions]
     measured = TASK.measure(model, test, answers, 0).quality
     found = {  # all films, also those that nobody rated, which the report's own figures leave out
         "ndcg_at_10": mean_over_users(gains(ranks), users, 0),
-        "hr_at_10": mean_over_users((ranks < FIRST).astype(np.float64), users, 0),
+        "hr_at_10": mean_over_users(ranks.within(FIRST), users, 0),
         "coverage": measured["coverage"],
         "novelty": measured["novelty"],
     }
@@ -166,7 +166,7 @@ def judged(peer: Peer, model: Any, held: Held, fade: float) -> tuple[float, floa
     histories = history_rows(held, np.arange(held.log.size), History(fade, 0.0))
     scores = np.asarray(peer.scores(model, histories), dtype=np.float32)
     scores[histories > 0] = -np.inf
-    ranks = ranks_of(scores, held.targets)
+    ranks = places_of(scores, held.targets)
     return *quality_of(ranks), ranks
 
 
@@ -257,16 +257,16 @@ def hidden_hits(
         scores = model.predict(asks)
         for at, ask in enumerate(asks):
             scores[at, ~model.allowed(ask)] = -np.inf
-        hits[f"{name} among all"] = quality_of(ranks_of(scores, targets))[1]
+        hits[f"{name} among all"] = quality_of(places_of(scores, targets))[1]
         only = np.full_like(scores, -np.inf)
         new = sorted(model.places[item] for item in hidden)
         only[:, new] = scores[:, new]
         if name == "popularity.v1":  # it knows nothing of them: their neighbours' popularity stands in
             continue
-        hits["hybrid-items.v1 among the new"] = quality_of(ranks_of(only, targets))[1]
+        hits["hybrid-items.v1 among the new"] = quality_of(places_of(only, targets))[1]
         around = (model.popularity[model.text.near] * model.text.shares).sum(axis=1) if model.text else only[0]
         only[:, new] = around[new]
-        hits["neighbours' popularity among the new"] = quality_of(ranks_of(only, targets))[1]
+        hits["neighbours' popularity among the new"] = quality_of(places_of(only, targets))[1]
     hits["chance among all"] = 10 / len(train.items)
     hits["chance among the new"] = 10 / len(hidden)
     return {**hits, "users": float(len(asked))}

@@ -17,7 +17,17 @@ from penstock.datasets.interactions.preparing import Records, item_of, prepare, 
 from penstock.datasets.interactions.values import MAX_ID_CHARS, MAX_TEXT_CHARS
 from penstock.evaluation.intervals import wilson
 from penstock.evaluation.measured import Chart, Measured, Point, Section
-from penstock.evaluation.ranking import FIRST, NEVER, best, gains, mean_over_users, place_of
+from penstock.evaluation.ranking import (
+    FIRST,
+    NEVER,
+    Places,
+    drawn,
+    gains,
+    mean_over_users,
+    place_of,
+    quality_of,
+    widened,
+)
 from penstock.models.protocol import Floats, Model
 from penstock.models.recommendation.recommender import Ask, Recommender, is_recommender
 from penstock.tasks import Task
@@ -26,6 +36,7 @@ MOST_ITEMS = 1_000
 MOST_NAMED = 10_000
 MOST_LOSS = 0.004  # of nDCG@10, whose usual values are .05 to .15
 QUALITY = ("ndcg_at_10", "hr_at_10", "coverage", "novelty")
+TIE_DRAWS = 32
 PLACES = (1, 3, 5, 10, 20, 50, 100)
 LENGTHS = ((1, 5), (6, 20), (21, 50), (51, math.inf))
 FIELDS = ("user", "items", "top", "exclude", "available", "popular")
@@ -60,27 +71,33 @@ def measure(model: Model, test: Records, answers: Floats, seed: int) -> Measured
     targets = [recommender.places.get(row.item) for row in test.interactions]
     taken = recommender.counts > 0
     taken[[target for target in targets if target is not None]] = True
-    places, lists, lengths = [], [], []
+    lots = np.random.default_rng(seed).random((TIE_DRAWS, len(recommender.labels)))
+    places, draws, lists, lengths = [], [], [], []
     for target, ask, scores in zip(targets, inputs(test), answers, strict=True):
         shown_to = np.where(recommender.allowed(ask), scores, -np.inf).astype(np.float32)
-        places.append(NEVER if target is None else place_of(np.where(taken, shown_to, -np.inf), target))
-        lists.append(best(shown_to, FIRST))
+        ranked = np.where(taken, shown_to, -np.inf).astype(np.float32)
+        places.append((NEVER, 0) if target is None else place_of(ranked, target))
+        draws.append(np.full(TIE_DRAWS, NEVER) if target is None else drawn(ranked, target, lots))
+        lists.append(recommender.best(shown_to, FIRST))
         lengths.append(len(recommender.histories.of(ask.user, ask.before)[0]))
-    ranks, users = np.array(places, dtype=np.int64), [row.user for row in test.interactions]
-    gained = gains(ranks)
+    above, tied = np.array(places, dtype=np.int64).T
+    ranks, users = Places(above, tied), [row.user for row in test.interactions]
+    gained, hits = gains(ranks), ranks.within(FIRST)
+    orders = [Places(order, np.zeros_like(order)) for order in np.stack(draws, axis=1)]
     shown = np.bincount(np.concatenate(lists), minlength=len(recommender.labels))
     listed = int(recommender.listed.sum())
     known = -np.log2((recommender.counts + 1.0) / (len(recommender.histories.users) + 1.0))
     novel = np.array([float(known[chosen].mean()) if len(chosen) else 0.0 for chosen in lists])
+    by_lot = np.array([quality_of(order) for order in orders])
     quality = {
-        "ndcg_at_10": mean_over_users(gained, users, seed),
-        "hr_at_10": mean_over_users((ranks < FIRST).astype(np.float64), users, seed),
+        "ndcg_at_10": widened(mean_over_users(gained, users, seed), by_lot[:, 0]),
+        "hr_at_10": widened(mean_over_users(hits, users, seed), by_lot[:, 1]),
         "coverage": wilson(int((shown > 0).sum()), listed),
         "novelty": mean_over_users(novel, users, seed),
     }
     sections = (
         _by_place(ranks),
-        _by_length(ranks, np.array(lengths)),
+        _by_length(hits, np.array(lengths)),
         _most_shown(recommender, shown, len(lists)),
         _new_items(recommender, shown),
     )
@@ -101,7 +118,7 @@ def render(model: Model, ask: Ask, scores: Floats) -> dict[str, Any]:
     """The best items that may be recommended, each with the known item that spoke most for it."""
     recommender = is_recommender(model)
     allowed = np.where(recommender.allowed(ask), scores, -np.inf).astype(np.float32)
-    chosen = best(allowed, recommender.top if ask.top is None else ask.top).tolist()
+    chosen = recommender.best(allowed, recommender.top if ask.top is None else ask.top).tolist()
     reasons = recommender.reasons(ask, chosen)
     return {
         "items": [
@@ -200,7 +217,7 @@ def _ask(value: Any, where: str, model: Recommender, on_sale: int) -> Ask:
 
 def _leaves_some(ask: Ask, model: Recommender, on_sale: int) -> bool:
     """Whether `allowed` allows an item. on_sale: how many are listed and in stock; each id rules out one at most."""
-    known = model.histories.of(ask.user, ask.before)[0]
+    known = model.known_to(ask)
     if ask.available is None and on_sale > len(known) + len(ask.items) + len(ask.exclude):
         return True
     if ask.available is None:
@@ -255,20 +272,20 @@ def _named(model: Recommender, place: int) -> dict[str, str]:
     return {"item": model.labels[place], "title": model.titles[place]}
 
 
-def _by_place(ranks: Any) -> Section:
-    rates = [(count, wilson(int((ranks < count).sum()), len(ranks))) for count in PLACES]
+def _by_place(ranks: Places) -> Section:
+    rates = [(count, wilson(round(float(ranks.within(count).sum())), len(ranks))) for count in PLACES]
     rows = tuple((str(count), f"{rate.value:.3f}", f"{rate.low:.3f} to {rate.high:.3f}") for count, rate in rates)
     points = tuple(Point(float(count), rate.value, rate.low, rate.high) for count, rate in rates)
     chart = Chart("lines", "places", "hit rate", points)
     return Section("Hits by place", _BY_PLACE, ("places", "hit rate", "95%"), rows, chart)
 
 
-def _by_length(ranks: Any, lengths: Any) -> Section:
+def _by_length(hits: Any, lengths: Any) -> Section:
     rows, points = [], []
     for low, high in LENGTHS:
-        inside = ranks[(lengths >= low) & (lengths <= high)]
+        inside = hits[(lengths >= low) & (lengths <= high)]
         if len(inside):
-            rate = wilson(int((inside < FIRST).sum()), len(inside))
+            rate = wilson(round(float(inside.sum())), len(inside))
             name = f"{low}+" if math.isinf(high) else f"{low}–{high:.0f}"
             rows.append((name, str(len(inside)), f"{rate.value:.3f}", f"{rate.low:.3f} to {rate.high:.3f}"))
             points.append(Point(name, rate.value, rate.low, rate.high))

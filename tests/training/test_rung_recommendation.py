@@ -141,9 +141,9 @@ def test_counts_are_those_done_by_hand() -> None:
     learned = learned_items(log)
     together, follows = sequence_counts(log, learned, 0.5)
     assert items == ("x", "y", "z")
-    # y and z come at one moment, so half each way; x then z is two steps apart once and one step once
-    assert follows.tolist() == [[0, 1, 1.5], [0, 0, 0.5], [0, 0.5, 0]]
-    assert together.tolist() == [[2, 0.5, 0.75], [0.5, 1, 0.5], [0.75, 0.5, 2]]
+    # y and z come at one moment, so half each way, z first by lot; x then y is two steps apart, x then z one step twice
+    assert follows.tolist() == [[0, 0.5, 2], [0, 0, 0.5], [0, 0.5, 0]]
+    assert together.tolist() == [[2, 0.25, 1], [0.25, 1, 0.5], [1, 0.5, 2]]
     assert co_counts(log, learned).tolist() == [[2, 1, 2], [1, 1, 1], [2, 1, 2]]
 
 

@@ -20,6 +20,7 @@ class RecommendationOptions(Record):
     test; split_date: test on what happened from that day on instead. min_history: a tested user has at least so many
     interactions to learn from. max_user_rows: users with more are taken for programs. top: how many items an answer
     holds unless it is asked for more. click_weight, buy_weight: of feedback, in medians of the data's weights.
+    repeats: items may be recommended to users who took them before (coffee, say, and not books).
     new_item_cost: the share of the nDCG of known items that new ones may take by being recommended.
     """
 
@@ -34,6 +35,7 @@ class RecommendationOptions(Record):
     top: int = Field(default=10, strict=True, ge=1, le=MOST_TOP)
     click_weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     buy_weight: float = Field(default=2.0, gt=0, allow_inf_nan=False)
+    repeats: bool = False
     new_item_cost: float = Field(default=0.02, ge=0, le=0.5, allow_inf_nan=False)
 
     @model_validator(mode="after")

@@ -50,17 +50,22 @@ def prepare(
         train, test = _split(rows, catalogue, options, log)
     else:
         test = _cleaned(given, "test", options, (now + AHEAD).timestamp(), log)
-        train = _outside(rows, test, "train", log)
+        train = rows if options.repeats else _outside(rows, test, "train", log)
+    if options.repeats:  # only now: an item taken before may be what is taken next
+        train, test = _latest(train, "train", log), _latest(test, "test", log)
     test = _testable(train, test, catalogue, options, log)
     added, catalogue = _from_use(extra, catalogue, train, test, options, log)
     train = _latest([*train, *added], "feedback", log) if added else train
+    taken = () if options.repeats else _taken([*read, *(given or ())], train, test)
     if not train or not test:
         what = "learn from" if not train else "test: no user has two interactions"
         raise BadInput(f"there is nothing to {what}", where=product.data, hint=_NOTHING)
     report = CleaningReport(len(read), len(given or ()), len(extra), len(train), len(test), (), tuple(log))
     kept = {row.item for row in train}
     wanted = [item for item in catalogue.values() if item.listed or item.item in kept]
-    return Prepared([*map(_interaction_row, _ordered(train)), *map(item_row, _by_id(wanted))], _test_rows(test), report)
+    known = [_taken_row(row) for row in _ordered(taken)]
+    rows_train = [*map(_interaction_row, _ordered(train)), *map(item_row, _by_id(wanted)), *known]
+    return Prepared(rows_train, _test_rows(test), report)
 
 
 _NOTHING = "a recommender learns from users with several items each; check the columns, min_weight and split_date"
@@ -129,7 +134,9 @@ def _cleaned(
     busy = Counter(row.user for row in left)
     programs = [row for row in left if busy[row.user] > options.max_user_rows]
     _note(log, "program", part, programs, len(programs), f"dropped: users of more than {options.max_user_rows:,} rows")
-    rows = _latest([row for row in left if busy[row.user] <= options.max_user_rows], part, log)
+    rows = [row for row in left if busy[row.user] <= options.max_user_rows]
+    if not options.repeats:
+        rows = _latest(rows, part, log)
     ahead = [row for row in rows if row.time > latest]
     _note(log, "future", part, ahead, 0, "kept; check the clock that wrote them")
     return rows
@@ -174,8 +181,8 @@ def _split(
             train += own
             single.append(own[0])
         else:
-            held = {row.item for row in last}
-            train += [row for row in own if row.item not in held]
+            held = {id(row) for row in last}
+            train += [row for row in own if id(row) not in held]
             test += last
     what = f"trained on, not tested: fewer than {options.leave_last + options.min_history} interactions"
     _note(log, "short-history", "train", single, 0, what)
@@ -201,6 +208,18 @@ def _testable(
     _note(log, "unlisted", "test", strange, len(strange), "dropped: no such item can be recommended")
     _note(log, "new-user", "test", new, len(new), "dropped: they cannot be tested by their id")
     return good
+
+
+def _taken(read: Sequence[Interaction], train: Sequence[Interaction], test: Sequence[Interaction]) -> list[Interaction]:
+    """What known users took though nothing is learned from it: what is tested, and what weighed too little. It is kept
+    so that nobody is offered what they have, and counts from its time on only, so that no test is told its answer."""
+    known, users = {(row.user, row.item) for row in [*train, *test]}, {row.user for row in train}
+    items = {row.item for row in [*train, *test]}
+    found: dict[tuple[str, str], Interaction] = {(row.user, row.item): row for row in test}
+    for row in sorted(read, key=lambda row: row.order):
+        if row.user in users and row.item in items and (row.user, row.item) not in known:
+            found.setdefault((row.user, row.item), row)
+    return list(found.values())
 
 
 def _outside(
@@ -254,10 +273,12 @@ def pseudonym(customer: str | None, user: str) -> str:
 
 @dataclass(frozen=True)
 class Records:
-    """Rows of one part of a version. items: what train knows of items; {} of a test."""
+    """Rows of one part of a version. items: what train knows of items; {} of a test. taken: what users have, though
+    nothing is learned from it."""
 
     interactions: tuple[Interaction, ...]
     items: Mapping[str, Item] = field(default_factory=dict)
+    taken: tuple[Interaction, ...] = ()
 
     def __len__(self) -> int:
         return len(self.interactions)
@@ -270,9 +291,13 @@ def records_of(rows: Sequence[Mapping[str, Any]], product: Product) -> Records:
             row["user"], row["item"], row["time"], row.get("weight", 1.0), row.get("origin", ""), row.get("customer")
         )
         for row in rows
-        if row.get("kind") != "item"
+        if row.get("kind") not in ("item", "taken")
     )
-    return Records(interactions, {row["item"]: item_of(row) for row in rows if row.get("kind") == "item"})
+    items = {row["item"]: item_of(row) for row in rows if row.get("kind") == "item"}
+    taken = tuple(
+        Interaction(row["user"], row["item"], row["time"], 1.0, "") for row in rows if row.get("kind") == "taken"
+    )
+    return Records(interactions, items, taken)
 
 
 def item_of(row: Mapping[str, Any]) -> Item:
@@ -289,6 +314,10 @@ def _interaction_row(row: Interaction) -> dict[str, Any]:
     if row.customer is not None:  # of the company's own rows the origin is a line number, which moves with the file
         made |= {"origin": row.origin, "customer": row.customer}
     return made
+
+
+def _taken_row(row: Interaction) -> dict[str, Any]:
+    return {"kind": "taken", "user": row.user, "item": row.item, "time": _number(row.time)}
 
 
 def item_row(item: Item) -> dict[str, Any]:

@@ -34,6 +34,8 @@ def to_files(model: Recommender) -> dict[str, bytes]:
         "history.times": model.histories.times,
         "history.weights": model.histories.weights,
     }
+    if model.taken is not None:
+        tensors |= {f"taken.{name}": getattr(model.taken, name) for name in ("starts", "items", "times")}
     if model.weights is not None:
         tensors |= {f"weights.{name}": getattr(model.weights, name) for name in ("starts", "columns", "values")}
     if model.text is not None:
@@ -51,6 +53,8 @@ def to_files(model: Recommender) -> dict[str, bytes]:
 def settings_of(model: Recommender) -> dict[str, Any]:
     """The numbers that belong to the manifest."""
     settings: dict[str, Any] = {"kind": model.kind, "decay": model.decay, "top": model.top}
+    if model.repeats:
+        settings["repeats"] = True
     if model.text is not None:
         settings |= {"blend": model.text.blend, "boost": model.text.boost}
     return settings
@@ -67,6 +71,10 @@ def open_parts(parts: Parts) -> Recommender:
         {user: row for row, user in enumerate(words["users"])},
         *(tensors[f"history.{name}"] for name in ("starts", "items", "times", "weights")),
     )
+    taken = None
+    if "taken.starts" in tensors:  # artifacts from before keep none
+        starts, items, times = (tensors[f"taken.{name}"] for name in ("starts", "items", "times"))
+        taken = Histories(histories.users, starts, items, times, np.ones(len(items), dtype=np.float32))
     weights = None
     if "weights.starts" in tensors:
         weights = Sparse(*(tensors[f"weights.{name}"] for name in ("starts", "columns", "values")))
@@ -88,6 +96,8 @@ def open_parts(parts: Parts) -> Recommender:
         weights=weights,
         text=text,
         backbone=parts.text_backbone() if text is not None else None,
+        taken=taken,
+        repeats=bool(parts.settings.get("repeats", False)),
         places={label: place for place, label in enumerate(parts.labels)},
     )
     _check(model, parts.where)
@@ -105,6 +115,9 @@ def _check(model: Recommender, where: str) -> None:
         and _within(known.items, items)
         and 0 < model.decay <= 1
     )
+    if fits and model.taken is not None:
+        fits = len(model.taken.starts) == len(known.starts) and _within(model.taken.items, items)
+        fits = fits and model.taken.starts[-1] == len(model.taken.items) == len(model.taken.times)
     if fits and model.weights is not None:
         inside = _within(model.weights.columns, items) and np.isfinite(model.weights.values).all()
         fits = inside and model.weights.rows == items and model.weights.starts[-1] == len(model.weights.values)

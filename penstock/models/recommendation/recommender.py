@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from penstock.datasets.interactions.values import lot
 from penstock.models.backbone import Backbone
 from penstock.models.protocol import Floats, Integers
 from penstock.models.recommendation.histories import Histories, Places, recency
@@ -48,6 +50,8 @@ class Recommender:
     users who knew it. decay: what an interaction loses with every newer one. top: items in an answer.
 
     weights: None for the popular items alone. text: only on a backbone. unavailable: (items,), by amendment.
+    taken: what users have besides their histories, which nothing was learned from. repeats: what a user took may be
+    recommended again.
     """
 
     kind: str
@@ -63,6 +67,8 @@ class Recommender:
     text: Neighbours | None = None
     backbone: Backbone | None = None
     unavailable: Mask | None = None
+    taken: Histories | None = None
+    repeats: bool = False
     places: Mapping[str, int] = field(default_factory=dict)
     embedded: dict[str, Floats] = field(default_factory=dict)  # vectors of items that amendments brought
 
@@ -94,13 +100,34 @@ class Recommender:
         mask = self.listed.copy()
         if self.unavailable is not None:
             mask &= ~self.unavailable
-        mask[self.histories.of(ask.user, ask.before)[0]] = False
+        mask[self.known_to(ask)] = False
         mask[[self.places[item] for item in (*ask.items, *ask.exclude) if item in self.places]] = False
         if ask.available is not None:
             only = np.zeros(len(mask), dtype=bool)
             only[[self.places[item] for item in ask.available if item in self.places]] = True
             mask &= only
         return mask
+
+    def known_to(self, ask: Ask) -> Places:
+        """The items that may not come because the user has them: none where repeats make sense. What is taken at the
+        very moment `before` is not known yet, or no test could ask for it."""
+        if self.repeats:
+            return self.histories.items[:0]
+        learned = self.histories.of(ask.user, ask.before)[0]
+        if self.taken is None:
+            return learned
+        until = None if ask.before is None else float(np.nextafter(ask.before, -np.inf))
+        return np.concatenate((learned, self.taken.of(ask.user, until)[0]))
+
+    @cached_property
+    def by_lot(self) -> Integers:
+        """The items (items,) in an order drawn by lot, in which equal scores stand: that of ids may mean something."""
+        return np.array(sorted(range(len(self.labels)), key=lambda place: lot(self.labels[place])), dtype=np.int64)
+
+    def best(self, scores: Floats, count: int) -> Integers:
+        """The places of up to `count` highest finite scores (items,), in order; equal ones by lot."""
+        order = self.by_lot[np.argsort(-scores[self.by_lot], kind="stable")[:count]]
+        return order[np.isfinite(scores[order])]
 
     def reasons(self, ask: Ask, chosen: Sequence[int]) -> list[int | None]:
         """For each chosen item the place of the known item that spoke most for it, None where none did."""

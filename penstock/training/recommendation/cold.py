@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from penstock.evaluation.ranking import FIRST, quality_of, ranks_of
+from penstock.evaluation.ranking import FIRST, places_of, quality_of
 from penstock.models.protocol import Floats, Integers
 from penstock.models.recommendation.histories import Places
 from penstock.models.recommendation.neighbours import MOST, POWER, Neighbours
@@ -91,8 +91,8 @@ def choose_loudness(
 
     warm = place[held.targets]
     warm = np.where(is_hidden[held.targets], -1, warm)
-    blend = max(BLENDS, key=lambda tried: quality_of(ranks_of(answers(visible, tried, 0.0), warm))[0])
-    reached = {boost: quality_of(ranks_of(answers(visible, blend, boost), warm)) for boost in (0.0, *BOOSTS)}
+    blend = max(BLENDS, key=lambda tried: quality_of(places_of(answers(visible, tried, 0.0), warm))[0])
+    reached = {boost: quality_of(places_of(answers(visible, blend, boost), warm)) for boost in (0.0, *BOOSTS)}
     loud = [boost for boost in BOOSTS if reached[boost][0] >= (1 - cost) * reached[0.0][0]]
     boost = loud[-1] if loud else BOOSTS[0]
     guesses = _hidden_targets(held, is_hidden)
@@ -105,10 +105,10 @@ def choose_loudness(
         blend=blend,
         boost=boost,
         judged=Judged(way, *reached[boost]),
-        hits=quality_of(ranks_of(scores, cold))[1],
-        among_new=quality_of(ranks_of(alone, cold - len(learned)))[1],
+        hits=quality_of(places_of(scores, cold))[1],
+        among_new=quality_of(places_of(alone, cold - len(learned)))[1],
         chance=min(1.0, FIRST / len(hidden)),
-        popular=quality_of(ranks_of(again, cold - len(learned)))[1],
+        popular=quality_of(places_of(again, cold - len(learned)))[1],
         hidden=len(hidden),
         users=len(cold),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from penstock.evaluation.ranking import quality_of, ranks_of
+from penstock.evaluation.ranking import places_of, quality_of
 from penstock.models.protocol import Floats, Integers
 from penstock.models.recommendation.histories import recency
 from penstock.training.recommendation.counting import columns_of
@@ -41,7 +41,7 @@ def best_history(held: Held, learned: Integers, weights: Floats) -> Judged:
     def judge(way: History) -> Judged:
         scores = history_rows(held, learned, way) @ weights
         scores[seen] = -np.inf
-        return Judged(way, *quality_of(ranks_of(scores, targets)))
+        return Judged(way, *quality_of(places_of(scores, targets)))
 
     found = [judge(History(decay, 0.0)) for decay in DECAYS]
     best = max(found, key=lambda one: one.ndcg)

@@ -100,3 +100,21 @@ def histories_of(log: Log, users: tuple[str, ...], power: float) -> Histories:
         times=log.times,
         weights=np.power(log.weights, np.float32(power)).astype(np.float32) if power else np.ones_like(log.weights),
     )
+
+
+def taken_of(records: Records, items: tuple[str, ...], users: tuple[str, ...]) -> Histories | None:
+    """What known users have besides what is learned from, as a model keeps it; None where there is nothing."""
+    item_at = {item: place for place, item in enumerate(items)}
+    user_at = {user: place for place, user in enumerate(users)}
+    known = [row for row in records.taken if row.user in user_at and row.item in item_at]
+    if not known:
+        return None
+    ordered = sorted(known, key=lambda row: (user_at[row.user], *row.order))
+    counts = np.bincount([user_at[row.user] for row in ordered], minlength=len(users))
+    return Histories(
+        users=user_at,
+        starts=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
+        items=np.array([item_at[row.item] for row in ordered], dtype=np.int32),
+        times=np.array([row.time for row in ordered], dtype=np.float64),
+        weights=np.ones(len(ordered), dtype=np.float32),
+    )
