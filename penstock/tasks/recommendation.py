@@ -85,14 +85,13 @@ def measure(model: Model, test: Records, answers: Floats, seed: int) -> Measured
     gained, hits = gains(ranks), ranks.within(FIRST)
     orders = [Places(order, np.zeros_like(order)) for order in np.stack(draws, axis=1)]
     shown = np.bincount(np.concatenate(lists), minlength=len(recommender.labels))
-    listed = int(recommender.listed.sum())
     known = -np.log2((recommender.counts + 1.0) / (len(recommender.histories.users) + 1.0))
     novel = np.array([float(known[chosen].mean()) if len(chosen) else 0.0 for chosen in lists])
     by_lot = np.array([quality_of(order) for order in orders])
     quality = {
         "ndcg_at_10": widened(mean_over_users(gained, users, seed), by_lot[:, 0]),
         "hr_at_10": widened(mean_over_users(hits, users, seed), by_lot[:, 1]),
-        "coverage": wilson(int((shown > 0).sum()), listed),
+        "coverage": wilson(int((shown > 0).sum()), int(recommender.listed.sum())),
         "novelty": mean_over_users(novel, users, seed),
     }
     sections = (
