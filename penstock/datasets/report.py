@@ -77,9 +77,7 @@ COLUMN_KINDS = frozenset({"leak", "leak-kept", "known-after", "no-input", "zeros
 """Findings of columns, not rows. A table names each, not the first alone: a column that is left out silently is missed
 too late."""
 _ALL_MATTER = COLUMN_KINDS | {"alike-label"}
-
-
-_SAID = ("alike-label", "rare-label", "unseen-label")
+_SAID = frozenset({"alike-label", "rare-label", "unseen-label", "no-target", *COLUMN_KINDS - {"known-after"}})
 """What whoever trains must be told, not only whoever inspects the data."""
 
 
@@ -136,11 +134,7 @@ class CleaningReport:
 
     def told(self) -> tuple[str, ...]:
         """A sentence each: the findings that change what a figure means or what a label is."""
-        return tuple(
-            f"{f.found:,} {KINDS[f.kind].lower()} ({f.part}; {f.action}), e.g. {_first(f)}"
-            for f in self.findings
-            if f.kind in _SAID and f.part != "feedback"
-        )
+        return tuple(map(_sentence, (f for f in self.findings if f.kind in _SAID and f.part != "feedback")))
 
     def table(self) -> list[dict[str, str | int]]:
         """Rows of what, rows, done and example, for the command line and the console."""
@@ -179,6 +173,15 @@ def shortened(text: str) -> str:
     """One line of at most 160 characters."""
     line = " ".join(text[: 4 * _EXAMPLE_CHARS].split())
     return line if len(line) <= _EXAMPLE_CHARS else line[: _EXAMPLE_CHARS - 1] + "…"
+
+
+def _sentence(finding: Finding) -> str:
+    words = KINDS[finding.kind].lower()
+    if finding.kind in COLUMN_KINDS:
+        named = "; ".join(map(_shown, finding.examples[:MOST_SHOWN]))
+        more = f"; and {finding.found - MOST_SHOWN} more" if finding.found > MOST_SHOWN else ""
+        return f"{words} ({finding.action}): {named}{more}"
+    return f"{finding.found:,} {words} ({finding.part}; {finding.action}), e.g. {_first(finding)}"
 
 
 def _first(finding: Finding) -> str:

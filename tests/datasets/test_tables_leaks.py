@@ -64,6 +64,7 @@ def test_what_the_owner_said_of_such_columns_is_done_and_named(
     assert (finding.kind, [e.origin for e in finding.examples]) == (kind, ["duration"])
     assert "AUC 0.8" in finding.examples[0].text
     assert ("duration" in found.train[0]["values"]) is there
+    assert any("duration: AUC 0.8" in sentence for sentence in found.report.told())  # by `check` and `train`
 
 
 @pytest.mark.parametrize(
