@@ -1,7 +1,8 @@
-"""What a customer owes that no invoice has asked for yet: exact, at the prices and allowances of each period."""
+"""What a customer owes: open invoices, and what no invoice asked for yet, at the prices and plans of each period."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,12 +10,14 @@ from decimal import ROUND_CEILING, Decimal
 
 import sqlalchemy as sa
 
+from penstock.billing import ledger
 from penstock.billing.credits import credit_balance
-from penstock.billing.subscriptions import allowance
+from penstock.billing.subscriptions import allowance, subscription_of
 from penstock.billing.tables import invoice, invoice_line, usage_grant
+from penstock.billing.terms import Terms, terms_of
 from penstock.billing.versions import price_for, priced_products
 from penstock.core.clock import Period, period_at
-from penstock.core.money import exponent, money
+from penstock.core.money import Money, exponent, money
 from penstock.identity.customers import get_customer
 from penstock.metering.totals import running
 from penstock.storage.engine import Transaction
@@ -39,6 +42,7 @@ class Charged:
     product: str
     period: str
     units: int
+    held: int
     allowance: int
     price: Price
     invoiced: Decimal
@@ -50,26 +54,91 @@ class Charged:
 
 
 @dataclass(frozen=True)
+class Fee:
+    """A plan's fee for a period that no invoice asked for yet. It is due in full when the period begins."""
+
+    period: str
+    amount: Decimal
+
+
+@dataclass(frozen=True)
 class Account:
-    """A customer's credit and what stands against it, in major units of `currency`."""
+    """A customer's credit and what stands against it, in major units of `currency`.
+
+    open: unpaid on issued invoices, tax included. fees and charges: not invoiced yet, before tax.
+    """
 
     currency: str
     credit: Decimal
     tax_rate: Decimal
+    open: Decimal
+    fees: tuple[Fee, ...]
     charges: tuple[Charged, ...]
 
     def owed(self, product: str = "", period: str = "", more: int = 0) -> Decimal:
-        """All that is used or held and not invoiced, with tax, if `more` units of a charge came on top."""
-        net = sum(
-            (
-                one.owed(more if (one.product, one.period) == (product, period) else 0, self.currency)
-                for one in self.charges
-            ),
-            Decimal(0),
+        """All that is owed, with tax, if what is held is used, and `more` units of a charge on top."""
+        nets: dict[str, Decimal] = defaultdict(Decimal)
+        for fee in self.fees:
+            nets[fee.period] += fee.amount
+        for one in self.charges:
+            extra = more if (one.product, one.period) == (product, period) else 0
+            nets[one.period] += one.owed(one.held + extra, self.currency)
+        return self.open + sum((net + self._tax(net) for net in nets.values()), Decimal(0))
+
+    def standing(self, terms: Terms) -> Standing:
+        """The same in words and whole minor units."""
+        fees = sum((fee.amount for fee in self.fees), Decimal(0))
+        used = sum((one.owed(0, self.currency) for one in self.charges), Decimal(0))
+        held = sum((one.owed(one.held, self.currency) for one in self.charges), Decimal(0)) - used
+        owed = self.owed()
+        credit = self._up(self.credit)
+        return Standing(
+            terms=terms,
+            credit=credit,
+            running_use=self._up(used),
+            held=self._up(used + held) - self._up(used),
+            plan_fees=self._up(fees),
+            tax=self._up(owed - self.open) - self._up(used + held) - self._up(fees),
+            open_invoices=self._up(self.open),
+            owed=self._up(owed),
+            left=credit - self._up(owed),
         )
+
+    def _tax(self, net: Decimal) -> Decimal:
+        """Rounded up, by period: at least what invoices will ask for."""
         places = exponent(self.currency)
         tax = (net * self.tax_rate).scaleb(places).to_integral_value(ROUND_CEILING).scaleb(-places)
-        return net + max(Decimal(0), tax)
+        return max(Decimal(0), tax)
+
+    def _up(self, amount: Decimal) -> Money:
+        places = exponent(self.currency)
+        return Money(int(amount.scaleb(places).to_integral_value(ROUND_CEILING)), self.currency)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a customer paid in advance, what it owes, and what is left to spend of the one after the other.
+
+    running_use, held (by requests and gateways) and plan_fees: not invoiced yet, before tax; tax: on those three.
+    open_invoices: unpaid, with tax. owed: these five together. left: credit less what is owed; below zero, so much
+    is missing. Only a prepaid customer is stopped by it.
+    """
+
+    terms: Terms
+    credit: Money
+    running_use: Money
+    held: Money
+    plan_fees: Money
+    tax: Money
+    open_invoices: Money
+    owed: Money
+    left: Money
+
+
+def standing_of(tx: Transaction, customer: str, company: Company) -> Standing:
+    """How the customer stands now. Needs a writing transaction. Raises NotFound for a customer that is not known."""
+    who = get_customer(tx, customer).id
+    return account_of(tx, who, company, held(tx, who, tx.now)).standing(terms_of(tx, who))
 
 
 def held(tx: Transaction, customer: str, alive_after: datetime) -> Held:
@@ -90,12 +159,13 @@ def held(tx: Transaction, customer: str, alive_after: datetime) -> Held:
 
 
 def account_of(tx: Transaction, customer: str, company: Company, holds: Held) -> Account:
-    """The customer's credit against its use that is not invoiced yet, counting `holds` as used.
+    """The customer's credit against all that it owes, counting `holds` as used.
 
     Reads the months since its last invoice, and the month before this one. Needs a writing transaction.
     """
     current = period_at(tx.now, company.timezone)
     months = _open_months(tx, customer, current, company.timezone)
+    fees = _fees(tx, customer, months)
     totals = running(tx, customer, [(product, month) for product in priced_products(tx) for month in months.values()])
     invoiced = _invoiced(tx, customer)
     charges = []
@@ -105,9 +175,11 @@ def account_of(tx: Transaction, customer: str, company: Company, holds: Held) ->
             price = price_for(tx, product, months[month])
             free = allowance(tx, customer, product, months[month])
             asked = Decimal(invoiced.get((product, month), 0)).scaleb(-exponent(price.currency))
-            charges.append(Charged(product, month, used + extra, free, price.price, asked))
+            charges.append(Charged(product, month, used, extra, free, price.price, asked))
     credit = credit_balance(tx, customer)
-    return Account(credit.currency, credit.to_decimal(), company.tax_rate, tuple(charges))
+    currency = credit.currency
+    unpaid = Money(ledger.balance(tx, "receivable", customer).get(currency, 0), currency).to_decimal()
+    return Account(currency, credit.to_decimal(), company.tax_rate, unpaid, fees, tuple(charges))
 
 
 def _open_months(tx: Transaction, customer: str, current: Period, timezone: str) -> dict[str, Period]:
@@ -124,14 +196,30 @@ def _open_months(tx: Transaction, customer: str, current: Period, timezone: str)
     return months
 
 
+def _fees(tx: Transaction, customer: str, months: Mapping[str, Period]) -> tuple[Fee, ...]:
+    """Plan fees of these months that stand on no invoice."""
+    line = invoice_line.c
+    query = sa.select(line.period).where(
+        line.organisation == tx.organisation, line.kind == "plan", _of_customer(customer), line.period.in_(months)
+    )
+    asked = {row["period"] for row in tx.all(query)}
+    plans = {name: subscription_of(tx, customer, month) for name, month in months.items() if name not in asked}
+    return tuple(Fee(name, one.plan.monthly.to_decimal()) for name, one in plans.items() if one is not None)
+
+
 def _invoiced(tx: Transaction, customer: str) -> dict[tuple[str, str], int]:
     """Minor units asked for so far by (product, period of use)."""
     line = invoice_line.c
-    mine = sa.and_(invoice.c.organisation == line.organisation, invoice.c.number == line.invoice)
     query = (
         sa.select(line.product, line.period, sa.func.sum(line.amount_minor).label("amount"))
-        .join_from(invoice_line, invoice, mine)
-        .where(line.organisation == tx.organisation, invoice.c.customer == customer, line.product.is_not(None))
+        .where(line.organisation == tx.organisation, line.product.is_not(None), _of_customer(customer))
         .group_by(line.product, line.period)
     )
     return {(row["product"], row["period"]): int(row["amount"]) for row in tx.all(query)}
+
+
+def _of_customer(customer: str) -> sa.ColumnElement[bool]:
+    """Whether a line stands on an invoice of the customer."""
+    line = invoice_line.c
+    mine = (invoice.c.organisation == line.organisation, invoice.c.number == line.invoice)
+    return sa.exists().where(*mine, invoice.c.customer == customer)

@@ -1,9 +1,9 @@
-"""Credit: money a customer paid in advance. Its balance is the ledger's; adding some makes the customer prepaid."""
+"""Credit: money a customer paid in advance. Its balance is the ledger's. It changes nothing about how one pays."""
 
 from __future__ import annotations
 
 from penstock.billing import ledger
-from penstock.billing.terms import lock_customer, set_terms
+from penstock.billing.terms import lock_customer
 from penstock.billing.versions import the_book
 from penstock.core.errors import BadInput
 from penstock.core.money import Money
@@ -12,7 +12,7 @@ from penstock.storage import counters
 from penstock.storage.engine import Transaction
 
 
-def add_credit(tx: Transaction, customer: str, amount: Money, operation: str) -> Money:
+def add_credit(tx: Transaction, customer: str, amount: Money, operation: str, memo: str = "credit added") -> Money:
     """Book money received in advance; answers the new balance. The same operation again changes nothing.
 
     Raises BadInput for an amount that is not positive or not in the books' currency.
@@ -28,13 +28,12 @@ def add_credit(tx: Transaction, customer: str, amount: Money, operation: str) ->
         ("cash", amount.amount_minor, currency, customer),
         ("customer_credit", -amount.amount_minor, currency, customer),
     ]
-    if ledger.post(tx, operation, paid_in, "credit added"):
-        set_terms(tx, customer, "prepaid")
+    if ledger.post(tx, operation, paid_in, memo):
         counters.bump(tx, "terms")  # gateways remember a refusal for a second, and forget it now
     return credit_balance(tx, customer)
 
 
 def credit_balance(tx: Transaction, customer: str) -> Money:
-    """What is left of the money paid in advance, before usage that is not yet invoiced."""
+    """What is left of the money paid in advance, before anything owed: see `accrual.standing_of`."""
     currency = the_book(tx).currency
     return Money(-ledger.balance(tx, "customer_credit", customer).get(currency, 0), currency)

@@ -1,7 +1,8 @@
 """The money side of serving: grants that never promise more than a customer's credit and caps can cover.
 
-For a prepaid customer it keeps this true: all unbilled use, plus every unit that a gateway still holds, at the price
-of the worst case, is at most the credit. Prices rise with quantity in total, so less use never costs more.
+For a prepaid customer it keeps this true: open invoices, plan fees that are due, unbilled use and every unit that a
+gateway still holds, at the price of the worst case and with tax, are at most the credit. Prices rise with quantity in
+total, so less use never costs more.
 """
 
 from __future__ import annotations
@@ -131,8 +132,10 @@ class LedgerFunding:
         now = account.owed()
 
         def fits(count: int) -> bool:
-            owed = account.owed(product, period.name, count)
-            return owed <= account.credit or owed == now  # what costs nothing needs no credit
+            return account.owed(product, period.name, count) <= account.credit
+
+        if now > account.credit:
+            raise _owing(account)
 
         if fits(most):
             return most
@@ -141,7 +144,7 @@ class LedgerFunding:
             middle = (low + high) // 2
             low, high = (middle, high) if fits(middle) else (low, middle)
         if low < units:
-            left = max(Decimal(0), account.credit - now)
+            left = account.credit - now
             cost = account.owed(product, period.name, units) - now
             missing = now + cost - account.credit
             raise _no_credit(product, units, left, cost, _rounded_up(missing, account.currency))
@@ -179,6 +182,17 @@ def _no_credit(product: str, units: int, left: Decimal, cost: Decimal, missing: 
         f"the credit left is {left.normalize():f} {missing.currency}; {units:,} units of {product} "
         f"cost {cost.normalize():f} {missing.currency} with tax",
         hint=f"add at least {missing} of credit",
+    )
+
+
+def _owing(account: accrual.Account) -> CreditExhausted:
+    """Even what costs nothing more waits until what is owed is covered."""
+    one = account.standing("prepaid")
+    parts = {"open invoices": one.open_invoices, "plan fees": one.plan_fees, "use": one.running_use + one.held}
+    named = [f"{name} {amount}" for name, amount in {**parts, "tax": one.tax}.items() if amount.amount_minor]
+    return CreditExhausted(
+        f"the credit of {one.credit} does not cover the {one.owed} that is owed: {', '.join(named)}",
+        hint=f"add at least {-one.left} of credit",
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock.billing import ledger, tables
+from penstock.billing.credits import add_credit, credit_balance
 from penstock.billing.records import Invoice, Payment, Refund
 from penstock.billing.register import get_invoice
 from penstock.billing.terms import lock_customer
@@ -14,34 +15,78 @@ from penstock.core.errors import BadInput, Conflict, NotFound
 from penstock.core.money import Money
 from penstock.storage.engine import Transaction
 
-CREDIT = "credit"  # the method of what is taken from the customer's credit when an invoice is issued
+CREDIT = "credit"  # the method of what is taken from the customer's credit
 
 
-def pay(tx: Transaction, *, invoice: str, amount: Money | None, operation: str, method: str = "by hand") -> Payment:
+def pay(
+    tx: Transaction,
+    *,
+    invoice: str,
+    amount: Money | None,
+    operation: str,
+    method: str = "by hand",
+    keep_rest: bool = False,
+) -> Payment:
     """Book a payment of `amount`, or of all that is open (None). The same operation again changes nothing and
     answers the payment that was booked.
 
-    Raises Conflict when more than the open amount is paid, nothing is open, or the operation was used for something
-    else.
+    keep_rest: what is paid beyond the open amount is kept as the customer's credit. Raises Conflict when more than
+    the open amount is paid otherwise, nothing is open, or the operation was used for something else.
+    """
+    known = _locked(tx, invoice, amount)
+    before = _payment(tx, operation)
+    if before is not None:
+        kept = kept_as_credit(tx, before)
+        asked = before.amount_minor + kept.amount_minor if amount is None else amount.amount_minor
+        booked = (before.invoice, before.amount_minor + kept.amount_minor, before.method)
+        _same(operation, booked, (invoice, asked, method))
+        return before
+    if method == CREDIT:
+        hint = "penstock invoice pay NUMBER --from-credit takes it; a method is e.g. bank transfer"
+        raise BadInput("credit is not a way of paying from outside", where="method", hint=hint)
+    _refuse_settled(known)
+    amount = amount or Money(known.open_minor, known.currency)
+    rest = amount - Money(known.open_minor, known.currency)
+    if rest.amount_minor > 0 and not keep_rest:
+        raise Conflict(
+            f"{amount} is more than the open amount of {Money(known.open_minor, known.currency)}",
+            where=f"invoice {invoice}",
+            hint=f"pay the open amount, or keep the other {rest} as credit: --keep-rest-as-credit (keep_rest)",
+        )
+    paid = record_payment(
+        tx, known, min(amount.amount_minor, known.open_minor), operation=operation, method=method
+    )
+    if rest.amount_minor > 0:
+        add_credit(tx, known.customer, rest, _rest_of(operation), f"rest of a payment of {invoice}: {method}")
+    return paid
+
+
+def pay_from_credit(tx: Transaction, *, invoice: str, amount: Money | None, operation: str) -> Payment:
+    """Take `amount` of the customer's credit for an open invoice; None: as much as is open and there is.
+
+    The same operation again changes nothing. Raises Conflict beyond the open amount or the credit.
     """
     known = _locked(tx, invoice, amount)
     before = _payment(tx, operation)
     if before is not None:
         asked = before.amount_minor if amount is None else amount.amount_minor
-        _same(operation, (before.invoice, before.amount_minor, before.method), (invoice, asked, method))
+        _same(operation, (before.invoice, before.amount_minor, before.method), (invoice, asked, CREDIT))
         return before
-    if method == CREDIT:
-        raise BadInput("credit is used when an invoice is issued, not by hand", where="method", hint="e.g. bank")
-    if amount is None and known.open_minor <= 0:
-        raise Conflict("nothing is open: it is paid", where=f"invoice {invoice}")
-    amount = amount or Money(known.open_minor, known.currency)
-    if amount.amount_minor > known.open_minor:
-        raise Conflict(
-            f"{amount} is more than the open amount of {Money(known.open_minor, known.currency)}",
-            where=f"invoice {invoice}",
-            hint="pay the open amount; add the rest as credit",
-        )
-    return record_payment(tx, known, amount.amount_minor, operation=operation, method=method)
+    _refuse_settled(known)
+    credit = credit_balance(tx, known.customer)
+    if credit.amount_minor <= 0:
+        raise Conflict("the customer has no credit", where=f"invoice {invoice}", hint="penstock credit add")
+    most = Money(min(known.open_minor, credit.amount_minor), known.currency)
+    if amount is not None and most < amount:
+        unpaid = Money(known.open_minor, known.currency)
+        raise Conflict(f"{unpaid} is open and {credit} of credit is left: {amount} is more", where=f"invoice {invoice}")
+    return record_payment(tx, known, (amount or most).amount_minor, operation=operation, method=CREDIT)
+
+
+def kept_as_credit(tx: Transaction, payment: Payment) -> Money:
+    """What was paid beyond the open amount and kept as credit, together with this payment."""
+    booked = ledger.entries(tx, operation=_rest_of(payment.operation))
+    return Money(sum(one.amount_minor for one in booked if one.account == "cash"), payment.currency)
 
 
 def cancel_payment(tx: Transaction, *, payment_operation: str, operation: str) -> Payment:
@@ -61,6 +106,7 @@ def cancel_payment(tx: Transaction, *, payment_operation: str, operation: str) -
     left = known.paid_minor - known.refunded_minor if paid.method == CREDIT else _cash_left(tx, known)
     if left < paid.amount_minor:
         raise Conflict("a part of this payment was refunded", where=f"invoice {known.number}")
+    _take_back_rest(tx, paid, operation)
     ledger.reverse(tx, payment_operation, operation, f"payment of {known.number} taken back")
     tax = _tax_share(known, known.paid_minor, -paid.amount_minor)
     return _insert_payment(tx, known, -paid.amount_minor, tax, operation, paid.method)
@@ -132,6 +178,35 @@ def record_payment(tx: Transaction, invoice: Invoice, amount_minor: int, *, oper
     ledger.post(tx, operation, entries, f"payment of {invoice.number}: {method}", reference=invoice.number)
     tax = _tax_share(invoice, invoice.paid_minor, amount_minor)
     return _insert_payment(tx, invoice, amount_minor, tax, operation, method)
+
+
+def _take_back_rest(tx: Transaction, paid: Payment, operation: str) -> None:
+    """The credit that came with a payment goes with it. Raises Conflict when some of it is spent."""
+    kept = kept_as_credit(tx, paid)
+    if kept.amount_minor:
+        credit = credit_balance(tx, paid.customer)
+        if credit < kept:
+            raise Conflict(
+                f"{kept} of this payment was kept as credit, and only {credit} of it is left",
+                where=f"invoice {paid.invoice}",
+                hint="take back what the credit paid first: see `penstock invoice payments`",
+            )
+        memo = f"rest of a payment of {paid.invoice} taken back"
+        ledger.reverse(tx, _rest_of(paid.operation), _rest_of(operation), memo)
+
+
+def _rest_of(operation: str) -> str:
+    """The operation that keeps a payment's rest as credit."""
+    return f"{operation}/rest"
+
+
+def _refuse_settled(invoice: Invoice) -> None:
+    if invoice.open_minor <= 0:
+        raise Conflict(
+            f"nothing is open: it is {invoice.state}",
+            where=f"invoice {invoice.number}",
+            hint="money that came all the same: penstock credit add",
+        )
 
 
 def _locked(tx: Transaction, number: str, amount: Money | None) -> Invoice:

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from billing.shop import Shop, open_shop, usd, use_in
 
-from penstock.billing import catalogue
+from penstock.billing import catalogue, payments
+from penstock.billing.accrual import standing_of
 from penstock.billing.credits import add_credit, credit_balance
 from penstock.billing.funding import GRACE_S, SHORTEST_S, expire_grants
 from penstock.billing.limits import limit_of, list_limits, set_limit
@@ -34,6 +35,7 @@ def serve(shop: Shop, customer: str, grant: Grant, units: int, product: str = "h
 def prepaid(shop: Shop, amount: str) -> str:
     blue = shop.customer()
     with shop.store.transaction() as tx:
+        set_terms(tx, blue, "prepaid")
         add_credit(tx, blue, usd(amount), "bank-1")
     return blue
 
@@ -197,11 +199,18 @@ def test_what_was_just_invoiced_does_not_count_twice(shop: Shop) -> None:
     assert hold(shop, blue, 50).units == 50
 
 
-def test_included_units_need_no_credit(shop: Shop) -> None:
-    blue = shop.customer()
+def test_included_units_cost_no_credit_once_the_plan_s_fee_is_covered(shop: Shop) -> None:
+    blue = prepaid(shop, "48.99")
     with shop.store.transaction() as tx:
         catalogue.subscribe(tx, blue, "team")
-        set_terms(tx, blue, "prepaid")
+    with pytest.raises(CreditExhausted) as refused:
+        hold(shop, blue, 1)
+    assert refused.value.message == (
+        "the credit of 48.99 USD does not cover the 49.00 USD that is owed: plan fees 49.00 USD"
+    )
+    assert refused.value.hint == "add at least 0.01 USD of credit"
+    with shop.store.transaction() as tx:
+        add_credit(tx, blue, usd("0.01"), "bank-2")
     assert hold(shop, blue, 500).units == 500
     with pytest.raises(CreditExhausted):
         hold(shop, blue, 1)
@@ -227,13 +236,68 @@ def test_a_cap_holds_for_the_month_and_starts_anew(shop: Shop) -> None:
     assert hold(shop, blue, 5_000).units == 5_000
 
 
-def test_adding_credit_counts_once_and_makes_the_customer_prepaid(shop: Shop) -> None:
+def test_a_plan_s_fee_is_owed_before_use_is_served_each_month(shop: Shop) -> None:
+    blue = prepaid(shop, "50.00")
+    with shop.store.transaction() as tx:
+        catalogue.subscribe(tx, blue, "team")
+    serve(shop, blue, hold(shop, blue, 750), 750)  # 500 included, 250 for 1.00: all that 50.00 less 49.00 can buy
+    with pytest.raises(CreditExhausted):
+        hold(shop, blue, 1)
+    shop.wait_until("2026-12")
+    for _ in range(2):  # before and after November is invoiced
+        with pytest.raises(CreditExhausted):  # December's fee is due
+            hold(shop, blue, 1)
+        assert shop.invoice("2026-11").open_minor == 0
+    with shop.store.transaction() as tx:
+        add_credit(tx, blue, usd("49.40"), "bank-2")
+    assert hold(shop, blue, 600).units == 600
+
+
+def test_open_invoices_are_owed_before_use_is_served(store: Store, clock: SettableClock) -> None:
+    shop = open_shop(store, clock, tax_rate="10%")
+    blue = shop.customer()
+    shop.use(blue, 1_000)
+    shop.wait_until("2026-12")
+    assert shop.invoice("2026-11").open_minor == 440
+    with shop.store.transaction() as tx:
+        set_terms(tx, blue, "prepaid")
+        add_credit(tx, blue, usd("5.00"), "bank-1")
+    grant = hold(shop, blue, 100)
+    with pytest.raises(CreditExhausted, match=r"the credit left is 0.16 USD"):
+        hold(shop, blue, 100)
+    serve(shop, blue, grant, 50)
+    with shop.store.transaction() as tx:
+        now = standing_of(tx, blue, shop.company)
+        assert (now.credit, now.open_invoices, now.running_use, now.held) == (
+            usd("5.00"), usd("4.40"), usd("0.20"), usd("0.20"),
+        )  # fmt: skip
+        assert (now.plan_fees, now.tax, now.owed, now.left) == (usd("0.00"), usd("0.04"), usd("4.84"), usd("0.16"))
+        payments.pay_from_credit(tx, invoice="2026-000001", amount=None, operation="onto")
+        after = standing_of(tx, blue, shop.company)
+        assert (after.credit, after.open_invoices, after.left) == (usd("0.60"), usd("0.00"), usd("0.16"))
+
+
+def test_credit_never_changes_how_a_customer_pays(shop: Shop) -> None:
     blue = shop.customer()
     with shop.store.transaction() as tx:
+        add_credit(tx, blue, usd("0.04"), "bank-1")
         assert terms_of(tx, blue) == "invoice"
+    assert hold(shop, blue, 1_000).units == 1_000
+    with shop.store.transaction() as tx:
+        set_terms(tx, blue, "prepaid")
+    with pytest.raises(CreditExhausted):
+        hold(shop, blue, 1)
+    with shop.store.transaction() as tx:
+        set_terms(tx, blue, "invoice")
+        assert terms_of(tx, blue) == "invoice"
+    assert hold(shop, blue, 1_000).units == 1_000
+
+
+def test_adding_credit_counts_once(shop: Shop) -> None:
+    blue = shop.customer()
+    with shop.store.transaction() as tx:
         add_credit(tx, blue, usd("5.00"), "bank-1")
         assert add_credit(tx, blue, usd("5.00"), "bank-1") == usd("5.00")
-        assert terms_of(tx, blue) == "prepaid"
         with pytest.raises(Conflict):
             add_credit(tx, blue, usd("6.00"), "bank-1")
         for wrong in (Money(100, "EUR"), usd("0.00"), usd("-1.00")):

@@ -96,7 +96,7 @@ def test_money_of_another_currency_or_none_at_all_is_refused(shop: Shop) -> None
             payments.pay(tx, invoice="2026-000001", amount=usd("0.00"), operation="p")
         with pytest.raises(NotFound):
             payments.pay(tx, invoice="2026-000009", amount=usd("1.00"), operation="p")
-        with pytest.raises(BadInput, match="credit is used when an invoice is issued"):
+        with pytest.raises(BadInput, match="credit is not a way of paying from outside"):
             payments.pay(tx, invoice="2026-000001", amount=usd("1.00"), operation="p", method="credit")
 
 
