@@ -53,9 +53,7 @@ def pay(
             where=f"invoice {invoice}",
             hint=f"pay the open amount, or keep the other {rest} as credit: --keep-rest-as-credit (keep_rest)",
         )
-    paid = record_payment(
-        tx, known, min(amount.amount_minor, known.open_minor), operation=operation, method=method
-    )
+    paid = record_payment(tx, known, min(amount.amount_minor, known.open_minor), operation=operation, method=method)
     if rest.amount_minor > 0:
         add_credit(tx, known.customer, rest, _rest_of(operation), f"rest of a payment of {invoice}: {method}")
     return paid

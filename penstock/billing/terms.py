@@ -30,16 +30,22 @@ def terms_of(tx: Transaction, customer: str) -> Terms:
 
 
 def set_terms(tx: Transaction, customer: str, terms: Terms) -> None:
-    """Agree on other terms; they hold from the next grant on."""
-    if terms not in ("prepaid", "invoice"):
-        raise BadInput(f"unknown terms {terms!r}", where="terms", hint="use prepaid or invoice")
-    if lock_customer(tx, customer) != terms:
+    """Agree on other terms. Gateways take a new grant within a second, under the new terms."""
+    if lock_customer(tx, customer) != checked_terms(terms):
         tx.execute(
             sa.update(customer_terms)
             .where(customer_terms.c.organisation == tx.organisation, customer_terms.c.customer == customer)
             .values(terms=terms)
         )
         counters.bump(tx, "terms")
+
+
+def checked_terms(text: str) -> Terms:
+    """The terms of this name. Raises BadInput for another."""
+    known: dict[str, Terms] = {"prepaid": "prepaid", "invoice": "invoice"}
+    if text not in known:
+        raise BadInput(f"unknown terms {text!r}", where="terms", hint="use prepaid or invoice")
+    return known[text]
 
 
 def _row(tx: Transaction, customer: str) -> sa.Select[tuple[str]]:

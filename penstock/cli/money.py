@@ -212,13 +212,26 @@ def invoice_pay(
         str | None, typer.Option(help="Your own id (a bank reference): the same id counts once.")
     ] = None,
     method: Annotated[str, typer.Option()] = "bank transfer",
+    keep_rest_as_credit: Annotated[
+        bool, typer.Option("--keep-rest-as-credit", help="Keep what is more than the open amount as credit.")
+    ] = False,
+    from_credit: Annotated[bool, typer.Option("--from-credit", help="Take it from the customer's credit.")] = False,
 ) -> None:
-    """Record a payment received, and the commission it earns a partner."""
+    """Record a payment received, or take credit for it; and the commission it earns a partner."""
     from penstock.jobs.money import take_payment
     from penstock.runtime.house import open_house
 
-    made = take_payment(open_house(OPTIONS.workspace), number, amount=amount, operation=operation, method=method)
-    show(made, rows=[_payment_row(made)])
+    made = take_payment(
+        open_house(OPTIONS.workspace),
+        number,
+        amount=amount,
+        operation=operation,
+        method=method,
+        keep_rest=keep_rest_as_credit,
+        from_credit=from_credit,
+    )
+    kept = {"kept_as_credit": made.kept} if made.kept.amount_minor else {}
+    show(made.facts, rows=[{**_payment_row(made.payment), **kept}])
 
 
 def invoice_refund(

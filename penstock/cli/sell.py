@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli import customers, plans
+from penstock.cli import customers, plans, terms
 from penstock.cli.asking import DryRun, Yes, confirmed
 from penstock.cli.output import OPTIONS, as_row, note, show
 
@@ -20,15 +20,16 @@ def register(app: typer.Typer) -> None:
     customer.command("limit", context_settings=SIGNED)(customer_limit)
     customer.command("limits")(customer_limits)
     customers.register(customer)
+    customer.command("terms")(terms.customer_terms)
     key = typer.Typer(help="The secrets that programs call with.", no_args_is_help=True)
     key.command("create")(key_create)
     key.command("list")(key_list)
     key.command("revoke")(key_revoke)
     subscription = typer.Typer(help="Who is on which plan.", no_args_is_help=True)
     plans.register(subscription)
-    credit = typer.Typer(help="Prepaid money.", no_args_is_help=True)
+    credit = typer.Typer(help="Money paid in advance.", no_args_is_help=True)
     credit.command("add", context_settings=SIGNED)(credit_add)
-    credit.command("balance")(credit_balance)
+    credit.command("balance")(terms.credit_balance)
     partner = typer.Typer(help="Who brings customers.", no_args_is_help=True)
     partner.command("add")(partner_add)
     partner.command("list")(partner_list)
@@ -193,7 +194,7 @@ def credit_add(
     amount: Annotated[str, typer.Argument(help='In the company\'s currency, e.g. "5.00".')],
     operation: Annotated[str | None, typer.Option(help="Your own id: the same id counts once.")] = None,
 ) -> None:
-    """Record prepaid money received. From then on the customer's use stops when it is used up."""
+    """Record money received in advance. How the customer pays stays as it is: see `penstock customer terms`."""
     from penstock.billing.credits import add_credit, credit_balance
     from penstock.core.money import exact_money
     from penstock.identity.customers import get_customer
@@ -205,17 +206,6 @@ def credit_add(
         paid = exact_money(amount, house.workspace.company.currency)
         add_credit(tx, who.id, paid, operation or tx.new_id("op"))
         show({"customer": who.name, "added": paid, "balance": credit_balance(tx, who.id)})
-
-
-def credit_balance(customer: CustomerArg) -> None:
-    """The prepaid money left."""
-    from penstock.billing import credits
-    from penstock.identity.customers import get_customer
-    from penstock.runtime.house import open_house
-
-    with open_house(OPTIONS.workspace).store.read() as tx:
-        who = get_customer(tx, customer)
-        show({"customer": who.name, "balance": credits.credit_balance(tx, who.id)})
 
 
 def partner_add(

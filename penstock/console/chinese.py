@@ -16,9 +16,32 @@ CHINESE = {
     "Add a partner": "添加伙伴",
     "Add credit": "充值",
     "Added.": "已添加。",
-    "Adding credit makes the customer prepaid: its use stops when the credit is used up.": (
-        "充值后该客户转为预付：余额用完即停止服务。"
+    "Money received in advance. How the customer pays stays as it is.": "预先收到的款项。客户的付款方式不变。",
+    "How it pays": "付款方式",
+    "Credit balance": "预付余额",
+    "It owes": "欠款",
+    "Left to spend": "可用余额",
+    "not bounded": "不限",
+    "open invoices": "未付账单",
+    "plan fees": "套餐费",
+    "running use": "未出账用量",
+    "held by requests": "请求占用",
+    "tax on what is not invoiced": "未出账部分的税额",
+    "Prepaid: it is served as long as its credit covers all it owes. By invoice, it is served whatever it owes.": (
+        "预付：余额足以支付全部欠款时才提供服务。改为账单付款后，无论欠款多少都提供服务。"
     ),
+    "By invoice: it is served whatever it owes, and its invoices take its credit first. Prepaid, its use stops when "
+    "its credit no longer covers what it owes.": (
+        "账单付款：无论欠款多少都提供服务，出账时先扣余额。改为预付后，余额不足以支付欠款即停止服务。"
+    ),
+    "It would stop at once: {amount} of credit is missing.": "改为预付后将立即停止服务：余额还差 {amount}。",
+    "Change to: by invoice": "改为账单付款",
+    "Change to: prepaid": "改为预付",
+    "The terms are set: gateways follow within a second.": "付款方式已更改：网关将在一秒内生效。",
+    "Keep what is more than the open amount as credit": "超出未付金额的部分留作余额",
+    "Take it from credit…": "用余额支付……",
+    "Take it from credit": "用余额支付",
+    "Amount: {credit} of credit is left": "金额：余额还有 {credit}",
     "Address": "地址",
     "Admin token": "管理令牌",
     "After": "后页",

@@ -23,6 +23,7 @@ DONE = {  # what a page says after a form, by the key in ?done=
     "revoked": "Revoked: gateways refuse the key within a second.",
     "rolled-back": "Rolled back: gateways switch within a second.",
     "unarchived": "Taken back. Its keys stay revoked and its plan ended.",
+    "terms-set": "The terms are set: gateways follow within a second.",
     "training": "Training has begun; its candidates will stand here when they are judged.",
 }
 

@@ -116,6 +116,7 @@ def sign_up(stage: Stage, addresses: Running) -> tuple[Partner, dict[str, Buyer]
     from penstock.billing.credits import add_credit
     from penstock.billing.limits import set_limit
     from penstock.billing.subscriptions import subscribe
+    from penstock.billing.terms import set_terms
 
     with stage.house.store.transaction() as tx:
         partner = add_partner(tx, name="Quay Partners", email="hello@quay.example.com", agreement="referral")
@@ -127,6 +128,7 @@ def sign_up(stage: Stage, addresses: Running) -> tuple[Partner, dict[str, Buyer]
         attribute(tx, people["maple"].id, partner.code)
         subscribe(tx, people["cedar"].id, "team")
         set_limit(tx, people["cedar"].id, "kefu", 300)
+        set_terms(tx, people["beian"].id, "prepaid")
         add_credit(tx, people["beian"].id, money("0.60", "USD"), "demo-credit-1")
         keys = {name: create_key(tx, customer=customer.id) for name, customer in people.items()}
     buyers = {

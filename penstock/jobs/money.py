@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from penstock.billing.records import Payment, Refund
 from penstock.billing.versions import priced_products
 from penstock.channels import commissions
 from penstock.core.clock import Period, period_at, period_of
+from penstock.core.errors import BadInput
 from penstock.core.money import Money, exact_money
 from penstock.metering import corrections
 from penstock.runtime.house import House
@@ -44,19 +46,47 @@ def close(house: House, arguments: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def take_payment(house: House, number: str, *, amount: str | None, operation: str | None, method: str) -> Payment:
-    """Record a payment of an invoice (default: all that is open), and the commission on it, in one transaction."""
+@dataclass(frozen=True)
+class Received:
+    """A payment that was recorded, and what was paid beyond the open amount and kept as credit."""
+
+    payment: Payment
+    kept: Money
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """As JSON values: the payment's fields, and kept_minor."""
+        return {**vars(self.payment), "kept_minor": self.kept.amount_minor}
+
+
+def take_payment(
+    house: House,
+    number: str,
+    *,
+    amount: str | None,
+    operation: str | None,
+    method: str,
+    keep_rest: bool = False,
+    from_credit: bool = False,
+) -> Received:
+    """Record a payment of an invoice (default: all that is open), and the commission on it, in one transaction.
+
+    keep_rest: keep what is more than the open amount as credit. from_credit: take it from the customer's credit.
+    """
+    if keep_rest and from_credit:
+        raise BadInput("what is taken from credit leaves no rest to keep", where="keep_rest", hint="use one of the two")
     with house.store.transaction() as tx:
         invoice = invoices.get_invoice(tx, number)
-        made = payments.pay(
-            tx,
-            invoice=number,
-            amount=None if amount is None else exact_money(amount, invoice.currency),
-            operation=operation or tx.new_id("op"),
-            method=method,
-        )
+        wanted = None if amount is None else exact_money(amount, invoice.currency)
+        operation = operation or tx.new_id("op")
+        if from_credit:
+            made = payments.pay_from_credit(tx, invoice=number, amount=wanted, operation=operation)
+        else:
+            made = payments.pay(
+                tx, invoice=number, amount=wanted, operation=operation, method=method, keep_rest=keep_rest
+            )
         commissions.settle(tx)
-    return made
+        return Received(made, payments.kept_as_credit(tx, made))
 
 
 def take_back_payment(house: House, payment_operation: str, *, operation: str | None) -> Payment:

@@ -18,6 +18,7 @@ import numpy as np
 from penstock.billing import catalogue, credits
 from penstock.billing.invoices import close_period
 from penstock.billing.payments import pay, refund
+from penstock.billing.terms import set_terms
 from penstock.channels import agreements
 from penstock.channels.attribution import attribute
 from penstock.channels.commissions import settle
@@ -247,5 +248,6 @@ def _sign_up(here: Harbour) -> None:
         catalogue.subscribe(tx, here.blue, "team")
         create_key(tx, customer=here.blue)
         here.hai = add_customer(tx, name="海港商店", email="pay@hai.example.com", locale="zh-CN").id
+        set_terms(tx, here.hai, "prepaid")
         credits.add_credit(tx, here.hai, money("20.00", "USD"), "wire 1")
         here.quiet = add_customer(tx, name="Quiet Co", email="pay@quiet.example.com").id

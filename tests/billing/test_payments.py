@@ -131,6 +131,51 @@ def test_what_was_paid_from_credit_is_refunded_to_credit(shop: Shop) -> None:
         assert ledger.verify(tx) == []
 
 
+def test_an_overpayment_is_kept_as_credit_on_request_and_taken_back_with_its_payment(shop: Shop) -> None:
+    customer = get_customer_id(shop)
+    with shop.store.transaction() as tx:
+        for _ in range(2):
+            paid = payments.pay(tx, invoice="2026-000001", amount=usd("12.00"), operation="p1", keep_rest=True)
+            assert (paid.amount_minor, payments.kept_as_credit(tx, paid)) == (1_060, usd("1.40"))
+        assert credit_balance(tx, customer) == usd("1.40")
+    with shop.store.transaction() as tx, pytest.raises(Conflict, match="was used before"):
+        payments.pay(tx, invoice="2026-000001", amount=usd("13.00"), operation="p1", keep_rest=True)
+    assert state(shop) == ("paid", 1_060, 0, 0)
+    with shop.store.transaction() as tx:
+        payments.cancel_payment(tx, payment_operation="p1", operation="c1")
+        payments.cancel_payment(tx, payment_operation="p1", operation="c1")
+        assert credit_balance(tx, customer) == usd("0.00")
+    assert state(shop) == ("open", 0, 1_060, 0)
+
+
+def test_credit_that_is_spent_cannot_be_taken_back_with_its_payment(shop: Shop) -> None:
+    customer = get_customer_id(shop)
+    with shop.store.transaction() as tx:
+        payments.pay(tx, invoice="2026-000001", amount=usd("12.00"), operation="p1", keep_rest=True)
+    shop.use(customer, 100, product="translate")
+    shop.wait_until("2027-01")
+    assert shop.invoice("2026-12").credit_minor == 106
+    with shop.store.transaction() as tx, pytest.raises(Conflict, match=r"only 0.34 USD of it is left"):
+        payments.cancel_payment(tx, payment_operation="p1", operation="c1")
+
+
+def test_credit_goes_onto_an_open_invoice(shop: Shop) -> None:
+    with shop.store.transaction() as tx, pytest.raises(Conflict, match="has no credit"):
+        payments.pay_from_credit(tx, invoice="2026-000001", amount=None, operation="f0")
+    with shop.store.transaction() as tx:
+        add_credit(tx, "Blue Shop", usd("4.00"), "bank-1")
+        with pytest.raises(Conflict, match=r"4.00 USD of credit is left: 4.01 USD is more"):
+            payments.pay_from_credit(tx, invoice="2026-000001", amount=usd("4.01"), operation="f1")
+        payments.pay_from_credit(tx, invoice="2026-000001", amount=usd("1.00"), operation="f1")
+        for _ in range(2):
+            assert payments.pay_from_credit(tx, invoice="2026-000001", amount=None, operation="f2").amount_minor == 300
+    assert state(shop) == ("open", 400, 660, 0)
+    with shop.store.transaction() as tx:
+        payments.cancel_payment(tx, payment_operation="f2", operation="c2")
+        assert credit_balance(tx, get_customer_id(shop)) == usd("3.00")
+    assert state(shop) == ("open", 100, 960, 0)
+
+
 def get_customer_id(shop: Shop) -> str:
     with shop.store.read() as tx:
         return get_invoice(tx, "2026-000001").customer

@@ -57,6 +57,28 @@ def test_an_amount_is_exact_or_refused(admin: TestClient, harbour: Harbour, amou
     assert admin.get(f"{V1}/customers/{harbour.quiet}/credit").json()["balance"]["amount"] == "0.00"
 
 
+def test_terms_are_a_setting_of_their_own(admin: TestClient, harbour: Harbour) -> None:
+    admin.post(f"{V1}/credits", json={"customer": harbour.quiet, "amount": "5.00", "operation": "wire 8"})
+    path = f"{V1}/customers/{harbour.quiet}"
+    assert admin.get(f"{path}/credit").json()["terms"] == "invoice"
+    now = admin.put(f"{path}/terms", json={"terms": "prepaid"}).json()
+    assert (now["terms"], now["credit"]["amount"], now["owed"]["amount"], now["left"]["amount"]) == (
+        "prepaid", "5.00", "0.00", "5.00",
+    )  # fmt: skip
+    assert admin.put(f"{path}/terms", json={"terms": "barter"}).status_code == 422
+
+
+def test_an_overpayment_is_kept_as_credit_on_request(admin: TestClient, harbour: Harbour) -> None:
+    path = f"{V1}/invoices/{harbour.invoices[harbour.blue]}/payments"
+    assert admin.post(path, json={"amount": "90.00", "operation": "wire 9"}).status_code == 409
+    for _ in range(2):
+        made = admin.post(path, json={"amount": "90.00", "operation": "wire 9", "keep_rest": True}).json()
+        assert made["amount_minor"] + made["kept_minor"] == 9_000 and made["kept_minor"] > 0
+    assert admin.get(f"{V1}/customers/{harbour.blue}/credit").json()["credit"]["amount"] == (
+        f"{made['kept_minor'] / 100:.2f}"
+    )
+
+
 def test_consent_is_recorded_and_withdrawn(admin: TestClient, harbour: Harbour) -> None:
     path = f"{V1}/customers/{harbour.quiet}/consent"
     assert admin.put(path, json={"training": True}).json()["training_consent"] is True

@@ -141,7 +141,8 @@ def test_plan_limit_credit_and_consent_are_changed_by_forms(browser: Browser, ha
     assert "all of 2026-11" in preview and "$49.00" in preview
     assert "since 2026-11-15" in browser.fill_in(ask, f"{path}/plan", plan="team").text
     assert "9,000 units a month" in browser.fill_in(path, f"{path}/limit", product="helpdesk", units="9,000").text
-    assert "prepaid" in browser.fill_in(path, f"{path}/credit", amount="5.00", operation="wire 3").text
+    page = browser.fill_in(path, f"{path}/credit", amount="5.00", operation="wire 3").text
+    assert "By invoice: it is served whatever it owes" in page and "$5.00" in page
     assert "Record its withdrawal" in browser.fill_in(path, f"{path}/consent", training="yes").text
     for not_whole in ("many", "1,5", "٣", "1_000"):
         assert browser.fill_in(path, f"{path}/limit", product="helpdesk", units=not_whole).status_code == 422
@@ -187,6 +188,28 @@ def test_a_partner_is_moved_to_newer_terms(browser: Browser, harbour: Harbour) -
     assert "30.00%" in browser.get(path).text and "1 customer it brought before keeps" in browser.get(path).text
     done = browser.fill_in(path, f"{path}/move").text
     assert "referral v2" in done and "Newer terms are out" not in done
+
+
+def test_terms_are_changed_by_a_form_that_says_what_it_means(browser: Browser, harbour: Harbour) -> None:
+    path = f"/customers/{harbour.blue}"
+    assert "It would stop at once: " in browser.get(path).text
+    page = browser.fill_in(path, f"{path}/terms", terms="prepaid").text
+    assert "gateways follow within a second" in page and "Change to: by invoice" in page and "-$" in page
+    assert browser.fill_in(path, f"{path}/terms", terms="barter").status_code == 422
+    browser.cookies.set("penstock_language", "zh-CN")
+    assert "改为预付后将立即停止服务" in browser.fill_in(path, f"{path}/terms", terms="invoice").text
+
+
+def test_an_overpayment_is_kept_and_credit_taken_by_forms(browser: Browser, harbour: Harbour) -> None:
+    path = f"/invoices/{harbour.invoices[harbour.blue]}"
+    assert "$27.24" in browser.get(path).text  # open: of 57.24, 30.00 is paid
+    browser.fill_in(f"/customers/{harbour.blue}", f"/customers/{harbour.blue}/credit", amount="7.24", operation="w 1")
+    taken = browser.fill_in(path, f"{path}/pay", amount="7.24", operation="w 2", from_credit="yes").text
+    assert "credit" in taken and "$20.00" in taken
+    assert browser.fill_in(path, f"{path}/pay", amount="25.00", operation="w 3", method="bank").status_code == 409
+    browser.fill_in(path, f"{path}/pay", amount="25.00", operation="w 3", method="bank", keep_rest="yes")
+    assert "Everything is paid." in browser.get(path).text
+    assert "$5.00" in browser.get(f"/customers/{harbour.blue}").text
 
 
 def test_a_product_page_has_the_ladder_the_reasons_and_the_report(browser: Browser, harbour: Harbour) -> None:

@@ -30,6 +30,7 @@ VERBS = {
     "subscription list": "GET /admin/v1/subscriptions",
     "credit add": "POST /admin/v1/credits",
     "credit balance": "GET /admin/v1/customers/{customer}/credit",
+    "customer terms": "PUT /admin/v1/customers/{customer}/terms",
     "partner add": "POST /admin/v1/partners",
     "partner list": "GET /admin/v1/partners",
     "partner move": "POST /admin/v1/partners/{partner}/move",

@@ -16,6 +16,7 @@ from penstock.billing.credits import add_credit, credit_balance
 from penstock.billing.limits import set_limit
 from penstock.billing.register import list_invoices
 from penstock.billing.tables import posting
+from penstock.billing.terms import set_terms
 from penstock.core.clock import SettableClock
 from penstock.core.errors import Conflict, Exhausted
 from penstock.core.ids import random_ids
@@ -118,6 +119,7 @@ class World:
         self.expiry: dict[str, datetime] = {}
         self.add(credit)
         with shop.store.transaction() as tx:
+            set_terms(tx, customer, "prepaid")
             set_limit(tx, customer, "helpdesk", cap)
 
     def take(self, step: str, gateway: str, product: str, size: int) -> None:
@@ -212,6 +214,7 @@ def test_gateways_on_threads_of_their_own_never_overspend(store: Store, clock: S
     shop = own_shop(store, clock)
     customer = shop.customer()
     with shop.store.transaction() as tx:
+        set_terms(tx, customer, "prepaid")
         add_credit(tx, customer, usd("1.00"), "bank-1")  # 100 translations
     served: list[int] = []
 

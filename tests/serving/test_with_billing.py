@@ -11,6 +11,7 @@ from penstock.billing.catalogue import publish
 from penstock.billing.credits import add_credit
 from penstock.billing.funding import LedgerFunding
 from penstock.billing.limits import set_limit
+from penstock.billing.terms import set_terms
 from penstock.core.money import money
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
@@ -28,6 +29,7 @@ def test_sixteen_clients_cannot_overspend_a_prepaid_customer(store: Store, blobs
     open_books(store)
     company = make_company(store, blobs, funding=LedgerFunding(HARBOUR))
     with store.transaction() as tx:
+        set_terms(tx, company.customer, "prepaid")
         add_credit(tx, company.customer, money("0.40", "USD"), "topup-1")
     # ten units at 0.0040, then 0.0020 each: 0.40 pays for 10 + 180
     with running(company) as gateway, load(gateway, clients=16, inputs=3, stop_at=402) as answers:

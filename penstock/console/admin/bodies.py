@@ -65,6 +65,10 @@ class NewCredit(Body):
     operation: str | None = Field(default=None, description="Your own id: the same id counts once.")
 
 
+class PaymentTerms(Body):
+    terms: str = Field(description="prepaid: use stops when credit no longer covers what is owed; or invoice.")
+
+
 class NewLimit(Body):
     customer: str
     product: str
@@ -112,6 +116,8 @@ class NewPayment(Body):
     amount: str | None = Field(default=None, description="Default: all that is open.")
     operation: str | None = None
     method: str = "bank transfer"
+    keep_rest: bool = Field(default=False, description="Keep what is more than the open amount as credit.")
+    from_credit: bool = Field(default=False, description="Take it from the customer's credit.")
 
 
 class CancelledPayment(Body):

@@ -57,9 +57,9 @@ def invoice_events(desk: AtDesk, number: str, line: int, after: int = 0) -> Resp
 
 
 def invoice_pay(desk: AtDesk, number: str, body: bodies.NewPayment) -> Response:
-    """Record a payment received, and the commission it earns a partner."""
-    made = take_payment(desk.house, number, amount=body.amount, operation=body.operation, method=body.method)
-    return answer(made, 201)
+    """Record a payment received, or take credit for it; and the commission it earns a partner."""
+    made = take_payment(desk.house, number, **body.model_dump())
+    return answer(made.facts, 201)
 
 
 def invoice_refund(desk: AtDesk, number: str, body: bodies.NewRefund) -> Response:

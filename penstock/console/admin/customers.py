@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from starlette.responses import Response
 
-from penstock.billing import credits, limits
+from penstock.billing import accrual, credits, limits
+from penstock.billing.terms import checked_terms, set_terms
 from penstock.channels.attribution import attribute
 from penstock.console.admin import bodies
 from penstock.console.desk import AtDesk
@@ -103,7 +104,7 @@ def key_revoke(desk: AtDesk, key: str) -> Response:
 
 
 def credit_add(desk: AtDesk, body: bodies.NewCredit) -> Response:
-    """Record prepaid money received."""
+    """Record money received in advance. How the customer pays stays as it is."""
     with desk.house.store.transaction() as tx:
         who = get_customer(tx, body.customer)
         added = exact_money(body.amount, desk.company.currency)
@@ -112,10 +113,19 @@ def credit_add(desk: AtDesk, body: bodies.NewCredit) -> Response:
 
 
 def credit_balance(desk: AtDesk, customer: str) -> Response:
-    """The prepaid money left."""
-    with desk.house.store.read() as tx:
+    """A customer's terms and credit, what it owes, and what is left to spend."""
+    with desk.house.store.transaction() as tx:
         who = get_customer(tx, customer)
-        return answer({"customer": who.id, "balance": credits.credit_balance(tx, who.id)})
+        now = accrual.standing_of(tx, who.id, desk.company)
+        return answer({"customer": who.id, "balance": now.credit, **vars(now)})
+
+
+def terms_set(desk: AtDesk, customer: str, body: bodies.PaymentTerms) -> Response:
+    """Set how a customer pays, prepaid or by invoice: gateways follow within a second. Returns how it stands then."""
+    with desk.house.store.transaction() as tx:
+        who = get_customer(tx, customer)
+        set_terms(tx, who.id, checked_terms(body.terms))
+        return answer({"customer": who.id, **vars(accrual.standing_of(tx, who.id, desk.company))})
 
 
 def limit_set(desk: AtDesk, body: bodies.NewLimit) -> Response:
@@ -142,6 +152,7 @@ ROUTES = (
     Route("POST", "/admin/v1/customers/{customer}/unarchive", customer_unarchive, "admin"),
     Route("PUT", "/admin/v1/customers/{customer}/consent", customer_consent, "admin"),
     Route("GET", "/admin/v1/customers/{customer}/credit", credit_balance, "admin"),
+    Route("PUT", "/admin/v1/customers/{customer}/terms", terms_set, "admin"),
     Route("GET", "/admin/v1/customers/{customer}/limits", limits_list, "admin"),
     Route("GET", "/admin/v1/keys", keys_list, "admin"),
     Route("POST", "/admin/v1/keys", key_create, "admin", 201),

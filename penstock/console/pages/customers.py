@@ -9,9 +9,11 @@ from starlette.responses import Response
 
 from penstock.analytics.overview import overview
 from penstock.billing import credits, limits
+from penstock.billing.accrual import standing_of
 from penstock.billing.catalogue import open_subscription, priced_products, subscribe, unsubscribe
 from penstock.billing.invoices import list_invoices
 from penstock.billing.plan_changes import preview_end, preview_start
+from penstock.billing.terms import checked_terms, set_terms
 from penstock.channels.attribution import attribute, attribution_of
 from penstock.channels.partners import get_partner
 from penstock.console import render
@@ -117,6 +119,13 @@ def plan_preview(request: Request, desk: AtDesk, customer: str, plan: str = "") 
     return render.page(request, "plan.html", facts)
 
 
+def terms(request: Request, desk: AtDesk, customer: str) -> Response:
+    """Set how the customer pays: prepaid or by invoice."""
+    with desk.house.store.transaction() as tx:
+        set_terms(tx, get_customer(tx, customer).id, checked_terms(field(form_of(request), "terms")))
+    return back(f"/customers/{customer}", "terms-set")
+
+
 def plan(request: Request, desk: AtDesk, customer: str) -> Response:
     """Change the plan; a blank one ends it."""
     form = form_of(request)
@@ -167,6 +176,8 @@ def consent(request: Request, desk: AtDesk, customer: str) -> Response:
 
 def _page(request: Request, desk: AtDesk, customer: str, *, new_key: str | None = None) -> Response:
     chosen = months(desk, None)
+    with desk.house.store.transaction() as tx:  # the running totals are brought up to date
+        standing = standing_of(tx, customer, desk.company)
     with desk.house.store.read() as tx:
         who = get_customer(tx, customer)
         figures = next(one for one in overview(tx, desk.house.workspace, chosen.shown).customers if one.id == who.id)
@@ -174,6 +185,7 @@ def _page(request: Request, desk: AtDesk, customer: str, *, new_key: str | None 
         facts = {
             "who": who,
             "figures": figures,
+            "standing": standing,
             "months": chosen,
             "new_key": new_key,
             "keys": list(reversed(list_keys(tx, who.id))),
@@ -200,6 +212,7 @@ ROUTES = (
     Route("POST", "/customers/{customer}/revoke", revoke, "operator"),
     Route("POST", "/customers/{customer}/credit", credit, "operator"),
     Route("GET", "/customers/{customer}/plan", plan_preview, "operator"),
+    Route("POST", "/customers/{customer}/terms", terms, "operator"),
     Route("POST", "/customers/{customer}/plan", plan, "operator"),
     Route("POST", "/customers/{customer}/edit", edit, "operator"),
     Route("POST", "/customers/{customer}/archive", archive_it, "operator"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from penstock.billing.credits import credit_balance
 from penstock.billing.invoices import get_invoice, line_events, list_invoices, pdf
 from penstock.billing.payments import list_payments, list_refunds
 from penstock.billing.records import Invoice
@@ -60,6 +61,7 @@ def show(request: Request, desk: AtDesk, number: str) -> Response:
             "amount": lambda minor: Money(minor, invoice.currency),
             "decimal": lambda minor: f"{Money(minor, invoice.currency).to_decimal():f}",
             "refundable_minor": invoice.paid_minor - invoice.refunded_minor,
+            "credit": credit_balance(tx, invoice.customer),
             "operations": (tx.new_id("op"), tx.new_id("op")),
             "now": tx.now,
         }
@@ -92,6 +94,8 @@ def pay(request: Request, desk: AtDesk, number: str) -> Response:
         amount=field(form, "amount"),
         operation=field(form, "operation"),
         method=form.get("method", "bank transfer"),
+        keep_rest="keep_rest" in form,
+        from_credit="from_credit" in form,
     )
     return back(f"/invoices/{number}", "paid")
 
