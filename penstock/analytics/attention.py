@@ -11,13 +11,16 @@ import sqlalchemy as sa
 
 from penstock.analytics.records import Overview, ProductFigures
 from penstock.billing.tables import invoice, ledger_operation, posting, quarantine
+from penstock.channels.tables import attribution_review
 from penstock.core.clock import Period, period_at
 from penstock.core.money import Money
 from penstock.metering.quantities import charges
 from penstock.storage.engine import Transaction
 from penstock.workspace.records import Workspace
 
-Kind = Literal["untrained", "refused", "releasable", "unpriced", "feedback", "overdue", "unclosed", "quarantined"]
+Kind = Literal[
+    "untrained", "refused", "releasable", "unpriced", "feedback", "overdue", "unclosed", "quarantined", "referral"
+]
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ def needs(tx: Transaction, workspace: Workspace, now: Overview) -> tuple[Need, .
         *_overdue(tx, now.currency),
         *_unclosed(tx, workspace.company.timezone),
         *_quarantined(tx),
+        *_held_referrals(tx),
         *(need for product in now.products for need in _of_product(product)),
     )
 
@@ -88,6 +92,18 @@ def _unclosed(tx: Transaction, timezone: str) -> Iterator[Need]:
     waiting = {customer for customer, _ in charges(tx, last)} - invoiced
     if waiting:
         yield Need("unclosed", last.name, len(waiting))
+
+
+def _held_referrals(tx: Transaction) -> Iterator[Need]:
+    """Per partner, how many of its customers are held for review."""
+    column = attribution_review.c
+    query = (
+        sa.select(column.partner, sa.func.count().label("count"))
+        .where(column.organisation == tx.organisation, column.state == "held")
+        .group_by(column.partner)
+    )
+    for row in tx.all(query.order_by(column.partner)):
+        yield Need("referral", row["partner"], int(row["count"]))
 
 
 def _quarantined(tx: Transaction) -> Iterator[Need]:

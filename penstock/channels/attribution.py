@@ -7,6 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from penstock.channels import reviews
 from penstock.channels.partners import Partner, get_partner, partner_by_code, partners_of_customer
 from penstock.channels.tables import attribution
 from penstock.core.errors import Conflict, Forbidden
@@ -29,6 +30,8 @@ class Attribution:
 def attribute(tx: Transaction, customer_id: str, code: str) -> Attribution:
     """Record that the partner with `code` brought the customer. The same again changes nothing.
 
+    What looks like self-referral (see self_referral) is recorded and held for review: reviews.review_of says why.
+
     Raises NotFound for an unknown code, Forbidden when a partner refers itself (its own customer, its own e-mail
     address, or in a circle), Conflict when another partner brought the customer.
     """
@@ -49,6 +52,7 @@ def attribute(tx: Transaction, customer_id: str, code: str) -> Attribution:
             where="code",
             hint="an attribution is made once and cannot be changed",
         )
+    reviews.look(tx, customer.id)
     return held
 
 
@@ -67,6 +71,12 @@ def attributions_of_partner(tx: Transaction, partner_id: str) -> list[Attributio
     query = sa.select(attribution).where(
         attribution.c.organisation == tx.organisation, attribution.c.partner == partner_id
     )
+    return [_attribution(row) for row in tx.all(query.order_by(attribution.c.attributed_at, attribution.c.customer))]
+
+
+def list_attributions(tx: Transaction) -> list[Attribution]:
+    """All attributions, oldest first."""
+    query = sa.select(attribution).where(attribution.c.organisation == tx.organisation)
     return [_attribution(row) for row in tx.all(query.order_by(attribution.c.attributed_at, attribution.c.customer))]
 
 

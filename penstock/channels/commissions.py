@@ -7,6 +7,7 @@ below zero, and each payment's commission is the difference it made.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,7 +18,8 @@ import sqlalchemy as sa
 from penstock.billing import ledger
 from penstock.billing.tables import invoice, payment, refund
 from penstock.channels.agreements import get_version
-from penstock.channels.tables import attribution, commission
+from penstock.channels.reviews import Review, decide
+from penstock.channels.tables import attribution, attribution_review, commission
 from penstock.core.errors import Broken
 from penstock.core.hashing import digest_of
 from penstock.core.money import round_half_away
@@ -59,11 +61,24 @@ class Commission:
 def settle(tx: Transaction) -> list[Commission]:
     """Book the commission of every payment and refund of attributed customers that has none yet, oldest first.
 
-    Payments with credit count when an invoice takes them. What was paid before the attribution earns nothing.
+    Payments with credit count when an invoice takes them. What was paid before the attribution earns nothing, nor does
+    what a customer pays whose attribution was rejected; of one held for review it is booked, but not payable.
     Doing it again changes nothing.
     """
     counters.take(tx, LOCK, 0)  # one at a time: the next one sees what this one booked
     return [_book(tx, event) for event in _unsettled(tx)]
+
+
+def reject(tx: Transaction, customer: str, reason: str) -> Review:
+    """Say that a held attribution is not honest: its commissions are taken back, and it earns no more.
+
+    Raises as reviews.decide does. Doing it again changes nothing.
+    """
+    said = decide(tx, customer, "rejected", reason)
+    counters.take(tx, LOCK, 0)
+    for booked in _by_invoice(tx, said.customer):
+        _take_back(tx, booked, said)
+    return said
 
 
 def list_commissions(tx: Transaction, partner: str | None = None) -> list[Commission]:
@@ -103,6 +118,50 @@ def _book(tx: Transaction, event: sa.RowMapping) -> Commission:
         payable_at=_payable_at(tx, event, version.hold_days),
         created_at=tx.now,
     )
+    _keep(tx, made, f"commission on {made.source_kind} of {made.invoice}")
+    return made
+
+
+def _by_invoice(tx: Transaction, customer: str) -> list[sa.RowMapping]:
+    """Of each invoice of the customer, the sums of its commissions that are not zero."""
+    column = commission.c
+    facts = (column.invoice, column.partner, column.agreement_version, column.currency)
+    sums = [sa.func.sum(column[name]).label(name) for name in ("paid_minor", "net_minor", "amount_minor")]
+    query = (
+        sa.select(*facts, *sums)
+        .where(column.organisation == tx.organisation, column.customer == customer)
+        .group_by(*facts)
+        .having((sa.func.sum(column.net_minor) != 0) | (sa.func.sum(column.amount_minor) != 0))
+    )
+    return list(tx.all(query.order_by(column.invoice)))
+
+
+def _take_back(tx: Transaction, booked: sa.RowMapping, said: Review) -> None:
+    """Book the opposite of an invoice's commissions."""
+    source = f"rejected {said.customer} {booked['invoice']}"
+    kind = "refund" if booked["amount_minor"] >= 0 else "payment"  # an invoice below zero took commission back
+    event = {"agreement_version": booked["agreement_version"], "source_kind": kind, "source": source}
+    made = Commission(
+        id=_id(tx, {**event, "partner": booked["partner"]}),
+        number=counters.take(tx, LOCK),
+        partner=booked["partner"],
+        customer=said.customer,
+        agreement_version=booked["agreement_version"],
+        source_kind=kind,
+        source=source,
+        invoice=booked["invoice"],
+        currency=booked["currency"],
+        paid_minor=-int(booked["paid_minor"]),
+        net_minor=-int(booked["net_minor"]),
+        amount_minor=-int(booked["amount_minor"]),
+        earned_at=tx.now,
+        payable_at=tx.now,
+        created_at=tx.now,
+    )
+    _keep(tx, made, f"commission on {made.invoice} rejected: {said.decision}")
+
+
+def _keep(tx: Transaction, made: Commission, memo: str) -> None:
     tx.execute(sa.insert(commission), {**vars(made), "organisation": tx.organisation})
     if made.amount_minor:
         amount, currency, partner = made.amount_minor, made.currency, made.partner
@@ -110,9 +169,7 @@ def _book(tx: Transaction, event: sa.RowMapping) -> Commission:
             ("commission_expense", amount, currency, partner),
             ("partner_payable", -amount, currency, partner),
         ]
-        memo = f"commission on {made.source_kind} of {made.invoice}"
         ledger.post(tx, made.operation, entries, memo, reference=made.invoice)
-    return made
 
 
 def _payable_at(tx: Transaction, event: sa.RowMapping, hold_days: int) -> datetime:
@@ -170,6 +227,10 @@ def _events(tx: Transaction, table: sa.Table, kind: str, at: sa.ColumnElement[An
         commission.c.source_kind == kind,
         commission.c.source == table.c.id,
     )
+    review = attribution_review.c
+    rejected = sa.exists().where(
+        review.organisation == tx.organisation, review.customer == table.c.customer, review.state == "rejected"
+    )
     brought = (attribution.c.organisation == table.c.organisation) & (attribution.c.customer == table.c.customer)
     billed = (invoice.c.organisation == table.c.organisation) & (invoice.c.number == table.c.invoice)
     return (
@@ -187,11 +248,11 @@ def _events(tx: Transaction, table: sa.Table, kind: str, at: sa.ColumnElement[An
             attribution.c.agreement_version,
         )
         .select_from(table.join(attribution, brought).join(invoice, billed))
-        .where(table.c.organisation == tx.organisation, at >= attribution.c.attributed_at, ~done)
+        .where(table.c.organisation == tx.organisation, at >= attribution.c.attributed_at, ~done, ~rejected)
     )
 
 
-def _id(tx: Transaction, event: sa.RowMapping) -> str:
+def _id(tx: Transaction, event: Mapping[Any, Any]) -> str:
     # made of what it is for, so the ledger too would refuse a second one
     parts = [tx.organisation, event["agreement_version"], event["source_kind"], event["source"], event["partner"]]
     return f"com_{digest_of(parts)[:26]}"

@@ -12,6 +12,7 @@ from penstock.billing import ledger
 from penstock.billing.catalogue import the_book
 from penstock.channels.commissions import LOCK, list_commissions
 from penstock.channels.partners import Partner
+from penstock.channels.reviews import list_reviews
 from penstock.channels.tables import payout as payout_table
 from penstock.core.errors import BadInput, Conflict
 from penstock.core.money import Money
@@ -50,12 +51,7 @@ def payout(tx: Transaction, partner: Partner, operation: str) -> Payout:
         return before
     amount = payable(tx, partner.id)
     if amount.amount_minor <= 0:
-        held = Money(owed(tx, partner.id).amount_minor - amount.amount_minor, amount.currency)
-        raise Conflict(
-            f"nothing is payable to {partner.name} now",
-            where="payout",
-            hint=f"{held} is held until its hold days are over" if held.amount_minor > 0 else None,
-        )
+        raise Conflict(f"nothing is payable to {partner.name} now", where="payout", hint=_why(tx, partner, amount))
     made = Payout(tx.new_id("out"), partner.id, operation, amount.currency, amount.amount_minor, tx.now)
     tx.execute(sa.insert(payout_table), {**vars(made), "organisation": tx.organisation})
     entries = [
@@ -73,10 +69,16 @@ def owed(tx: Transaction, partner_id: str) -> Money:
 
 
 def payable(tx: Transaction, partner_id: str) -> Money:
-    """The part of what is owed whose hold days are over. A refund takes from what is held of its invoice first."""
+    """The part of what is owed whose hold days are over. A refund takes from what is held of its invoice first.
+
+    What is held for review is not payable, nor is it missing from what other customers earned.
+    """
+    in_review = {one.customer for one in list_reviews(tx, state="held", partner=partner_id)}
     ripe: dict[str, int] = defaultdict(int)
     whole: dict[str, int] = defaultdict(int)
     for one in list_commissions(tx, partner_id):
+        if one.customer in in_review:
+            continue
         whole[one.invoice] += one.amount_minor
         if one.source_kind == "payment" and one.payable_at <= tx.now:
             ripe[one.invoice] += one.amount_minor
@@ -86,12 +88,29 @@ def payable(tx: Transaction, partner_id: str) -> Money:
     return Money(min(due, balance.amount_minor), balance.currency)
 
 
+def under_review(tx: Transaction, partner_id: str) -> Money:
+    """What customers whose attribution is held for review earned the partner: owed, but not payable."""
+    in_review = {one.customer for one in list_reviews(tx, state="held", partner=partner_id)}
+    earned = sum(one.amount_minor for one in list_commissions(tx, partner_id) if one.customer in in_review)
+    return Money(earned, the_book(tx).currency)
+
+
 def list_payouts(tx: Transaction, partner_id: str | None = None) -> list[Payout]:
     """All payouts, or a partner's (id), oldest first."""
     query = sa.select(payout_table).where(payout_table.c.organisation == tx.organisation)
     if partner_id is not None:
         query = query.where(payout_table.c.partner == partner_id)
     return [_payout(row) for row in tx.all(query.order_by(payout_table.c.paid_at, payout_table.c.id))]
+
+
+def _why(tx: Transaction, partner: Partner, amount: Money) -> str | None:
+    reviewed = under_review(tx, partner.id)
+    held = Money(owed(tx, partner.id).amount_minor - amount.amount_minor, amount.currency) - reviewed
+    said = [
+        f"{held} is held until its hold days are over" if held.amount_minor > 0 else "",
+        f"{reviewed} is held for review: penstock attribution list" if reviewed.amount_minor > 0 else "",
+    ]
+    return "; ".join(filter(None, said)) or None
 
 
 def _by_operation(tx: Transaction, operation: str) -> Payout | None:

@@ -21,7 +21,8 @@ from penstock.billing.catalogue import the_book
 from penstock.channels.agreements import list_versions
 from penstock.channels.commissions import Commission, list_commissions
 from penstock.channels.partners import Partner
-from penstock.channels.payouts import list_payouts, payable
+from penstock.channels.payouts import list_payouts, payable, under_review
+from penstock.channels.reviews import list_reviews
 from penstock.core.clock import Period, zone_of
 from penstock.core.errors import Broken
 from penstock.core.money import Money
@@ -37,7 +38,10 @@ Kind = Literal["commission", "reversal", "payout", "adjustment"]
 
 @dataclass(frozen=True)
 class Line:
-    """One movement. paid, net and share say how a commission came about; state: held, payable, or empty."""
+    """One movement. paid, net and share say how a commission came about.
+
+    state: held (until payable_at), in review (until a person clears or rejects it), payable, or empty.
+    """
 
     kind: Kind
     at: datetime
@@ -56,7 +60,8 @@ class Line:
 class Statement:
     """A partner's month. closing == opening + the lines' amounts == the ledger's balance at the end of the month.
 
-    payable: what could be paid out at `made_at`, whatever the month. timezone: the books', in which days begin.
+    payable: what could be paid out at `made_at`, whatever the month. in_review: what is owed but held for review then.
+    timezone: the books', in which days begin.
     """
 
     partner: Partner
@@ -66,6 +71,7 @@ class Statement:
     lines: tuple[Line, ...]
     closing: Money
     payable: Money
+    in_review: Money
     made_at: datetime
 
     @property
@@ -97,6 +103,7 @@ def statement(tx: Transaction, partner: Partner, period: Period) -> Statement:
         lines=tuple(lines),
         closing=Money(closing, currency),
         payable=payable(tx, partner.id),
+        in_review=under_review(tx, partner.id),
         made_at=tx.now,
     )
 
@@ -119,6 +126,7 @@ def facts(made: Statement) -> dict[str, Any]:
         "adjusted": _decimal(made.total("adjustment")),
         "closing": _decimal(made.closing),
         "payable": _decimal(made.payable),
+        "in_review": _decimal(made.in_review),
         "made_at": made.made_at.isoformat(),
         "lines": [_line_facts(line) for line in made.lines],
     }
@@ -152,7 +160,10 @@ def _lines(tx: Transaction, partner: Partner, account: Sequence[ledger.Posting],
     commissions = {one.operation: one for one in list_commissions(tx, partner.id)}
     payouts = {one.ledger_operation for one in list_payouts(tx, partner.id)}
     words = _Words(
-        {one.id: one.name for one in list_customers(tx)}, {one.id: one.share for one in list_versions(tx)}, tx.now
+        {one.id: one.name for one in list_customers(tx)},
+        {one.id: one.share for one in list_versions(tx)},
+        frozenset(one.customer for one in list_reviews(tx, state="held", partner=partner.id)),
+        tx.now,
     )
     _check(account, commissions)
     lines = [_commission_line(one, one.created_at, words) for one in commissions.values() if not one.amount_minor]
@@ -181,12 +192,14 @@ def _check(account: Sequence[ledger.Posting], commissions: Mapping[str, Commissi
 class _Words:
     customers: dict[str, str]
     shares: dict[str, Decimal]
+    in_review: frozenset[str]
     now: datetime
 
 
 def _commission_line(one: Commission, at: datetime, words: _Words) -> Line:
     back = one.paid_minor < 0
-    state = "" if back else "payable" if one.payable_at <= words.now else "held"
+    waiting = "in review" if one.customer in words.in_review else "held" if one.payable_at > words.now else ""
+    state = "" if back else waiting or "payable"
     return Line(
         kind="reversal" if back else "commission",
         at=at,

@@ -53,6 +53,22 @@ attribution = sa.Table(
     sa.Index("ix_attribution_organisation_partner", "organisation", "partner"),
 )
 
+# why an attribution is or was held: a row only where there were signs of self-referral
+attribution_review = sa.Table(
+    "attribution_review",
+    metadata,
+    sa.Column("organisation", sa.String, primary_key=True),
+    sa.Column("customer", sa.String, primary_key=True),
+    sa.Column("partner", sa.String, sa.ForeignKey("partner.id"), nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("signs", sa.JSON, nullable=False),  # [{"kind", "partner", "customer"}]
+    sa.Column("opened_at", Instant, nullable=False),
+    sa.Column("decided_at", Instant, nullable=True),
+    sa.Column("decision", sa.String, nullable=False),  # the reason that a person gave
+    sa.CheckConstraint("state in ('held', 'cleared', 'rejected')", name="known_state"),
+    sa.Index("ix_attribution_review_organisation_partner", "organisation", "partner"),
+)
+
 commission = sa.Table(
     "commission",
     metadata,

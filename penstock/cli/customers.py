@@ -11,6 +11,7 @@ from penstock.cli.output import OPTIONS, as_row, note, print_table, show
 from penstock.cli.plans import CustomerArg, plan_words
 
 if TYPE_CHECKING:
+    from penstock.channels.reviews import Review
     from penstock.identity.customers import Customer
     from penstock.jobs.customers import Archiving, Sheet
 
@@ -50,8 +51,9 @@ def customer_edit(
     ] = False,
 ) -> None:
     """Change what is known of a customer. Issued invoices keep what they say."""
+    from penstock.channels.reviews import review_of
     from penstock.core.errors import BadInput
-    from penstock.identity.customers import edit_customer
+    from penstock.jobs.customers import edit
     from penstock.runtime.house import open_house
 
     asked = {"name": name, "email": email, "locale": locale, "address": address, "tax_id": tax_id}
@@ -59,7 +61,8 @@ def customer_edit(
     if not changes:
         raise BadInput("nothing to change", hint="give at least one of --name --email --locale --address --tax-id")
     with open_house(OPTIONS.workspace).store.transaction() as tx:
-        before, after = edit_customer(tx, customer, changes, allow_similar=allow_similar)
+        before, after = edit(tx, customer, changes, allow_similar=allow_similar)
+        review = review_of(tx, after.id)
     rows = [
         {"field": field, "before": getattr(before, field), "after": getattr(after, field)}
         for field in changes
@@ -67,6 +70,8 @@ def customer_edit(
     ]
     if not rows:
         note(f"{after.name}: nothing changed")
+    if review is not None and review.state == "held":
+        note(held_words(after.name, review))
     if rows or OPTIONS.json:
         show({"id": after.id, "changes": rows}, rows=rows)
 
@@ -106,6 +111,16 @@ def customer_unarchive(customer: CustomerArg) -> None:
     note("its keys stay revoked and its plan ended: penstock key create, penstock subscription start")
 
 
+def held_words(name: str, review: Review) -> str:
+    """What is said when an attribution is held."""
+    who = f"{name}'s attribution is held for review ({_signs(review)}): nothing it earns is paid out until then"
+    return f"{who}\n  penstock attribution clear or reject"
+
+
+def _signs(review: Review) -> str:
+    return "; ".join(str(sign) for sign in review.signs)
+
+
 def _archive_words(said: Archiving, timezone: str) -> list[str]:
     name = said.customer.name
     if said.customer.archived_at is not None:
@@ -132,6 +147,7 @@ def _facts(known: Sheet) -> dict[str, Any]:
         "credit": known.credit,
         "open invoices": len(known.open_invoices),
         "brought_by": known.brought_by.name if known.brought_by else None,
+        "attribution": f"{known.review.state}: {_signs(known.review)}" if known.review else None,
         "is_partner": [one.name for one in known.partners],
     }
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli import customers, plans, terms
+from penstock.cli import attributions, customers, plans, terms
 from penstock.cli.asking import DryRun, Yes, confirmed
 from penstock.cli.output import OPTIONS, as_row, note, show
 
@@ -34,7 +34,10 @@ def register(app: typer.Typer) -> None:
     partner.command("add")(partner_add)
     partner.command("list")(partner_list)
     partner.command("move")(partner_move)
+    attribution = typer.Typer(help="Who brought which customer, and what is held for review.", no_args_is_help=True)
+    attributions.register(attribution)
     groups = {"customer": customer, "key": key, "subscription": subscription, "credit": credit, "partner": partner}
+    groups["attribution"] = attribution
     for name, group in groups.items():
         app.add_typer(group, name=name)
 
@@ -58,6 +61,7 @@ def customer_add(
 ) -> None:
     """Sign a customer up. A name or e-mail that reads like another customer's is refused."""
     from penstock.channels.attribution import attribute
+    from penstock.channels.reviews import review_of
     from penstock.identity.customers import add_customer
     from penstock.runtime.house import open_house
 
@@ -74,6 +78,9 @@ def customer_add(
         )
         if ref is not None:
             attribute(tx, made.id, ref)
+        review = review_of(tx, made.id)
+    if review is not None:
+        note(customers.held_words(made.name, review))
     show(made)
 
 

@@ -13,6 +13,7 @@ DONE = {  # what a page says after a form, by the key in ?done=
     "closing": "The month is being closed; its invoices will stand here in a moment.",
     "consent": "Recorded.",
     "credited": "The credit is added.",
+    "decided": "Decided.",
     "limited": "The limit is set.",
     "moved": "Moved: the new terms hold for customers that it brings from now on.",
     "paid": "The payment is recorded.",
@@ -29,6 +30,9 @@ DONE = {  # what a page says after a form, by the key in ?done=
 
 
 ONE = {  # how English says it of one
+    "{count} customers look as if their partner brought itself: clear or reject them": (
+        "{count} customer looks as if its partner brought itself: clear or reject it"
+    ),
     "{count} keys end at once": "{count} key ends at once",
     "{count} customers it brought before keep the terms they came under.": (
         "{count} customer it brought before keeps the terms it came under."

@@ -11,11 +11,13 @@ from penstock.billing import credits, limits, terms
 from penstock.billing.catalogue import Subscription, open_subscription, unsubscribe
 from penstock.billing.invoices import list_invoices
 from penstock.billing.plan_changes import PlanChange, preview_end
+from penstock.channels import reviews
 from penstock.channels.attribution import attribution_of
 from penstock.channels.partners import Partner, get_partner, partners_of_customer
+from penstock.channels.reviews import Review
 from penstock.core.errors import Conflict
 from penstock.core.money import Money
-from penstock.identity.customers import Customer, get_customer, set_archived
+from penstock.identity.customers import Customer, edit_customer, get_customer, set_archived
 from penstock.identity.keys import Key, list_keys, revoke_keys_of
 from penstock.storage.engine import Transaction
 
@@ -32,7 +34,10 @@ class OpenInvoice:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A customer with all that belongs to it. brought_by: the partner that brought it; partners: those that it is."""
+    """A customer with all that belongs to it.
+
+    brought_by: the partner that brought it; review: why that is or was held; partners: those that it is itself.
+    """
 
     customer: Customer
     terms: str
@@ -42,6 +47,7 @@ class Sheet:
     credit: Money
     open_invoices: tuple[OpenInvoice, ...]
     brought_by: Partner | None
+    review: Review | None
     partners: tuple[Partner, ...]
 
 
@@ -80,8 +86,18 @@ def sheet(tx: Transaction, ref: str) -> Sheet:
         credit=credits.credit_balance(tx, who.id),
         open_invoices=_open_invoices(tx, who.id),
         brought_by=get_partner(tx, brought.partner) if brought else None,
+        review=reviews.review_of(tx, who.id),
         partners=tuple(partners_of_customer(tx, who.id)),
     )
+
+
+def edit(
+    tx: Transaction, ref: str, changes: Mapping[str, str], *, allow_similar: bool = False
+) -> tuple[Customer, Customer]:
+    """Change a customer's facts, and look again whether its attribution is honest; returns it before and after."""
+    before, after = edit_customer(tx, ref, changes, allow_similar=allow_similar)
+    reviews.look_around(tx, after.id)
+    return before, after
 
 
 def preview_archive(tx: Transaction, ref: str) -> Archiving:

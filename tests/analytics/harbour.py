@@ -241,7 +241,7 @@ def busy_harbour(folder: Path, store: Store) -> Harbour:
 
 def _sign_up(here: Harbour) -> None:
     with here.store.transaction() as tx:
-        partner = add_partner(tx, name="Reed & Co", email="reed@example.com", agreement="referral", code="REED")
+        partner = add_partner(tx, name="Reed & Co", email="hello@reed.example.com", agreement="referral", code="REED")
         here.partner = partner.id
         here.blue = add_customer(tx, name="Blue Shop", email="pay@blue.example.com", training_consent=True).id
         attribute(tx, here.blue, partner.code)

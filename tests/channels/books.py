@@ -50,7 +50,7 @@ class Books:
 
     def partner(self, name: str = "Reed & Co", **further: Any) -> Partner:
         with self.writing() as tx:
-            email = further.pop("email", f"{len(name)}@partner.example.com")
+            email = further.pop("email", f"{len(name)}@partners.example.net")
             return add_partner(tx, name=name, email=email, agreement="referral", **further)
 
     def customer(self, name: str, code: str | None = None) -> Customer:

@@ -337,3 +337,25 @@ def test_a_statement_is_a_csv_that_spreadsheets_read(admin: TestClient, harbour:
     marked = admin.get(path, params={"period": "2026-11", "format": "csv"}).content
     bare = admin.get(path, params={"period": "2026-11", "format": "csv", "bom": False}).content
     assert marked == b"\xef\xbb\xbf" + bare and bare.startswith(b"date,")
+
+
+def test_a_partner_that_brings_itself_is_held_seen_and_decided_on(admin: TestClient, harbour: Harbour) -> None:
+    body = {"name": "Reed Buying", "email": "hello+buying@reed.example.com", "ref": "REED"}
+    made = admin.post(f"{V1}/customers", json=body).json()
+    assert made["review"]["state"] == "held" and made["review"]["signs"][0]["kind"] == "same mailbox"
+    [held] = admin.get(f"{V1}/attributions", params={"held": True}).json()
+    assert held["customer"] == made["id"] and held["review"]["partner"] == harbour.partner
+    assert len(admin.get(f"{V1}/attributions").json()) == 2
+    assert admin.get(f"{V1}/customers/{made['id']}").json()["review"]["state"] == "held"
+    path = f"{V1}/attributions/{made['id']}"
+    assert admin.post(f"{path}/reject", json={"reason": ""}).status_code == 422
+    assert admin.post(f"{path}/reject", json={"reason": "the same person"}).json()["state"] == "rejected"
+    assert admin.post(f"{path}/clear", json={"reason": "no"}).status_code == 409
+    assert admin.post(f"{V1}/attributions/check").json() == []
+
+    blue = f"{V1}/customers/{harbour.blue}"
+    admin.patch(blue, json={"email": "blue@reed.example.com"})
+    assert admin.get(blue).json()["review"]["signs"][0]["kind"] == "same company domain"
+    statement = admin.get(f"{V1}/partners/REED/statement", params={"period": "2026-11"}).json()
+    assert float(statement["in_review"]) > 0 and float(statement["payable"]) <= 0
+    assert admin.post(f"{V1}/attributions/Blue Shop/clear", json={"reason": "asked"}).json()["state"] == "cleared"

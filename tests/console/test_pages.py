@@ -178,6 +178,26 @@ def test_a_customer_is_archived_hidden_and_taken_back(
     assert "Quiet Co" in browser.get("/customers").text
 
 
+@pytest.mark.parametrize(
+    ("language", "held", "done"), [("en", "Held for review", "Decided."), ("zh-CN", "待审核", "已处理。")]
+)
+def test_a_suspect_referral_is_seen_and_decided_on(
+    browser: Browser, harbour: Harbour, language: str, held: str, done: str
+) -> None:
+    browser.cookies.set("penstock_language", language)
+    facts = {"name": "Reed Buying", "email": "buying@reed.example.com", "ref": "REED"}
+    added = browser.fill_in("/customers", "/customers", **facts)
+    assert held in added.text and "reed.example.com" in added.text
+    path = f"/partners/{harbour.partner}"
+    assert f'href="{path}"' in browser.get("/").text and held in browser.get(path).text
+    customer = added.url.path.rpartition("/")[2]
+    said = {"customer": customer, "verdict": "reject"}
+    assert browser.fill_in(path, f"{path}/review", **said).status_code == 422
+    answer = browser.fill_in(path, f"{path}/review", **said, reason="the same company")
+    assert done in answer.text and "the same company" in answer.text
+    assert held not in browser.get(f"/customers/{customer}").text
+
+
 def test_a_partner_is_moved_to_newer_terms(browser: Browser, harbour: Harbour) -> None:
     path = f"/partners/{harbour.partner}"
     assert "Newer terms" not in browser.get(path).text

@@ -29,7 +29,7 @@ def last_month(folder: Path, penstock: Penstock) -> Period:
 
     apply_workspace(house)
     with house.store.transaction() as tx:
-        partner = add_partner(tx, name="Quay", email="quay@example.com", agreement="referral")
+        partner = add_partner(tx, name="Quay", email="hello@quay.example.com", agreement="referral")
         maple = add_customer(tx, name="Maple", email="it@maple.example.com")
         attribute(tx, maple.id, partner.code)
         subscribe(tx, maple.id, "team")

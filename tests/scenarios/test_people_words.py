@@ -122,3 +122,18 @@ def test_the_words_of_a_change_name_the_days_of_the_company(folder: Path) -> Non
             "due, net of tax: 20.00 USD for 2026-11 (team)",
         ]
     house.close()
+
+
+def test_a_partner_that_brings_itself_is_held_until_a_person_decides(shop: Penstock) -> None:
+    shop("partner", "add", "Quay", "--email", "ada@quay.example", "--code", "QUAY")
+    added = shop("customer", "add", "Quay Shop", "--email", "ada+shop@quay.example", "--ref", "QUAY")
+    assert added.code == 0 and "held for review (same mailbox: ada@quay.example and ada+shop@quay.example)" in added.err
+    [held] = shop("attribution", "list", "--held", "--json").json()
+    assert (held["customer"], held["review"]) == ("Quay Shop", "held")
+    assert "held: same mailbox" in shop("customer", "show", "Quay Shop").out
+    assert shop("attribution", "check", "--json").json()[0]["state"] == "held"
+    assert shop("attribution", "clear", "Quay Shop").code == 2  # a reason is asked for
+    assert shop("attribution", "reject", "Quay Shop", "--reason", "the same person").code == 0
+    assert shop("attribution", "list", "--held", "--json").json() == []
+    late = shop("attribution", "clear", "Quay Shop", "--reason", "no")
+    assert late.code == 1 and "was rejected already: the same person" in late.err

@@ -1,12 +1,13 @@
 """The admin interface: the verbs of the command line as JSON under /admin/v1, for the holder of the admin token."""
 
-from penstock.console.admin import books, company, customers, models, partners, plans, usage
+from penstock.console.admin import attributions, books, company, customers, models, partners, plans, usage
 
 ROUTES = (
     *company.ROUTES,
     *customers.ROUTES,
     *plans.ROUTES,
     *partners.ROUTES,
+    *attributions.ROUTES,
     *models.ROUTES,
     *usage.ROUTES,
     *books.ROUTES,

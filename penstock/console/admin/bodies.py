@@ -89,6 +89,10 @@ class NewTerms(Body):
     dry_run: bool = Field(default=False, description="Say what would happen, and change nothing.")
 
 
+class Decision(Body):
+    reason: str = Field(description="What you looked at; it is kept.")
+
+
 class NewPayout(Body):
     operation: str | None = None
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from penstock.billing import accrual, credits, limits
 from penstock.billing.terms import checked_terms, set_terms
 from penstock.channels.attribution import attribute
+from penstock.channels.reviews import review_of
 from penstock.console.admin import bodies
 from penstock.console.desk import AtDesk
 from penstock.console.guard import Route
@@ -16,13 +17,12 @@ from penstock.console.wire import answer
 from penstock.core.money import exact_money
 from penstock.identity.customers import (
     add_customer,
-    edit_customer,
     get_customer,
     list_customers,
     set_training_consent,
 )
 from penstock.identity.keys import create_key, list_keys, revoke_key
-from penstock.jobs.customers import archive, preview_archive, sheet, unarchive
+from penstock.jobs.customers import archive, edit, preview_archive, sheet, unarchive
 
 
 def customers_list(desk: AtDesk, archived: bool = False) -> Response:
@@ -32,13 +32,14 @@ def customers_list(desk: AtDesk, archived: bool = False) -> Response:
 
 
 def customer_add(desk: AtDesk, body: bodies.NewCustomer) -> Response:
-    """Sign a customer up."""
+    """Sign a customer up; `review` says why the partner's code is held for review, if it is."""
     facts = body.model_dump(exclude={"ref"})
     with desk.house.store.transaction() as tx:
         made = add_customer(tx, **facts)
         if body.ref is not None:
             attribute(tx, made.id, body.ref)
-    return answer(made, 201)
+        review = review_of(tx, made.id)
+    return answer({**vars(made), "review": review}, 201)
 
 
 def customer_show(desk: AtDesk, customer: str) -> Response:
@@ -52,7 +53,7 @@ def customer_edit(desk: AtDesk, customer: str, body: bodies.CustomerChanges) -> 
     """Change what is known of a customer; says before and after. Issued invoices keep what they say."""
     changes = body.model_dump(exclude={"allow_similar"}, exclude_none=True)
     with desk.house.store.transaction() as tx:
-        before, after = edit_customer(tx, customer, changes, allow_similar=body.allow_similar)
+        before, after = edit(tx, customer, changes, allow_similar=body.allow_similar)
     return answer({"id": after.id, "before": before, "after": after})
 
 

@@ -16,6 +16,7 @@ from penstock.billing.plan_changes import preview_end, preview_start
 from penstock.billing.terms import checked_terms, set_terms
 from penstock.channels.attribution import attribute, attribution_of
 from penstock.channels.partners import get_partner
+from penstock.channels.reviews import review_of
 from penstock.console import render
 from penstock.console.desk import AtDesk
 from penstock.console.guard import Route, form_of
@@ -26,12 +27,12 @@ from penstock.identity.customers import (
     LOCALES,
     add_customer,
     consent_history,
-    edit_customer,
     get_customer,
     set_training_consent,
 )
 from penstock.identity.keys import create_key, list_keys, revoke_key
 from penstock.jobs.customers import archive, preview_archive, unarchive
+from penstock.jobs.customers import edit as edit_it
 
 
 def index(
@@ -144,7 +145,7 @@ def edit(request: Request, desk: AtDesk, customer: str) -> Response:
     must = {name: field(form, name) for name in ("name", "email", "locale")}
     may = {name: form.get(name, "") for name in ("address", "tax_id")}
     with desk.house.store.transaction() as tx:
-        edit_customer(tx, customer, must | may, allow_similar="allow_similar" in form)
+        edit_it(tx, customer, must | may, allow_similar="allow_similar" in form)
     return back(f"/customers/{customer}", "changed")
 
 
@@ -196,6 +197,7 @@ def _page(request: Request, desk: AtDesk, customer: str, *, new_key: str | None 
             "limits": limits.list_limits(tx, who.id),
             "consents": list(reversed(consent_history(tx, who.id))),
             "partner": get_partner(tx, brought.partner) if brought else None,
+            "review": review_of(tx, who.id),
             "archiving": preview_archive(tx, who.id),
             "locales": LOCALES,
             "operation": tx.new_id("op"),

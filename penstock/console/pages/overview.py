@@ -23,6 +23,7 @@ _WORDS = {
     "unpriced": "{subject} has no published price: run penstock apply",
     "feedback": "{subject}: {count} corrections are not trained on yet",
     "overdue": "{count} invoices are overdue",
+    "referral": "{count} customers look as if their partner brought itself: clear or reject them",
     "unclosed": "{subject} is not closed: {count} customers have no invoice for it",
     "quarantined": "{subject} is put aside because its books do not hold: nothing is invoiced to it",
 }
@@ -82,6 +83,8 @@ def _link(need: Need) -> str:
             return "/invoices?state=open"
         case "unclosed":
             return f"/invoices?period={need.subject}"
+        case "referral":
+            return f"/partners/{need.subject}"
         case "quarantined":
             return f"/customers/{need.subject}"
         case "feedback":

@@ -7,14 +7,18 @@ from starlette.responses import Response
 
 from penstock.channels import statements
 from penstock.channels.attribution import attributions_of_partner
+from penstock.channels.commissions import reject
 from penstock.channels.moves import move, preview_move
 from penstock.channels.partners import add_partner, get_partner, list_partners
 from penstock.channels.payouts import owed, payable, payout
+from penstock.channels.reviews import clear, list_reviews
 from penstock.console import render
 from penstock.console.admin.partners import csv_answer
 from penstock.console.desk import AtDesk
 from penstock.console.guard import Route, form_of
 from penstock.console.pages.parts import back, field, months, part
+from penstock.core.errors import BadInput
+from penstock.identity.customers import list_customers
 from penstock.jobs.money import month
 
 
@@ -59,6 +63,8 @@ def show(request: Request, desk: AtDesk, partner: str, period: str | None = None
             "months": chosen,
             "statement": statements.statement(tx, known, chosen.shown),
             "move": preview_move(tx, known.id),
+            "reviews": list_reviews(tx, partner=known.id),
+            "names": {one.id: one.name for one in list_customers(tx)},
             "customers": len(attributions_of_partner(tx, known.id)),
             "operation": tx.new_id("op"),
         }
@@ -70,6 +76,17 @@ def move_it(desk: AtDesk, partner: str) -> Response:
     with desk.house.store.transaction() as tx:
         move(tx, partner)
     return back(f"/partners/{partner}", "moved")
+
+
+def decide(request: Request, desk: AtDesk, partner: str) -> Response:
+    """Clear or reject an attribution that is held for review."""
+    form = form_of(request)
+    verdict = {"clear": clear, "reject": reject}.get(field(form, "verdict"))
+    if verdict is None:
+        raise BadInput("clear or reject it", where="verdict")
+    with desk.house.store.transaction() as tx:
+        verdict(tx, field(form, "customer"), field(form, "reason"))
+    return back(f"/partners/{partner}", "decided")
 
 
 def csv_file(desk: AtDesk, partner: str, period: str | None = None) -> Response:
@@ -90,6 +107,7 @@ ROUTES = (
     Route("POST", "/partners", add, "operator"),
     Route("GET", "/partners/{partner}", show, "operator"),
     Route("POST", "/partners/{partner}/move", move_it, "operator"),
+    Route("POST", "/partners/{partner}/review", decide, "operator"),
     Route("GET", "/partners/{partner}/statement.csv", csv_file, "operator"),
     Route("POST", "/partners/{partner}/payout", pay_out, "operator"),
 )
