@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from penstock.cli import output
+from penstock.cli.json_rule import faults
 from penstock.core.clock import SettableClock
 from penstock.core.ids import random_ids
 from penstock.storage import migrate
@@ -35,6 +39,20 @@ def wide_screen() -> Iterator[None]:
         for name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS"):
             patch.delenv(name, raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def strict_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a command prints under --json in any test holds the rule of penstock/cli/json_rule.py."""
+    plainly = output.json_text
+
+    def checked(data: Any) -> str:
+        text = plainly(data)
+        if found := list(faults(json.loads(text))):
+            raise AssertionError(f"--json prints the screen's words: {'; '.join(found[:5])}")
+        return text
+
+    monkeypatch.setattr(output, "json_text", checked)
 
 
 @pytest.fixture(scope="session")

@@ -324,7 +324,12 @@ def payout(partner: str, operation: Annotated[str | None, typer.Option()] = None
     """Record the payment of all that is payable to a partner now."""
     from penstock.channels.partners import get_partner
     from penstock.channels.payouts import payout as pay_out
+    from penstock.core.money import Money
     from penstock.runtime.house import open_house
 
     with open_house(OPTIONS.workspace).store.transaction() as tx:
-        show(pay_out(tx, get_partner(tx, partner), operation or tx.new_id("op")))
+        who = get_partner(tx, partner)
+        made = pay_out(tx, who, operation or tx.new_id("op"))
+    paid = Money(made.amount_minor, made.currency)
+    row = {"partner": who.name, "paid": paid, "operation": made.operation, "at": made.paid_at, "id": made.id}
+    show({**vars(made), "partner_name": who.name, "amount": paid}, rows=[row])

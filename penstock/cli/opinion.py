@@ -171,8 +171,7 @@ def report(
         written.append(pdf)
     content = report_pages.content(month, customer=name, locale=language)
     rows = [dict(zip(content["glance"]["header"], row, strict=True)) for row in content["glance"]["rows"]]
-    facts: dict[str, Any] = {key: content[key] for key in ("heading", "month", "cards", "glance", "alerts")}
-    show(facts, rows=rows, title=f"{content['heading']}, {content['month']}")
+    show(month, rows=rows, title=f"{content['heading']}, {content['month']}")
     for path in written:
         note(f"written: {path}")
 

@@ -1,4 +1,7 @@
-"""How the command line speaks: data on stdout (a table, or JSON with --json), everything else on stderr."""
+"""How the command line speaks: data on stdout (a table, or JSON with --json), everything else on stderr.
+
+JSON has typed values under stable snake_case keys, never the table's words: see json_rule.py.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -30,12 +33,20 @@ OPTIONS = Options()
 def show(
     data: Any, *, rows: Sequence[Mapping[str, Any]] | None = None, title: str = "", spare: Sequence[str] = ()
 ) -> None:
-    """Print `data` as JSON under --json; otherwise `rows` as a table (or `data`, when rows are not given)."""
+    """Print `data` as JSON under --json; otherwise `rows` as a table (or `data`, when rows are not given).
+
+    data: records, or mappings with snake_case keys and typed values; never the table's rows where they hold words.
+    """
     if OPTIONS.json:
-        sys.stdout.write(json.dumps(data, default=plain, ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(json_text(data) + "\n")
         return
     table = rows if rows is not None else [as_row(item) for item in (data if isinstance(data, list) else [data])]
     print_table(table, title=title, spare=spare)
+
+
+def json_text(data: Any) -> str:
+    """What --json prints of records."""
+    return json.dumps(data, default=plain, ensure_ascii=False, indent=2)
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], *, title: str = "", spare: Sequence[str] = ()) -> None:
@@ -78,8 +89,8 @@ def text(content: str) -> None:
 
 
 def note(message: str) -> None:
-    """A remark for people, on stderr."""
-    sys.stderr.write(message + "\n")
+    """A remark for people, on stderr; under --json an object a line, so that all of stderr is JSON."""
+    sys.stderr.write((json.dumps({"note": message}, ensure_ascii=False) if OPTIONS.json else message) + "\n")
     sys.stderr.flush()
 
 
@@ -99,12 +110,14 @@ def plain(value: Any) -> Any:
         return {key: getattr(value, key) for key in value.__dataclass_fields__}
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, Decimal | Path):
         return str(value)
+    if hasattr(value, "model_dump"):  # before what iterates: a record of the workspace file does, too
+        return value.model_dump(mode="json")
     if isinstance(value, Iterable):
         return list(value)
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 

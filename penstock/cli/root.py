@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -94,7 +95,9 @@ def run(arguments: list[str]) -> int:
     """Run one command line; answers the exit code."""
     try:
         rest = _take_options(arguments)
-        code = build()(args=rest, standalone_mode=False)  # typer answers the code of an Exit, and 130 for Ctrl-C
+        code = build()(
+            args=rest, prog_name="penstock", standalone_mode=False
+        )  # typer answers the code of an Exit, and 130 for Ctrl-C
         if code == INTERRUPTED:
             note("stopped")
         return code if isinstance(code, int) else 0
@@ -113,11 +116,33 @@ def run(arguments: list[str]) -> int:
             raise
         return _report(PenstockError(f"{error.strerror or error}", where=str(error.filename)))
     except Exception as error:
-        show = getattr(error, "show", None)  # click's usage errors know how to show themselves
-        if show is None:
+        if not hasattr(error, "show"):
             raise
-        show()
-        return int(getattr(error, "exit_code", 2))
+        return _report_usage(error)
+
+
+def _report_usage(error: Any) -> int:
+    """A usage error of typer's: it knows how to show itself to people."""
+    if not OPTIONS.json:
+        error.show()
+    else:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "penstock"
+        parameter = getattr(error, "param", None)
+        where = _name_of(parameter)
+        message = error.format_message()
+        if context is not None and message == context.get_help():  # a group without a command shows its help
+            message = f"{command} needs a command"
+        _write_error("usage", message.strip() or f"{where} is missing", where, f"{command} --help")
+    return int(getattr(error, "exit_code", 2))
+
+
+def _name_of(parameter: Any) -> str | None:
+    """A parameter as people type it: --limit, or an argument's name in capitals."""
+    if parameter is None:
+        return None
+    options = [one for one in parameter.opts if one.startswith("-")]
+    return str(options[0] if options else parameter.metavar or parameter.name.upper())
 
 
 def _take_options(arguments: list[str]) -> list[str]:
@@ -143,10 +168,15 @@ def _take_options(arguments: list[str]) -> list[str]:
 
 def _report(error: PenstockError) -> int:
     if OPTIONS.json:
-        facts = {"error": type(error).__name__, "message": error.message, "where": error.where, "hint": error.hint}
-        sys.stderr.write(json.dumps(facts, ensure_ascii=False) + "\n")
+        code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
+        _write_error("failed" if type(error) is PenstockError else code, error.message, error.where, error.hint)
     else:
         note(f"penstock: {error}")
     if isinstance(error, GateRefused):
         return 3
     return 2 if isinstance(error, BadInput) else 1
+
+
+def _write_error(code: str, message: str, where: str | None, hint: str | None) -> None:
+    facts = {"code": code, "message": message, "where": where, "hint": hint}
+    sys.stderr.write(json.dumps({"error": facts}, ensure_ascii=False) + "\n")

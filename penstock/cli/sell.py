@@ -136,8 +136,8 @@ def customer_limits(customer: CustomerArg) -> None:
 
     with open_house(OPTIONS.workspace).store.read() as tx:
         found = list_limits(tx, get_customer(tx, customer).id)
-    rows = [{"product": product, "units a month": units} for product, units in found.items()]
-    show(found, rows=rows)
+    rows = [{"product": product, "units_per_month": units} for product, units in found.items()]
+    show(rows)
 
 
 def key_create(
@@ -168,8 +168,8 @@ def key_create(
             requests_per_minute=requests_per_minute,
             expires_at=None if days is None else tx.now + timedelta(days=days),
         )
-    facts = {"key": secret, "id": key.id, "customer": customer, "products": key.products or "all"}
-    show(facts)
+    facts = {"key": secret, "id": key.id, "customer": customer, "products": key.products, "expires_at": key.expires_at}
+    show(facts, rows=[{**facts, "products": key.products or "all"}])
     note("keep it now: only its hash is stored")
 
 

@@ -37,11 +37,14 @@ def init(
 def check() -> None:
     """Read penstock.toml and the data's headers; say what is wrong, with the line."""
     from penstock.jobs.check import check_workspace
+    from penstock.jobs.privacy import gate_of
     from penstock.workspace.loader import load
 
-    facts = check_workspace(load(OPTIONS.workspace))
+    workspace = load(OPTIONS.workspace)
+    facts = check_workspace(workspace)
     rows = [{key: value for key, value in fact.items() if key != "told"} for fact in facts]
-    show(facts, rows=rows, title="penstock.toml is sound")
+    data = [{**fact, "gate": gate_of(workspace.products[fact["product"]])} for fact in facts]
+    show(data, rows=rows, title="penstock.toml is sound")
     for fact in facts:
         for told in fact["told"]:
             note(f"{fact['product']}: {told}")

@@ -76,7 +76,7 @@ def test_a_report_is_written_in_both_forms(run: Run, tmp_path: Path) -> None:
     month = f"{TODAY - timedelta(days=1):%Y-%m}"
     html, pdf = tmp_path / "r.html", tmp_path / "r.pdf"
     told = run("report", "brands", "--period", month, "--html", str(html), "--pdf", str(pdf), "--customer", "Quay PR")
-    assert told["heading"] == "Brand watch" and told["glance"]["rows"][0][0] == "Harbour Air"
+    assert told["title"] == "Brand watch" and told["entities"][0]["name"] == "Harbour Air"
     assert "<!doctype html>" in html.read_text() and pdf.read_bytes().startswith(b"%PDF")
     with pytest.raises(BadInput, match="month"):
         run("report", "brands", "--period", "last")

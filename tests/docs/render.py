@@ -14,10 +14,15 @@ from penstock.cli.root import EPILOG, build
 
 TARGET = Path(__file__).parent.parent.parent / "docs" / "reference" / "cli.md"
 
+JSON = "What `--json` prints, key by key: [json.md](json.md)."
+
 
 def render() -> str:
     """The whole page."""
-    return "\n".join(["# Command line", "", EPILOG, "", *_lines(typer.main.get_command(build()), "penstock")]) + "\n"
+    return (
+        "\n".join(["# Command line", "", EPILOG, "", JSON, "", *_lines(typer.main.get_command(build()), "penstock")])
+        + "\n"
+    )
 
 
 def _lines(command: object, name: str) -> Iterator[str]:
