@@ -94,6 +94,7 @@ def lines(here: Harbour, folder: Path) -> dict[str, list[str]]:
         "customer consent": [blue],
         "customer limit": [blue, "helpdesk", "9000"],
         "customer limits": [blue],
+        "customer terms": ["Quiet Co", "invoice"],
         "key create": ["Quiet Co", "--days", "9"],
         "key list": [],
         "subscription start": ["Quiet Co", "team"],
