@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     data.command("clean")(clean)
     data.command("add")(add)
     data.command("labels")(labels)
+    data.command("convert")(convert)
     data.command("versions")(versions)
     data.command("lineage")(lineage)
     app.add_typer(data, name="data")
@@ -72,6 +73,25 @@ def add(
     if added.repeats:
         note(f"{added.repeats:,} of them repeat rows that were there already; cleaning drops repeats")
     note(f"{product}: {added.rows:,} rows added to {chosen.data}; next: penstock train {product}")
+
+
+def convert(
+    file: Annotated[Path, typer.Argument(help="Text in any encoding (.csv, .tsv, .jsonl), .xlsx, .json; also .gz.")],
+    out: Annotated[Path | None, typer.Option(help="Where to write it (default: NAME-utf8.csv beside FILE).")] = None,
+    encoding: Annotated[str | None, typer.Option("--from", help="E.g. cp1252 (default: a guess).")] = None,
+    sheet: Annotated[str | None, typer.Option(help="Of a workbook with several.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file of --out.")] = False,
+) -> None:
+    """Make a UTF-8 csv file of FILE: another encoding, a workbook's sheet, a list of objects, a Label Studio export."""
+    from penstock.datasets.convert import beside, write_converted
+    from penstock.datasets.convert import convert as converted
+
+    found = converted(file, encoding=encoding, sheet=sheet)
+    target = out or beside(file, found.extension)
+    write_converted(found, target, overwrite=overwrite)
+    for told in found.notes:
+        note(told)
+    show({"file": str(target), "notes": list(found.notes)}, rows=[{"wrote": str(target)}])
 
 
 def labels(

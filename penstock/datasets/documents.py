@@ -14,6 +14,7 @@ from penstock.core.clock import zone_of
 from penstock.core.errors import BadInput
 from penstock.core.hashing import digest_of
 from penstock.datasets.lines import decoded_lines
+from penstock.datasets.objects import EXTENSIONS, read_objects
 from penstock.datasets.report import MAX_EXAMPLES, Example, Finding, Part, shortened
 
 FIELDS = ("text", "time", "id", "source", "url")
@@ -200,7 +201,16 @@ def _records(path: Path, named: Mapping[str, str]) -> Iterator[tuple[str, dict[s
         return _csv(path, named)
     if plain.endswith((".jsonl", ".ndjson")):
         return _jsonl(path, named)
-    raise BadInput("the file's type is unknown", where=path.name, hint="use .csv, .tsv or .jsonl, also with .gz")
+    if plain.endswith(EXTENSIONS):
+        return _objects(path, named)
+    hint = "use .csv, .tsv, .jsonl, .json (each also with .gz) or .xlsx"
+    raise BadInput("the file's type is unknown", where=path.name, hint=hint)
+
+
+def _objects(path: Path, named: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for where, values in read_objects(path):
+        _require(named, list(values), where)
+        yield where, {field: values[name] for field, name in named.items() if values.get(name) is not None}
 
 
 def csv_records(path: Path) -> Iterator[tuple[str, list[str]]]:

@@ -15,13 +15,23 @@ from shlex import quote
 from typing import IO, cast
 
 from penstock.core.errors import BadInput
+from penstock.datasets.encodings import guess_encoding
 
 MAX_LINE_BYTES = 8_000_000
 """No line is read further than this: a file without line ends must not fill the memory."""
 
+MOST_UNPACKED_BYTES = 4_000_000_000
+"""Of a gzip file; together with the next, so that a bomb of a few kilobytes fills neither memory nor an hour."""
+MOST_EXPANSION = 300
+"""Text packs to a third or a tenth; even a file of one repeated row seldom to a 300th."""
+_SMALL_BYTES = 50_000_000
 _SAMPLE_BYTES = 1_000_000
-_OTHER_ENCODINGS = ("gb18030", "big5", "shift_jis", "cp1252")
-_BOMS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_BOMS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 def decoded_lines(path: Path) -> Iterator[str]:
@@ -43,7 +53,8 @@ def decoded_lines(path: Path) -> Iterator[str]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
-    """The file's bytes, unpacked when its name ends in .gz. Raises BadInput when it cannot be opened."""
+    """The file's bytes, unpacked when its name ends in .gz. Raises BadInput when it cannot be opened, and while it is
+    read when it unpacks to far more than data would."""
     if path.is_dir():
         raise BadInput("is a folder, not a file", where=str(path), hint="name the file inside it")
     if not path.exists():
@@ -51,17 +62,60 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         raise BadInput("there is no such file", where=str(path), hint=hint)
     try:
         packed = path.suffix.lower() == ".gz"
-        stream = cast(IO[bytes], gzip.GzipFile(path)) if packed else path.open("rb")
+        stream = cast(IO[bytes], _BoundedGzip(path)) if packed else path.open("rb")
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror}", where=str(path), hint="check its permissions") from None
     with stream:
         yield stream
 
 
-def read_all(stream: IO[bytes], path: Path) -> bytes:
-    """All the (unpacked) bytes of an opened file."""
+class _BoundedGzip(gzip.GzipFile):
+    """A gzip file that is read no further than data of its size would reach."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        size = path.stat().st_size
+        self._of, self._most = path, min(MOST_UNPACKED_BYTES, max(_SMALL_BYTES, MOST_EXPANSION * size))
+
+    def readline(self, size: int | None = -1) -> bytes:
+        return self._within(super().readline(size))
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or size < 0:
+            return self._within(super().read(max(self._most + 1 - self.tell(), 0)))
+        return self._within(super().read(size))
+
+    def _within(self, content: bytes) -> bytes:
+        if self.tell() > self._most:
+            message = f"unpacks to more than {self._most // 1_000_000:,} MB"
+            raise BadInput(message, where=self._of.name, hint="is it data? unpack it yourself, and split it")
+        return content
+
+
+def read_all(stream: IO[bytes], path: Path, most: int = MOST_UNPACKED_BYTES) -> bytes:
+    """All the (unpacked) bytes of an opened file. Raises BadInput where they are more than `most`."""
     with _gzip_errors(path, None):
-        return stream.read()
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise BadInput(f"holds more than {most // 1_000_000:,} MB", where=path.name, hint="split the file")
+    return content
+
+
+def sample_of(path: Path) -> tuple[bytes, bool]:
+    """The beginning of a file, unpacked, and whether that is all of it."""
+    with opened(path) as stream, _gzip_errors(path, None):
+        sample = stream.read(_SAMPLE_BYTES + 1)
+    return sample[:_SAMPLE_BYTES], len(sample) <= _SAMPLE_BYTES
+
+
+def convert_hint(path: Path, *, bare: bool = False) -> str:
+    """The command that makes a UTF-8 csv file of this one, as it works from where one stands. bare: it alone."""
+    try:
+        shown = path.resolve().relative_to(Path.cwd())
+    except ValueError:
+        shown = path.resolve()
+    command = f"penstock data convert {quote(str(shown))}"
+    return command if bare else f"convert it: {command}"
 
 
 def _read_line(stream: IO[bytes], path: Path, number: int) -> bytes:
@@ -86,36 +140,20 @@ def _gzip_errors(path: Path, number: int | None) -> Iterator[None]:
 def _check_start(line: bytes, path: Path) -> bytes:
     for mark, name in _BOMS:
         if line.startswith(mark):
-            raise BadInput(f"the file is {name}, not UTF-8", where=f"{path.name}:1", hint=_convert(name, path))
+            raise BadInput(f"the file is {name}, not UTF-8", where=f"{path.name}:1", hint=convert_hint(path))
     if b"\x00" in line[:1000]:
+        sample, whole = sample_of(path)
+        found = guess_encoding(sample, whole=whole)
+        if found in ("utf-16-le", "utf-16-be"):
+            raise BadInput(f"the file is {found}, not UTF-8", where=f"{path.name}:1", hint=convert_hint(path))
         raise BadInput("the file is not text", where=f"{path.name}:1", hint="save it as UTF-8 text, e.g. CSV UTF-8")
     return line.removeprefix(codecs.BOM_UTF8)
 
 
 def _not_utf8(path: Path, number: int, error: UnicodeDecodeError) -> BadInput:
-    found = _guess_encoding(path)
+    sample, whole = sample_of(path)
+    found = guess_encoding(sample, whole=whole)
     byte = error.object[error.start]
-    hint = _convert(found, path) if found else "save it as UTF-8"
-    reads = f"; it reads as {found}" if found else ""
+    reads = f"; it reads as {found}" if found and found != "utf-8" else ""
     message = f"the line is not UTF-8 (byte 0x{byte:02x} at its position {error.start + 1}){reads}"
-    return BadInput(message, where=f"{path.name}:{number}", hint=hint)
-
-
-def _guess_encoding(path: Path) -> str | None:
-    """An encoding that decodes the file's beginning: gb18030 first, as it is strict enough to be right."""
-    with opened(path) as stream, _gzip_errors(path, None):
-        sample = stream.read(_SAMPLE_BYTES)
-    for name in _OTHER_ENCODINGS:
-        try:
-            codecs.getincrementaldecoder(name)().decode(sample, final=False)
-        except UnicodeDecodeError:
-            continue
-        return name
-    return None
-
-
-def _convert(encoding: str, path: Path) -> str:
-    if path.suffix.lower() == ".gz":
-        return f"unpack it, then: iconv -f {encoding} -t utf-8 FILE > NEW; or save it as UTF-8"
-    old, new = quote(path.name), quote(f"utf8-{path.name}")
-    return f"convert it: iconv -f {encoding} -t utf-8 {old} > {new}; or save it as UTF-8"
+    return BadInput(message, where=f"{path.name}:{number}", hint=convert_hint(path))

@@ -1,4 +1,4 @@
-"""Reads labelled rows from csv, jsonl and parquet files, each also gzipped. Knows formats and columns, no cleaning.
+"""Reads labelled rows from csv, jsonl, parquet, json and xlsx files. Knows formats and columns, no cleaning.
 
 Every defect that makes a row meaningless is an error at file:line; empty and over-long texts pass, to be
 counted and dropped by cleaning.
@@ -17,11 +17,13 @@ from typing import Any
 
 from penstock.core.errors import BadInput
 from penstock.datasets.lines import decoded_lines, opened, read_all
+from penstock.datasets.objects import read_objects
 from penstock.datasets.rows import Row
 
 MAX_FIELD_CHARS = 1_000_000
 MAX_LABEL_CHARS = 200
 MAX_SHOWN = 9
+KNOWN_TYPES = "use .csv, .tsv, .jsonl, .parquet, .json (a list of objects; each also .gz) or .xlsx"
 FIELDS = ("text", "label", "customer")
 """What a row is made of; `customer` is read only when the mapping names its column."""
 
@@ -91,7 +93,7 @@ def extension_of(path: Path) -> str:
             return extension
     if path.is_dir():
         raise BadInput("is a folder, not a file", where=str(path), hint="name the file inside it")
-    raise BadInput("the file's type is unknown", where=path.name, hint="use .csv, .jsonl or .parquet, also with .gz")
+    raise BadInput("the file's type is unknown", where=path.name, hint=KNOWN_TYPES)
 
 
 def columns_of(columns: Mapping[str, str]) -> dict[str, str]:
@@ -243,6 +245,15 @@ def _parquet(path: Path, named: Mapping[str, str]) -> Iterator[_Record]:
             raise BadInput(f"is not a parquet file that can be read: {reason}", where=path.name, hint=hint) from None
 
 
+# xlsx, json
+
+
+def _objects(path: Path, named: Mapping[str, str]) -> Iterator[_Record]:
+    for where, values in read_objects(path):
+        _require(named, values, where)
+        yield where, {field: values[name] for field, name in named.items()}
+
+
 # values
 
 
@@ -302,4 +313,6 @@ _READERS: dict[str, Callable[[Path, Mapping[str, str]], Iterator[_Record]]] = {
     ".jsonl": _jsonl,
     ".ndjson": _jsonl,
     ".parquet": _parquet,
+    ".json": _objects,
+    ".xlsx": _objects,
 }

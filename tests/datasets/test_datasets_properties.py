@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from penstock.core.errors import BadInput
@@ -42,6 +42,7 @@ def cleaned(train: list[Row], test: list[Row] | None, options: Cleaning) -> Clea
         raise
 
 
+@settings(deadline=None)
 @given(PAIRS, st.none() | PAIRS, OPTIONS)
 def test_cleaning_the_clean_changes_nothing(
     train: list[tuple[str, str]], test: list[tuple[str, str]] | None, options: Cleaning
@@ -52,6 +53,7 @@ def test_cleaning_the_clean_changes_nothing(
     assert twice.report.dropped == 0
 
 
+@settings(deadline=None)
 @given(PAIRS, st.none() | PAIRS, PAIRS, OPTIONS)
 def test_every_row_is_kept_or_counted(
     train: list[tuple[str, str]],
@@ -73,6 +75,7 @@ def test_every_row_is_kept_or_counted(
     assert "" not in in_train | in_test
 
 
+@settings(deadline=None)
 @given(PAIRS, PAIRS)
 def test_feedback_never_moves_a_test_row(base: list[tuple[str, str]], extra: list[tuple[str, str]]) -> None:
     before = cleaned(rows(base), None, Cleaning())
@@ -158,6 +161,7 @@ def test_each_text_has_the_grams_it_would_have_alone(texts: list[str], length: i
         assert together.of(index).tolist() == grams_of([text], length).of(0).tolist()
 
 
+@settings(deadline=None)
 @given(PAIRS)
 def test_probabilities_are_probabilities_and_suspects_name_other_labels(pairs: list[tuple[str, str]]) -> None:
     texts, labels = [text for text, _ in pairs], [label for _, label in pairs]

@@ -132,7 +132,8 @@ def test_labels_lose_the_blanks_around_them(tmp_path: Path) -> None:
         ("r.jsonl", b"[" * 100_000 + b"\n", "r.jsonl:1", "is not JSON"),
         ("r.parquet", b"PAR1 not really", "r.parquet", "not a parquet file"),
         ("r.parquet", b"", "r.parquet", "not a parquet file"),
-        ("r.xlsx", b"PK", "r.xlsx", "type is unknown"),
+        ("r.docx", b"PK", "r.docx", "type is unknown"),
+        ("r.xlsx", b"PK", "r.xlsx", "no .xlsx workbook that can be read"),
     ],
 )
 def test_what_cannot_be_used_is_named_with_file_line_and_column(
@@ -151,14 +152,14 @@ def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "named"), [("gb18030", "gb18030"), ("utf-16", "utf-16"), ("utf-16-le", "not text")]
+    ("encoding", "named"), [("gb18030", "gb18030"), ("utf-16", "utf-16"), ("utf-16-le", "utf-16-le")]
 )
 def test_another_encoding_is_recognised_and_the_conversion_told(tmp_path: Path, encoding: str, named: str) -> None:
     lines = "text,label\nok,x\n" + "我的卡丢了，该怎么办,lost\n" * 50
     error = refusal(file_of(tmp_path, "r.csv", lines.encode(encoding)))
     assert named in error.message
     assert error.where == ("r.csv:3" if encoding == "gb18030" else "r.csv:1")
-    assert "UTF-8" in str(error.hint)
+    assert error.hint == f"convert it: penstock data convert {tmp_path / 'r.csv'}"
 
 
 def test_a_field_of_more_than_a_megabyte_is_named_by_its_line(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from penstock.core.errors import BadInput
 from penstock.datasets.csv_records import csv_records
 from penstock.datasets.lines import decoded_lines, opened, read_all
+from penstock.datasets.objects import read_objects
 from penstock.datasets.readers import extension_of
 
 
@@ -26,7 +27,7 @@ def read_columns(
     Raises BadInput.
     """
     kind = extension_of(path)
-    read = _csv if kind in (".csv", ".tsv") else _jsonl if kind in (".jsonl", ".ndjson") else _parquet
+    read = {".csv": _csv, ".tsv": _csv, ".parquet": _parquet, ".json": _objects, ".xlsx": _objects}.get(kind, _jsonl)
     needed = [name for field, name in named.items() if field not in optional]
     rows = read(path, named, needed, hint)
     first = next(rows, None)
@@ -79,6 +80,14 @@ def _jsonl(
             raise BadInput("is not an object", where=where, hint="each line is one object")
         _require(needed, value, where, hint)
         yield where, {field: value[name] for field, name in named.items() if name in value}
+
+
+def _objects(
+    path: Path, named: Mapping[str, str], needed: Collection[str], hint: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for where, values in read_objects(path):
+        _require(needed, values, where, hint)
+        yield where, {field: values[name] for field, name in named.items() if name in values}
 
 
 def _parquet(

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 from penstock.core.errors import BadInput
 from penstock.datasets.knowledge.entries import FIELDS, MAX_QUESTION_CHARS, Entry, entry_of, text_of
 from penstock.datasets.lines import decoded_lines, opened, read_all
+from penstock.datasets.objects import read_objects
+from penstock.datasets.readers import KNOWN_TYPES
 
 MAX_SHOWN = 9
 MAX_FIELD_CHARS = 1_000_000
@@ -102,7 +104,7 @@ def _records(path: Path, named: Mapping[str, str], needed: Sequence[str]) -> Ite
     for ending, reader in _READERS.items():
         if plain.endswith(ending):
             return reader(path, named, needed)
-    raise BadInput("the file's type is unknown", where=path.name, hint="use .csv, .jsonl or .parquet, also with .gz")
+    raise BadInput("the file's type is unknown", where=path.name, hint=KNOWN_TYPES)
 
 
 def _csv(path: Path, named: Mapping[str, str], needed: Sequence[str]) -> Iterator[_Values]:
@@ -154,6 +156,13 @@ def _jsonl(path: Path, named: Mapping[str, str], needed: Sequence[str]) -> Itera
         yield where, {field: value[name] for field, name in named.items() if name in value}
 
 
+def _objects(path: Path, named: Mapping[str, str], needed: Sequence[str]) -> Iterator[_Values]:
+    for number, (where, values) in enumerate(read_objects(path)):
+        if number == 0:
+            _check_columns(list(values), named, needed, where)
+        yield where, {field: values[name] for field, name in named.items() if name in values}
+
+
 def _parquet(path: Path, named: Mapping[str, str], needed: Sequence[str]) -> Iterator[_Values]:
     import pyarrow as pa
     from pyarrow import parquet
@@ -185,6 +194,8 @@ _READERS: dict[str, Callable[[Path, Mapping[str, str], Sequence[str]], Iterator[
     ".csv": _csv,
     ".tsv": _csv,
     ".jsonl": _jsonl,
+    ".json": _objects,
+    ".xlsx": _objects,
     ".ndjson": _jsonl,
     ".parquet": _parquet,
 }

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 from penstock.core.errors import BadInput
 from penstock.datasets.csv_records import csv_records
 from penstock.datasets.lines import decoded_lines, opened, read_all
+from penstock.datasets.objects import read_objects
 from penstock.datasets.readers import extension_of
 from penstock.datasets.tabular.schema import Cell
 
@@ -51,8 +52,7 @@ def _nothing(name: str) -> Collection[str]:
 def read_table(path: Path, target: str, absent: Absent = _nothing) -> list[Record]:
     """All rows of a file. Raises BadInput at file:line for a damaged one, or one without the target's column."""
     kind = extension_of(path)
-    read = _csv if kind in (".csv", ".tsv") else _jsonl if kind in (".jsonl", ".ndjson") else _parquet
-    records = list(read(path, target, absent))
+    records = list(_READERS.get(kind, _jsonl)(path, target, absent))
     if not records:
         raise BadInput("holds no rows", where=path.name, hint="it needs a header and rows below it")
     if not any(target in record.cells for record in records):
@@ -152,6 +152,11 @@ def _jsonl(path: Path, target: str, absent: Absent) -> Iterator[Record]:
         yield _record(where, value.items(), absent)
 
 
+def _objects(path: Path, target: str, absent: Absent) -> Iterator[Record]:
+    for where, values in read_objects(path):
+        yield _record(where, values.items(), absent)
+
+
 def _parquet(path: Path, target: str, absent: Absent) -> Iterator[Record]:
     import pyarrow as pa
     from pyarrow import parquet
@@ -169,3 +174,12 @@ def _parquet(path: Path, target: str, absent: Absent) -> Iterator[Record]:
             reason = str(error).splitlines()[0][:200]
             hint = "the file is damaged or was not copied whole"
             raise BadInput(f"is not a parquet file that can be read: {reason}", where=path.name, hint=hint) from None
+
+
+_READERS: Mapping[str, Callable[[Path, str, Absent], Iterator[Record]]] = {
+    ".csv": _csv,
+    ".tsv": _csv,
+    ".parquet": _parquet,
+    ".json": _objects,
+    ".xlsx": _objects,
+}
