@@ -15,6 +15,7 @@ from penstock.console.office import serve_office
 from penstock.jobs.opinion import tend_opinion, tidy_opinion
 from penstock.jobs.runner import open_workflows
 from penstock.monitoring.proposals import forget_copies
+from penstock.runtime.board import Board
 from penstock.runtime.house import House, open_house
 from penstock.serving.usage_log import forget_answers
 
@@ -31,8 +32,9 @@ def run_office(folder: Path, *, host: str | None = None, port: int | None = None
         if announce is not None:
             announce.write_text(json.dumps({"address": address, "sign_in": sign_in}))
 
-    with open_workflows(house, executor="office") as workflows, chores(house):
-        serve_office(house, workflows, host=host, port=port, on_ready=ready)
+    board = Board()
+    with open_workflows(house, executor="office", progress=board.tell) as workflows, chores(house):
+        serve_office(house, workflows, host=host, port=port, on_ready=ready, board=board)
     house.close()
     return 0
 

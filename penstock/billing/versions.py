@@ -127,6 +127,13 @@ def priced_products(tx: Transaction) -> list[str]:
     return [row["product"] for row in tx.all(query.order_by(column.product))]
 
 
+def plan_versions(tx: Transaction) -> list[PlanVersion]:
+    """Every plan version, by plan and number."""
+    column = plan_version.c
+    query = sa.select(plan_version).where(column.organisation == tx.organisation)
+    return [_plan(row) for row in tx.all(query.order_by(column.plan, column.number))]
+
+
 def newest_plan(tx: Transaction, plan: str) -> PlanVersion:
     """The plan version that a new subscriber gets."""
     column = plan_version.c

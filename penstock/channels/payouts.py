@@ -95,6 +95,26 @@ def under_review(tx: Transaction, partner_id: str) -> Money:
     return Money(earned, the_book(tx).currency)
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """What a partner may expect. held: commissions whose hold days run. next_at: when the first of them is
+    payable. movements: every moment at which something was earned, taken back or paid out, oldest first."""
+
+    held: Money
+    next_at: datetime | None
+    movements: tuple[datetime, ...]
+
+
+def outlook(tx: Transaction, partner_id: str) -> Outlook:
+    """Why what is payable is what it is, and what comes next."""
+    commissions, payouts = list_commissions(tx, partner_id), list_payouts(tx, partner_id)
+    ripens = [one.payable_at for one in commissions if one.amount_minor > 0 and one.payable_at > tx.now]
+    balance = owed(tx, partner_id)
+    held = balance.amount_minor - payable(tx, partner_id).amount_minor
+    moments = sorted([one.created_at for one in commissions] + [one.paid_at for one in payouts])
+    return Outlook(Money(max(0, held), balance.currency), min(ripens, default=None), tuple(moments))
+
+
 def list_payouts(tx: Transaction, partner_id: str | None = None) -> list[Payout]:
     """All payouts, or a partner's (id), oldest first."""
     query = sa.select(payout_table).where(payout_table.c.organisation == tx.organisation)

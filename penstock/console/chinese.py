@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from penstock.console.chinese_people import PEOPLE
+from penstock.console.chinese_work import CHINESE_WORK
 
 CHINESE = {
+    **CHINESE_WORK,
     **PEOPLE,
     "+ {amount} not invoiced": "另有 {amount} 未开账单",
     "95% interval": "95% 置信区间",

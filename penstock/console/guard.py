@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -27,21 +28,27 @@ POLICIES: tuple[Policy, ...] = ("open", "admin", "operator")
 ALL_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 COOKIE = "penstock_office"
 CSRF_FIELD = "csrf"
-MAX_FIELDS = 40
+MAX_FIELDS = 300  # a table's row to try may have as many columns
+MAX_FILES = 1
 _MARK = "x-policy"
+_UPLOADS = "x-uploads"
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 @dataclass(frozen=True)
 class Route:
-    """One door: a method (or several), a path, what it calls, and who may pass."""
+    """One door: a method (or several), a path, what it calls, and who may pass. page: for a form's POST, what draws the
+    page that the form is on, called as page(request, desk, **path parameters) when the form is refused. upload_bytes:
+    the form may hold files, and be as large as this."""
 
     method: str | tuple[str, ...]
     path: str
     call: Callable[..., Any]
     policy: Policy | None = None
     status: int = 200
+    page: Callable[..., Any] | None = None
+    upload_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,8 @@ def mount(app: FastAPI, routes: Iterable[Route], keeper: Keeper) -> None:
     """
     app.router.route_class = GuardedRoute
     app.state.keeper = keeper
+    routes = tuple(routes)
+    app.state.form_pages = {route.path: route.page for route in routes if route.page is not None}
     for route in routes:
         methods = [route.method] if isinstance(route.method, str) else list(route.method)
         app.add_api_route(
@@ -69,7 +78,8 @@ def mount(app: FastAPI, routes: Iterable[Route], keeper: Keeper) -> None:
             status_code=route.status,
             response_model=None,
             include_in_schema=route.policy == "admin" and len(methods) == 1,
-            openapi_extra={_MARK: route.policy},
+            openapi_extra={_MARK: route.policy, _UPLOADS: route.upload_bytes},
+            max_body_size=route.upload_bytes,
         )
     for there in app.routes:
         if not isinstance(there, GuardedRoute):
@@ -80,13 +90,15 @@ class GuardedRoute(APIRoute):
     """A route that asks its policy before it reads the request."""
 
     def get_route_handler(self) -> Handler:
-        policy = (self.openapi_extra or {}).get(_MARK)
+        extra = self.openapi_extra or {}
+        policy = extra.get(_MARK)
         if policy not in POLICIES:
             raise Broken(f"the route {self.path!r} declares no policy", hint=_HINT)
         inner = super().get_route_handler()
         admit = _ADMIT[policy]
 
         async def handle(request: Request) -> Response:
+            request.state.uploads = bool(extra.get(_UPLOADS))
             refusal = await admit(request, request.app.state.keeper)
             return refusal or await inner(request)
 
@@ -98,9 +110,18 @@ def form_of(request: Request) -> Mapping[str, str]:
     return {name: value for name, value in request.state.form.items() if value.strip()}
 
 
+def files_of(request: Request) -> Mapping[str, bytes]:
+    """The files of a POST that the guard has admitted, by field; of routes that take some."""
+    found: Mapping[str, bytes] = getattr(request.state, "files", {})
+    return found
+
+
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of an urlencoded body, stripped. Raises BadInput for any other body."""
+    """The fields of an urlencoded body, stripped; of a form with files too, where the route takes some. Raises BadInput
+    for any other body."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data" and getattr(request.state, "uploads", False):
+        return await _read_files(request)
     if kind != "application/x-www-form-urlencoded":
         raise BadInput("this is not a form", where="Content-Type")
     try:
@@ -110,6 +131,24 @@ async def read_form(request: Request) -> dict[str, str]:
     except (UnicodeDecodeError, ValueError):
         raise BadInput("the form cannot be read") from None
     return {name: value.strip() for name, value in pairs}
+
+
+async def _read_files(request: Request) -> dict[str, str]:
+    """The fields of a multipart form; its files go to the request's state."""
+    fields, files = {}, {}
+    try:
+        async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS) as form:
+            for name, value in form.multi_items():
+                if isinstance(value, str):
+                    fields[name] = value.strip()
+                else:
+                    files[name] = await value.read()
+    except HTTPException as error:
+        if error.status_code == 413:
+            raise
+        raise BadInput("the form cannot be read") from None
+    request.state.files = files
+    return fields
 
 
 def same_secret(given: str, kept: bytes) -> bool:

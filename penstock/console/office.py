@@ -13,11 +13,14 @@ from starlette.exceptions import HTTPException
 
 import penstock
 from penstock.console import admin, pages, problems, render, signing_in
-from penstock.console.desk import Desk, Workflows
+from penstock.console.desk import Desk, Workflows, mark_of
 from penstock.console.guard import ALL_METHODS, Keeper, Route, mount
 from penstock.console.headers import SecurityHeaders
+from penstock.console.live import Live
 from penstock.console.signing_in import sign_in_link
 from penstock.core.errors import BadInput, PenstockError, Unavailable
+from penstock.jobs.trying import Bench
+from penstock.runtime.board import Board
 from penstock.runtime.house import House
 
 MAX_BODY_BYTES = 1_000_000
@@ -25,8 +28,9 @@ SHORTEST_TOKEN = 16
 SHUTDOWN_S = 10
 
 
-def build_office(house: House, workflows: Workflows, token: bytes) -> FastAPI:
-    """The office as an ASGI application. token: the admin token, house.secret("admin").
+def build_office(house: House, workflows: Workflows, token: bytes, board: Board | None = None) -> FastAPI:
+    """The office as an ASGI application. token: the admin token, house.secret("admin"). board: what tells how far the
+    workflows are.
 
     Raises Broken when a route declares no policy.
     """
@@ -41,7 +45,8 @@ def build_office(house: House, workflows: Workflows, token: bytes) -> FastAPI:
         redirect_slashes=False,
         max_body_size=MAX_BODY_BYTES,
     )
-    app.state.desk = Desk(house, workflows)
+    app.state.desk = Desk(house, workflows, board or Board(), Bench(house), mark=mark_of(house.folder))
+    app.state.live = Live(app.state, house.store.clock)
     app.state.pages = render.environment()
     for kind in (PenstockError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, problems.answer_error)
@@ -58,6 +63,7 @@ def serve_office(
     host: str | None = None,
     port: int | None = None,
     on_ready: Callable[[str, str], None] = lambda address, link: None,
+    board: Board | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM. host, port: default to [office] in penstock.toml; port 0 takes any free one.
 
@@ -67,7 +73,7 @@ def serve_office(
     import uvicorn
 
     settings = house.workspace.office
-    app = build_office(house, workflows, house.secret("admin"))
+    app = build_office(house, workflows, house.secret("admin"), board)
     with _listen(host or settings.host, settings.port if port is None else port) as listener:
         name, bound = listener.getsockname()[:2]
         address = f"http://[{name}]:{bound}" if ":" in name else f"http://{name}:{bound}"
@@ -78,6 +84,7 @@ def serve_office(
                 if self.should_exit and sig == signal.SIGINT:
                     self.force_exit = True
                 self.should_exit = True
+                app.state.live.close()  # streams end by themselves, so that stopping does not wait for them
 
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)

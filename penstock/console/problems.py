@@ -1,4 +1,5 @@
-"""Errors at the office's edge: the statuses that serving gives the error tree, as problem documents or as pages.
+"""Errors at the office's edge: the statuses that serving gives the error tree, as problem documents, as pages, or as
+the refused form filled in again.
 
 Unlike the gateway it tells its reader, who is the operator, what broke inside.
 """
@@ -9,13 +10,16 @@ import json
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from penstock.console import render
 from penstock.console.headers import HEADERS
-from penstock.core.errors import BadInput, NotFound, PenstockError, Unauthorised
+from penstock.console.refill import Refusal
+from penstock.console.words import translate_error
+from penstock.core.errors import BadInput, Broken, NotFound, PenstockError, Unauthorised
 from penstock.serving import problems
 
 
@@ -23,15 +27,48 @@ async def answer_error(request: Request, error: Exception) -> Response:
     """The response for any error: a problem document under /admin, a page elsewhere."""
     known = _of_the_house(error)
     status, document, headers = problem(known)
+    again = await _form_again(request, known, status)
+    if again is not None:
+        return again
     if request.url.path.startswith(("/admin", "/healthz")):
         response = Response(json.dumps(document, ensure_ascii=False).encode(), status)
         response.headers.update(headers)
     else:
+        lang = render.language(request)
+        document |= {name: translate_error(lang, document[name] or "") for name in ("detail", "hint")}
         response = render.page(request, "problem.html", {"problem": document, "back": _back(request)}, status=status)
         response.headers.update({name: value for name, value in headers.items() if name != "Content-Type"})
     for name, value in HEADERS.items():  # an unforeseen error is answered outside the middleware that adds them
         response.headers.setdefault(name, value)
     return response
+
+
+async def _form_again(request: Request, error: Exception, status: int) -> Response | None:
+    """The page with the form that was refused, as it was filled in; None where there is none to show, or where the
+    error is not about the form."""
+    form, page = getattr(request.state, "form", None), request.app.state.form_pages.get(_route_of(request))
+    if form is None or page is None or not isinstance(error, PenstockError) or isinstance(error, Broken):
+        return None
+    lang = render.language(request)
+    hint = "" if error.hint is None else translate_error(lang, error.hint)
+    request.state.refusal = Refusal(
+        action=request.url.path,
+        fields=form,
+        status=status,
+        message=translate_error(lang, error.message),
+        hint=hint,
+        field=None if error.where is None else error.where.rpartition(".")[2],
+    )
+    try:
+        shown: Response = await run_in_threadpool(page, request, request.app.state.desk, **request.path_params)
+    except PenstockError:  # what the page is about is not there, or cannot be shown either
+        del request.state.refusal
+        return None
+    return shown
+
+
+def _route_of(request: Request) -> str:
+    return getattr(request.scope.get("route"), "path", "")
 
 
 def problem(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from penstock.console import sessions
-from penstock.console.words import DONE, LANGUAGES, translate
+from penstock.console.refill import Refusal, refill
+from penstock.console.words import DONE, LANGUAGES, translate, translate_error
 from penstock.core.clock import zone_of
 from penstock.core.hashing import sha256_of
 from penstock.core.money import Money
@@ -26,17 +27,22 @@ STATIC = Path(__file__).parent / "static"
 NAVIGATION = (
     ("/", "Overview"),
     ("/products", "Products"),
+    ("/try", "Playground"),
+    ("/feedback", "Feedback"),
+    ("/opinion", "Opinion"),
     ("/customers", "Customers"),
+    ("/prices", "Prices"),
     ("/invoices", "Invoices"),
     ("/partners", "Partners"),
     ("/ledger", "Ledger"),
-    ("/feedback", "Feedback"),
+    ("/apply", "Apply"),
 )
 
 
 def environment() -> Environment:
     """The templates, escaping everything; a name that a template misspells is an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
     made = Environment(
         loader=PackageLoader("penstock.console", "templates"),
@@ -45,20 +51,43 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["style_digest"] = sha256_of((STATIC / "office.css").read_bytes())[:12]
+    for name in ("office.css", "office.js"):
+        made.globals[f"{name.partition('.')[2]}_digest"] = sha256_of((STATIC / name).read_bytes())[:12]
     made.globals["navigation"] = NAVIGATION
+    made.filters["zip"] = zip
+    made.filters["svg"] = Markup  # only for charts that were drawn here: Vega escapes every label
     made.filters |= {"units": units, "percent": percent, "number": number, "cost": cost, "figure": figure}
     return made
 
 
 def page(request: Request, template: str, facts: Mapping[str, Any] | None = None, *, status: int = 200) -> Response:
-    """A page in the reader's language, with the facts its template names."""
+    """A page in the reader's language, with the facts its template names. After a refused form its own page comes back
+    with what was typed and the error in its place."""
+    html = request.app.state.pages.get_template(template).render({**context(request), **(facts or {})})
+    refusal: Refusal | None = getattr(request.state, "refusal", None)
+    if refusal is not None:
+        html, status = refill(html, refusal), refusal.status
+    response = Response(html, status, media_type="text/html")
+    lang = language(request)
+    if request.query_params.get("lang") == lang:
+        response.set_cookie(LANGUAGE_COOKIE, lang, max_age=31_536_000, httponly=True, samesite="strict")
+    return response
+
+
+def macro(request: Request, template: str, name: str) -> Callable[..., str]:
+    """A template's macro, to draw a part of a page by itself."""
+    module = request.app.state.pages.get_template(template).make_module(context(request))
+    return lambda *values: str(getattr(module, name)(*values))
+
+
+def context(request: Request) -> dict[str, Any]:
+    """What every template may use."""
     state = request.app.state
     company = state.desk.company
     lang, zone = language(request), zone_of(company.timezone)
     session = getattr(request.state, "session", None)
     path = request.url.path
-    context = {
+    return {
         "lang": lang,
         "t": lambda text, **values: translate(lang, text, **values),
         "metric": lambda name: speaker(lang)(name),
@@ -70,13 +99,9 @@ def page(request: Request, template: str, facts: Mapping[str, Any] | None = None
         "minor": Money,
         "moment": lambda time: "" if time is None else f"{time.astimezone(zone):%Y-%m-%d %H:%M}",
         "day": lambda time: "" if time is None else f"{time.astimezone(zone):%Y-%m-%d}",
-        **(facts or {}),
+        "say_error": lambda text: translate_error(lang, text),
+        "duration": lambda seconds: duration(seconds, lang),
     }
-    html = state.pages.get_template(template).render(context)
-    response = Response(html, status, media_type="text/html")
-    if request.query_params.get("lang") == lang:
-        response.set_cookie(LANGUAGE_COOKIE, lang, max_age=31_536_000, httponly=True, samesite="strict")
-    return response
 
 
 def language(request: Request) -> str:
@@ -90,6 +115,14 @@ def language(request: Request) -> str:
 
 def money_text(amount: Money | None, lang: str) -> str:
     return "–" if amount is None else amount.display(lang)
+
+
+def duration(seconds: float, lang: str) -> str:
+    """A time to wait, as coarse as it is sure: "40 s", "3 min", "2 h"."""
+    for most, size, unit in ((90, 1, "{count} s"), (5_400, 60, "{count} min"), (float("inf"), 3_600, "{count} h")):
+        if seconds <= most:
+            return translate(lang, unit, count=max(1, round(seconds / size)))
+    return ""
 
 
 def units(count: int | None) -> str:

@@ -8,10 +8,12 @@ from typing import Any
 
 from penstock.console.desk import Desk, Run
 from penstock.core.errors import NotFound, PenstockError
+from penstock.runtime.board import Stage
 from penstock.runtime.wire import error_to_json
 from penstock.runtime.workflows import Handle
 
 NAMES = ("train", "retrain", "close")
+_LOOKED_AT = 20  # of the runs that ended last
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,51 @@ def begin(desk: Desk, name: str, arguments: dict[str, Any]) -> Run:
     return desk.workflows.start(name, arguments)  # type: ignore[no-any-return]
 
 
+@dataclass(frozen=True)
+class Job:
+    """An unfinished run and how far it is; stage is None where it has told nothing yet."""
+
+    run: Run
+    stage: Stage | None
+
+    @property
+    def subject(self) -> str:
+        """The product or the month that it works on."""
+        return str(self.run.arguments.get("product") or self.run.arguments.get("period") or "")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that ended with an error, and what is to be done."""
+
+    run: Run
+    message: str
+    hint: str
+
+
 def running(desk: Desk) -> list[Run]:
     """This office's unfinished runs, oldest first."""
     found = [run for name in NAMES for run in desk.workflows.pending(name)]
     return sorted(found, key=lambda run: run.begun_at)
+
+
+def jobs(desk: Desk) -> list[Job]:
+    """The same, each with its present stage."""
+    return [Job(run, desk.board.stage(run.id)) for run in running(desk)]
+
+
+def failures(desk: Desk, *, product: str | None = None) -> list[Failure]:
+    """What failed and was not done since: of each kind of work and subject the newest run, if it ended with an error.
+
+    product: only work on it; else what closes months.
+    """
+    names = ("train", "retrain") if product is not None else ("close",)
+    newest: dict[str, Run] = {}
+    for run in desk.workflows.ended(names, _LOOKED_AT):
+        if product is None or run.arguments.get("product") == product:
+            newest.setdefault("" if product else str(run.arguments.get("period")), run)
+    found = ((run, outcome(desk, run.id)) for run in newest.values())
+    return [Failure(run, one.error["message"], one.error["hint"] or "") for run, one in found if one.error is not None]
 
 
 def outcome(desk: Desk, id: str) -> Outcome:

@@ -1,4 +1,4 @@
-"""Signing in and out, and what needs no signing in: the style sheet and the health check."""
+"""Signing in and out, and what needs no signing in: the style sheet, the script and the health check."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from penstock.runtime.house import House
 from penstock.storage import counters
 
 SECRET = "sign-in"
-_TYPES = {"office.css": "text/css", "mark.svg": "image/svg+xml"}
+_TYPES = {"office.css": "text/css", "office.js": "text/javascript", "mark.svg": "image/svg+xml"}
 
 
 def sign_in_link(house: House, address: str) -> str:
@@ -47,6 +47,7 @@ async def enter_with_token(request: Request, desk: AtDesk) -> Response:
 
 
 def leave(request: Request) -> Response:
+    request.app.state.live.end(request.state.session)
     response = RedirectResponse("/sign-in", status_code=303)
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
     return response

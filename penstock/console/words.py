@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
+
 from penstock.console.chinese import CHINESE
+from penstock.console.chinese_errors import CHINESE_ERRORS
 
 LANGUAGES = ("en", "zh-CN")
 
@@ -10,6 +14,10 @@ DONE = {  # what a page says after a form, by the key in ?done=
     "added": "Added.",
     "archived": "Archived: its keys are revoked; what it used is billed when its month is closed.",
     "changed": "Changed. Issued invoices keep what they say.",
+    "accepted": "Accepted: the next retraining learns from it.",
+    "acknowledged": "Noted: it is not sent again.",
+    "all-rejected": "All of them are rejected.",
+    "applied": "Published.",
     "closing": "The month is being closed; its invoices will stand here in a moment.",
     "consent": "Recorded.",
     "credited": "The credit is added.",
@@ -20,7 +28,9 @@ DONE = {  # what a page says after a form, by the key in ?done=
     "paid-out": "The payout is recorded.",
     "plan-changed": "The plan is changed.",
     "refunded": "The refund is recorded.",
+    "rejected": "Rejected: no retraining learns from it.",
     "released": "Released: gateways switch within a second.",
+    "resolved": "The alert is over.",
     "revoked": "Revoked: gateways refuse the key within a second.",
     "rolled-back": "Rolled back: gateways switch within a second.",
     "unarchived": "Taken back. Its keys stay revoked and its plan ended.",
@@ -56,3 +66,35 @@ def translate(language: str, phrase: str, **values: object) -> str:
     else:
         text = ONE.get(phrase, phrase) if str(values.get("count")) == "1" else phrase
     return text.format(**values) if values else text
+
+
+def translate_error(language: str, text: str) -> str:
+    """An error's sentence in the language; one that is not known stays English."""
+    if language != "zh-CN":
+        return text
+    if text in CHINESE:
+        return CHINESE[text]
+    for pattern, chinese in _patterns():
+        found = pattern.fullmatch(text)
+        if found is not None:
+            return chinese.format(**found.groupdict())
+    return text
+
+
+@cache
+def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Patterns of the known errors, those with the most words of their own first."""
+    ordered = sorted(CHINESE_ERRORS, key=lambda phrase: len(_FILLED_IN.sub("", phrase)), reverse=True)
+    return tuple((_pattern(phrase), CHINESE_ERRORS[phrase]) for phrase in ordered)
+
+
+def _pattern(phrase: str) -> re.Pattern[str]:
+    parts = _FILLED_IN.split(phrase)
+    names = _FILLED_IN.findall(phrase)
+    inner = "".join(
+        re.escape(part) + (f"(?P<{names[at][1:-1]}>.+?)" if at < len(names) else "") for at, part in enumerate(parts)
+    )
+    return re.compile(inner, re.DOTALL)
+
+
+_FILLED_IN = re.compile(r"\{\w+\}")

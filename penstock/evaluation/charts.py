@@ -7,7 +7,7 @@ with its own fonts.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +25,38 @@ FONT = "system-ui, 'Segoe UI', 'Noto Sans', 'Noto Sans CJK SC', 'PingFang SC', '
 _INK, _MUTED, _GRID = "#1b2733", "#52606d", "#e4e9ee"
 _BLUE, _DEEP, _ORANGE = "#5b93bf", "#0b2b45", "#b4530a"
 _SERIES = ["#5b93bf", "#b4530a", "#17603a", "#7a4f9a", "#8a6d1d", "#9b1c1c"]
-_WIDTH = 620
+_ON_COLOUR = "#1b2734"  # ink on a cell of the heat map that stays as bright in the dark
+_WIDTH, _NARROW = 620, 250  # of the drawn area; with its labels the narrow one fits a phone of 360 pixels
+_LABELS, _NARROW_LABELS = 230, 100
+_NARROW_HEAT_CLASSES = 7
+_VARIABLES = {
+    _INK: "ink",
+    _MUTED: "soft",
+    _GRID: "grid",
+    _BLUE: "bar",
+    _DEEP: "mark",
+    _ORANGE: "accent",
+    "#17603a": "green",
+    "#7a4f9a": "violet",
+    "#8a6d1d": "ochre",
+    "#9b1c1c": "red",
+    "#eef2f5": "cell",
+}
+
+
+def both(draw: Callable[[bool], str]) -> tuple[str, str]:
+    """A chart for a page and for a phone, from what draws it wide (True) or narrow; colours left to the page."""
+    return themed(draw(True)), themed(draw(False))
+
+
+def themed(svg: str) -> str:
+    """The chart with its colours as variables, --chart-ink and so on, so that the page it stands on may set them for
+    the dark; without them they are as drawn. It holds no inline style, which a page's content policy may forbid."""
+    svg = re.sub(r' style="max-width:(\d+)px"', r' width="\1"', svg, count=1)
+    for colour, name in _VARIABLES.items():
+        svg = re.sub(f'(fill|stroke)="{colour}"', rf'\1="var(--chart-{name}, {colour})"', svg)
+    svg = re.sub(r'<rect width="[\d.]+" height="[\d.]+" fill="white"/>', "", svg, count=1)
+    return svg.replace('stroke="white"', 'stroke="var(--chart-paper, white)"').replace(_ON_COLOUR, _INK)
 
 
 def weakest(classes: Classes) -> tuple[ClassMetrics, ...]:
@@ -34,22 +65,22 @@ def weakest(classes: Classes) -> tuple[ClassMetrics, ...]:
     return tuple(sorted(known, key=lambda each: (each.f1.value, each.label))[:MOST_BARS])
 
 
-def class_bars(classes: Sequence[ClassMetrics], say: Say) -> str:
+def class_bars(classes: Sequence[ClassMetrics], say: Say, *, wide: bool = True) -> str:
     """Horizontal F1 bars with their intervals."""
     import altair as alt
 
     rows = [{"label": each.label, "f1": each.f1.value, "low": each.f1.low, "high": each.f1.high} for each in classes]
     base = alt.Chart({"values": rows}).encode(
-        y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=230, ticks=False, domain=False))
+        y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=_labels(wide), ticks=False, domain=False))
     )
     bars = base.mark_bar(color=_BLUE, height={"band": 0.62}).encode(
         x=alt.X("f1:Q", title="F1", scale=alt.Scale(domain=[0, 1]))
     )
     lines = base.mark_rule(color=_DEEP, strokeWidth=2).encode(x="low:Q", x2="high:Q")
-    return svg((bars + lines).properties(width=_WIDTH, height={"step": 22}))
+    return svg((bars + lines).properties(width=_width(wide), height={"step": 22}))
 
 
-def reliability(calibration: Calibration, say: Say) -> str:
+def reliability(calibration: Calibration, say: Say, *, wide: bool = True) -> str:
     """Share of right answers against score, with intervals; the diagonal is perfect calibration."""
     import altair as alt
 
@@ -70,10 +101,12 @@ def reliability(calibration: Calibration, say: Say) -> str:
         y=alt.Y("right:Q", title=say("Share right"), scale=unit),
         size=alt.Size("n:Q", legend=None, scale=alt.Scale(range=[40, 320])),
     )
-    return svg((diagonal + intervals + points).properties(width=360, height=320))
+    return svg(
+        (diagonal + intervals + points).properties(width=360 if wide else _NARROW, height=320 if wide else _NARROW)
+    )
 
 
-def section_chart(chart: Chart, say: Say) -> str:
+def section_chart(chart: Chart, say: Say, *, wide: bool = True) -> str:
     """A task's own chart: horizontal bars with their intervals, or a line a series with its band."""
     import altair as alt
 
@@ -89,24 +122,24 @@ def section_chart(chart: Chart, say: Say) -> str:
         for point in chart.points
     ]
     base = alt.Chart({"values": rows})
-    scale, legend = alt.Scale(range=_SERIES), alt.Legend(orient="top")
+    scale, legend = alt.Scale(range=_SERIES), alt.Legend(orient="top", columns=0 if wide else 2)
     colour = alt.Color("series:N", title=None, sort=None, scale=scale, legend=legend)
     painted: dict[str, Any] = {"color": colour if several else alt.value(_BLUE)}
     if chart.kind == "lines":
         x, y = alt.X("x:Q", title=say(chart.x)), alt.Y("y:Q", title=say(chart.y), scale=alt.Scale(zero=False))
         band = base.mark_area(opacity=0.18).encode(x=x, y=alt.Y("low:Q", title=say(chart.y)), y2="high:Q", **painted)
         line = base.mark_line(strokeWidth=2.2).encode(x=x, y=y, **painted)
-        return svg((band + line).properties(width=_WIDTH, height=260))
-    axis = alt.Axis(labelLimit=230, ticks=False, domain=False)
+        return svg((band + line).properties(width=_width(wide), height=260 if wide else 200))
+    axis = alt.Axis(labelLimit=_labels(wide), ticks=False, domain=False)
     offset: dict[str, Any] = {"yOffset": alt.YOffset("series:N", sort=None)} if several else {}
     placed = base.encode(y=alt.Y("x:N", sort=None, title=None, axis=axis), **offset)
     bars = placed.mark_bar().encode(x=alt.X("y:Q", title=say(chart.x)), **painted)
     lines = placed.mark_rule(color=_DEEP, strokeWidth=2).encode(x="low:Q", x2="high:Q")
     step = 22 * (len({point.series for point in chart.points}) if several else 1)
-    return svg((bars + lines).properties(width=_WIDTH, height={"step": max(22, step)}))
+    return svg((bars + lines).properties(width=_width(wide), height={"step": max(22, step)}))
 
 
-def latency_curve(latency: Latency, say: Say) -> str:
+def latency_curve(latency: Latency, say: Say, *, wide: bool = True) -> str:
     """Share of calls answered within a time, with p50 and p95 and their intervals; the slowest 1% is cut off."""
     import altair as alt
 
@@ -127,7 +160,9 @@ def latency_curve(latency: Latency, say: Say) -> str:
     points = base.mark_point(color=_ORANGE, filled=True, size=70, opacity=1).encode(x="ms:Q")
     # below and to the right of a rising curve there is always room
     names = base.mark_text(align="left", dx=10, dy=14, color=_INK, fontSize=12).encode(x="ms:Q", text="name:N")
-    return svg((curve + intervals + points + names).properties(width=430, height=320))
+    return svg(
+        (curve + intervals + points + names).properties(width=430 if wide else _NARROW, height=320 if wide else 240)
+    )
 
 
 def confused_classes(classes: Classes) -> tuple[int, ...]:
@@ -140,10 +175,11 @@ def confused_classes(classes: Classes) -> tuple[int, ...]:
     return tuple(chosen)
 
 
-def confusion_heat(classes: Classes, chosen: Sequence[int], say: Say) -> str:
+def confusion_heat(classes: Classes, chosen: Sequence[int], say: Say, *, wide: bool = True) -> str:
     """Counts of true label (row) by answer (column) for the chosen labels; colour shows wrong answers only."""
     import altair as alt
 
+    chosen = chosen if wide else chosen[:_NARROW_HEAT_CLASSES]
     names = [classes.labels[i] for i in chosen]
     shown = [cell for cell in classes.confusion if cell.truth in chosen and cell.predicted in chosen]
     most = max(cell.count for cell in shown if cell.truth != cell.predicted)
@@ -156,7 +192,7 @@ def confusion_heat(classes: Classes, chosen: Sequence[int], say: Say) -> str:
         }
         for cell in shown
     ]
-    axis = alt.Axis(labelLimit=170, ticks=False, domain=False, grid=False)
+    axis = alt.Axis(labelLimit=170 if wide else _NARROW_LABELS, ticks=False, domain=False, grid=False)
     base = alt.Chart({"values": rows}).encode(
         x=alt.X("predicted:N", sort=names, title=say("Answered"), axis=alt.Axis(labelAngle=-50, **_plain(axis))),
         y=alt.Y("truth:N", sort=names, title=say("True label"), axis=axis),
@@ -170,9 +206,21 @@ def confusion_heat(classes: Classes, chosen: Sequence[int], say: Say) -> str:
     )
     counts = base.mark_text(fontSize=12).encode(
         text="n:Q",
-        color=alt.condition(f"datum.wrong > {most * 0.55}", alt.value("white"), alt.value(_INK)),
+        color=alt.when(f"datum.wrong > {most * 0.55}")
+        .then(alt.value("white"))
+        .when("datum.wrong > 0")
+        .then(alt.value(_ON_COLOUR))
+        .otherwise(alt.value(_INK)),
     )
     return svg((cells + counts).properties(width={"step": 30}, height={"step": 30}))
+
+
+def _width(wide: bool) -> int:
+    return _WIDTH if wide else _NARROW
+
+
+def _labels(wide: bool) -> int:
+    return _LABELS if wide else _NARROW_LABELS
 
 
 def _plain(axis: Any) -> dict[str, Any]:
@@ -199,6 +247,7 @@ def svg(chart: Any) -> str:
             tickColor=_GRID,
             domainColor=_MUTED,
         )
+        .configure_axisQuantitative(labelOverlap="greedy", labelSeparation=8, tickCount=5)
     )
     text: str = vl_convert.vegalite_to_svg(styled.to_dict())
     return _scalable(text)

@@ -13,7 +13,7 @@ from typing import Any
 from penstock.datasets.report import COLUMN_KINDS, CleaningReport, Finding
 from penstock.evaluation import charts
 from penstock.evaluation.intervals import Metric
-from penstock.evaluation.measured import Chart, Classes, Section
+from penstock.evaluation.measured import Chart, Classes, Section, WrongAnswer
 from penstock.evaluation.metrics import top_confused
 from penstock.evaluation.report import Report
 from penstock.evaluation.words import SHARES, Say, finding_in_words, plain_number, reason_in_words, speaker
@@ -44,7 +44,8 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart with its words: what it shows (also read aloud), and the table behind it."""
+    """A chart with its words: what it shows (also read aloud), and the table behind it. svg, narrow: drawn for a page
+    and for a phone; both take their colours from the page they stand on."""
 
     title: str
     subtitle: str
@@ -52,6 +53,27 @@ class Figure:
     alternative: str
     svg: str
     table: Table
+    narrow: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A report in words: what its page shows, from top to bottom. verdict: CSS class, sign and words. reasons: metric,
+    held or not, the sentence. halves: the last two figures may stand side by side."""
+
+    heading: str
+    subheading: str
+    rows_text: str
+    verdict: tuple[str, str, str]
+    cards: Sequence[Card]
+    reasons: Sequence[tuple[str, bool, str]]
+    figures: Sequence[Figure]
+    halves: bool
+    tables: Sequence[tuple[str, str, Table]]
+    errors: Sequence[WrongAnswer] | None
+    cost: Sequence[tuple[str, str]]
+    cleaning: Table | None
+    facts: Sequence[tuple[str, str]]
 
 
 def report_html(
@@ -62,12 +84,7 @@ def report_html(
     locale: str,
     chinese: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """The page as one string, without scripts and without anything fetched.
-
-    candidate: facts to show (product, title, number, rung, artifact, …; `currency` labels the costs). decision: a
-    registry decision's JSON. cleaning: a cleaning report's JSON. locale: "en" or "zh-CN". chinese: the task's
-    own words.
-    """
+    """The page as one string, without scripts and without anything fetched. Arguments as of `report_page`."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -77,18 +94,36 @@ def report_html(
     )
     # the charts are drawn here and Vega escapes every label; all else is escaped by the template
     environment.filters["svg"] = lambda text: Markup(text)
+    page = report_page(report, candidate, decision, cleaning, locale, chinese)
+    return environment.get_template("report.html").render(locale=locale, say=say, **vars(page))
+
+
+def report_page(
+    report: Report,
+    candidate: Mapping[str, Any],
+    decision: Mapping[str, Any] | None,
+    cleaning: Mapping[str, Any] | None,
+    locale: str,
+    chinese: Mapping[str, str] = MappingProxyType({}),
+    figures: Sequence[Figure] | None = None,
+) -> Page:
+    """The report in words.
+
+    candidate: facts to show (product, title, number, rung, artifact, …; `currency` labels the costs). decision: a
+    registry decision's JSON. cleaning: a cleaning report's JSON. locale: "en" or "zh-CN". chinese: the task's
+    own words. figures: what `report_figures` drew of the same report before; drawn now where they are None.
+    """
+    say = speaker(locale, chinese)
     facts = {key: value for key, value in candidate.items() if value not in (None, "")}
     currency = str(facts.get("currency", ""))
-    return environment.get_template("report.html").render(
-        locale=locale,
-        say=say,
+    return Page(
         heading=str(facts.get("title") or facts.get("product") or say("Candidate")),
         subheading=_subheading(facts, say),
         rows_text=_rows_text(report, say),
         verdict=_verdict(decision, say),
         cards=[_card(report, name, currency, say) for name in (*list(report.quality)[:_MOST_QUALITY_CARDS], *_CARDS)],
         reasons=_reasons(decision, locale, say),
-        figures=_figures(report, say),
+        figures=report_figures(report, locale, chinese) if figures is None else figures,
         halves=report.classes is not None,
         tables=[_table_section(section, say) for section in report.sections if section.chart is None],
         errors=None if report.classes is None else report.classes.worst_errors,
@@ -96,6 +131,13 @@ def report_html(
         cleaning=_cleaning(cleaning, say),
         facts=_facts(report, facts, decision, say),
     )
+
+
+def report_figures(
+    report: Report, locale: str, chinese: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Figure, ...]:
+    """The report's charts, drawn: a second or two of computing, the same for the same arguments."""
+    return tuple(_figures(report, speaker(locale, chinese)))
 
 
 def _rows_text(report: Report, say: Say) -> str:
@@ -161,7 +203,8 @@ def _figures(report: Report, say: Say) -> list[Figure]:
 def _section(section: Section, chart: Chart, say: Say) -> Figure:
     shown = ", ".join(f"{point.series} {point.x} {point.y:.3g}".strip() for point in chart.points[:5])
     title, table = say(section.title), _section_table(section, say)
-    return Figure(title, "", say(section.note), f"{title}: {shown}", charts.section_chart(chart, say), table)
+    svg, narrow = charts.both(lambda wide: charts.section_chart(chart, say, wide=wide))
+    return Figure(title, "", say(section.note), f"{title}: {shown}", svg, table, narrow)
 
 
 def _table_section(section: Section, say: Say) -> tuple[str, str, Table]:
@@ -184,8 +227,8 @@ def _bars(classes: Classes, say: Say) -> Figure:
     header = [say("Label"), say("Rows"), say("Precision"), say("Recall"), "F1"]
     alternative = f"{say('F1 per class')}, {subtitle}: " + ", ".join(f"{c.label} {c.f1.value:.2f}" for c in shown[:5])
     caption = say("The bar is the F1 on the test rows, the line its 95% interval.")
-    svg = charts.class_bars(shown, say)
-    return Figure(say("F1 per class"), subtitle, caption, alternative, svg, Table(header, rows))
+    svg, narrow = charts.both(lambda wide: charts.class_bars(shown, say, wide=wide))
+    return Figure(say("F1 per class"), subtitle, caption, alternative, svg, Table(header, rows), narrow)
 
 
 def _heat(classes: Classes, say: Say) -> list[Figure]:
@@ -198,7 +241,8 @@ def _heat(classes: Classes, say: Say) -> list[Figure]:
     alternative = f"{title}: " + ", ".join(f"{truth} → {answer} {times}×" for truth, answer, times in rows[:5])
     caption = say("Each cell counts test rows of one true label (row) by the label answered (column).")
     table = Table([say("True label"), say("Answered"), say("Times")], rows, numbers_from=2)
-    return [Figure(title, "", caption, alternative, charts.confusion_heat(classes, chosen, say), table)]
+    svg, narrow = charts.both(lambda wide: charts.confusion_heat(classes, chosen, say, wide=wide))
+    return [Figure(title, "", caption, alternative, svg, table, narrow)]
 
 
 def _reliability(classes: Classes, say: Say) -> Figure:
@@ -208,8 +252,8 @@ def _reliability(classes: Classes, say: Say) -> Figure:
     header = [say("Score"), say("Rows"), say("Mean score"), say("Share right")]
     alternative = f"{say('Reliability')}: {say('ece')} {calibration.ece.value:.3f}"
     caption = say("A calibrated model lies on the diagonal: of answers scored 0.8, 80% are right.")
-    svg = charts.reliability(calibration, say)
-    return Figure(say("Reliability"), "", caption, alternative, svg, Table(header, rows))
+    svg, narrow = charts.both(lambda wide: charts.reliability(calibration, say, wide=wide))
+    return Figure(say("Reliability"), "", caption, alternative, svg, Table(header, rows), narrow)
 
 
 def _latency(report: Report, say: Say) -> Figure:
@@ -217,9 +261,9 @@ def _latency(report: Report, say: Say) -> Figure:
     rows = [[f"p{p}", f"{found.curve_ms[p]:.3g}"] for p in _PERCENTILES]
     alternative = f"{say('Latency')}: p50 {found.p50_ms.value:.3g} ms, p95 {found.p95_ms.value:.3g} ms"
     caption = say("Share of single predictions answered within a time, on the machine named below.")
-    svg = charts.latency_curve(found, say)
+    svg, narrow = charts.both(lambda wide: charts.latency_curve(found, say, wide=wide))
     table = Table([say("Percentile"), say("Milliseconds")], rows)
-    return Figure(say("Latency"), f"{found.calls:,} × 1", caption, alternative, svg, table)
+    return Figure(say("Latency"), f"{found.calls:,} × 1", caption, alternative, svg, table, narrow)
 
 
 def _share(found: Metric) -> str:

@@ -9,9 +9,10 @@ from typing import Any
 from penstock import tasks
 from penstock.core.errors import BadInput, Conflict, GateRefused
 from penstock.datasets.versions import DatasetVersion, find_version
-from penstock.evaluation.html import report_html
+from penstock.evaluation.html import Page, report_html, report_page
 from penstock.evaluation.report import Report, summary_rows
 from penstock.jobs.artifacts import get_report
+from penstock.jobs.drawings import figures
 from penstock.jobs.frontier import chosen_among
 from penstock.registry.candidates import Candidate, find_candidate, get_candidate, list_candidates
 from penstock.registry.decisions import Decision, latest_decision
@@ -58,6 +59,13 @@ class CandidateReport:
         decision = None if self.decision is None else self.decision.to_json()
         cleaning = self.version.report.to_json()
         return report_html(self.report, self._candidate(), decision, cleaning, self.locale, self._chinese())
+
+    def page(self, house: House, locale: str) -> Page:
+        """The same for a page with a layout of its own, in another language too; its charts are drawn once."""
+        decision = None if self.decision is None else self.decision.to_json()
+        cleaning, chinese = self.version.report.to_json(), self._chinese()
+        drawn = figures(house, self.candidate.report_blob, self.report, locale, chinese)
+        return report_page(self.report, self._candidate(), decision, cleaning, locale, chinese, drawn)
 
     def card(self) -> str:
         """The model card, in markdown."""

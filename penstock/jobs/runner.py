@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from penstock.jobs import compress, explore, train
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress, no_progress
 from penstock.runtime.workflows import Workflows
+from penstock.workspace.loader import load
 
 
 @contextmanager
@@ -20,13 +22,18 @@ def open_workflows(
     what is about to be run, as JSON values; where given, a run that another command left unfinished stays as it is,
     instead of going on beside this one, taking its processor and skewing what is measured."""
     workflows = Workflows(house.workspace.state, house.database_url, executor, command=command)
-    workflows.define("train", lambda arguments: train.train(house, arguments, progress))
-    workflows.define("explore", lambda arguments: explore.explore(house, arguments, progress))
-    workflows.define("compress", lambda arguments: compress.compress(house, arguments, progress))
-    workflows.define("retrain", lambda arguments: train.retrain(house, arguments, progress))
+    workflows.define("train", lambda arguments: train.train(_present(house), arguments, progress))
+    workflows.define("explore", lambda arguments: explore.explore(_present(house), arguments, progress))
+    workflows.define("compress", lambda arguments: compress.compress(_present(house), arguments, progress))
+    workflows.define("retrain", lambda arguments: train.retrain(_present(house), arguments, progress))
     workflows.define("close", lambda arguments: _close(house, arguments))
     with workflows:
         yield workflows
+
+
+def _present(house: House) -> House:
+    """The house with its workspace file as it is now: an office runs for days, and its children read the file anew."""
+    return replace(house, workspace=load(house.folder))
 
 
 def _close(house: House, arguments: dict[str, Any]) -> Any:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from penstock.core.errors import BadInput, Conflict, NotFound
 from penstock.monitoring.tables import feedback, feedback_review, feedback_use
+from penstock.serving.tables import usage_event
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 
@@ -89,6 +90,19 @@ def undecided_of(tx: Transaction, customer: str, product: str | None = None) -> 
     if product is not None:
         query = query.where(feedback.c.product == product)
     return [row["id"] for row in tx.all(query)]
+
+
+def undecided_with(tx: Transaction, key: str) -> list[str]:
+    """Ids of the corrections of answers to one key that wait for the operator, oldest first."""
+    event = usage_event.c
+    asked = sa.exists().where(
+        event.organisation == feedback.c.organisation,
+        event.source == feedback.c.customer,
+        event.id == feedback.c.request_id,
+        event.key == key,
+    )
+    query = sa.select(feedback.c.id).where(feedback.c.organisation == tx.organisation, asked, state_of() == "waiting")
+    return [row["id"] for row in tx.all(query.order_by(feedback.c.number))]
 
 
 def state_counts(tx: Transaction) -> dict[str, dict[State, int]]:

@@ -10,7 +10,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -31,6 +31,7 @@ VERSION = "3"  # raise it when the steps of any workflow change: unfinished runs
 POLL_S = 0.1
 CLOSE_WAIT_S = 10.0
 _UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
+_ENDED = ["SUCCESS", "ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
 WorkflowFunction = Callable[[dict[str, Any]], Any]
 
@@ -173,6 +174,20 @@ class Workflows:
             status=_UNFINISHED,
             executor_id=self._executor,
             app_version=_app_version(self._executor),
+            load_output=False,
+        )
+        return [self._handle(status) for status in found]
+
+    def ended(self, names: Sequence[str], limit: int) -> list[Handle]:
+        """The runs of these workflows that ended last under this executor, the newest first."""
+        from dbos import DBOS
+
+        found = DBOS.list_workflows(
+            name=list(names),
+            status=_ENDED,
+            executor_id=self._executor,
+            sort_desc=True,
+            limit=limit,
             load_output=False,
         )
         return [self._handle(status) for status in found]

@@ -167,6 +167,16 @@ def find_answers(tx: Transaction, identities: Collection[Identity]) -> dict[Iden
     return {one.identity: one for one in found}
 
 
+def keys_of(tx: Transaction, identities: Collection[Identity]) -> dict[Identity, str]:
+    """The keys that some requests were made with, each by (customer, request id). For a page of them, not for all."""
+    if not identities:
+        return {}
+    query = sa.select(usage_event.c.source, usage_event.c.id, usage_event.c.key).where(
+        usage_event.c.organisation == tx.organisation, _among(usage_event, list(identities))
+    )
+    return {(row["source"], row["id"]): row["key"] for row in tx.all(query) if row["key"]}
+
+
 def forget_answers(tx: Transaction, *, before: datetime, limit: int = 1000) -> int:
     """Delete up to `limit` answers made before `before`; the events stay. Answers how many went."""
     old = (

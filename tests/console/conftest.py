@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,22 +31,25 @@ class Runs:
     """Workflows that end when the test says so."""
 
     started: list[Handle] = field(default_factory=list)
-    ended: dict[str, Any] = field(default_factory=dict)
+    ended_as: dict[str, Any] = field(default_factory=dict)
 
     def start(self, name: str, arguments: dict[str, Any]) -> Handle:
         self.started.append(Handle(f"run-{len(self.started) + 1}", name, arguments, datetime(2026, 11, 15, tzinfo=UTC)))
         return self.started[-1]
 
     def pending(self, name: str) -> list[Handle]:
-        return [run for run in self.started if run.name == name and run.id not in self.ended]
+        return [run for run in self.started if run.name == name and run.id not in self.ended_as]
+
+    def ended(self, names: Sequence[str], limit: int) -> list[Handle]:
+        return [run for run in reversed(self.started) if run.name in names and run.id in self.ended_as][:limit]
 
     def unfinished(self, id: str) -> bool:
-        return any(run.id == id and run.id not in self.ended for run in self.started)
+        return any(run.id == id and run.id not in self.ended_as for run in self.started)
 
     def result(self, handle: Any) -> Any:
-        if handle.id not in self.ended:
+        if handle.id not in self.ended_as:
             raise NotFound(f"no run {handle.id!r}")
-        end = self.ended[handle.id]
+        end = self.ended_as[handle.id]
         if isinstance(end, PenstockError):
             raise end
         return end

@@ -130,7 +130,7 @@ def test_training_is_started_once_and_can_be_followed_to_its_end(admin: TestClie
     assert again.json()["id"] == begun.json()["id"]
     assert admin.get(begun.headers["location"]).json()["state"] == "running"
     assert len(admin.get(f"{V1}/jobs").json()) == 1
-    runs.ended["run-1"] = {"version": 1, "outcomes": []}
+    runs.ended_as["run-1"] = {"version": 1, "outcomes": []}
     assert admin.get(f"{V1}/jobs/run-1").json() == {
         "id": "run-1",
         "state": "done",
@@ -142,7 +142,7 @@ def test_training_is_started_once_and_can_be_followed_to_its_end(admin: TestClie
 
 def test_a_run_that_failed_says_why(admin: TestClient, runs: Runs) -> None:
     admin.post(f"{V1}/products/helpdesk/retrain")
-    runs.ended["run-1"] = GateRefused("no rung passed", where="helpdesk", hint="add data")
+    runs.ended_as["run-1"] = GateRefused("no rung passed", where="helpdesk", hint="add data")
     assert admin.get(f"{V1}/jobs/run-1").json()["error"] == {
         "kind": "GateRefused",
         "message": "no rung passed",

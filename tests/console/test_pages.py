@@ -41,6 +41,13 @@ def pages(harbour: Harbour) -> list[str]:
         f"/partners/{harbour.partner}?period=2026-11",
         "/ledger?check=true",
         "/feedback",
+        "/feedback?state=all",
+        "/products/helpdesk/candidates/2",
+        "/products/helpdesk/runs",
+        "/try",
+        "/prices",
+        "/opinion",
+        "/apply",
     ]
 
 
@@ -51,7 +58,9 @@ def test_every_page_opens_in_both_languages(browser: Browser, harbour: Harbour, 
         answer = browser.get(path)
         assert answer.status_code == 200, path
         assert f'<html lang="{language}">' in answer.text
-        for tag in re.findall(r"<(?:script|style)|\sstyle=|\son\w+=|https?://(?!www\.w3\.org)", answer.text):
+        for tag in re.findall(
+            r"<(?:script(?! src=\"/static/)|style)|\sstyle=|\son\w+=|https?://(?!www\.w3\.org)", answer.text
+        ):
             pytest.fail(f"{path} holds {tag!r}, which its content policy forbids")
 
 
@@ -105,7 +114,7 @@ def test_a_payment_is_recorded_once_however_often_the_form_is_sent(browser: Brow
         f"/invoices/{number}", f"/invoices/{number}/pay", amount="100.00", operation="bank 10", method="bank"
     )
     assert refused.status_code == 409 and "more than the open amount" in refused.text
-    assert f'href="/invoices/{number}"' in refused.text
+    assert 'value="100.00"' in refused.text and 'value="bank 10"' in refused.text
 
 
 def test_a_refund_shows_on_the_invoice(browser: Browser, harbour: Harbour) -> None:
@@ -236,8 +245,11 @@ def test_a_product_page_has_the_ladder_the_reasons_and_the_report(browser: Brows
     page = browser.get("/products/helpdesk").text
     assert "frozen-linear.v1" in page and "ngram-linear.v1" in page
     assert "needs &gt;= 0.8: no" in page
-    drawn = browser.get("/products/helpdesk/candidates/2")
-    assert drawn.status_code == 200 and "sandbox" in drawn.headers["content-security-policy"]
+    drawn = browser.get("/products/helpdesk/candidates/2").text
+    assert 'href="/products/helpdesk"' in drawn and "<svg" in drawn
+    alone = browser.get("/products/helpdesk/candidates/2/report.html")
+    assert alone.status_code == 200 and "sandbox" in alone.headers["content-security-policy"]
+    assert "attachment" in alone.headers["content-disposition"]
 
 
 def test_a_candidate_is_released_and_rolled_back_from_its_product(browser: Browser, harbour: Harbour) -> None:
@@ -259,7 +271,7 @@ def test_training_and_closing_show_as_work_in_progress(browser: Browser, runs: R
     browser.fill_in("/products/kefu", "/products/kefu/train")
     browser.fill_in("/invoices", "/invoices", period="2026-10")
     page = browser.get("/").text
-    assert page.count("In progress since") == 2 and "kefu" in page
+    assert page.count("waiting for its first step") == 2 and "kefu" in page
     assert [run.name for run in runs.started] == ["train", "close"]
 
 

@@ -88,9 +88,10 @@ def test_what_cannot_be_tried_says_what_is_wrong(harbour: Harbour) -> None:
         trying.choose(harbour.house, "kefu")
 
 
-def test_a_bench_loads_a_model_once_and_keeps_few(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bench_loads_a_model_once_and_keeps_few(harbour: Harbour) -> None:
     trained(harbour)
-    bench, chosen = trying.Bench(harbour.house), trying.choose(harbour.house, "helpdesk")
+    house, bench = harbour.house, trying.Bench(harbour.house)
+    chosen = trying.choose(house, "helpdesk")
     first = bench.load(chosen)
     assert bench.load(chosen) is first
     assert trying.answer(chosen, TEXTS, bench.load).load_ms < 50

@@ -1,14 +1,33 @@
 """The console: server-rendered pages for a signed-in operator."""
 
-from penstock.console.pages import books, customers, feedback, invoices, overview, partners, products, trainings
+from penstock.console.pages import (
+    applying,
+    books,
+    customers,
+    feedback,
+    invoices,
+    jobs,
+    opinion,
+    overview,
+    partners,
+    playground,
+    prices,
+    products,
+    trainings,
+)
 
 ROUTES = (
     *overview.ROUTES,
     *products.ROUTES,
     *trainings.ROUTES,
+    *playground.ROUTES,
     *customers.ROUTES,
     *invoices.ROUTES,
     *partners.ROUTES,
+    *prices.ROUTES,
     *books.ROUTES,
     *feedback.ROUTES,
+    *opinion.ROUTES,
+    *applying.ROUTES,
+    *jobs.ROUTES,
 )

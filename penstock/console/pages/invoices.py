@@ -37,7 +37,8 @@ def index(request: Request, desk: AtDesk, period: str | None = None, state: str 
         "total": _total(rows, desk.company.currency, "total_minor"),
         "open": _total(rows, desk.company.currency, "open_minor"),
         "closable": chosen.shown if period and chosen.following else previous,
-        "jobs": [run for run in runs.running(desk) if run.name == "close"],
+        "jobs": [job for job in runs.jobs(desk) if job.run.name == "close"],
+        "failures": runs.failures(desk),
         "now": now,
     }
     return render.page(request, "invoices.html", facts)
@@ -118,10 +119,10 @@ def _total(rows: list[Invoice], currency: str, name: str) -> Money:
 
 ROUTES = (
     Route("GET", "/invoices", index, "operator"),
-    Route("POST", "/invoices", close, "operator"),
+    Route("POST", "/invoices", close, "operator", page=index),
     Route("GET", "/invoices/{number}", show, "operator"),
     Route("GET", "/invoices/{number}/pdf", pdf_file, "operator"),
     Route("GET", "/invoices/{number}/lines/{line}", events, "operator"),
-    Route("POST", "/invoices/{number}/pay", pay, "operator"),
-    Route("POST", "/invoices/{number}/refund", refund, "operator"),
+    Route("POST", "/invoices/{number}/pay", pay, "operator", page=show),
+    Route("POST", "/invoices/{number}/refund", refund, "operator", page=show),
 )

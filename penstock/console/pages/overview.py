@@ -62,7 +62,8 @@ def show(request: Request, desk: AtDesk, period: str | None = None) -> Response:
         "units": sum(product.units for product in found.products),
         "todo": [Todo(need, _WORDS[need.kind], _link(need)) for need in waiting],
         "bars": bars(found.days),
-        "jobs": runs.running(desk),
+        "jobs": runs.jobs(desk),
+        "failures": [],
     }
     return render.page(request, "overview.html", facts)
 

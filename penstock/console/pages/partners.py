@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,13 +13,14 @@ from penstock.channels.attribution import attributions_of_partner
 from penstock.channels.commissions import reject
 from penstock.channels.moves import move, preview_move
 from penstock.channels.partners import add_partner, get_partner, list_partners
-from penstock.channels.payouts import owed, payable, payout
+from penstock.channels.payouts import outlook, owed, payable, payout
 from penstock.channels.reviews import clear, list_reviews
 from penstock.console import render
 from penstock.console.admin.partners import csv_answer
 from penstock.console.desk import AtDesk
 from penstock.console.guard import Route, form_of
 from penstock.console.pages.parts import back, field, months, part
+from penstock.core.clock import period_at
 from penstock.core.errors import BadInput
 from penstock.identity.customers import list_customers
 from penstock.jobs.money import month
@@ -67,8 +71,15 @@ def show(request: Request, desk: AtDesk, partner: str, period: str | None = None
             "names": {one.id: one.name for one in list_customers(tx)},
             "customers": len(attributions_of_partner(tx, known.id)),
             "operation": tx.new_id("op"),
+            "outlook": (expected := outlook(tx, known.id)),
+            "moved_in": _months(expected.movements, desk.company.timezone),
         }
     return render.page(request, "partner.html", facts)
+
+
+def _months(moments: Sequence[datetime], timezone: str) -> list[str]:
+    """The months in which something moved, newest first."""
+    return sorted({period_at(moment, timezone).name for moment in moments}, reverse=True)
 
 
 def move_it(desk: AtDesk, partner: str) -> Response:
@@ -104,10 +115,10 @@ def pay_out(request: Request, desk: AtDesk, partner: str) -> Response:
 
 ROUTES = (
     Route("GET", "/partners", index, "operator"),
-    Route("POST", "/partners", add, "operator"),
+    Route("POST", "/partners", add, "operator", page=index),
     Route("GET", "/partners/{partner}", show, "operator"),
-    Route("POST", "/partners/{partner}/move", move_it, "operator"),
-    Route("POST", "/partners/{partner}/review", decide, "operator"),
+    Route("POST", "/partners/{partner}/move", move_it, "operator", page=show),
+    Route("POST", "/partners/{partner}/review", decide, "operator", page=show),
     Route("GET", "/partners/{partner}/statement.csv", csv_file, "operator"),
-    Route("POST", "/partners/{partner}/payout", pay_out, "operator"),
+    Route("POST", "/partners/{partner}/payout", pay_out, "operator", page=show),
 )

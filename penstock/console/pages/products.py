@@ -85,15 +85,37 @@ def show(request: Request, desk: AtDesk, product: str) -> Response:
         "scale": _scale(ladder),
         "threshold": next((c.threshold for c in known.gate if c.metric == headline), None),
         "say": lambda reason: reason_in_words(reason, lang, speaker(lang, tasks.get(known.task).chinese)),
-        "jobs": [run for run in runs.running(desk) if run.arguments.get("product") == product],
+        "jobs": [job for job in runs.jobs(desk) if job.subject == product],
+        "failures": runs.failures(desk, product=product),
     }
     return render.page(request, "product.html", {**facts, **extra})
 
 
-def report(desk: AtDesk, product: str, number: int) -> Response:
-    """The drawn report of a candidate."""
+def report(request: Request, desk: AtDesk, product: str, number: int) -> Response:
+    """The report of a candidate, in the reader's language."""
+    known, lang = product_of(desk.house.workspace, product), render.language(request)
+    found = candidate_report(desk.house, f"{product}/{number}")
+    with desk.house.store.read() as tx:
+        all_releases = releases.list_releases(tx, product)
+        newest = max((one.number for one in candidates.list_candidates(tx, product)), default=number)
+    facts = {
+        "name": product,
+        "title": known.title or product,
+        "candidate": found.candidate,
+        "page": found.page(desk.house, lang),
+        "say": speaker(lang, tasks.get(known.task).chinese),
+        "releases": [one for one in all_releases if one.candidate == found.candidate.id],
+        "newest": newest,
+    }
+    return render.page(request, "report.html", facts)
+
+
+def report_file(desk: AtDesk, product: str, number: int) -> Response:
+    """The same as one self-contained file to keep or send, as `penstock report --html` writes it."""
     product_of(desk.house.workspace, product)
-    return document(candidate_report(desk.house, f"{product}/{number}").html())
+    drawn = document(candidate_report(desk.house, f"{product}/{number}").html())
+    drawn.headers["Content-Disposition"] = f'attachment; filename="{product}-candidate-{number}.html"'
+    return drawn
 
 
 def train(request: Request, desk: AtDesk, product: str) -> Response:
@@ -159,8 +181,9 @@ ROUTES = (
     Route("GET", "/products", index, "operator"),
     Route("GET", "/products/{product}", show, "operator"),
     Route("GET", "/products/{product}/candidates/{number}", report, "operator"),
-    Route("POST", "/products/{product}/train", train, "operator"),
-    Route("POST", "/products/{product}/retrain", retrain, "operator"),
-    Route("POST", "/products/{product}/release", release, "operator"),
-    Route("POST", "/products/{product}/rollback", rollback, "operator"),
+    Route("GET", "/products/{product}/candidates/{number}/report.html", report_file, "operator"),
+    Route("POST", "/products/{product}/train", train, "operator", page=show),
+    Route("POST", "/products/{product}/retrain", retrain, "operator", page=show),
+    Route("POST", "/products/{product}/release", release, "operator", page=show),
+    Route("POST", "/products/{product}/rollback", rollback, "operator", page=show),
 )
