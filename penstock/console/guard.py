@@ -22,6 +22,7 @@ from starlette.responses import RedirectResponse, Response
 from penstock.console import sessions
 from penstock.core.clock import Clock
 from penstock.core.errors import BadInput, Broken, Forbidden, Unauthorised
+from penstock.runtime.connections import belongs_to
 
 Policy = Literal["open", "admin", "operator"]
 POLICIES: tuple[Policy, ...] = ("open", "admin", "operator")
@@ -100,6 +101,8 @@ class GuardedRoute(APIRoute):
         async def handle(request: Request) -> Response:
             request.state.uploads = bool(extra.get(_UPLOADS))
             refusal = await admit(request, request.app.state.keeper)
+            if refusal is None and policy != "open":
+                belongs_to(request.scope, policy)
             return refusal or await inner(request)
 
         return handle

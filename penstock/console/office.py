@@ -21,6 +21,7 @@ from penstock.console.signing_in import sign_in_link
 from penstock.core.errors import BadInput, PenstockError, Unavailable
 from penstock.jobs.trying import Bench
 from penstock.runtime.board import Board
+from penstock.runtime.connections import Bounds, bounded_protocol
 from penstock.runtime.house import House
 
 MAX_BODY_BYTES = 1_000_000
@@ -98,6 +99,7 @@ def serve_office(
             access_log=False,
             server_header=False,
             lifespan="off",
+            http=bounded_protocol(Bounds(), lambda: house.store.ids("req")),
             proxy_headers=False,
             timeout_graceful_shutdown=SHUTDOWN_S,
         )

@@ -9,9 +9,11 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -25,6 +27,8 @@ from penstock.serving.admission import Pace
 from penstock.serving.problems import Malformed, TooLarge, TooSlow, WrongMethod, problem_of
 
 BODY_TIMEOUT_S = 10.0
+LOOP_BYTES = 16_384  # decoded in some ten microseconds; what is longer costs more than handing it to a thread
+_PLACES = 10_000  # values that are searched for the one that is not finite: some milliseconds
 _log = logging.getLogger(__name__)
 
 
@@ -91,8 +95,11 @@ async def on_error(request: Request, error: Exception) -> Response:
     return refusal(error, exchange_of(request))
 
 
-async def read_json(request: Request, limit_bytes: int, kind: Any = Any) -> Any:
-    """The body as `kind` (None when empty and any value will do). Raises TooLarge, TooSlow, Malformed, BadInput."""
+async def read_json(request: Request, readers: Executor, limit_bytes: int, kind: Any = Any) -> Any:
+    """The body as `kind` (None when empty and any value will do). Raises TooLarge, TooSlow, Malformed, BadInput.
+
+    readers: threads for bodies that are too long to be decoded on the event loop, where everybody would wait.
+    """
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             body = await _read(request, limit_bytes)
@@ -100,10 +107,17 @@ async def read_json(request: Request, limit_bytes: int, kind: Any = Any) -> Any:
         raise TooSlow(f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s") from None
     if not body and kind is Any:
         return None
+    if len(body) > LOOP_BYTES:
+        return await asyncio.get_running_loop().run_in_executor(readers, _decoded, body, kind)
+    return _decoded(body, kind)
+
+
+def _decoded(body: bytes, kind: Any) -> Any:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        _check_finite(body)
+        if len(body) <= LOOP_BYTES:
+            _check_finite(body)  # in a longer one what msgspec found first is told
         message, _, place = str(error).partition(" - at `$")
         where = place.rstrip("`").lstrip(".") or "body"
         raise BadInput(message.replace("`", "'"), where=where, hint="see /openapi.json for the shape") from None
@@ -115,20 +129,32 @@ async def read_json(request: Request, limit_bytes: int, kind: Any = Any) -> Any:
 
 def _check_finite(body: bytes) -> None:
     """Raises BadInput at the first number that is infinite or none (other libraries write such): inputs[3].age."""
-
-    def check(value: Any, place: str) -> None:
-        if isinstance(value, float) and not math.isfinite(value):
-            hint = "JSON has no infinity and no NaN; null says that a value is missing"
-            raise BadInput("is not a finite number", where=place, hint=hint)
-        if isinstance(value, dict):
-            for key, each in value.items():
-                check(each, f"{place}.{key}" if place else str(key))
-        if isinstance(value, list):
-            for index, each in enumerate(value):
-                check(each, f"{place}[{index}]")
-
     with suppress(ValueError, RecursionError):  # it is no JSON for other reasons, which the caller tells
-        check(json.loads(body), "")
+        values = _values(json.loads(body))
+        searched = islice(values, _PLACES)
+        place = next((at for each, at in searched if isinstance(each, float) and not math.isfinite(each)), None)
+        if place is not None or next(values, None) is not None:
+            hint = "JSON has no infinity and no NaN; null says that a value is missing"
+            raise BadInput("a number is not finite", where=place or "body", hint=hint)
+
+
+def _values(value: Any) -> Iterator[tuple[Any, str]]:
+    """Every value inside a JSON value with its place, in order, as far as they are asked for."""
+    stack: list[Iterator[tuple[Any, str]]] = [iter([(value, "")])]
+    while stack:
+        for each, place in stack[-1]:
+            yield each, place
+            if isinstance(each, dict | list):
+                stack.append(_members(each, place))
+                break
+        else:
+            stack.pop()
+
+
+def _members(value: dict[str, Any] | list[Any], place: str) -> Iterator[tuple[Any, str]]:
+    if isinstance(value, list):
+        return ((each, f"{place}[{index}]") for index, each in enumerate(value))
+    return ((each, f"{place}.{key}" if place else key) for key, each in value.items())
 
 
 async def within(deadline_s: float, work: Any) -> Any:

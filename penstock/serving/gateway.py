@@ -25,6 +25,7 @@ from starlette.routing import Route
 from penstock import tasks
 from penstock.core.errors import BadInput, NotFound, PenstockError, RateLimited, Unavailable
 from penstock.identity.keys import Key, require_product
+from penstock.runtime.connections import belongs_to
 from penstock.serving import metrics
 from penstock.serving.admission import REFRESH_EVERY_S, STALE_AFTER_S, Buckets, Watcher
 from penstock.serving.endpoints import Endpoint, check_endpoints, run_endpoint
@@ -167,7 +168,7 @@ class Gateway:
         if task.uploads and is_upload(request):
             files = await read_uploads(request, settings.max_body_bytes, settings.max_inputs)
             return _counted(files, settings.max_inputs), False
-        body = await read_json(request, settings.max_body_bytes, _Body)
+        body = await read_json(request, self.readers, settings.max_body_bytes, _Body)
         return _counted(body.inputs, settings.max_inputs), body.explain
 
     async def models(self, request: Request) -> Response:
@@ -205,7 +206,9 @@ class Gateway:
     async def call(self, endpoint: Endpoint, request: Request) -> Response:
         """One of the injected endpoints."""
         key = self._admit(request, exchange_of(request))
-        body = await read_json(request, self.deps.settings.max_body_bytes) if endpoint.method != "GET" else None
+        body = None
+        if endpoint.method != "GET":
+            body = await read_json(request, self.readers, self.deps.settings.max_body_bytes)
         running = run_endpoint(
             endpoint,
             self.deps.store,
@@ -292,6 +295,7 @@ class Gateway:
         if self.watcher is None:
             raise Unavailable("the gateway is starting")
         key = self.watcher.authenticate(request.headers.get("authorization"), self.deps.store.clock.now())
+        belongs_to(request.scope, key.customer)
         now = time.monotonic()
         try:
             exchange.pace = self.buckets.take(key, now)

@@ -17,6 +17,7 @@ from typing import Any
 import uvicorn
 
 from penstock.core.errors import BadInput, PenstockError, Unavailable
+from penstock.runtime.connections import Bounds, bounded_protocol
 from penstock.serving.gateway import Gateway, GatewayDeps, build_gateway
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -43,7 +44,7 @@ def serve(
         raise
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=bounded_protocol(Bounds(), lambda: deps.store.ids("req")),
         loop="uvloop",
         ws="none",
         lifespan="on",
