@@ -61,6 +61,7 @@ def clean(
     base, tested = settled.train, settled.test
     if test is None:
         base, tested = set_aside(base, options.test_share, seed)
+        base = _not_tested(base, tested, "train", log)
     rows = _with_feedback(base, tested, settled.extra, options, log)
     rows = _not_nearly_repeated(rows, tested, options, log)
     again = settle_rare(rows, tested, (), options)  # near repeats may have left a label too few
@@ -158,27 +159,33 @@ def _known_or_frequent(rows: list[Row], known: set[str], options: Cleaning, log:
 
 
 def _not_nearly_repeated(rows: list[Row], tested: Sequence[Row], options: Cleaning, log: list[Finding]) -> list[Row]:
-    """Near repeats counted, and dropped from train if the options say so."""
+    """Near repeats counted. Those of test rows leave train, and those within train too if the options say so."""
     leaks, repeats, conflicts = _near(rows, tested)
     if conflicts:
         action = "kept: look whether the labels are right"
         log.append(Finding("near-conflict", "train", len(conflicts), 0, action, _examples(conflicts)))
-    if not options.drop_near_duplicates:
-        for kind, found in (("near-test", leaks), ("near-duplicate", repeats)):
-            if found:
-                action = "kept; drop_near_duplicates = true would drop them"
-                log.append(Finding(kind, "train", len(found), 0, action, _examples(found)))
-        return rows
-    all_leaks, all_repeats = list(leaks), list(repeats)
-    while leaks or repeats:  # large buckets are searched in part, so what is left is searched again
-        gone = {id(row) for row, _ in [*leaks, *repeats]}
+    dropping = {"near-test": options.drop_near_test, "near-duplicate": options.drop_near_duplicates}
+    found = {"near-test": list(leaks), "near-duplicate": list(repeats)}
+    while gone := {
+        id(row)
+        for kind, reasons in (("near-test", leaks), ("near-duplicate", repeats))
+        for row, _ in reasons
+        if dropping[kind]
+    }:  # large buckets are searched in part, so what is left is searched again
         rows = [row for row in rows if id(row) not in gone]
         leaks, repeats, _ = _near(rows, tested)
-        all_leaks += leaks
-        all_repeats += repeats
-    _note_dropped(log, "near-test", "train", all_leaks)
-    _note_dropped(log, "near-duplicate", "train", all_repeats)
+        found["near-test"] += leaks if dropping["near-test"] else []
+        found["near-duplicate"] += repeats if dropping["near-duplicate"] else []
+    for kind, reasons in found.items():
+        if dropping[kind]:
+            _note_dropped(log, kind, "train", reasons)
+        elif reasons:
+            action = f"kept; {_DROPS[kind]} = true would drop them"
+            log.append(Finding(kind, "train", len(reasons), 0, action, _examples(reasons)))
     return rows
+
+
+_DROPS = {"near-test": "drop_near_test", "near-duplicate": "drop_near_duplicates"}
 
 
 _Reasons = list[tuple[Row, str]]

@@ -5,10 +5,12 @@ Pure functions over rows; nothing is counted here for more than its own step.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from penstock.datasets.rows import Row
 
@@ -18,6 +20,34 @@ def normalise(text: str) -> str:
     if text.isascii():  # the same, faster
         return " ".join(text.lower().split())
     return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
+
+
+_BETWEEN_DIGITS = re.compile(r"(?<=\d) (?=\d)")
+
+
+def bare(text: str) -> str:
+    """The form in which train is compared with test: `normalise`, without punctuation, blanks and invisible characters.
+
+    "Refund, please !!" and "> refund please" are one text to a model, so a model that has learned one by heart knows
+    the other. A blank between digits stays ("1 2" is not "12"), as do currency signs and emoji. A text of punctuation
+    alone stays as it is.
+    """
+    form = normalise(text)
+    spaced = " ".join("".join(map(_kept, form)).split())
+    return _BETWEEN_DIGITS.sub("\0", spaced).replace(" ", "").replace("\0", " ") or form
+
+
+@cache
+def _kept(char: str) -> str:
+    """The character where it counts; a blank for punctuation and mathematical signs; nothing for what is not seen."""
+    category = unicodedata.category(char)
+    if category[0] in "ZP" or category in ("Sm", "Sk"):
+        return " "
+    return "" if category[0] == "C" or char in _SELECTORS else char
+
+
+_SELECTORS = frozenset(map(chr, (0x034F, 0x115F, 0x1160, 0x180B, 0x180C, 0x180D, 0x3164, *range(0xFE00, 0xFE10))))
+"""Letters and marks that Unicode calls invisible (Default_Ignorable_Code_Point) beside those of category C."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +93,11 @@ def without_repeats(rows: Iterable[Row]) -> Kept:
 
 
 def outside(rows: Sequence[Row], others: Collection[Row]) -> Kept:
-    """The rows whose text is not among the others'."""
-    known = {normalise(other.text): other for other in others}
+    """The rows whose text is not among the others', as `bare` compares them."""
+    known = {bare(other.text): other for other in others}
     kept, dropped = [], []
     for row in rows:
-        other = known.get(normalise(row.text))
+        other = known.get(bare(row.text))
         if other is None:
             kept.append(row)
         else:

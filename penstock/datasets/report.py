@@ -76,8 +76,9 @@ KINDS = {
 COLUMN_KINDS = frozenset({"leak", "leak-kept", "known-after", "no-input", "zeros", "markers", "codes", "written-as"})
 """Findings of columns, not rows. A table names each, not the first alone: a column that is left out silently is missed
 too late."""
+_TESTED = ("test-in-train", "near-test")
 _ALL_MATTER = COLUMN_KINDS | {"alike-label"}
-_SAID = frozenset({"alike-label", "rare-label", "unseen-label", "no-target", *COLUMN_KINDS - {"known-after"}})
+_SAID = frozenset({"alike-label", "rare-label", "unseen-label", "no-target", *_TESTED, *COLUMN_KINDS - {"known-after"}})
 """What whoever trains must be told, not only whoever inspects the data."""
 
 
@@ -113,6 +114,20 @@ class ClassCount:
 
 
 @dataclass(frozen=True)
+class Contamination:
+    """Training rows that are, or nearly are, test rows. removed: that left train; kept: that a model learns from."""
+
+    removed: int
+    kept: int
+    rows_test: int
+
+    @property
+    def share(self) -> float:
+        """Of the test, at most, what training has shown a model already."""
+        return min(1.0, self.kept / self.rows_test) if self.rows_test else 0.0
+
+
+@dataclass(frozen=True)
 class CleaningReport:
     """What went in, what came out, and everything found between. read_* - sum of dropped == train + test rows."""
 
@@ -135,6 +150,18 @@ class CleaningReport:
     def told(self) -> tuple[str, ...]:
         """A sentence each: the findings that change what a figure means or what a label is."""
         return tuple(map(_sentence, (f for f in self.findings if f.kind in _SAID and f.part != "feedback")))
+
+    @property
+    def contamination(self) -> Contamination:
+        """What of train was test. A table's equal rows that are few by nature are no copies, and count as neither."""
+        removed = sum(
+            finding.found
+            for finding in self.findings
+            if finding.kind in _TESTED and not finding.action.startswith("kept")
+        )
+        near = [finding for finding in self.findings if finding.kind == "near-test"]
+        kept = sum(finding.found - finding.dropped for finding in near if finding.action.startswith("kept"))
+        return Contamination(removed, kept, self.rows_test)
 
     def table(self) -> list[dict[str, str | int]]:
         """Rows of what, rows, done and example, for the command line and the console."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.core.errors import BadInput
+from penstock.evaluation import trivial as without
 from penstock.evaluation.intervals import Floats, Integers, Metric, bootstrap_rows, metric, wilson
 from penstock.evaluation.measured import Chart, Measured, Point, Section
 
@@ -21,6 +22,7 @@ the threshold; precision: how many of those rightly. out_of_scope_recall: share 
 which are handed over; only where the test has such. f1: mean over the entries asked for and, where the test has them,
 the questions out of scope as one class more, at the threshold."""
 
+TRIVIAL = ("top1",)
 ANSWERS_NOTHING = (
     "Answers nothing: the target precision is not reached on held-out questions; give more paraphrases or lower "
     "target_precision."
@@ -64,6 +66,7 @@ def measure_answers(
         raise BadInput("no test question has an entry", hint="give test questions that entries answer")
     judged = _judge(right, scores, threshold)
     first = judged.right[inside]
+    same = right[inside] == np.bincount(right[inside]).argmax()
     quality = {
         "top1": wilson(int(first.sum()), len(first)),
         "mrr": _mean(_reciprocal_ranks(right[inside], scores[inside]), seed),
@@ -78,6 +81,11 @@ def measure_answers(
         quality=quality,
         scores=tuple(first.astype(float).tolist()),
         sections=(_trade(judged, threshold), _worst(judged, names, questions)),
+        trivial=(
+            without.compared(
+                "top1", without.SAME_ENTRY, first.astype(float), same.astype(float), value=float(same.mean())
+            ),
+        ),
     )
 
 

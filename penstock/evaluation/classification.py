@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 
 from penstock.core.errors import Broken
 from penstock.evaluation import metrics
+from penstock.evaluation import trivial as without
 from penstock.evaluation.intervals import Integers
 from penstock.evaluation.measured import Classes, Measured, WrongAnswer
 from penstock.models.protocol import Floats
 
 QUALITY = ("accuracy", "macro_f1", "ece")
+TRIVIAL = ("accuracy", "macro_f1")
+"""Of these it tells what no model is needed for."""
 WORST_ERRORS = 20
 _TEXT_CHARS = 500
 
@@ -35,11 +38,12 @@ def measure_classes(
     right = np.array([index[label] for label in truth], dtype=np.int64)
     predicted = answers.argmax(axis=1).astype(np.int64)
     correct: NDArray[np.bool_] = right == predicted
+    macro_f1 = metrics.macro_f1(right, predicted, seed)
     calibration = metrics.calibration(np.minimum(answers.max(axis=1), 1.0), correct, seed)
     return Measured(
         quality={
             "accuracy": metrics.accuracy(correct),
-            "macro_f1": metrics.macro_f1(right, predicted, seed),
+            "macro_f1": macro_f1,
             "ece": calibration.ece,
         },
         scores=tuple(correct.astype(float).tolist()),
@@ -50,6 +54,7 @@ def measure_classes(
             calibration=calibration,
             worst_errors=_worst_errors(labels, right, predicted, answers, described),
         ),
+        trivial=without.of_classes(right, predicted, macro_f1),
     )
 
 

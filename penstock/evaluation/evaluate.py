@@ -77,6 +77,7 @@ def evaluate(
         gross_margin=costing.gross_margin(spent),
         parity=same,
         scores=measured.scores,
+        trivial=measured.trivial,
     )
     progress("evaluate", total, total, "done")
     return report

@@ -13,13 +13,16 @@ from typing import Any, Literal
 import msgspec
 
 from penstock.core.errors import Conflict
+from penstock.datasets.report import Contamination
+from penstock.evaluation.measured import SIGNIFICANT, Trivial
 from penstock.evaluation.pairing import Paired, paired
 from penstock.evaluation.parity import MOST_DIFFERENCE
 from penstock.evaluation.report import Report
 from penstock.evaluation.words import plain_number
 from penstock.workspace.records import Condition
 
-SIGNIFICANT = 0.05
+MOST_KEPT = 0.01
+"""Of the test rows, what may be in train too: on 1,000 rows at most a point of what a model learned by heart."""
 
 _OF_MACHINE = ("latency_p50_ms", "latency_p95_ms", "cost_per_1000", "gross_margin", "parity")
 """Intervals that more test rows do not make narrower."""
@@ -27,9 +30,10 @@ _OF_MACHINE = ("latency_p50_ms", "latency_p95_ms", "cost_per_1000", "gross_margi
 
 @dataclass(frozen=True)
 class Reason:
-    """One thing the gate looked at. For a condition `bound` is what was judged: low for >=, high for <=."""
+    """One thing the gate looked at. For a condition `bound` is what was judged: low for >=, high for <=. how: what it
+    was compared with, where that is no model."""
 
-    kind: Literal["condition", "parity", "incumbent", "empty"]
+    kind: Literal["condition", "parity", "incumbent", "empty", "trivial", "contamination"]
     metric: str
     passed: bool
     text: str
@@ -39,6 +43,7 @@ class Reason:
     low: float | None = None
     high: float | None = None
     p_value: float | None = None
+    how: str = ""
 
     @property
     def bound(self) -> float | None:
@@ -77,13 +82,21 @@ class Shortfall:
     text: str
 
 
-def judge(report: Report, conditions: tuple[Condition, ...], incumbent: Report | None) -> Verdict:
-    """Every condition, parity, and (with an incumbent) a paired comparison on the same rows must hold.
+def judge(
+    report: Report,
+    conditions: tuple[Condition, ...],
+    incumbent: Report | None,
+    contamination: Contamination | None = None,
+) -> Verdict:
+    """Every condition, more than what no model is needed for, parity, and (with an incumbent) a paired comparison on
+    the same rows must hold, on a test that training has not seen.
 
-    A condition on what this test cannot measure does not hold. Raises Conflict when the incumbent was measured on other
-    rows.
+    A condition on what this test cannot measure does not hold. contamination: of train with test rows, as cleaning
+    counted it. Raises Conflict when the incumbent was measured on other rows.
     """
     reasons = [_condition(report, condition) for condition in conditions] or [_EMPTY]
+    reasons += _above_trivial(report, conditions)
+    reasons += _unseen(contamination)
     reasons.append(_parity(report))
     comparison = None
     if incumbent is not None:
@@ -127,6 +140,46 @@ def _condition(report: Report, condition: Condition) -> Reason:
     interval = "" if found.low == found.high else f", 95% {side} {bound_text}"
     text = f"{name} {value_text}{interval}, needs {op} {threshold_text}: {_yes(passed)}"
     return Reason("condition", name, passed, text, op, threshold, found.value, found.low, found.high)
+
+
+def _above_trivial(report: Report, conditions: Sequence[Condition]) -> list[Reason]:
+    """Of the metrics that the gate names, those that can be had without a model; where it names none, the headline."""
+    if not report.trivial:
+        text = f"what {report.headline} would be without a model was not measured: evaluate the candidate again"
+        return [Reason("trivial", report.headline, False, text)]
+    named = {condition.metric for condition in conditions}
+    asked = [each for each in report.trivial if each.metric in named] or report.trivial[:1]
+    return [_better_than(report, each) for each in asked]
+
+
+def _better_than(report: Report, trivial: Trivial) -> Reason:
+    found, difference = report.quality[trivial.metric], trivial.difference
+    how_sure = "" if trivial.p_value is None else f", p = {trivial.p_value:.2g}"
+    verdict = "yes" if trivial.beaten else "no, not better by more than chance"
+    text = (
+        f"without a model: {trivial.metric} {plain_number(trivial.value, 4)} by {trivial.how}, the model's "
+        f"{plain_number(found.value, 4)}, better by {difference.value:.4f} (95% {difference.low:+.4f} to "
+        f"{difference.high:+.4f}{how_sure}), needs better: {verdict}"
+    )
+    bounds = found.value, difference.low, difference.high
+    return Reason(
+        "trivial", trivial.metric, trivial.beaten, text, "", trivial.value, *bounds, trivial.p_value, trivial.how
+    )
+
+
+def _unseen(contamination: Contamination | None) -> list[Reason]:
+    """Whether training has seen the test; nothing to say where no training row is near a test row."""
+    if contamination is None or not contamination.removed + contamination.kept:
+        return []
+    removed, kept, share = contamination.removed, contamination.kept, contamination.share
+    passed = share <= MOST_KEPT
+    advice = "" if passed else ", the test is not judged by: let them leave train (cleaning.drop_near_test = true)"
+    text = (
+        f"training rows that repeat or nearly repeat test rows: {removed:,} left train, {kept:,} stayed "
+        f"({_percent(share)} of {contamination.rows_test:,} test rows), needs <= {MOST_KEPT:.0%}: {_yes(passed)}"
+        f"{advice}"
+    )
+    return [Reason("contamination", "contamination", passed, text, "<=", MOST_KEPT, share, share, share)]
 
 
 def _parity(report: Report) -> Reason:

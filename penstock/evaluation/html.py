@@ -125,7 +125,10 @@ def report_page(
         reasons=_reasons(decision, locale, say),
         figures=report_figures(report, locale, chinese) if figures is None else figures,
         halves=report.classes is not None,
-        tables=[_table_section(section, say) for section in report.sections if section.chart is None],
+        tables=[
+            *_without_a_model(report, say),
+            *(_table_section(section, say) for section in report.sections if section.chart is None),
+        ],
         errors=None if report.classes is None else report.classes.worst_errors,
         cost=_cost(report, currency, say),
         cleaning=_cleaning(cleaning, say),
@@ -209,6 +212,26 @@ def _section(section: Section, chart: Chart, say: Say) -> Figure:
 
 def _table_section(section: Section, say: Say) -> tuple[str, str, Table]:
     return say(section.title), say(section.note), _section_table(section, say)
+
+
+def _without_a_model(report: Report, say: Say) -> list[tuple[str, str, Table]]:
+    if not report.trivial:  # a report from before it was measured
+        return []
+    header = ("Metric", "Way", "Without", "With the model", "Better by", "95% interval", "More than chance")
+    rows = [
+        [
+            say(each.metric),
+            say(each.how),
+            plain_number(each.value, 4),
+            plain_number(report.quality[each.metric].value, 4),
+            f"{each.difference.value:+.4f}",
+            f"{each.difference.low:+.4f} – {each.difference.high:+.4f}",
+            say("yes" if each.beaten else "no"),
+        ]
+        for each in report.trivial
+    ]
+    note = "What needs no model, on the same test rows. The gate demands more of the metrics that it names."
+    return [(say("Without a model"), say(note), Table([say(cell) for cell in header], rows, numbers_from=2))]
 
 
 def _section_table(section: Section, say: Say) -> Table:

@@ -72,13 +72,37 @@ class Section:
     numbers_from: int = 1
 
 
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Trivial:
+    """What a metric would be without a model, on the same rows. how: in words, a key of evaluation.trivial. value: in
+    the metric's unit. difference: how much better the model is, with its 95% interval. p_value: one-sided, that it is
+    no better; None where the interval alone decides."""
+
+    metric: str
+    how: str
+    value: float
+    difference: Metric
+    p_value: float | None
+
+    @property
+    def beaten(self) -> bool:
+        """The model is better by more than chance explains."""
+        better = self.difference.value > 0
+        return better and (self.difference.low > 0 if self.p_value is None else self.p_value < SIGNIFICANT)
+
+
 @dataclass(frozen=True)
 class Measured:
     """quality: metrics by name, the headline first. scores: per test row, higher is better, in the headline's unit:
-    two models are paired by them. most_loss: how much of the headline a new model may lose unproven."""
+    two models are paired by them. most_loss: how much of the headline a new model may lose unproven. trivial: what no
+    model is needed for, the headline's first: the gate demands more."""
 
     quality: Mapping[str, Metric]
     scores: tuple[float, ...]
     most_loss: float = MOST_LOSS
     classes: Classes | None = None
     sections: tuple[Section, ...] = ()
+    trivial: tuple[Trivial, ...] = ()

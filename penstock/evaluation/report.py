@@ -19,7 +19,7 @@ from penstock.core.hashing import digest_of
 from penstock.evaluation.cost import Cost
 from penstock.evaluation.intervals import Metric
 from penstock.evaluation.latency import Latency
-from penstock.evaluation.measured import Classes, Section
+from penstock.evaluation.measured import Classes, Section, Trivial
 from penstock.evaluation.parity import Parity
 from penstock.evaluation.words import plain_number
 
@@ -39,7 +39,8 @@ class SummaryRow:
 @dataclass(frozen=True)
 class Report:
     """What evaluation measured. quality: the task's metrics by name, the headline first. labels: how many the model
-    knows. scores: per test row, in the split's order, higher is better: models are paired by them."""
+    knows. scores: per test row, in the split's order, higher is better: models are paired by them. trivial: what no
+    model is needed for."""
 
     rows: int
     rows_digest: str
@@ -55,6 +56,7 @@ class Report:
     parity: Parity
     scores: tuple[float, ...] = field(repr=False)
     version: int = VERSION
+    trivial: tuple[Trivial, ...] = ()
 
     @property
     def headline(self) -> str:
@@ -149,6 +151,8 @@ def summary_rows(report: Report) -> tuple[SummaryRow, ...]:
     unknown = f", {strange:,} with a label that train lacks: all wrong" if strange else ""
     notes = {report.headline: f"{report.rows:,} test rows{unknown}", "macro_f1": f"{report.labels} labels"}
     notes |= {"ece": "calibration error, 15 bins"}
+    for each in report.trivial:
+        notes[each.metric] = "; ".join(filter(None, (notes.get(each.metric), f"{each.value:.4f} by {each.how}")))
     core_seconds = plain_number(report.cost.cpu_s_per_1000.value)
     return (
         *(_share(name, metric, notes.get(name, "")) for name, metric in report.quality.items()),

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.evaluation import trivial as without
 from penstock.evaluation.intervals import Metric, bootstrap_rows, metric, wilson
-from penstock.evaluation.measured import Chart, Point, Section
+from penstock.evaluation.measured import Chart, Point, Section, Trivial
 from penstock.models.opinion.detector import KINDS, Detector, Kind, Track, episodes, follow, take, track_of
 from penstock.models.opinion.series import Counts, Numbers, Series
 
@@ -128,6 +129,16 @@ def detection_rate(found: tuple[Found, ...]) -> Metric:
     by_rows = wilson(int(hits.sum()), len(hits))
     low, high = _by_entity(hits, np.array([one.planted.entity for one in found]))
     return metric(by_rows.value, max(0.0, min(by_rows.low, low)), min(1.0, max(by_rows.high, high)))
+
+
+def random_alarms(result: Replay) -> Trivial:
+    """The detection rate against alarms at random, of each entity and kind as many as the detector gives without any
+    shift, spread evenly over the stream. The longer a shift, the more often one meets it."""
+    found = np.array([one.delay is not None for one in result.found], dtype=np.float64)
+    rates = result.alarms / max(1, result.watched)
+    met = 1 - np.exp(-rates * result.plan.buckets)
+    chances = np.array([met[one.planted.entity, KINDS.index(one.planted.kind)] for one in result.found])
+    return without.compared("detection_rate", without.RANDOM_ALARMS, found, chances, value=float(chances.mean()))
 
 
 def delay(result: Replay) -> Metric:

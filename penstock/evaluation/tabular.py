@@ -12,16 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.datasets.tabular.schema import TableSplit, Values
+from penstock.evaluation import trivial as without
 from penstock.evaluation.auc import mean_auc
 from penstock.evaluation.classification import measure_classes
 from penstock.evaluation.fairness import fairness_of_decisions, fairness_of_estimates
 from penstock.evaluation.intervals import Floats, Metric, bootstrap_rows, metric, wilson
-from penstock.evaluation.measured import Chart, Measured, Point, Section
+from penstock.evaluation.measured import Chart, Measured, Point, Section, Trivial
 from penstock.models.protocol import Floats as Answers
 from penstock.models.tabular import Tabular
 
 CLASSIFICATION = ("auc", "accuracy", "macro_f1", "ece", "brier", "expected_cost")
+CLASSIFICATION_TRIVIAL = ("auc", "accuracy", "macro_f1", "brier", "expected_cost")
 REGRESSION = ("r2", "mae", "rmse", "coverage", "interval_width")
+REGRESSION_TRIVIAL = ("r2", "mae", "rmse")
 EXPLAINED_ROWS = 300
 SHOWN_COLUMNS = 15
 BANDS = 5
@@ -54,7 +57,31 @@ def measure_risks(model: Tabular, test: TableSplit, answers: Answers, seed: int)
         fairness_of_decisions(name, test.audited(name), decided, truth, probabilities, model.labels)
         for name in test.fairness
     ]
-    return replace(found, quality=quality, scores=tuple(map(float, ranked.rows)), sections=tuple(sections))
+    return replace(
+        found,
+        quality=quality,
+        scores=tuple(map(float, ranked.rows)),
+        sections=tuple(sections),
+        trivial=(
+            without.by_interval("auc", without.BY_CHANCE, ranked.value, 0.5),
+            *found.trivial,
+            _prior(squares, right),
+            _same_decision(model, costs, truth),
+        ),
+    )
+
+
+def _prior(squares: Floats, right: Floats) -> Trivial:
+    """Brier's score against that of the labels' shares. squares: of the model, a row (n,); right: (n, labels)."""
+    others = ((right.mean(axis=0) - right) ** 2).sum(axis=1) / 2
+    return without.compared("brier", without.PRIOR, -squares, -others, value=float(others.mean()))
+
+
+def _same_decision(model: Tabular, costs: Floats, truth: NDArray[np.int64]) -> Trivial:
+    """What decisions cost, against the cheapest that looks at no row. costs: of the model, a row (n,)."""
+    each = [_costs(model, np.full(len(truth), label), truth) for label in range(len(model.labels))]
+    others = min(each, key=lambda one: float(one.mean()))
+    return without.compared("expected_cost", without.SAME_DECISION, -costs, -others, value=float(others.mean()))
 
 
 def decisions(model: Tabular, answers: Answers) -> NDArray[np.int64]:
@@ -80,7 +107,26 @@ def measure_estimates(model: Tabular, test: TableSplit, answers: Answers, seed: 
     }
     sections = [_errors_by_size(value, errors, held), _what_decides(model, test.inputs, seed)]
     sections += [fairness_of_estimates(name, test.audited(name), errors, held) for name in test.fairness]
-    return Measured(quality=quality, scores=tuple(map(float, scores)), sections=tuple(sections))
+    return Measured(
+        quality=quality,
+        scores=tuple(map(float, scores)),
+        sections=tuple(sections),
+        trivial=_constants(truth, errors),
+    )
+
+
+def _constants(truth: Floats, errors: Floats) -> tuple[Trivial, ...]:
+    """R² and RMSE against the mean of the targets, the mean error against their median."""
+    of_mean, of_median = (truth - truth.mean()) ** 2, np.abs(truth - np.median(truth))
+    variance, squares = max(float(truth.var()), 1e-300), errors**2
+    # (a² - b²) / (a + b) = a - b: the mean of these differences is that of the two root mean squares
+    both = max(float(np.sqrt(of_mean.mean()) + np.sqrt(squares.mean())), 1e-300)
+    spread, middle = float(truth.std()), float(of_median.mean())
+    return (
+        without.compared("r2", without.MEAN, -squares / variance, -of_mean / variance, value=0.0),
+        without.compared("mae", without.MEDIAN, -np.abs(errors), -of_median, value=middle),
+        without.compared("rmse", without.MEAN, -squares / both, -of_mean / both, value=spread),
+    )
 
 
 def _r2(squares: Floats, truth: Floats, at: NDArray[np.int64]) -> Floats:

@@ -10,6 +10,7 @@ from typing import Any
 
 from penstock.core.errors import BadInput
 from penstock.datasets.report import COLUMN_KINDS, KINDS, Finding
+from penstock.evaluation import trivial
 from penstock.evaluation.parity import MOST_DIFFERENCE
 
 LOCALES = ("en", "zh-CN")
@@ -44,6 +45,16 @@ _CHINESE: Mapping[str, str] = {
     "gross_margin": "毛利率",
     "parity": "一致性",
     "gate": "门禁",
+    "contamination": "测试行混入训练",
+    "Without a model": "不用模型时",
+    "What needs no model, on the same test rows. The gate demands more of the metrics that it names.": (
+        "同一批测试行上不用模型也能得到的结果。门禁要求其所列指标显著更好。"
+    ),
+    "Way": "做法",
+    "Without": "不用模型",
+    "With the model": "用模型",
+    "Better by": "提高",
+    "More than chance": "超出偶然",
     "Evaluation report": "评估报告",
     "Model card": "模型卡",
     "Candidate": "候选模型",
@@ -216,6 +227,7 @@ _CHINESE: Mapping[str, str] = {
     "interactions with items that the items file lacks": "物品文件中没有的物品的交互",
     "users with too few interactions to be tested": "交互过少而无法测试的用户",
     "test rows of users with too few interactions to go by": "交互过少、无从判断的用户的测试行",
+    **trivial.CHINESE,
 }
 
 
@@ -303,9 +315,25 @@ def _chinese_reason(reason: Mapping[str, Any], say: Say) -> str:
             f"（95% 区间 {reason['low']:+.4f} 至 {reason['high']:+.4f}），"
             f"p = {reason['p_value']:.3g}，要求不更差：{verdict}"
         )
+    if reason["kind"] == "trivial":
+        return _chinese_trivial(reason, name, verdict, say)
+    if reason["kind"] == "contamination":
+        needs = f"要求不超过 {reason['threshold']:.0%}：{verdict}"
+        return f"训练数据中仍有与测试行相同或近似的行（占测试行的 {reason['value']:.1%}），{needs}"
     if reason["value"] is None:
         return f"{name}无法计算：最低售价为零：不满足"
     side, bound = ("至少", reason["low"]) if reason["op"] == ">=" else ("至多", reason["high"])
     needs = f"{reason['op']} {plain_number(reason['threshold'], 6)}"
     value, least = plain_number(reason["value"], 4), plain_number(bound, 4)
     return f"{name} {value}，95% {side} {least}，要求 {needs}：{verdict}"
+
+
+def _chinese_trivial(reason: Mapping[str, Any], name: str, verdict: str, say: Say) -> str:
+    if reason["value"] is None:
+        return f"未测量不用模型时的{name}：{verdict}"
+    chance = "" if reason["p_value"] is None else f"，p = {reason['p_value']:.2g}"
+    return (
+        f"不用模型（{say(str(reason['how']))}）时{name} {plain_number(reason['threshold'], 4)}，"
+        f"模型 {plain_number(reason['value'], 4)}"
+        f"（提高量的 95% 区间 {reason['low']:+.4f} 至 {reason['high']:+.4f}{chance}），要求显著更好：{verdict}"
+    )

@@ -166,7 +166,7 @@ def helped_by_search(outcome: Mapping[str, Any]) -> bool:
     failed = [reason for reason in outcome["reasons"] if not reason["passed"]]
     quality = set(outcome["measured"]) - set(_FACTS)
     return bool(failed) and all(
-        reason["kind"] == "incumbent" or (reason["kind"] == "condition" and reason["metric"] in quality)
+        reason["kind"] in ("incumbent", "trivial") or (reason["kind"] == "condition" and reason["metric"] in quality)
         for reason in failed
     )
 

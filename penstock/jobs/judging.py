@@ -95,7 +95,9 @@ def judge_candidate(
     report = get_report(house.blobs, trained["report"])
     other = get_report(house.blobs, trained["incumbent_report"]) if trained["incumbent_report"] else None
     conditions = gate_of(house.workspace.products[product])
-    verdict = judge(report, conditions, other)
+    with house.store.read() as tx:
+        contamination = find_version(tx, product, version_id).report.contamination
+    verdict = judge(report, conditions, other, contamination)
     same: dict[str, Any] = {"product": product, "rung": rung, "dataset_version": version_id, "seed": report.seed}
     same |= {"seconds": trained["seconds"], "parameters": trained["parameters"]}
     workers = trained.get("workers", 1)  # each burns as much as the one that answered

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from penstock import tasks
+from penstock.core.errors import Broken
 from penstock.evaluation.evaluate import evaluate
 from penstock.evaluation.report import Report, rows_digest
 from penstock.jobs.artifacts import get_report, put_report
@@ -86,7 +87,7 @@ def measure(
     """The report on these test rows, by the product's task. facts: what training said of the model, for the gate."""
     task = tasks.get(product.task)
     split = task.split(test, product)
-    return evaluate(
+    report = evaluate(
         model=model,
         reloaded=reloaded,
         inputs=task.inputs(split),
@@ -99,6 +100,9 @@ def measure(
         progress=progress,
         facts=facts,
     )
+    if untold := set(task.trivial) - {each.metric for each in report.trivial}:
+        raise Broken(f"the task does not tell what {min(untold)} would be without a model", where=task.name)
+    return report
 
 
 def incumbent_report(

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from penstock.datasets.report import COLUMN_KINDS
 from penstock.datasets.versions import DatasetVersion
 from penstock.evaluation.report import Report, summary_rows
-from penstock.evaluation.words import Say, finding_in_words, reason_in_words, speaker
+from penstock.evaluation.words import Say, finding_in_words, plain_number, reason_in_words, speaker
 from penstock.registry.candidates import Candidate
 from penstock.registry.decisions import Decision
 from penstock.workspace.records import Product
@@ -83,6 +83,12 @@ def _metrics(report: Report, say: Say) -> Iterator[str]:
         value = say("none: the lowest price is zero") if missing else row.value
         interval = row.interval.replace(" to ", " – ")
         yield f"| {say(row.metric)} | {value} | {interval} |"
+    if report.trivial:
+        yield ""
+        yield f"{say('Without a model')}:"
+        yield ""
+    for each in report.trivial:
+        yield f"- {say(each.metric)} {plain_number(each.value, 4)} ({say(each.how)})"
 
 
 def _decision(decision: Decision | None, locale: str, say: Say) -> Iterator[str]:

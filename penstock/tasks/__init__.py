@@ -34,7 +34,9 @@ class Task:
     """A task by its registered name: a record of functions over its own rows (JSON objects) and inputs.
 
     unit: what one metered input is called. ladder: rungs, cheapest first. quality: the metrics that `measure` may give,
-    the headline first. options: what [products.NAME.options] may say.
+    the headline first. trivial: those of them for which `measure` tells what no model is needed for (see
+    evaluation.trivial), the headline first: no gate lets a model pass that is not better. options: what
+    [products.NAME.options] may say.
     prepare(product, folder, extra): read, clean and split; extra rows join train only. Raises BadInput at file:line.
     split(rows, product): rows of one part of a version, as its rungs train on them and `measure` reads them.
     inputs(split): what is asked of a model to measure it, in the order of its rows.
@@ -61,6 +63,7 @@ class Task:
     unit: str
     ladder: tuple[str, ...]
     quality: tuple[str, ...]
+    trivial: tuple[str, ...]
     prepare: Callable[[Product, Path, Sequence[Mapping[str, Any]]], Prepared]
     split: Callable[[Sequence[Mapping[str, Any]], Product], Any]
     inputs: Callable[[Any], Sequence[Any]]

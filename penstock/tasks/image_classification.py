@@ -21,7 +21,7 @@ from penstock.datasets.images.decode import (
 )
 from penstock.datasets.images.prepare import ImageOptions, labels, prepare
 from penstock.datasets.images.rows import Pictures, of_rows
-from penstock.evaluation.classification import QUALITY, measure_classes
+from penstock.evaluation.classification import QUALITY, TRIVIAL, measure_classes
 from penstock.evaluation.measured import Measured
 from penstock.models.images import ImageModel
 from penstock.models.protocol import Floats, Model
@@ -142,6 +142,7 @@ TASK = Task(
     unit="image",
     ladder=("pixels-linear.v1", "small-cnn.v1", "strong-cnn.v1", "frozen-vision.v1"),
     quality=QUALITY,
+    trivial=TRIVIAL,
     prepare=prepare,
     labels=labels,
     split=split,

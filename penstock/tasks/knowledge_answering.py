@@ -18,7 +18,7 @@ from penstock.datasets.knowledge.entries import MAX_QUESTION_CHARS
 from penstock.datasets.knowledge.parts import Knowledge, amended_entries, knowledge_of
 from penstock.datasets.knowledge.reader import read_entries, read_questions, read_unanswerable
 from penstock.datasets.rows import Prepared
-from penstock.evaluation.answers import ANSWERS_NOTHING, QUALITY, measure_answers
+from penstock.evaluation.answers import ANSWERS_NOTHING, QUALITY, TRIVIAL, measure_answers
 from penstock.evaluation.measured import Measured
 from penstock.models.knowledge.answering import Answering, Question, amended, speaks, today_utc
 from penstock.models.protocol import Floats, Model
@@ -200,6 +200,7 @@ TASK = Task(
     unit="question",
     ladder=("bm25.v1", "frozen-answer.v1", "hybrid-answer.v1", "tuned-answer.v1"),
     quality=QUALITY,
+    trivial=TRIVIAL,
     prepare=prepare,
     split=split,
     inputs=inputs,

@@ -19,7 +19,16 @@ from penstock.datasets.documents import Document, Read, clean_documents, csv_rec
 from penstock.datasets.report import MAX_EXAMPLES, ClassCount, CleaningReport, Example, Finding
 from penstock.datasets.rows import Prepared
 from penstock.evaluation.measured import Measured
-from penstock.evaluation.shifts import Plan, by_entity, by_kind, delay, detection_rate, false_alarms, replay
+from penstock.evaluation.shifts import (
+    Plan,
+    by_entity,
+    by_kind,
+    delay,
+    detection_rate,
+    false_alarms,
+    random_alarms,
+    replay,
+)
 from penstock.models.opinion.matcher import Matcher
 from penstock.models.opinion.model import OpinionModel
 from penstock.models.opinion.options import Options
@@ -167,6 +176,7 @@ def measure(model: Model, history: History, answers: Floats, seed: int) -> Measu
         scores=tuple(float(one.delay is not None) for one in result.found),
         most_loss=MOST_LOSS,
         sections=(by_kind(result), by_entity(result, series, start)),
+        trivial=(random_alarms(result),),
     )
 
 
@@ -358,6 +368,7 @@ TASK = Task(
     unit="document",
     ladder=("fixed-threshold.v1", "seasonal-cusum.v1"),
     quality=("detection_rate", "delay", "false_alarms_per_month"),
+    trivial=("detection_rate",),
     prepare=prepare,
     split=split,
     inputs=inputs,

@@ -13,7 +13,7 @@ from penstock.datasets.prepare import prepare_texts
 from penstock.datasets.readers import read_rows
 from penstock.datasets.rows import Split
 from penstock.datasets.text_options import TextOptions, read_options
-from penstock.evaluation.classification import QUALITY, measure_classes
+from penstock.evaluation.classification import QUALITY, TRIVIAL, measure_classes
 from penstock.evaluation.measured import Classes, Measured, Section
 from penstock.evaluation.robustness import robustness
 from penstock.models import explain as explaining
@@ -168,6 +168,7 @@ TASK = Task(
     unit="prediction",
     ladder=("ngram-linear.v1", "static.v1", "frozen-linear.v1", "lora.v1", "full.v1", "blend.v1"),
     quality=(*QUALITY, ROBUST),
+    trivial=TRIVIAL,
     prepare=prepare_texts,
     labels=lambda product, folder: [row.label for row in read_rows(folder / product.data, product.columns)],
     split=split,

@@ -205,6 +205,7 @@ class Cleaning(Record):
     mask_personal_data: true for e-mail addresses, phones, ids and cards; "presidio" for many more kinds besides.
     rare_labels: of labels with fewer rows than min_class_rows: "refuse" them, "drop" their rows, or "merge:NAME" them
     into one. alike_labels: labels that differ in case, width or blanks only: "keep" them apart, or "merge" them.
+    drop_near_test: training rows that nearly repeat a test row leave train; where many stay, the gate refuses.
     """
 
     max_chars: int = Field(default=10_000, strict=True, ge=10)
@@ -212,6 +213,7 @@ class Cleaning(Record):
     rare_labels: str = Field(default="refuse", pattern=r"^(refuse|drop|merge:.{1,200})$")
     alike_labels: Literal["keep", "merge"] = "keep"
     mask_personal_data: Literal[True, False, "presidio"] = False
+    drop_near_test: bool = Field(default=True, strict=True)
     drop_near_duplicates: bool = Field(default=False, strict=True)
     test_share: Ratio = Field(default=0.2, strict=True, gt=0, lt=0.9)
 

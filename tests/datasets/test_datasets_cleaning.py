@@ -6,7 +6,8 @@ import pytest
 
 from penstock.core.errors import BadInput
 from penstock.datasets.cleaning import Cleaned, clean
-from penstock.datasets.report import CleaningReport, Finding
+from penstock.datasets.compare import bare
+from penstock.datasets.report import CleaningReport, Contamination, Finding
 from penstock.datasets.rows import Row
 from penstock.workspace.records import Cleaning
 
@@ -81,17 +82,46 @@ def test_of_contradicting_labels_the_majority_stays_and_a_tie_goes() -> None:
     assert (conflict.found, conflict.dropped) == (2, 3)
 
 
-def test_near_repeats_are_told_and_leave_train_only_on_request() -> None:
+DISGUISED = ("Has my parcel come !!", "> has my parcel come", "has my\u200b parcel come", "ｈａｓ　my parcel, come?")
+
+
+@pytest.mark.parametrize("text", DISGUISED)
+def test_a_test_row_does_not_stay_in_train_by_punctuation_width_or_what_nobody_sees(text: str) -> None:
+    result = cleaned(more((text, "bill")))
+    assert list(result.train) == base()
+    assert finding(result, "test-in-train").found == 1
+    assert result.report.contamination == Contamination(removed=1, kept=0, rows_test=2)
+
+
+def test_rows_set_aside_for_the_test_leave_no_disguised_copy_in_train() -> None:
+    data = [
+        Row(row.text + end, row.label, f"{row.origin}{end}") for row in base() for end in ("", " !!", "\u200b", " ?")
+    ]
+    result = cleaned(data, None, test_share=0.4)
+    left = {bare(row.text) for row in result.train}
+    assert result.test and not left & {bare(row.text) for row in result.test}
+
+
+@pytest.mark.parametrize(("one", "other"), [("1 2", "12"), ("$5", "€5"), (":)", ":("), ("ab 👍", "ab 👎")])
+def test_what_carries_meaning_is_not_folded(one: str, other: str) -> None:
+    assert bare(one) != bare(other)
+
+
+def test_near_repeats_of_test_rows_leave_train_and_others_only_on_request() -> None:
     long = "could you please tell me when my parcel with the two blue lamps will be at my door"
-    train = more((long, "parcel"), (long + "?", "parcel"), ("how do I pay it then, how do I pay it", "bill"))
-    test = [*TEST, Row("how do I pay it then, how do I pay it?", "bill", "test.csv:9")]
-    told, dropped = cleaned(train, test), cleaned(train, test, drop_near_duplicates=True)
-    for result, count in ((told, 0), (dropped, 1)):
-        assert (finding(result, "near-duplicate").found, finding(result, "near-duplicate").dropped) == (1, count)
-        assert (finding(result, "near-test").found, finding(result, "near-test").dropped) == (1, count)
-    assert list(told.train) == train
+    train = more((long, "parcel"), (long + " x", "parcel"), ("how do I pay it then, how do I pay it", "bill"))
+    test = [*TEST, Row("how do I pay it then, how do I pay it x", "bill", "test.csv:9")]
+    plain, dropped = cleaned(train, test), cleaned(train, test, drop_near_duplicates=True)
+    kept = cleaned(train, test, drop_near_test=False)
+    for result, repeats, leaks in ((plain, 0, 1), (dropped, 1, 1), (kept, 0, 0)):
+        assert (finding(result, "near-duplicate").found, finding(result, "near-duplicate").dropped) == (1, repeats)
+        assert (finding(result, "near-test").found, finding(result, "near-test").dropped) == (1, leaks)
+        assert result.report.contamination == Contamination(removed=leaks, kept=1 - leaks, rows_test=3)
+        assert list(result.test) == test
+    assert texts(plain.train) == [*texts(tuple(base())), long, long + " x"]
     assert texts(dropped.train) == [*texts(tuple(base())), long]
-    assert list(dropped.test) == test
+    assert list(kept.train) == train
+    assert kept.report.contamination.share == pytest.approx(1 / 3)
 
 
 def test_nearly_equal_texts_with_different_labels_are_kept_and_shown() -> None:

@@ -17,6 +17,7 @@ from penstock.evaluation.intervals import Metric, wilson
 from penstock.evaluation.measured import Chart, Point, Section
 from penstock.evaluation.parity import Comparison, Parity
 from penstock.evaluation.report import Report, rows_digest
+from penstock.evaluation.trivial import COMMONEST, MEAN, compared
 from penstock.runtime.progress import Progress, no_progress
 from penstock.workspace.records import Condition, Costs, Price
 
@@ -92,6 +93,8 @@ def report_of(correct: Sequence[bool], **figures: Metric | None) -> Report:
     """A model that is right on these rows of one test split; `figures` as in `report`."""
     made = replace(small_report(), rows=len(correct), scores=tuple(map(float, correct)))
     made = with_figure(made, "accuracy", wilson(sum(correct), len(correct)))
+    half = [float(row % 2) for row in range(len(correct))]  # what the commoner of two labels is right on
+    made = replace(made, trivial=(compared("accuracy", COMMONEST, made.scores, half, value=float(np.mean(half))),))
     for name, figure in figures.items():
         made = with_figure(made, name, figure)
     return made
@@ -115,6 +118,7 @@ def graded_report() -> Report:
             Section("Errors by day", "How the error moved.", ("Region", "Error"), rows, lines),
         ),
         scores=(-1.5, -0.25, -1e-9),
+        trivial=(compared("rmse", MEAN, (-1.5, -0.25, -1e-9), (-4.0, -4.0, -4.0), value=4.0),),
     )
 
 

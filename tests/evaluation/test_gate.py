@@ -9,6 +9,7 @@ import pytest
 from evaluation.measured import differing, needs, report, report_of
 
 from penstock.core.errors import Conflict
+from penstock.datasets.report import Contamination
 from penstock.evaluation.gate import Verdict, judge, reasons_from_json, shortfall
 from penstock.evaluation.intervals import Metric
 from penstock.evaluation.measured import MOST_LOSS
@@ -45,13 +46,13 @@ def test_at_most_is_judged_at_the_upper_end_of_the_interval() -> None:
 @pytest.mark.parametrize("metric", tuple(report().metrics))
 def test_every_metric_can_be_a_condition(metric: str) -> None:
     verdict = judge(report(), (needs(metric, ">=", -1_000_000_000),), None)
-    assert verdict.passed and [reason.metric for reason in verdict.reasons] == [metric, "parity"]
+    assert verdict.passed and [reason.metric for reason in verdict.reasons] == [metric, "accuracy", "parity"]
 
 
 def test_one_condition_that_fails_is_enough_for_a_no() -> None:
     verdict = judge(report(), (*EASY, needs("macro_f1", ">=", 0.999), needs("ece", "<=", 1)), None)
     assert not verdict.passed
-    assert [reason.passed for reason in verdict.reasons] == [True, False, True, True]
+    assert [reason.passed for reason in verdict.reasons] == [True, False, True, True, True]
 
 
 def test_what_this_test_cannot_measure_does_not_hold() -> None:
@@ -82,7 +83,7 @@ def test_a_backbone_that_was_exported_badly_is_refused() -> None:
 def test_without_a_live_model_the_conditions_decide() -> None:
     verdict = judge(report(), EASY, None)
     assert verdict.passed and verdict.paired is None
-    assert [reason.kind for reason in verdict.reasons] == ["condition", "parity"]
+    assert [reason.kind for reason in verdict.reasons] == ["condition", "trivial", "parity"]
 
 
 def test_a_model_as_good_as_the_live_one_may_replace_it() -> None:
@@ -116,8 +117,47 @@ def test_a_model_that_trades_many_rows_for_as_many_is_accepted() -> None:
 
 def test_better_than_the_live_model_is_not_enough_when_a_condition_fails() -> None:
     verdict = judge(report(95), (needs("accuracy", ">=", 0.99),), report(60))
-    assert [reason.passed for reason in verdict.reasons] == [False, True, True]
+    assert [reason.passed for reason in verdict.reasons] == [False, True, True, True]
     assert not verdict.passed
+
+
+def test_a_model_that_is_no_better_than_the_commonest_label_is_refused_whatever_the_gate_asks() -> None:
+    idle = report_of([row % 2 == 1 for row in range(100)])  # right exactly where the commonest label is
+    verdict = judge(idle, (needs("accuracy", ">=", 0.3),), None)
+    assert not verdict.passed
+    assert why_not(verdict) == [
+        "without a model: accuracy 0.5 by always the commonest label, the model's 0.5, better by 0.0000 "
+        "(95% -0.0192 to +0.0192, p = 1), needs better: no, not better by more than chance"
+    ]
+
+
+def test_a_gate_that_names_no_quality_asks_for_a_better_headline_all_the_same() -> None:
+    idle = report_of([row % 2 == 1 for row in range(100)])
+    assert not judge(idle, (needs("latency_p95_ms", "<=", 1e9),), None).passed
+
+
+def test_a_few_rows_more_than_the_commonest_label_may_be_luck() -> None:
+    lucky = report_of([row % 2 == 1 or row < 8 for row in range(100)])  # 4 rows better, none worse: p = 1/16
+    assert not judge(lucky, (needs("accuracy", ">=", 0.3),), None).passed
+    assert judge(
+        report_of([row % 2 == 1 or row < 10 for row in range(100)]), (needs("accuracy", ">=", 0.3),), None
+    ).passed
+
+
+def test_a_report_that_does_not_tell_what_no_model_is_needed_for_is_refused() -> None:
+    verdict = judge(replace(report(), trivial=()), EASY, None)
+    assert why_not(verdict) == ["what accuracy would be without a model was not measured: evaluate the candidate again"]
+
+
+def test_a_test_that_training_has_seen_judges_nobody() -> None:
+    seen = judge(report(100), EASY, None, Contamination(removed=0, kept=2, rows_test=100))
+    assert not seen.passed
+    assert why_not(seen) == [
+        "training rows that repeat or nearly repeat test rows: 0 left train, 2 stayed (2.00% of 100 test rows), needs "
+        "<= 1%: no, the test is not judged by: let them leave train (cleaning.drop_near_test = true)"
+    ]
+    left = judge(report(100), EASY, None, Contamination(removed=40, kept=1, rows_test=100))
+    assert left.passed and "40 left train, 1 stayed" in left.reasons[2].text
 
 
 def test_models_measured_on_different_rows_are_not_compared() -> None:

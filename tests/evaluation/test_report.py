@@ -100,10 +100,13 @@ def test_a_metric_that_is_not_measured_is_bad_input() -> None:
     assert "latency_p95_ms" in str(caught.value.hint)
 
 
+SHOWN = "100 test rows; 0.5000 by always the commonest label"
+
+
 def test_the_summary_shows_every_metric_once_with_its_interval() -> None:
     rows = summary_rows(report(90, 100))
     assert tuple(row.metric for row in rows) == tuple(report().metrics)
-    assert (rows[0].value, rows[0].interval, rows[0].note) == ("0.9000", "0.8256 to 0.9448", "100 test rows")
+    assert (rows[0].value, rows[0].interval, rows[0].note) == ("0.9000", "0.8256 to 0.9448", SHOWN)
 
 
 def test_the_summary_says_in_capitals_when_a_saved_model_answers_otherwise() -> None:

@@ -25,7 +25,7 @@ def test_a_decision_keeps_the_verdict_and_everything_it_rested_on(store: Store) 
         assert decisions.verify(tx, found, SECRET)
     assert found == made
     assert found.passed and found.candidate == of.id and found.incumbent is None
-    assert [reason["metric"] for reason in found.reasons] == ["accuracy", "parity"]
+    assert [reason["metric"] for reason in found.reasons] == ["accuracy", "accuracy", "parity"]
     assert found.conditions == ({"metric": "accuracy", "op": ">=", "threshold": 0.8},)
     assert found.hashes == {
         "artifact": of.artifact,

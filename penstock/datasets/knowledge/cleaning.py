@@ -13,7 +13,7 @@ from datetime import date
 from typing import Any
 
 from penstock.core.errors import BadInput
-from penstock.datasets.compare import normalise
+from penstock.datasets.compare import bare, normalise
 from penstock.datasets.knowledge.entries import Entry, entry_of
 from penstock.datasets.knowledge.reader import all_of
 from penstock.datasets.report import MAX_EXAMPLES, CleaningReport, Example, Finding, Part, shortened
@@ -56,7 +56,7 @@ def clean(
         current, test = _set_aside(current, test_share, seed)
     else:
         test = _resolved(tested, current, aliases | _stood_for(merged, current), {entry.id for entry in entries}, log)
-        current = _without_tested(current, test, log)
+    current = _without_tested(current, test, log)
     if not test:
         hint = 'give paraphrases ("one | two") to some entries, or a test file with the columns question and entry'
         raise BadInput("there is no question to test with", where=current[0].origin, hint=hint)
@@ -214,21 +214,21 @@ def _resolved(
 
 def _without_tested(entries: Sequence[Entry], test: Rows, log: _Log) -> list[Entry]:
     """Paraphrases that are test questions leave train; an entry's own question stays, and the report says so."""
-    forms = {normalise(row["question"]) for row in test}
-    leaving = [_paraphrase(entry, one) for entry in entries for one in entry.paraphrases if normalise(one) in forms]
+    forms = {bare(row["question"]) for row in test}
+    leaving = [_paraphrase(entry, one) for entry in entries for one in entry.paraphrases if bare(one) in forms]
     log.note("test-in-train", "train", leaving, "these paraphrases are dropped from train")
-    own = [_shown(entry) for entry in entries if normalise(entry.question) in forms]
+    own = [_shown(entry) for entry in entries if bare(entry.question) in forms]
     log.note("own-question-tested", "test", own, "kept: customers ask in these very words")
-    return [replace(e, paraphrases=tuple(p for p in e.paraphrases if normalise(p) not in forms)) for e in entries]
+    return [replace(e, paraphrases=tuple(p for p in e.paraphrases if bare(p) not in forms)) for e in entries]
 
 
 def _untested(unanswerable: Rows, test: Rows, log: _Log) -> list[Mapping[str, Any]]:
-    forms = {normalise(row["question"]) for row in test}
+    forms = {bare(row["question"]) for row in test}
     seen: dict[str, Mapping[str, Any]] = {}
     leaks, repeats = [], []
     for row in unanswerable:
         form = normalise(row["question"])
-        if form in forms:
+        if bare(row["question"]) in forms:
             leaks.append(_asked(row))
         elif not form or form in seen:
             repeats.append(_asked(row))
