@@ -1,4 +1,4 @@
-"""Chooses among candidates measured on the same test rows: by expected profit, nearness to the best, or cost.
+"""Chooses among candidates measured on the same test rows: by expected profit, nearness to the best, worth, or cost.
 
 It compares estimates, and takes costs whose intervals overlap for equal: a timer's noise decides nothing. Whether a
 candidate may be released, the gate decides.
@@ -18,12 +18,15 @@ from penstock.evaluation.words import plain_number
 SHARES_OF_RIGHT = frozenset({"accuracy", "top1", "hr_at_10", "detection_rate"})
 """Headlines that are a share of right answers, so that what is left of 1 are errors, each of which costs."""
 
+SHARES_OF_WORTH = SHARES_OF_RIGHT | {"auc", "r2", "ndcg_at_10"}
+"""Headlines of at most 1, more is better: where nothing says what an error costs, that share of the price is earned."""
+
 GOOD_ENOUGH = 0.10  # below the best: a cascade's cheap half that is worse sends nearly everything on
 NEARLY_BEST = 0.003  # below the best: what a cascade's dear half may be, where that is cheaper, as int8 of the best is
 _SENT_ON = 2.0  # texts for each error of a cascade's cheap half: n-grams on BANKING77 err at 8.5% and sent on 20%
 _FEWEST_TIMES_CHEAPER = 3.0  # for the cheap half of a cascade: else nothing is won
 
-Rule = Literal["profit", "within", "cheapest"]
+Rule = Literal["profit", "within", "worth", "cheapest"]
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,9 @@ def choose(
     options: Sequence[Option], *, error_cost: Decimal | None = None, within: float | None = None
 ) -> Choice | None:
     """Of those that passed: the highest expected profit where an error's cost is known; else the cheapest whose
-    headline is at most `within` below the best one's; else the cheapest. Of those that cost as little as the cheapest,
-    within what was measured, the best is taken. None when none passed."""
+    headline is at most `within` below the best one's; else the one worth most, a wrong answer counted at its price; for
+    a product that is free, the cheapest. Of those that cost as little as the cheapest, within what was measured, the
+    best is taken. None when none passed."""
     passed = [one for one in options if one.passed]
     if not passed:
         return None
@@ -83,6 +87,8 @@ def choose(
     counted = "" if error_cost is None else f" (error_cost is not used: {passed[0].headline} counts no errors)"
     if within is not None:
         return _near_the_best(passed, within, counted)
+    if all(one.headline in SHARES_OF_WORTH and one.price > 0 for one in passed):
+        return _by_worth(passed, counted)
     chosen, alike = _cheapest(passed)
     text = f"costs the least of {_those(passed)}, {plain_number(chosen.cost.value)} per 1,000"
     return Choice(chosen.name, "cheapest", text + _told(chosen, alike) + counted, alike)
@@ -119,6 +125,24 @@ def _by_profit(passed: Sequence[Option], error_cost: Decimal) -> Choice:
     if others and profits[others[0].name].high > found.low:
         text += f"; the intervals overlap with {others[0].name}'s, {plain_number(profits[others[0].name].value, 4)}"
     return Choice(chosen.name, "profit", text)
+
+
+def _worth(one: Option) -> float:
+    """What 1,000 predictions earn less what they cost, if a wrong one earns nothing: no customer who pays a price for
+    an answer loses less by a wrong one. Of a headline that counts no errors, its share of the price."""
+    return one.price * max(0.0, one.quality.value) - one.cost.value
+
+
+def _by_worth(passed: Sequence[Option], counted: str) -> Choice:
+    chosen = min(passed, key=lambda one: (-_worth(one), *_cheapest_first(one)))
+    each = plain_number(chosen.price / 1000, 4)
+    way = "every wrong answer" if chosen.headline in SHARES_OF_RIGHT else f"what {chosen.headline} lacks of 1"
+    text = (
+        f"is worth the most of {_those(passed)}: {plain_number(_worth(chosen), 4)} per 1,000 after a cost of "
+        f"{plain_number(chosen.cost.value)}, with {way} counted at the price of an answer, {each} "
+        "(error_cost would say what one costs)"
+    )
+    return Choice(chosen.name, "worth", text + counted)
 
 
 def _near_the_best(passed: Sequence[Option], within: float, counted: str) -> Choice:

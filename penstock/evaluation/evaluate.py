@@ -18,7 +18,7 @@ from penstock.evaluation.parity import answers_of, parity
 from penstock.evaluation.report import Report
 from penstock.models.protocol import Floats, Model
 from penstock.runtime.progress import Progress
-from penstock.workspace.records import Costs, Price
+from penstock.workspace.records import Condition, Costs, Price
 
 MOST_SCORES = 500_000_000  # of all answers together: 2 GB
 
@@ -36,13 +36,15 @@ def evaluate(
     seed: int,
     progress: Progress,
     facts: Mapping[str, float] = MappingProxyType({}),
+    conditions: Sequence[Condition] = (),
 ) -> Report:
     """Judge what will be served: `reloaded` answers, `model` (in memory) is only compared with it.
 
     inputs: the test's, in order. measure(model, answers, seed): what the task makes of the answers. rows_digest: names
     the test rows. backbone_parity: largest difference of the exported backbone to the original, None without
-    one. facts: what was known before, e.g. "epsilon"; a gate may name them. Raises BadInput without test rows or with
-    other labels, Broken when answers are not finite.
+    one. facts: what was known before, e.g. "epsilon"; a gate may name them. conditions: of the gate: time and cost are
+    measured again where other work on the machine may be why one of them does not hold. Raises BadInput without test
+    rows or with other labels, Broken when answers are not finite.
     """
     if len(inputs) == 0:
         raise BadInput("there are no test rows to evaluate on", hint="give a test file, or a larger data file")
@@ -57,7 +59,8 @@ def evaluate(
     total = rows + 3 * (step := max(1, rows // 10))
     served = answers_of(reloaded, inputs, lambda done: progress("evaluate", done, total, "answering the test"))
     progress("evaluate", rows, total, "timing single predictions")
-    timings = timing.time_single_calls(reloaded, inputs, seed)
+    enough = _enough(conditions, price, costs, seed)
+    timings = timing.time_single_calls(reloaded, inputs, seed, enough=enough)
     progress("evaluate", rows + step, total, "comparing saved with trained")
     same = parity(model=model, inputs=inputs, served=served, timings=timings, backbone=backbone_parity, seed=seed)
     spent = costing.cost(timings.cpu_s, price=price, costs=costs, seed=seed)
@@ -81,3 +84,20 @@ def evaluate(
     )
     progress("evaluate", total, total, "done")
     return report
+
+
+def _enough(conditions: Sequence[Condition], price: Price, costs: Costs, seed: int) -> Callable[[timing.Timings], bool]:
+    """Whether timings meet the conditions on time and cost, at the bound that the gate judges."""
+
+    def enough(timings: timing.Timings) -> bool:
+        found, spent = timing.latency(timings), costing.cost(timings.cpu_s, price=price, costs=costs, seed=seed)
+        figures = {
+            "latency_p50_ms": found.p50_ms,
+            "latency_p95_ms": found.p95_ms,
+            "cost_per_1000": spent.metric(),
+            "gross_margin": costing.gross_margin(spent),
+        }
+        asked = [(each, figure) for each in conditions if (figure := figures.get(each.metric)) is not None]
+        return all(each.holds(figure.low if each.op == ">=" else figure.high) for each, figure in asked)
+
+    return enough

@@ -45,6 +45,7 @@ _CHINESE = {
     "profit": "期望利润最高",
     "within": "在允许差距内成本最低",
     "cheapest": "通过者中成本最低",
+    "worth": "按每个错误回答值其售价计，价值最高",
     "the best of {alike} that cost the same within the measurement's noise": (
         "{alike} 个候选的成本在测量误差内相同，取质量最优者"
     ),

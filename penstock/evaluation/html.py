@@ -286,7 +286,7 @@ def _latency(report: Report, say: Say) -> Figure:
     caption = say("Share of single predictions answered within a time, on the machine named below.")
     svg, narrow = charts.both(lambda wide: charts.latency_curve(found, say, wide=wide))
     table = Table([say("Percentile"), say("Milliseconds")], rows)
-    return Figure(say("Latency"), f"{found.calls:,} × 1", caption, alternative, svg, table, narrow)
+    return Figure(say("Latency"), f"{found.calls:,} × {found.load.rounds}", caption, alternative, svg, table, narrow)
 
 
 def _share(found: Metric) -> str:
@@ -329,6 +329,7 @@ def _facts(
         *((say(key), str(value)) for key, value in shown.items()),
         (say("test rows"), report.rows_digest),
         (say("Machine"), described.rstrip(", ")),
+        (say("Other work meanwhile"), say("{busy} of the machine").format(busy=f"{report.latency.load.busy:.0%}")),
         ("onnxruntime", machine.onnxruntime),
         ("Python", machine.python),
     ]

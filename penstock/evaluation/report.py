@@ -156,7 +156,7 @@ def summary_rows(report: Report) -> tuple[SummaryRow, ...]:
     core_seconds = plain_number(report.cost.cpu_s_per_1000.value)
     return (
         *(_share(name, metric, notes.get(name, "")) for name, metric in report.quality.items()),
-        _number("latency_p50_ms", report.latency_p50_ms, f"{report.latency.calls} single calls"),
+        _number("latency_p50_ms", report.latency_p50_ms, _beside(report.latency)),
         _number("latency_p95_ms", report.latency_p95_ms, report.latency.machine.cpu),
         _number("cost_per_1000", report.cost_per_1000, f"{core_seconds} core-seconds"),
         SummaryRow("gross_margin", "none", "", "the lowest unit price is zero")
@@ -169,6 +169,13 @@ def summary_rows(report: Report) -> tuple[SummaryRow, ...]:
             "saved, reloaded and batched agree" if parity.holds else "saved, reloaded and batched DISAGREE",
         ),
     )
+
+
+def _beside(latency: Latency) -> str:
+    """How it was timed, and beside what."""
+    load = latency.load
+    times = f" in {load.rounds} rounds" if load.rounds > 1 else ""
+    return f"{latency.calls} single calls{times}, machine {load.busy:.0%} busy with other work"
 
 
 def _share(name: str, metric: Metric, note: str) -> SummaryRow:

@@ -51,6 +51,8 @@ _CHINESE: Mapping[str, str] = {
         "同一批测试行上不用模型也能得到的结果。门禁要求其所列指标显著更好。"
     ),
     "Way": "做法",
+    "Other work meanwhile": "测量时的其他负载",
+    "{busy} of the machine": "机器的 {busy}",
     "Without": "不用模型",
     "With the model": "用模型",
     "Better by": "提高",
@@ -315,6 +317,9 @@ def _chinese_reason(reason: Mapping[str, Any], say: Say) -> str:
             f"（95% 区间 {reason['low']:+.4f} 至 {reason['high']:+.4f}），"
             f"p = {reason['p_value']:.3g}，要求不更差：{verdict}"
         )
+    if reason["kind"] == "busy":
+        needs = f"{reason['op']} {plain_number(reason['threshold'], 6)}"
+        return f"{name}无法测量：机器有 {reason['value']:.0%} 忙于其他工作，要求 {needs}：未知；请在机器空闲时重新运行"
     if reason["kind"] == "trivial":
         return _chinese_trivial(reason, name, verdict, say)
     if reason["kind"] == "contamination":

@@ -66,6 +66,10 @@ def climb(
             left = _searched(work, rung, rungs[place + 1 :], expected, left, outcomes)
         if outcomes[-1]["passed"]:
             break
+        if only_busy(outcomes[-1]):  # a dearer rung is no quicker
+            why = "the machine is too busy to measure latency and cost"
+            not_tried += [{"rung": each, "why": why} for each in rungs[place + 1 :]]
+            break
     return Climbed(tuple(outcomes), tuple(not_tried))
 
 
@@ -169,6 +173,12 @@ def helped_by_search(outcome: Mapping[str, Any]) -> bool:
         reason["kind"] in ("incumbent", "trivial") or (reason["kind"] == "condition" and reason["metric"] in quality)
         for reason in failed
     )
+
+
+def only_busy(outcome: Mapping[str, Any]) -> bool:
+    """Whether nothing speaks against the candidate but that other work on the machine kept it from being measured."""
+    failed = [reason["kind"] for reason in outcome["reasons"] if not reason["passed"]]
+    return bool(failed) and set(failed) == {"busy"}
 
 
 def _time(seconds: float) -> str:

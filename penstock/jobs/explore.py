@@ -43,6 +43,7 @@ from penstock.workspace.records import Product
 
 BUDGET_MINUTES = 30.0
 KEPT_SHARE = 1 / 3  # of the budget, at most, that no rung takes from the compressions of what there is already
+_WEAK = 0.5  # of a rung's time: a base that trains in less is no reason for that rung to wait
 _SECONDS_PER_MINUTE = 60
 _FROZEN = "frozen-linear.v1"
 _ENCODERS = (_FROZEN, "encoder-linear.v1")  # kinds that int8, prune and distil can make cheaper
@@ -123,19 +124,37 @@ def all_rungs(product: Product) -> list[str]:
 
 
 def _train_and_compress(exploration: _Exploration, rungs: Sequence[str]) -> None:
-    """The rungs, cheapest first, each encoder's int8 right after it: cheap, and safe from what a dear rung takes beyond
-    its estimate. Rungs that would leave too little for the other compressions wait until those are made."""
-    waiting = []
-    for rung in rungs:
-        if _needs(exploration, rung) > exploration.left - _kept(exploration):
+    """The better base first: what is compressed can be no better than what it is made from.
+
+    The rungs, cheapest first, but so that the dearest which fits keeps its time. A rung that would take what the
+    compressions need waits until those are made, where a base about as dear is there to be compressed. Where two thirds
+    of the budget are enough for all rungs, each encoder's int8 is made right after it: cheap, and safe from what a dear
+    rung takes beyond its estimate.
+    """
+    ample = sum(_needs(exploration, rung) for rung in rungs) <= (1 - KEPT_SHARE) * exploration.left
+    waiting: list[str] = []
+    for place, rung in enumerate(rungs):
+        if _waits(exploration, rung, rungs[place + 1 :]):
             waiting.append(rung)
         else:
             _train(exploration, rung)
-            _compress(exploration, only=_INT8)
+            if ample:
+                _compress(exploration, only=_INT8)
     _compress(exploration)
     for rung in waiting:
         _train(exploration, rung)
         _compress(exploration)
+
+
+def _waits(exploration: _Exploration, rung: str, dearer: Sequence[str]) -> bool:
+    """Whether the rung waits: for a dearer one that still fits, or for the compressions of a base about as dear."""
+    left, needed = exploration.left, _needs(exploration, rung)
+    promising = max((each for other in dearer if (each := _needs(exploration, other)) <= left), default=0.0)
+    if needed + promising > left:
+        return True
+    trained = {outcome["rung"] for outcome in exploration.outcomes}
+    alike = any(exploration.expected.get(one, 0.0) >= _WEAK * exploration.expected[rung] for one in trained)
+    return alike and needed > left - _kept(exploration)
 
 
 def _train(exploration: _Exploration, rung: str) -> None:
@@ -213,8 +232,9 @@ def _forbidden(exploration: _Exploration, by: str) -> str:
 
 
 def _ideas(exploration: _Exploration) -> list[_Idea]:
-    """What could be made cheaper and was not tried yet, the most promising first: int8 of every encoder; a cascade of
-    the best and a cheap one; distil of the best, a cascade with what came of that; prune of the best."""
+    """What could be made cheaper and was not tried yet, the most promising first: int8 of the best encoder; a cascade
+    of the best and a cheap one; distil of the best, a cascade with what came of that; prune of the best; int8 of the
+    others."""
     encoders = [one for one in exploration.outcomes if _kind(exploration, one) in _ENCODERS]
     trained = [one for one in encoders if not one.get("made_from")]
     int8 = [_idea(exploration, _INT8, [one]) for one in _best_first(exploration, encoders) if one["rung"] != _INT8]
@@ -226,7 +246,7 @@ def _ideas(exploration: _Exploration) -> list[_Idea]:
     prune = [_idea(exploration, _PRUNE, [one]) for one in best]
     cascade = _cascade(exploration)
     first = all(one["rung"] != _CASCADE for one in exploration.outcomes)
-    ideas = [*int8, *(cascade + distil if first else distil + cascade), *prune]
+    ideas = [*int8[:1], *(cascade + distil if first else distil + cascade), *prune, *int8[1:]]
     return [idea for idea in ideas if idea.name not in exploration.tried and idea.by in COMPRESSIONS]
 
 

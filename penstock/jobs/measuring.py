@@ -99,6 +99,7 @@ def measure(
         seed=product.seed,
         progress=progress,
         facts=facts,
+        conditions=product.gate,
     )
     if untold := set(task.trivial) - {each.metric for each in report.trivial}:
         raise Broken(f"the task does not tell what {min(untold)} would be without a model", where=task.name)

@@ -11,7 +11,7 @@ from penstock.core.errors import GateRefused
 from penstock.datasets.versions import find_version
 from penstock.evaluation.possible import unprovable
 from penstock.jobs.check import ladder_of
-from penstock.jobs.climbing import helped_by_search
+from penstock.jobs.climbing import helped_by_search, only_busy
 from penstock.runtime.house import House
 from penstock.training.rungs import RUNGS
 from penstock.workspace.records import Product
@@ -49,6 +49,8 @@ def advice(product: Product, name: str, outcomes: Sequence[Mapping[str, Any]], b
     if not outcomes or outcomes[-1]["passed"]:
         return []
     near = _nearest(outcomes)
+    if only_busy(near):
+        return ["stop what else runs on this machine, or wait for it, and give the same command again"]
     failed = {reason["metric"] for reason in near["reasons"] if not reason["passed"]}
     found = []
     if near["rows_needed"]:

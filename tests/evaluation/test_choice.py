@@ -26,12 +26,33 @@ SMALL, MIDDLE, LARGE = candidate("small", 0.90, 0.01), candidate("middle", 0.93,
 ALL = (SMALL, MIDDLE, LARGE)
 
 
-def test_without_a_rule_the_cheapest_that_passed_is_chosen() -> None:
+def free(one: Option) -> Option:
+    return replace(one, price=0.0)
+
+
+def test_without_a_rule_the_cheapest_that_passed_is_chosen_of_a_free_product() -> None:
     refused = candidate("tiny", 0.5, 0.001, passed=False)
-    found = choose([*ALL, refused])
+    found = choose([free(one) for one in (*ALL, refused)])
     assert found is not None
     assert (found.name, found.rule) == ("small", "cheapest")
     assert "costs the least of the 3 that passed" in found.text
+
+
+def test_without_a_rule_a_wrong_answer_is_worth_its_price() -> None:
+    """0.00003 saved on a price of 2 to 4 is no reason to take 24 wrong answers more in a thousand."""
+    for price in (2.0, 4.0):
+        pair = [candidate("worse", 0.844, 0.00001), candidate("better", 0.868, 0.00004)]
+        found = choose([replace(one, price=price) for one in pair])
+        assert found is not None
+        assert (found.name, found.rule) == ("better", "worth")
+    assert "worth the most of the 2 that passed: 3.472 per 1,000 after a cost of 0.00004" in found.text
+    assert "every wrong answer counted at the price of an answer, 0.004" in found.text
+
+
+def test_without_a_rule_what_costs_more_than_it_brings_is_not_chosen() -> None:
+    found = choose(ALL)  # of 2.00 a thousand: 0.06 more is earned by the middle one, which costs 0.09 more
+    assert found is not None
+    assert (found.name, found.rule) == ("small", "worth")
 
 
 def test_expected_profit_is_price_less_cost_less_errors() -> None:
@@ -86,8 +107,8 @@ def test_an_error_has_no_price_where_the_headline_counts_no_errors() -> None:
     found = choose([candidate("a", 0.8, 2.0, headline="r2"), candidate("b", 0.7, 1.0, headline="r2")],
                    error_cost=Decimal(1))  # fmt: skip
     assert found is not None
-    assert (found.name, found.rule) == ("b", "cheapest")
-    assert "error_cost is not used" in found.text
+    assert (found.name, found.rule) == ("b", "worth")  # 0.2 more is earned by a, which costs 1.0 more
+    assert "what r2 lacks of 1" in found.text and "error_cost is not used" in found.text
 
 
 def test_when_none_passed_none_is_chosen() -> None:
@@ -110,9 +131,9 @@ def noisy(name: str, quality: float, cost: float) -> Option:
 def test_of_candidates_that_cost_the_same_within_noise_the_best_is_chosen() -> None:
     one, other = noisy("one", 0.90, 0.010), noisy("other", 0.93, 0.011)
     for first, second in ((0.010, 0.011), (0.011, 0.010)):  # whichever the timer happens to find cheaper
-        found = choose([noisy("one", 0.90, first), noisy("other", 0.93, second), LARGE])
+        found = choose([free(noisy("one", 0.90, first)), free(noisy("other", 0.93, second)), free(LARGE)])
         assert found is not None and found.name == "other"
-    found = choose([one, other, LARGE])
+    found = choose([free(each) for each in (one, other, LARGE)])
     assert found is not None and found.alike == 2
     assert "2 cost the same within the measurement's noise, and its accuracy is the best of them" in found.text
     within = choose([one, other], within=0.05)
@@ -123,13 +144,13 @@ def test_of_candidates_that_cost_the_same_within_noise_the_best_is_chosen() -> N
 def test_a_cost_measured_badly_takes_nothing_off_the_frontier() -> None:
     vague = replace(candidate("vague", 0.91, 0.05), cost=Metric(0.05, 0.01, 0.09))  # it may cost as little as small
     sharp = candidate("sharp", 0.92, 0.04)  # better and cheaper than vague, and surely dearer than small
-    found = choose([SMALL, vague, sharp])
+    found = choose([free(one) for one in (SMALL, vague, sharp)])
     assert found is not None and (found.name, found.alike) == ("small", 1)
 
 
 def test_small_costs_are_told_without_an_exponent() -> None:
     found = choose([candidate("small", 0.9, 9.85e-7)])
-    assert found is not None and "0.000000985 per 1,000" in found.text
+    assert found is not None and "a cost of 0.000000985, with" in found.text
 
 
 def test_a_cascade_joins_the_cheapest_that_is_nearly_the_best_and_what_sends_little_on() -> None:

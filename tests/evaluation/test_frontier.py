@@ -36,6 +36,11 @@ def judged(number: int, quality: float, cost: float, *, passed: bool = True) -> 
     return Judged(f"cand-{number}", number, f"rung-{number}.v1", measured(quality, cost), passed)
 
 
+def free(one: Judged) -> Judged:
+    """Of a product without a price."""
+    return replace(one, report=replace(one.report, cost=replace(one.report.cost, price_per_1000="0")))
+
+
 FOUR = (
     judged(1, 0.80, 0.001),
     judged(2, 0.90, 0.010),
@@ -48,8 +53,8 @@ def test_the_frontier_is_what_no_other_beats_cheapest_first() -> None:
     points, chosen = frontier(FOUR, error_cost=None, within=None)
     assert [point.number for point in points] == [1, 2, 3, 4]
     assert [point.number for point in points if point.best] == [1, 2, 4]
-    assert [point.number for point in points if point.chosen] == [1]
-    assert chosen is not None and chosen.name == "candidate 1"
+    assert [point.number for point in points if point.chosen] == [2]  # a wrong answer is worth its price
+    assert chosen is not None and chosen.name == "candidate 2" and chosen.rule == "worth"
     assert all(point.profit is None for point in points)
 
 
@@ -119,8 +124,13 @@ def test_the_page_speaks_chinese() -> None:
     assert not re.search(r">(Chosen|Gate|Margin|Why)<", html)
 
 
+def test_the_page_says_in_chinese_that_a_wrong_answer_was_counted_at_its_price() -> None:
+    points, chosen = frontier(FOUR, error_cost=None, within=None)
+    assert "按每个错误回答值其售价计" in frontier_html(Page("Help desk", 1, 90, points, chosen, locale="zh-CN"))
+
+
 def test_the_page_says_that_costs_were_alike_and_tells_them_without_an_exponent() -> None:
-    twins = [judged(1, 0.80, 1.02e-6), judged(2, 0.90, 1.05e-6)]
+    twins = [free(judged(1, 0.80, 1.02e-6)), free(judged(2, 0.90, 1.05e-6))]
     for locale, says in (("en", "2 cost the same within"), ("zh-CN", "2 个候选的成本在测量误差内相同，取质量最优者")):
         points, chosen = frontier(twins, error_cost=None, within=None)
         html = frontier_html(Page("Help desk", 1, 90, points, chosen, locale=locale))
