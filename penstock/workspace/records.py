@@ -234,8 +234,8 @@ class Product(Record):
 
     error_cost: what one wrong answer costs, in the company's currency: of the models that pass the gate the one with
     the highest expected profit is chosen. within: else the cheapest whose headline is at most so far below the best
-    one's. Without both, a wrong answer counts at the price of an answer. most_test_uses: candidates that one test split may judge before
-    `penstock train` asks for a fresh one. explain_units: units that an explained input counts.
+    one's. Without both, a wrong answer counts at the price of an answer. most_test_uses: candidates that one test split
+    may judge before `penstock train` asks for a fresh one. explain_units: units that an explained input counts.
     """
 
     task: str
