@@ -6,7 +6,7 @@ It knows the wire and how answers are measured, not how the models come to them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,9 @@ from penstock.core.errors import BadInput
 from penstock.datasets.interactions.options import MOST_TOP, RecommendationOptions
 from penstock.datasets.interactions.preparing import Records, item_of, prepare, records_of
 from penstock.datasets.interactions.values import MAX_ID_CHARS, MAX_TEXT_CHARS
-from penstock.evaluation import trivial as without
 from penstock.evaluation.intervals import wilson
-from penstock.evaluation.measured import Chart, Measured, Point, Section, Trivial
+from penstock.evaluation.measured import Chart, Measured, Point, Section
+from penstock.evaluation.popularity import TRIVIAL, without_a_model
 from penstock.evaluation.ranking import (
     FIRST,
     NEVER,
@@ -30,7 +30,7 @@ from penstock.evaluation.ranking import (
     widened,
 )
 from penstock.models.protocol import Floats, Model
-from penstock.models.recommendation.recommender import Ask, Mask, Recommender, is_recommender
+from penstock.models.recommendation.recommender import Ask, Recommender, is_recommender
 from penstock.tasks import Task
 
 MOST_ITEMS = 1_000
@@ -38,7 +38,6 @@ MOST_NAMED = 10_000
 MOST_LOSS = 0.004  # of nDCG@10, whose usual values are .05 to .15
 QUALITY = ("ndcg_at_10", "hr_at_10", "coverage", "novelty")
 TIE_DRAWS = 32
-TRIVIAL = ("ndcg_at_10", "hr_at_10")
 PLACES = (1, 3, 5, 10, 20, 50, 100)
 LENGTHS = ((1, 5), (6, 20), (21, 50), (51, math.inf))
 FIELDS = ("user", "items", "top", "exclude", "available", "popular")
@@ -96,38 +95,10 @@ def measure(model: Model, test: Records, answers: Floats, seed: int) -> Measured
         "coverage": wilson(int((shown > 0).sum()), int(recommender.listed.sum())),
         "novelty": mean_over_users(novel, users, seed),
     }
-    sections = (
-        _by_place(ranks),
-        _by_length(hits, np.array(lengths)),
-        _most_shown(recommender, shown, len(lists)),
-        _new_items(recommender, shown),
-    )
-    compared = _without_a_model(recommender, test, targets, taken, ranks)
-    return Measured(quality, tuple(gained.tolist()), MOST_LOSS, sections=sections, trivial=compared)
-
-
-def _without_a_model(
-    model: Recommender, test: Records, targets: Sequence[int | None], taken: Mask, ranks: Places
-) -> tuple[Trivial, ...]:
-    """Against the same popular items for everybody; those themselves, against any items. ranks: the model's (n,)."""
-    users = [row.user for row in test.interactions]
-    popular = model.weights is None and model.text is None
-    everybodys = np.zeros_like(model.popularity) if popular else model.popularity  # all level: the mean of all orders
-    places = [
-        (NEVER, 0)
-        if target is None
-        else place_of(np.where(model.allowed(ask) & taken, everybodys, -np.inf).astype(np.float32), target)
-        for target, ask in zip(targets, inputs(test), strict=True)
-    ]
-    above, tied = np.array(places, dtype=np.int64).T
-    other, how = Places(above, tied), without.ANY_ITEMS if popular else without.POPULAR
-    found = (("ndcg_at_10", gains(ranks), gains(other)), ("hr_at_10", ranks.within(FIRST), other.within(FIRST)))
-    return tuple(
-        without.compared(
-            name, how, without.by_user(own, users), without.by_user(theirs, users), value=float(theirs.mean())
-        )
-        for name, own, theirs in found
-    )
+    found = (_by_place(ranks), _by_length(hits, np.array(lengths)))
+    offered = (_most_shown(recommender, shown, len(lists)), _new_items(recommender, shown))
+    compared = without_a_model(recommender, inputs(test), users, targets, taken, ranks)
+    return Measured(quality, tuple(gained.tolist()), MOST_LOSS, sections=(*found, *offered), trivial=compared)
 
 
 def parse(inputs: list[Any], model: Model) -> list[Ask]:
