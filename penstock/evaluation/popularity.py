@@ -1,4 +1,4 @@
-"""What recommends without a model: the same popular items for everybody. They themselves are compared with any items."""
+"""What recommends without a model: the same popular items for everybody, which are compared with any items."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobs.climbing import DIAL, at_once, company, dial, dialled
+from jobs.climbing import DIAL, any_rung, at_once, company, dial, dialled
 from registry.shelf import candidate
 
 from penstock.cli.root import run
@@ -32,6 +32,7 @@ from penstock.workspace.records import Costs
 
 @pytest.fixture(autouse=True)
 def without_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    any_rung(monkeypatch)
     monkeypatch.setattr(attempts, "run_child", at_once)
     monkeypatch.setattr(searching, "MOST_TRIALS", 8)  # a machine's speed must not decide how many there are
     monkeypatch.setitem(RUNGS, DIAL, dialled())

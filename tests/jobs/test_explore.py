@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobs.climbing import DIAL, at_once, company, dialled
+from jobs.climbing import DIAL, any_rung, at_once, company, dialled
 from training.bert import write_bert
 
 from penstock.cli.root import run
@@ -34,6 +34,7 @@ ANY = 'latency_p95_ms = "<= 100000"'
 
 @pytest.fixture(autouse=True)
 def without_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    any_rung(monkeypatch)
     monkeypatch.setattr(attempts, "run_child", at_once)
     monkeypatch.setattr(compress, "run_child", at_once)
     monkeypatch.setitem(RUNGS, DIAL, dialled())
