@@ -64,6 +64,11 @@ def list_versions(tx: Transaction) -> list[AgreementVersion]:
     ]
 
 
+def share_text(share: Decimal) -> str:
+    """A share as people write it: `20%`, `12.5%`."""
+    return f"{(share * 100).normalize():f}%"
+
+
 def _publish(tx: Transaction, name: str, agreement: Agreement) -> AgreementVersion | None:
     newest, digest = _latest_row(tx, name), agreement.digest()
     if newest is not None and newest["digest"] == digest:

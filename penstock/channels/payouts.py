@@ -108,9 +108,11 @@ class Outlook:
 def outlook(tx: Transaction, partner_id: str) -> Outlook:
     """Why what is payable is what it is, and what comes next."""
     commissions, payouts = list_commissions(tx, partner_id), list_payouts(tx, partner_id)
-    ripens = [one.payable_at for one in commissions if one.amount_minor > 0 and one.payable_at > tx.now]
+    in_review = {one.customer for one in list_reviews(tx, state="held", partner=partner_id)}
+    waiting = [one for one in commissions if one.amount_minor > 0 and one.customer not in in_review]
+    ripens = [one.payable_at for one in waiting if one.payable_at > tx.now]
     balance = owed(tx, partner_id)
-    held = balance.amount_minor - payable(tx, partner_id).amount_minor
+    held = (balance - payable(tx, partner_id) - under_review(tx, partner_id)).amount_minor
     moments = sorted([one.created_at for one in commissions] + [one.paid_at for one in payouts])
     return Outlook(Money(max(0, held), balance.currency), min(ripens, default=None), tuple(moments))
 

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from penstock.billing import ledger
 from penstock.billing.catalogue import the_book
-from penstock.channels.agreements import list_versions
+from penstock.channels.agreements import list_versions, share_text
 from penstock.channels.commissions import Commission, list_commissions
 from penstock.channels.partners import Partner
 from penstock.channels.payouts import list_payouts, payable, under_review
@@ -239,7 +239,7 @@ def _line_row(line: Line, zone: ZoneInfo) -> dict[str, Any]:
         line.invoice,
         line.paid or "",
         line.net or "",
-        "" if line.share is None else f"{(line.share * 100).normalize():f}%",
+        "" if line.share is None else share_text(line.share),
         line.amount,
         _day(line.payable_at, zone) if line.payable_at else "",
         line.state,

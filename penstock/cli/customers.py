@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from penstock.cli.asking import DryRun, Yes, confirmed
-from penstock.cli.output import OPTIONS, as_row, note, print_table, show
+from penstock.cli.output import OPTIONS, as_row, counted, note, print_table, show
 from penstock.cli.plans import CustomerArg, plan_words
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def customer_show(customer: CustomerArg) -> None:
         keys = [{k: v for k, v in as_row(key).items() if k != "secret_sha256"} for key in known.keys]
         show({**as_row(known.customer), **as_row(known), "customer": known.customer.id, "keys": keys})
         return
-    print_table([{"": name.replace("_", " "), "what it is": value} for name, value in _facts(known).items()])
+    print_table([{"field": name.replace("_", " "), "value": value} for name, value in _facts(known).items()])
     if known.open_invoices:
         print_table([as_row(one) for one in known.open_invoices], title="open invoices")
 
@@ -125,7 +125,7 @@ def _archive_words(said: Archiving, timezone: str) -> list[str]:
     name = said.customer.name
     if said.customer.archived_at is not None:
         return [f"{name} is archived already"]
-    words = [f"{name}: {said.keys} keys end at once; use until now is billed when its month is closed"]
+    words = [f"{name}: {counted(said.keys, 'key')} revoked; use until now is billed when its month is closed"]
     if said.plan is not None:
         words += plan_words(said.plan, name, timezone)
     return words + [f"stays open: {one}" for one in said.unsettled]

@@ -94,6 +94,11 @@ def note(message: str) -> None:
     sys.stderr.flush()
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 key`, `2 keys`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def as_row(item: Any) -> Mapping[str, Any]:
     if is_dataclass(item) and not isinstance(item, type):
         return {key: getattr(item, key) for key in item.__dataclass_fields__}

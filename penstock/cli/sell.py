@@ -9,7 +9,7 @@ import typer
 
 from penstock.cli import attributions, customers, plans, terms
 from penstock.cli.asking import DryRun, Yes, confirmed
-from penstock.cli.output import OPTIONS, as_row, note, show
+from penstock.cli.output import OPTIONS, as_row, counted, note, show
 
 
 def register(app: typer.Typer) -> None:
@@ -250,16 +250,18 @@ def partner_move(
     yes: Yes = False,
 ) -> None:
     """Put a partner under the newest terms of its agreement: for customers it brings from now on."""
+    from penstock.channels.agreements import share_text
     from penstock.channels.moves import move, preview_move
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
     with house.store.read() as tx:
         said = preview_move(tx, partner, agreement)
-    terms = f"{said.after.share:.2%} of what customers pay, payable after {said.after.hold_days} days"
+    share, before = share_text(said.after.share), share_text(said.before.share)
     if said.changes:
-        note(f"customers that {said.partner.name} brings from now on earn it {terms}")
-        note(f"{said.kept} customers it brought before keep the terms they came under; no commission changes")
+        note(f"{said.partner.name} earns {share} (before: {before}) of what customers pay that it brings from now on,")
+        note(f"payable after {said.after.hold_days} days; what it brought before ({counted(said.kept, 'customer')})")
+        note("keeps the terms it came under, and no commission that is booked or due changes")
     else:
         note(f"{said.partner.name} is under {said.after.name} v{said.after.number} already: nothing changes")
     if not dry_run and said.changes:
@@ -273,7 +275,7 @@ def partner_move(
 
 def partner_list() -> None:
     """Every partner with its code and the version of its terms."""
-    from penstock.channels.agreements import list_versions
+    from penstock.channels.agreements import list_versions, share_text
     from penstock.channels.partners import list_partners
     from penstock.runtime.house import open_house
 
@@ -286,5 +288,5 @@ def partner_list() -> None:
         terms = versions[p.agreement_version]
         newer = f" (v{newest[terms.name]} is out)" if newest[terms.name] > terms.number else ""
         row = {"name": p.name, "email": p.email, "code": p.code, "agreement": f"{terms.name} v{terms.number}{newer}"}
-        rows.append({**row, "share": f"{terms.share:.2%}", "since": p.created_at, "id": p.id})
+        rows.append({**row, "share": share_text(terms.share), "since": p.created_at, "id": p.id})
     show(found, rows=rows)

@@ -72,4 +72,5 @@ PEOPLE = {
     "{count} customers look as if their partner brought itself: clear or reject them": (
         "{count} 位客户疑似伙伴自我推荐：请放行或驳回"
     ),
+    "{amount} is held for review below.": "{amount} 待审核，见下。",
 }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from penstock.channels.agreements import share_text
 from penstock.console import sessions
 from penstock.console.refill import Refusal, refill
 from penstock.console.words import DONE, LANGUAGES, translate, translate_error
@@ -56,6 +57,7 @@ def environment() -> Environment:
     made.globals["navigation"] = NAVIGATION
     made.filters["zip"] = zip
     made.filters["svg"] = Markup  # only for charts that were drawn here: Vega escapes every label
+    made.filters["share"] = share_text
     made.filters |= {"units": units, "percent": percent, "number": number, "cost": cost, "figure": figure}
     return made
 

@@ -76,7 +76,8 @@ def _in_force(tx: Transaction, house: House, key: str) -> str:
 def _for_newcomers(key: str, who: str) -> str:
     if key.endswith(" v1"):
         return f"{key}: in force now"
-    return f"{key}: in force now for new {who}; those of today keep their version"
+    move = "; a partner moves by: penstock partner move" if who.startswith("partners") else ""
+    return f"{key}: in force now for new {who}; those of today keep their version{move}"
 
 
 def _left(release: Release) -> str:

@@ -12,7 +12,7 @@ from penstock.channels import statements
 from penstock.channels.attribution import attribute
 from penstock.channels.commissions import list_commissions, reject, settle
 from penstock.channels.partners import Partner
-from penstock.channels.payouts import owed, payable, payout
+from penstock.channels.payouts import outlook, owed, payable, payout
 from penstock.channels.reviews import clear, list_reviews, look_around, look_at_all, review_of
 from penstock.channels.self_referral import Party, signs
 from penstock.channels.tables import attribution_review
@@ -107,6 +107,7 @@ def test_what_is_held_is_booked_and_not_paid_out_until_it_is_cleared(books: Book
         with pytest.raises(Conflict, match="nothing is payable") as refused:
             payout(tx, partner, "out 2")
         assert refused.value.hint == "20.00 USD is held for review: penstock attribution list"
+        assert (outlook(tx, partner.id).held, outlook(tx, partner.id).next_at) == (Money(0, "USD"), None)
         made = statements.statement(tx, partner, period_at(tx.now - timedelta(days=31), "UTC"))
         assert {line.customer: line.state for line in made.lines} == {"Honest": "payable", "Blue Shop": "in review"}
         assert statements.facts(made)["in_review"] == "20.00" and "in review" in statements.to_csv(made)

@@ -214,7 +214,10 @@ def test_a_partner_is_moved_to_newer_terms(browser: Browser, harbour: Harbour) -
     file.write_text(file.read_text(encoding="utf-8").replace('share = "20%"', 'share = "30%"'), encoding="utf-8")
     with harbour.store.transaction() as tx:
         agreements.publish(tx, load(harbour.house.folder))
-    assert "30.00%" in browser.get(path).text and "1 customer it brought before keeps" in browser.get(path).text
+    assert (
+        "30% instead of 20%" in browser.get(path).text
+        and "1 customer it brought before keeps" in browser.get(path).text
+    )
     done = browser.fill_in(path, f"{path}/move").text
     assert "referral v2" in done and "Newer terms are out" not in done
 
