@@ -30,7 +30,9 @@ def run_office(folder: Path, *, host: str | None = None, port: int | None = None
     def ready(address: str, sign_in: str) -> None:
         print(f"office ready at {address}\nsign in once with {sign_in}", flush=True)  # noqa: T201 - said once
         if announce is not None:
-            announce.write_text(json.dumps({"address": address, "sign_in": sign_in}))
+            draft = announce.with_suffix(".part")  # whoever waits for it must not read half of it
+            draft.write_text(json.dumps({"address": address, "sign_in": sign_in}))
+            draft.replace(announce)
 
     board = Board()
     with open_workflows(house, executor="office", progress=board.tell) as workflows, chores(house):

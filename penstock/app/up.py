@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+import webbrowser
 from pathlib import Path
 
 from penstock.runtime.house import open_house
@@ -16,11 +17,16 @@ from penstock.runtime.locks import exclusive
 
 STOP_TIMEOUT_S = 25.0
 POLL_S = 0.1
+SAY_EVERY_S = 5.0  # while it starts: silence looks like a fault
 
 
-def run_up(folder: Path, *, gateway_port: int | None = None, office_port: int | None = None) -> int:
+def run_up(
+    folder: Path, *, gateway_port: int | None = None, office_port: int | None = None, browse: bool = False
+) -> int:
     """Run until SIGTERM or Ctrl-C, or until one of the two ends: then the other is stopped too.
 
+    Each says its address on stdout as soon as it answers. browse: open the console in a browser, by the link that
+    signs in once.
     `.penstock/run.json` holds both addresses while they run. Raises Conflict when the workspace is up already.
     """
     house = open_house(folder)  # says what is wrong with the workspace once, before two processes do
@@ -36,7 +42,7 @@ def run_up(folder: Path, *, gateway_port: int | None = None, office_port: int | 
         }
         addresses = state / "run.json"
         try:
-            return _watch(parts, Path(rendezvous), addresses, stop)
+            return _watch(parts, Path(rendezvous), addresses, stop, browse=browse)
         finally:
             addresses.unlink(missing_ok=True)
             _stop(parts)
@@ -49,13 +55,21 @@ def _start(folder: Path, command: str, port: int | None, announce: Path) -> subp
     return subprocess.Popen(words, process_group=0)  # Ctrl-C reaches us only: we stop them in order
 
 
-def _watch(parts: dict[str, subprocess.Popen[bytes]], rendezvous: Path, addresses: Path, stop: threading.Event) -> int:
-    announced = False
+def _watch(
+    parts: dict[str, subprocess.Popen[bytes]], rendezvous: Path, addresses: Path, stop: threading.Event, *, browse: bool
+) -> int:
+    announced, opened, began, told = False, not browse, time.monotonic(), 0.0
     while not stop.wait(POLL_S):
         for name, process in parts.items():
             if process.poll() is not None:
                 sys.stderr.write(f"penstock: the {name} ended with code {process.returncode}; stopping the rest\n")
                 return process.returncode or 1
+        if not opened and (rendezvous / "office.json").exists():
+            opened = _open_console(rendezvous)
+        if not announced and time.monotonic() - began > told + SAY_EVERY_S:
+            told = time.monotonic() - began
+            missing = [name for name in parts if not (rendezvous / f"{name}.json").exists()]
+            sys.stderr.write(f"still starting: {' and '.join(missing)} ({told:.0f} s)\n")
         if not announced and all((rendezvous / f"{name}.json").exists() for name in parts):
             announced = _announce(rendezvous, addresses)
     return 0
@@ -66,6 +80,12 @@ def _announce(rendezvous: Path, addresses: Path) -> bool:
     draft = addresses.with_suffix(".part")
     draft.write_text(json.dumps(found))
     draft.replace(addresses)
+    return True
+
+
+def _open_console(rendezvous: Path) -> bool:
+    """Once, as soon as the office answers. A machine without a browser has the link on its terminal."""
+    webbrowser.open(json.loads((rendezvous / "office.json").read_text())["sign_in"])
     return True
 
 

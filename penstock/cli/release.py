@@ -27,6 +27,7 @@ def release(
     ] = None,
 ) -> None:
     """Make a candidate the live release. Gateways switch within a second and drop nothing."""
+    from penstock.billing.versions import priced_products
     from penstock.jobs.reports import passed_candidate, split_reference
     from penstock.registry import releases as registry
     from penstock.registry.candidates import list_candidates
@@ -40,8 +41,11 @@ def release(
             product_of(house.workspace, product)
         chosen, why = passed_candidate(house, tx, product, candidate)
         made = registry.release(tx, chosen.id, house.secret("decisions"))
+        sold = product in priced_products(tx)
     show(made, rows=_rows([made]))
     note(f"{product}: release {made.number} is live (candidate {chosen.number}, {chosen.rung}: it {why})")
+    if not sold:
+        note(f"{product} has no published price: customers are refused until you publish it with  penstock apply")
 
 
 def rollback(product: str) -> None:

@@ -13,6 +13,7 @@ import typer
 
 from penstock import __version__
 from penstock.cli import (
+    completion,
     compress,
     data,
     demo,
@@ -34,8 +35,9 @@ from penstock.cli.output import OPTIONS, note, text
 from penstock.core.errors import BadInput, GateRefused, PenstockError
 
 EPILOG = (
-    "Anywhere on the line: --workspace DIR (default: the current folder), --json (data for programs), "
-    "--no-input (never ask). Exits: 0 done, 1 failed, 2 bad usage or input, 3 the gate said no."
+    "Anywhere on the line: --workspace DIR (default: PENSTOCK_WORKSPACE, else the nearest folder from here up with a "
+    "penstock.toml), --json (data for programs), --no-input (never ask). "
+    "Exits: 0 done, 1 failed, 2 bad usage or input, 3 the gate said no."
 )
 
 INTERRUPTED = 130
@@ -49,10 +51,10 @@ def build() -> typer.Typer:
         help="From a labelled file to money in the bank: train, gate, serve, meter, bill, share, improve.",
         epilog=EPILOG,
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
-        context_settings={"max_content_width": 120},
+        context_settings={"max_content_width": 120, "help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
     for stage in (
@@ -72,6 +74,7 @@ def build() -> typer.Typer:
         recommendation,
         pretrain,
         demo,
+        completion,
     ):
         stage.register(app)
     return app
@@ -137,6 +140,15 @@ def _report_usage(error: Any) -> int:
     return int(getattr(error, "exit_code", 2))
 
 
+def _found_workspace() -> Path:
+    """PENSTOCK_WORKSPACE, else the nearest folder from here upwards with penstock.toml, as git looks; else here."""
+    if named := os.environ.get("PENSTOCK_WORKSPACE"):
+        return Path(named)
+    here = Path.cwd()
+    found = next((folder for folder in (here, *here.parents) if (folder / "penstock.toml").is_file()), here)
+    return Path() if found == here else found
+
+
 def _name_of(parameter: Any) -> str | None:
     """A parameter as people type it: --limit, or an argument's name in capitals."""
     if parameter is None:
@@ -146,7 +158,7 @@ def _name_of(parameter: Any) -> str | None:
 
 
 def _take_options(arguments: list[str]) -> list[str]:
-    OPTIONS.workspace, OPTIONS.json, OPTIONS.no_input = Path(), False, False
+    OPTIONS.workspace, OPTIONS.json, OPTIONS.no_input = _found_workspace(), False, False
     rest: list[str] = []
     it = iter(arguments)
     for word in it:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli.output import OPTIONS
+from penstock.cli.output import OPTIONS, note
 
 AnnounceOption = Annotated[Path | None, typer.Option(hidden=True, help="Write the address here once ready.")]
 PortOption = Annotated[int | None, typer.Option(min=0, max=65535, help="0: any free port.")]
@@ -22,11 +22,13 @@ def register(app: typer.Typer) -> None:
 def up(
     gateway_port: PortOption = None,
     office_port: PortOption = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open the console in the browser, signed in.")] = False,
 ) -> None:
     """Start the gateway and the office (console, admin, background work); stop both with Ctrl-C."""
+    note("starting the gateway and the office; the first start takes some seconds")  # before anything is loaded
     from penstock.app import run_up
 
-    raise typer.Exit(run_up(OPTIONS.workspace, gateway_port=gateway_port, office_port=office_port))
+    raise typer.Exit(run_up(OPTIONS.workspace, gateway_port=gateway_port, office_port=office_port, browse=open_))
 
 
 def serve(host: str | None = None, port: PortOption = None, announce: AnnounceOption = None) -> None:

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from penstock.core.errors import Unavailable
+from penstock.core.installing import install_hint
 from penstock.datasets import personal
 
 SURE = 0.5  # of Presidio's scores: 1 is a check digit that holds, 0.5 a form of its own, 0.05 any nine digits
@@ -80,7 +81,7 @@ def _recognizers() -> tuple[tuple[str, Callable[[str], list[tuple[int, int]]]], 
     except ModuleNotFoundError as error:
         raise Unavailable(
             f'mask_personal_data = "presidio" needs the package {error.name!r}, which is not installed',
-            hint="pip install 'penstock[privacy]'; or mask_personal_data = true, which needs nothing",
+            hint=f"{install_hint('privacy')}; or mask_personal_data = true, which needs nothing",
         ) from None
     return tuple((kind, _pieces(getattr(known, name)())) for kind, (name, _) in _RECOGNIZERS.items())
 

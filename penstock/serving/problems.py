@@ -5,7 +5,10 @@ This is the edge: the only place of serving that knows which status an error has
 
 from __future__ import annotations
 
+import logging
 import math
+import re
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +30,8 @@ from penstock.core.errors import (
     Unavailable,
 )
 
+_OPERATORS = re.compile(r"penstock\.toml|\bpenstock [a-z]+")
+_SETTINGS = ("products.", "catalogue", "penstock.toml")  # places of the operator's own file
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:penstock:problem:"
 
@@ -93,7 +98,9 @@ _KINDS: tuple[tuple[type[Exception], int, str, str], ...] = (  # the first that 
 
 
 def problem_of(error: Exception, request_id: str) -> Problem:
-    """The problem document of `error`. What went wrong inside is not told outside: 500s carry only the request id."""
+    """The problem document of `error`. What went wrong inside is not told outside: 500s carry only the request id, and
+    what only the operator can mend reads as "not available yet"."""
+    error = _for_customers(error, request_id)
     status, slug, title = next((status, slug, title) for kind, status, slug, title in _KINDS if isinstance(error, kind))
     document: dict[str, Any] = {"type": TYPE + slug, "title": title, "status": status}
     if status < 500 or isinstance(error, Unavailable):
@@ -107,6 +114,19 @@ def problem_of(error: Exception, request_id: str) -> Problem:
             "hint": "send it again with the same Idempotency-Key; if it fails again, report the instance",
         }
     return Problem(status, msgspec.json.encode(document), _headers(error, status))
+
+
+def _for_customers(error: Exception, request_id: str) -> Exception:
+    """The error in words for customers: without the operator's commands and file, which are logged instead."""
+    if not isinstance(error, PenstockError) or not _OPERATORS.search(str(error)):
+        return error
+    logging.getLogger(__name__).warning("request %s: %s", request_id, error)
+    if (error.where or "").startswith(_SETTINGS) or _OPERATORS.search(error.message):
+        hint = "nothing was billed; try later, or tell whoever gave you the key"
+        return Unavailable("the product is not set up completely yet", hint=hint)
+    told = copy(error)
+    told.hint = None
+    return told
 
 
 def _headers(error: Exception, status: int) -> dict[str, str]:

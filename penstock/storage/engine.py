@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from penstock.core.clock import Clock, SystemClock
 from penstock.core.errors import BadInput, Unavailable
 from penstock.core.ids import Ids, random_ids
+from penstock.core.installing import install_hint
 
 BUSY_TIMEOUT_MS = 10_000
 OLDEST_SAFE_SQLITE = (3, 51, 3)  # 3.7.0 to 3.51.2 can corrupt a database when a WAL reset races a checkpoint
@@ -140,7 +141,7 @@ def _postgres_engine(url: str, pool_size: int) -> sa.Engine:
         import psycopg  # noqa: F401
     except ImportError:
         raise BadInput(
-            "the Postgres driver is not installed", where=_hide_password(url), hint="pip install 'penstock[postgres]'"
+            "the Postgres driver is not installed", where=_hide_password(url), hint=install_hint("postgres")
         ) from None
     return sa.create_engine(
         sa.make_url(url).set(drivername="postgresql+psycopg"),

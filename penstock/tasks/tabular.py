@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from penstock.core.errors import BadInput, Broken, Unavailable
+from penstock.core.installing import install_hint
 from penstock.datasets.rows import Prepared
 from penstock.datasets.tabular.options import ClassificationOptions, RegressionOptions, TableOptions
 from penstock.datasets.tabular.preparing import prepare
@@ -212,7 +213,7 @@ def _library() -> Any:
         from sklearn import datasets
     except ModuleNotFoundError:
         message = "the example's rows come with scikit-learn, which is not installed"
-        raise Unavailable(message, hint="pip install 'penstock[train]'") from None
+        raise Unavailable(message, hint=install_hint("train")) from None
     return datasets
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from penstock.core.errors import Unavailable
+from penstock.core.installing import install_hint
 
 
 @contextmanager
@@ -17,5 +18,5 @@ def training_libraries(purpose: str, *, extra: str = "train") -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise Unavailable(
             f"{purpose} needs the package {error.name!r}, which is not installed",
-            hint=f"pip install 'penstock[{extra}]'",
+            hint=install_hint(extra),
         ) from None

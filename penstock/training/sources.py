@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from penstock.core.errors import BadInput, Unavailable
+from penstock.core.installing import install_hint, package_hint
 from penstock.training.extras import training_libraries
 from penstock.workspace.records import Backbone as Source
 
@@ -37,7 +38,7 @@ def _package(name: str, where: str, _folder: Path) -> Path:
         raise BadInput(
             f"the package {name!r} is not installed",
             where=where,
-            hint="pip install 'penstock[train]'; a package of your own: install it beside penstock",
+            hint=f"{install_hint('train')}; a package of your own: {package_hint(name)}",
         )
     roots = [Path(root) for root in spec.submodule_search_locations]
     return next((root / "model" for root in roots if (root / "model").is_dir()), roots[0])

@@ -68,7 +68,7 @@ def test_without_scikit_learn_it_says_what_to_install(orders: Split, monkeypatch
     monkeypatch.setitem(sys.modules, "sklearn.svm", None)
     with pytest.raises(Unavailable, match="sklearn") as caught:
         train(orders)
-    assert "pip install 'penstock[train]'" in str(caught.value)
+    assert "-m pip install" in str(caught.value)
 
 
 def test_banking77_reaches_90_percent_and_its_scores_mean_what_they_say(shared_data: Path) -> None:
