@@ -17,6 +17,11 @@ ALL = (
     ["benchmarks.images"],
     ["benchmarks.tabular"],
     ["benchmarks.opinion"],
+    *(
+        ["benchmarks.closing", "--database", database, "--events", events]
+        for database in ("sqlite", "postgres")
+        for events in ("100000", "1000000", "5000000")
+    ),
     ["benchmarks.crash", "--database", "sqlite"],
     ["benchmarks.crash", "--database", "postgres"],
 )

@@ -26,7 +26,7 @@ def main() -> int:
     options = _options()
     figures: dict[str, object] = {"database": options.database}
     passed = True
-    with tempfile.TemporaryDirectory() as place, _database(options.database, Path(place)) as url:
+    with tempfile.TemporaryDirectory() as place, database(options.database, Path(place)) as url:
         for name, kills, early in (("gateway", options.kills, False), ("control", min(options.kills, 5), True)):
             folder = Path(place) / name
             folder.mkdir()
@@ -50,7 +50,7 @@ def _options() -> argparse.Namespace:
 
 
 @contextmanager
-def _database(kind: str, folder: Path) -> Iterator[str]:
+def database(kind: str, folder: Path) -> Iterator[str]:
     from penstock.storage import migrate
 
     if kind == "sqlite":

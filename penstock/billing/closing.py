@@ -1,4 +1,4 @@
-"""Closes a period: one invoice per customer, each in a transaction of its own, each issued once.
+"""Closes a period: one invoice per customer, each issued once, several to a transaction.
 
 An invoice has the plan's fee, the period's usage and what arrived late for earlier periods. Usage that arrives after
 an invoice is left to the next one. A customer whose books do not hold is put aside and reported.
@@ -6,7 +6,8 @@ an invoice is left to the next one. A customer whose books do not hold is put as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,20 +17,20 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock.billing import ledger, verification
-from penstock.billing.credits import credit_balance
+from penstock.billing.credits import credit_balances
 from penstock.billing.payments import record_payment
-from penstock.billing.rating import RatingRun, breakdown, rate, runs_to_invoice
+from penstock.billing.rating import RatingRun, breakdown, rate_all, runs_to_invoice
 from penstock.billing.records import Invoice, Quarantine
-from penstock.billing.register import get_invoice, invoice_of
-from penstock.billing.subscriptions import subscribers, subscription_of
+from penstock.billing.register import get_invoice, invoices_of
+from penstock.billing.subscriptions import Subscription, subscribers, subscriptions_of
 from penstock.billing.tables import invoice, invoice_line, rating_run
-from penstock.billing.terms import lock_customer
-from penstock.billing.versions import get_price_version, the_book
+from penstock.billing.terms import lock_customers
+from penstock.billing.versions import PriceVersion, get_price_versions, the_book
 from penstock.core.clock import Period, period_at
-from penstock.core.errors import Broken, Conflict, NotFound
+from penstock.core.errors import Broken, Conflict, PenstockError, Unavailable
 from penstock.core.money import round_half_away
-from penstock.identity.customers import get_customer
-from penstock.metering.quantities import charges, late_spans
+from penstock.identity.customers import Customer, get_customers
+from penstock.metering.quantities import late_spans, users
 from penstock.serving import usage_log
 from penstock.serving.tables import usage_event
 from penstock.storage import counters
@@ -38,6 +39,15 @@ from penstock.workspace.records import Company
 
 Transactions = Callable[[], AbstractContextManager[Transaction]]
 """`store.transaction`: opens a unit of work."""
+
+Outcomes = Mapping[str, Invoice | Quarantine]
+"""What became of each customer."""
+
+Then = Callable[[Transaction, Sequence[str]], object]
+"""What else is done for these customers with their invoices."""
+
+PAGE_CUSTOMERS = 25  # in one transaction: about 0.1 s on SQLite, where others wait for it
+NOBODY_S = (Unavailable, MemoryError, OSError)  # failures that are not one customer's: the closing stops
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,18 @@ class Closing:
     quarantined: tuple[Quarantine, ...]
 
 
+@dataclass(frozen=True)
+class Draft:
+    """What an invoice is made of. credit_minor: what the customer paid in advance and has left."""
+
+    number: str
+    buyer: Customer
+    period: Period
+    lines: tuple[dict[str, Any], ...]
+    currency: str
+    credit_minor: int
+
+
 def close_period(transaction: Transactions, period: Period, company: Company) -> Closing:
     """Issue the invoices of `period` that are not issued yet; answers all of them, old and new.
 
@@ -55,9 +77,17 @@ def close_period(transaction: Transactions, period: Period, company: Company) ->
     """
     with transaction() as tx:
         customers = customers_to_invoice(tx, period)
-    results = [close_customer(transaction, customer, period, company) for customer in customers]
+    results: list[Invoice | Quarantine] = []
+    for page in pages(customers):
+        with transaction() as tx:
+            results += close_customers(tx, page, period, company)
     invoices = sorted((one for one in results if isinstance(one, Invoice)), key=lambda one: one.number)
     return Closing(tuple(invoices), tuple(one for one in results if isinstance(one, Quarantine)))
+
+
+def pages(customers: Sequence[str]) -> list[Sequence[str]]:
+    """The customers in pieces for one transaction each, so that SQLite's one writer is held for a moment only."""
+    return [customers[start : start + PAGE_CUSTOMERS] for start in range(0, len(customers), PAGE_CUSTOMERS)]
 
 
 def customers_to_invoice(tx: Transaction, period: Period) -> list[str]:
@@ -67,18 +97,22 @@ def customers_to_invoice(tx: Transaction, period: Period) -> list[str]:
     issued = tx.all(
         sa.select(column.customer).where(column.organisation == tx.organisation, column.period == period.name)
     )
-    found = {customer for customer, _ in charges(tx, period)} | {row["customer"] for row in issued}
+    found = users(tx, period) | {row["customer"] for row in issued}
     return sorted(found | subscribers(tx, period) | _with_late_use(tx, period))
 
 
-def close_customer(transaction: Transactions, customer: str, period: Period, company: Company) -> Invoice | Quarantine:
-    """The customer's invoice; or its quarantine, kept in the database, when its books do not hold."""
-    try:
-        with transaction() as tx:
-            return invoice_customer(tx, customer, period, company)
-    except (Broken, NotFound) as error:
-        with transaction() as tx:
-            return verification.quarantine(tx, customer, str(error))
+def close_customers(
+    tx: Transaction, customers: Sequence[str], period: Period, company: Company, then: Then = lambda tx, customers: None
+) -> list[Invoice | Quarantine]:
+    """For each customer its invoice; or its quarantine, kept in the database, when it cannot be invoiced.
+
+    then: what else belongs to an invoice, done with it or not at all. Raises Conflict while the period has not ended,
+    and what is nobody's fault: a database that is gone or full.
+    """
+    _refuse_unfinished(tx, period)
+    lock_customers(tx, customers)
+    made = _one_by_one_if_need_be(tx, customers, lambda some: _close(tx, some, period, company, then))
+    return [made[customer] for customer in customers]
 
 
 def invoice_customer(tx: Transaction, customer: str, period: Period, company: Company) -> Invoice:
@@ -88,15 +122,71 @@ def invoice_customer(tx: Transaction, customer: str, period: Period, company: Co
     hold, and NotFound for usage without a price.
     """
     _refuse_unfinished(tx, period)
-    lock_customer(tx, customer)
-    issued = invoice_of(tx, customer, period)
-    if issued is not None:
-        return issued
-    verification.refuse_broken(tx, customer)
-    cutoff_seq = usage_log.watermark(tx)
-    _rate_all(tx, customer, period, cutoff_seq, company.timezone)
-    lines = _plan_lines(tx, customer, period) + _usage_lines(tx, customer, period)
-    return _issue(tx, customer, period, company, lines, cutoff_seq)
+    lock_customers(tx, [customer])
+    aside = {} if invoices_of(tx, [customer], period) else _aside(tx, [customer])
+    if aside:
+        raise Broken(aside[customer].reason, where=customer)
+    return _invoice(tx, [customer], period, company)[customer]
+
+
+def _one_by_one_if_need_be(
+    tx: Transaction, customers: Sequence[str], close: Callable[[Sequence[str]], Outcomes]
+) -> Outcomes:
+    """All at once; if that fails, in halves, down to the customer that it fails for. That one is put aside."""
+    if not customers:
+        return {}
+    try:
+        with tx.savepoint():
+            return close(customers)
+    except NOBODY_S:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever it is, it must not keep the others from being billed
+        if len(customers) == 1:
+            return {customers[0]: verification.quarantine(tx, customers[0], _cause(error))}
+    middle = len(customers) // 2
+    halves = (_one_by_one_if_need_be(tx, some, close) for some in (customers[:middle], customers[middle:]))
+    return {customer: outcome for half in halves for customer, outcome in half.items()}
+
+
+def _close(tx: Transaction, customers: Sequence[str], period: Period, company: Company, then: Then) -> Outcomes:
+    issued = {one.customer for one in invoices_of(tx, customers, period)}
+    aside = _aside(tx, [customer for customer in customers if customer not in issued])
+    sound = [customer for customer in customers if customer not in aside]
+    made = _invoice(tx, sound, period, company)
+    then(tx, sound)
+    return {**aside, **made}
+
+
+def _aside(tx: Transaction, customers: Sequence[str]) -> dict[str, Quarantine]:
+    """By customer, those that are in quarantine, or come there now because their books do not hold."""
+    aside = {one.customer: one for one in verification.quarantined(tx, customers)}
+    others = [customer for customer in customers if customer not in aside]
+    for customer, problem in verification.broken_among(tx, others).items():
+        aside[customer] = verification.quarantine(tx, customer, f"{problem.message}\n  {problem.repair}")
+    return aside
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, PenstockError):
+        return str(error)
+    return f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else 'no more is known'}"
+
+
+def _invoice(tx: Transaction, customers: Sequence[str], period: Period, company: Company) -> dict[str, Invoice]:
+    """The customers' invoices of the period, those that were issued before and new ones. The customers are locked."""
+    issued = {one.customer for one in invoices_of(tx, customers, period)}
+    others = [customer for customer in customers if customer not in issued]
+    if others:
+        cutoff_seq = usage_log.watermark(tx)
+        _rate_all(tx, others, period, cutoff_seq, company.timezone)
+        lines = _lines(tx, others, period)
+        buyers = get_customers(tx, others)
+        numbers = _next_numbers(tx, company.timezone, len(others))
+        currency, credits = the_book(tx).currency, credit_balances(tx, others)
+        for number, customer in zip(numbers, others, strict=True):
+            draft = Draft(number, buyers[customer], period, tuple(lines[customer]), currency, credits[customer])
+            _issue(tx, draft, company, cutoff_seq)
+    return {one.customer: one for one in invoices_of(tx, customers, period)}
 
 
 def _with_late_use(tx: Transaction, period: Period) -> set[str]:
@@ -137,24 +227,52 @@ def _refuse_unfinished(tx: Transaction, period: Period) -> None:
         )
 
 
-def _rate_all(tx: Transaction, customer: str, period: Period, cutoff_seq: int, timezone: str) -> None:
+def _rate_all(tx: Transaction, customers: Sequence[str], period: Period, cutoff_seq: int, timezone: str) -> None:
     """Rate the period, and each earlier one that got events since the last invoice that covered it."""
-    for _, product in charges(tx, period, customer):
-        rate(tx, customer, product, period, up_to_seq=cutoff_seq)
+    rate_all(tx, customers, period, up_to_seq=cutoff_seq)
+    late: dict[Period, set[str]] = defaultdict(set)
+    for seen, theirs in _by_last_cutoff(tx, customers, period).items():
+        for span in late_spans(tx, customers=theirs, before=period.start, after_seq=seen):
+            month = period_at(span.first, timezone)
+            while month.start <= span.last:
+                late[month].add(span.customer)
+                month = period_at(month.end, timezone)
+    for month, found in late.items():
+        rate_all(tx, sorted(found), month, up_to_seq=cutoff_seq)
+
+
+def _by_last_cutoff(tx: Transaction, customers: Sequence[str], period: Period) -> dict[int, list[str]]:
+    """The customers by the last event that an invoice of this period or a later one has counted (0: none has).
+
+    Those that were closed together share it, so there are few.
+    """
     column = invoice.c
-    covered = sa.select(sa.func.coalesce(sa.func.max(column.cutoff_seq), 0)).where(
-        column.organisation == tx.organisation, column.customer == customer, column.period_end >= period.start
+    # not a condition: it would make the invoices of all customers be read
+    counted = sa.func.max(sa.case((column.period_end >= period.start, column.cutoff_seq)))
+    query = sa.select(column.customer, counted.label("seq")).where(
+        column.organisation == tx.organisation, column.customer.in_(customers)
     )
-    seen = int(tx.scalar(covered))
-    for span in late_spans(tx, customer=customer, before=period.start, after_seq=seen):
-        month = period_at(span.first, timezone)
-        while month.start <= span.last:
-            rate(tx, customer, span.product, month, up_to_seq=cutoff_seq)
-            month = period_at(month.end, timezone)
+    seen = {row["customer"]: int(row["seq"] or 0) for row in tx.all(query.group_by(column.customer))}
+    found: dict[int, list[str]] = defaultdict(list)
+    for customer in customers:
+        found[seen.get(customer, 0)].append(customer)
+    return found
 
 
-def _plan_lines(tx: Transaction, customer: str, period: Period) -> list[dict[str, Any]]:
-    subscription = subscription_of(tx, customer, period)
+def _lines(tx: Transaction, customers: Sequence[str], period: Period) -> dict[str, list[dict[str, Any]]]:
+    """By customer, the lines of its invoice: the plan's fee, then use, late use of older periods first."""
+    plans = subscriptions_of(tx, customers, period)
+    runs = runs_to_invoice(tx, customers, period)
+    versions = get_price_versions(tx, {run.price_version for theirs in runs.values() for run in theirs})
+    lines = {}
+    for customer in customers:
+        theirs = sorted(runs.get(customer, ()), key=lambda run: run.period.name == period.name)
+        usage = [_usage_line(versions[run.price_version], run, late=run.period.name != period.name) for run in theirs]
+        lines[customer] = _plan_lines(plans.get(customer), period) + usage
+    return lines
+
+
+def _plan_lines(subscription: Subscription | None, period: Period) -> list[dict[str, Any]]:
     if subscription is None:
         return []
     plan = subscription.plan
@@ -163,14 +281,7 @@ def _plan_lines(tx: Transaction, customer: str, period: Period) -> list[dict[str
     return [{**line, **_when(period), "tiers": [tier], "amount_minor": plan.monthly.amount_minor}]
 
 
-def _usage_lines(tx: Transaction, customer: str, period: Period) -> list[dict[str, Any]]:
-    runs = runs_to_invoice(tx, customer, period)
-    runs.sort(key=lambda run: run.period.name == period.name)  # late usage of older periods first
-    return [_usage_line(tx, run, late=run.period.name != period.name) for run in runs]
-
-
-def _usage_line(tx: Transaction, run: RatingRun, *, late: bool) -> dict[str, Any]:
-    version = get_price_version(tx, run.price_version)
+def _usage_line(version: PriceVersion, run: RatingRun, *, late: bool) -> dict[str, Any]:
     tiers = [
         {
             "units": use.units,
@@ -194,64 +305,52 @@ def _usage_line(tx: Transaction, run: RatingRun, *, late: bool) -> dict[str, Any
     }
 
 
-def _issue(
-    tx: Transaction,
-    customer: str,
-    period: Period,
-    company: Company,
-    lines: Sequence[dict[str, Any]],
-    cutoff_seq: int,
-) -> Invoice:
-    currency = the_book(tx).currency
+def _issue(tx: Transaction, draft: Draft, company: Company, cutoff_seq: int) -> None:
+    customer, currency, lines = draft.buyer.id, draft.currency, draft.lines
     net = sum(line["amount_minor"] for line in lines)
     tax = int(round_half_away(Decimal(net) * company.tax_rate))
-    credit = _credit_to_use(tx, customer, net + tax)
+    credit = min(net + tax, max(0, draft.credit_minor))  # an invoice below zero gives its amount to the credit
     row = {
         "organisation": tx.organisation,
-        "number": _next_number(tx, company.timezone),
-        "operation": f"invoice/{period.name}/{customer}",
+        "number": draft.number,
+        "operation": f"invoice/{draft.period.name}/{customer}",
         "customer": customer,
-        **_when(period),
+        **_when(draft.period),
         "currency": currency,
         "net_minor": net,
         "tax_minor": tax,
         "total_minor": net + tax,
         "credit_minor": credit,
         "cutoff_seq": cutoff_seq,
-        **_snapshot(tx, customer, company),
+        **_snapshot(draft.buyer, company),
         "issued_at": tx.now,
         "due_at": tx.now + timedelta(days=company.payment_days),
     }
     tx.execute(sa.insert(invoice), row)
     empty = dict.fromkeys(("product", "plan_version", "rating_run", "after_seq", "cutoff_seq"))
-    for number, line in enumerate(lines, start=1):
-        of = {"organisation": tx.organisation, "invoice": row["number"], "number": number}
-        tx.execute(sa.insert(invoice_line), {**of, **empty, **line})
+    of = {"organisation": tx.organisation, "invoice": row["number"], **empty}
+    if lines:
+        numbered = [{**of, "number": number, **line} for number, line in enumerate(lines, start=1)]
+        tx.execute(sa.insert(invoice_line), numbered)
     asked: list[ledger.Entry] = [
         ("receivable", net + tax, currency, customer),
         ("earnings", -net, currency, customer),
         ("tax_payable", -tax, currency, None),
     ]
     ledger.post(tx, row["operation"], asked, f"invoice {row['number']}", reference=row["number"])
-    issued = get_invoice(tx, row["number"])
     if credit:
+        issued = get_invoice(tx, row["number"])
         record_payment(tx, issued, credit, operation=f"credit/{row['number']}", method="credit")
-    return get_invoice(tx, row["number"])
 
 
-def _credit_to_use(tx: Transaction, customer: str, total_minor: int) -> int:
-    """What the invoice takes from the customer's credit; an invoice below zero gives its amount to it."""
-    return min(total_minor, max(0, credit_balance(tx, customer).amount_minor))
-
-
-def _next_number(tx: Transaction, timezone: str) -> str:
-    """'2026-000001': counted per year of issue, without gaps: the row stays locked until the invoice is committed."""
+def _next_numbers(tx: Transaction, timezone: str, count: int) -> list[str]:
+    """'2026-000001' …: counted per year of issue, without gaps: the row stays locked until they are committed."""
     year = period_at(tx.now, timezone).name[:4]
-    return f"{year}-{counters.take(tx, f'invoice {year}'):06d}"
+    first = counters.take(tx, f"invoice {year}", count)
+    return [f"{year}-{number:06d}" for number in range(first, first + count)]
 
 
-def _snapshot(tx: Transaction, customer: str, company: Company) -> dict[str, Any]:
-    buyer = get_customer(tx, customer)
+def _snapshot(buyer: Customer, company: Company) -> dict[str, Any]:
     return {
         "seller": {
             "name": company.name,

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
 from penstock.billing import ledger
+from penstock.billing.tables import posting
 from penstock.billing.terms import lock_customer
 from penstock.billing.versions import the_book
 from penstock.core.errors import BadInput
@@ -31,6 +36,22 @@ def add_credit(tx: Transaction, customer: str, amount: Money, operation: str, me
     if ledger.post(tx, operation, paid_in, memo):
         counters.bump(tx, "terms")  # gateways remember a refusal for a second, and forget it now
     return credit_balance(tx, customer)
+
+
+def credit_balances(tx: Transaction, customers: Sequence[str]) -> dict[str, int]:
+    """`credit_balance` of each of the customers in minor units, in one query."""
+    column = posting.c
+    query = (
+        sa.select(column.party, sa.func.sum(column.amount_minor).label("amount"))
+        .where(
+            column.organisation == tx.organisation,
+            column.account == "customer_credit",
+            column.party.in_(customers),
+            column.currency == the_book(tx).currency,
+        )
+        .group_by(column.party)
+    )
+    return dict.fromkeys(customers, 0) | {row["party"]: -int(row["amount"]) for row in tx.all(query)}
 
 
 def credit_balance(tx: Transaction, customer: str) -> Money:

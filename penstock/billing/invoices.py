@@ -2,14 +2,15 @@
 
 from penstock.billing.closing import (
     Closing,
-    close_customer,
+    close_customers,
     close_period,
     customers_to_invoice,
     invoice_customer,
+    pages,
 )
 from penstock.billing.documents import pdf, to_json
 from penstock.billing.records import Invoice, Line, LineTier, Quarantine
-from penstock.billing.register import get_invoice, invoice_of, line_events, list_invoices
+from penstock.billing.register import get_invoice, invoices_of, line_events, list_invoices
 
 __all__ = [
     "Closing",
@@ -17,14 +18,15 @@ __all__ = [
     "Line",
     "LineTier",
     "Quarantine",
-    "close_customer",
+    "close_customers",
     "close_period",
     "customers_to_invoice",
     "get_invoice",
     "invoice_customer",
-    "invoice_of",
+    "invoices_of",
     "line_events",
     "list_invoices",
+    "pages",
     "pdf",
     "to_json",
 ]

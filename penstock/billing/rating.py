@@ -6,7 +6,8 @@ not book. So N runs sum to one run, and the order of arrival changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -14,12 +15,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from penstock.billing.subscriptions import allowance
+from penstock.billing.subscriptions import allowance, subscriptions_of
 from penstock.billing.tables import invoice_line, rating_run
-from penstock.billing.versions import price_for
+from penstock.billing.versions import PriceVersion, price_for
 from penstock.core.clock import Period
 from penstock.core.money import money
-from penstock.metering.quantities import quantity
+from penstock.metering.quantities import Quantity, quantities, quantity
 from penstock.storage.engine import Transaction
 from penstock.workspace.records import Price
 
@@ -72,26 +73,28 @@ def rate(
     if used.cutoff_seq <= (last.cutoff_seq if last else 0):
         return None
     price = price_for(tx, product, period)
-    free = allowance(tx, customer, product, period)
-    amount = money(price.price.amount(max(0, used.units - free)), price.currency).amount_minor
-    run = RatingRun(
-        id=tx.new_id("run"),
-        customer=customer,
-        product=product,
-        period=period,
-        after_seq=last.cutoff_seq if last else 0,
-        cutoff_seq=used.cutoff_seq,
-        cumulative_units=used.units,
-        delta_units=used.units - (last.cumulative_units if last else 0),
-        allowance=free,
-        price_version=price.id,
-        currency=price.currency,
-        amount_minor=amount,
-        delta_minor=amount - (last.amount_minor if last else 0),
-        rated_at=tx.now,
-    )
+    run = _run(tx, used, last, price, allowance(tx, customer, product, period))
     tx.execute(sa.insert(rating_run), _row(tx, run))
     return run
+
+
+def rate_all(tx: Transaction, customers: Sequence[str], period: Period, *, up_to_seq: int) -> None:
+    """Rate all that is new of these customers in the period, in as many queries whether they are one or fifty."""
+    runs = _last_runs(tx, customers, period)
+    plans = subscriptions_of(tx, customers, period)
+    prices: dict[str, PriceVersion] = {}
+    rows = []
+    for used in quantities(tx, customers, period, up_to_seq=up_to_seq):
+        last = runs.get((used.customer, used.product))
+        if used.cutoff_seq <= (last.cutoff_seq if last else 0):
+            continue
+        price = prices.get(used.product) or price_for(tx, used.product, period)
+        prices[used.product] = price
+        plan = plans.get(used.customer)
+        free = plan.plan.includes.get(used.product, 0) if plan else 0
+        rows.append(_row(tx, _run(tx, used, last, price, free)))
+    if rows:
+        tx.execute(sa.insert(rating_run), rows)
 
 
 def last_run(tx: Transaction, customer: str, product: str, period: Period) -> RatingRun | None:
@@ -107,8 +110,8 @@ def last_run(tx: Transaction, customer: str, product: str, period: Period) -> Ra
     return None if row is None else read_run(row)
 
 
-def runs_to_invoice(tx: Transaction, customer: str, until: Period) -> list[RatingRun]:
-    """Runs of `until` and the periods before it that no invoice has as a line, by period and product."""
+def runs_to_invoice(tx: Transaction, customers: Sequence[str], until: Period) -> dict[str, list[RatingRun]]:
+    """By customer, its runs of `until` and the periods before it that no invoice has as a line, by period, product."""
     column = rating_run.c
     invoiced = sa.and_(invoice_line.c.organisation == column.organisation, invoice_line.c.rating_run == column.id)
     query = (
@@ -116,13 +119,15 @@ def runs_to_invoice(tx: Transaction, customer: str, until: Period) -> list[Ratin
         .join_from(rating_run, invoice_line, invoiced, isouter=True)
         .where(
             column.organisation == tx.organisation,
-            column.customer == customer,
+            column.customer.in_(customers),
             column.period_end <= until.end,
             invoice_line.c.rating_run.is_(None),
         )
     )
-    rows = tx.all(query.order_by(column.period_start, column.product, column.cutoff_seq))
-    return [read_run(row) for row in rows]
+    found: dict[str, list[RatingRun]] = defaultdict(list)
+    for row in tx.all(query.order_by(column.period_start, column.product, column.cutoff_seq)):
+        found[row["customer"]].append(read_run(row))
+    return found
 
 
 def breakdown(price: Price, run: RatingRun) -> list[TierUse]:
@@ -137,6 +142,36 @@ def read_run(row: Mapping[Any, Any]) -> RatingRun:
     names = set(RatingRun.__dataclass_fields__) - {"period"}
     period = Period(row["period"], row["period_start"], row["period_end"])
     return RatingRun(period=period, **{name: row[name] for name in names})
+
+
+def _run(tx: Transaction, used: Quantity, last: RatingRun | None, price: PriceVersion, free: int) -> RatingRun:
+    amount = money(price.price.amount(max(0, used.units - free)), price.currency).amount_minor
+    return RatingRun(
+        id=tx.new_id("run"),
+        customer=used.customer,
+        product=used.product,
+        period=used.period,
+        after_seq=last.cutoff_seq if last else 0,
+        cutoff_seq=used.cutoff_seq,
+        cumulative_units=used.units,
+        delta_units=used.units - (last.cumulative_units if last else 0),
+        allowance=free,
+        price_version=price.id,
+        currency=price.currency,
+        amount_minor=amount,
+        delta_minor=amount - (last.amount_minor if last else 0),
+        rated_at=tx.now,
+    )
+
+
+def _last_runs(tx: Transaction, customers: Sequence[str], period: Period) -> dict[tuple[str, str], RatingRun]:
+    """By customer and product, the newest run of each charge of the period."""
+    column = rating_run.c
+    query = sa.select(rating_run).where(
+        column.organisation == tx.organisation, column.customer.in_(customers), column.period == period.name
+    )
+    rows = tx.all(query.order_by(column.cutoff_seq))  # the newest last: it stays
+    return {(row["customer"], row["product"]): read_run(row) for row in rows}
 
 
 def _by_tier(price: Price, units: int, free: int) -> list[tuple[int, Decimal | None]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -42,10 +42,16 @@ def list_invoices(
     return _read(tx, *wanted, limit=limit)
 
 
-def invoice_of(tx: Transaction, customer: str, period: Period) -> Invoice | None:
-    """The customer's invoice of the period, if it is issued."""
-    found = _read(tx, invoice.c.customer == customer, invoice.c.period == period.name)
-    return found[0] if found else None
+def invoices_of(tx: Transaction, customers: Sequence[str], period: Period) -> list[Invoice]:
+    """The customers' invoices of the period, as far as they are issued, by number."""
+    column = invoice.c
+    # sorted here: asked for an order, SQLite would read the invoices of all customers in that order
+    rows = tx.all(
+        sa.select(invoice).where(
+            column.organisation == tx.organisation, column.customer.in_(customers), column.period == period.name
+        )
+    )
+    return _complete(tx, sorted(rows, key=lambda row: str(row["number"])))
 
 
 def line_events(
@@ -72,7 +78,11 @@ def line_events(
 
 def _read(tx: Transaction, *wanted: sa.ColumnElement[bool], limit: int = 1_000) -> list[Invoice]:
     query = sa.select(invoice).where(invoice.c.organisation == tx.organisation, *wanted)
-    rows = tx.all(query.order_by(invoice.c.number).limit(limit))
+    return _complete(tx, tx.all(query.order_by(invoice.c.number).limit(limit)))
+
+
+def _complete(tx: Transaction, rows: Sequence[sa.RowMapping]) -> list[Invoice]:
+    """The invoices with their lines and what is open of them."""
     numbers = [row["number"] for row in rows]
     if not numbers:
         return []
@@ -97,14 +107,12 @@ def _open(tx: Transaction, numbers: Iterable[str]) -> dict[str, int]:
     both = sa.and_(
         posting.c.organisation == ledger_operation.c.organisation, posting.c.operation == ledger_operation.c.operation
     )
+    # the account is no condition: SQLite would read the account of all customers by its index
+    receivable = sa.case((posting.c.account == "receivable", posting.c.amount_minor), else_=0)
     query = (
-        sa.select(ledger_operation.c.reference, sa.func.sum(posting.c.amount_minor).label("amount"))
-        .join_from(posting, ledger_operation, both)
-        .where(
-            posting.c.organisation == tx.organisation,
-            posting.c.account == "receivable",
-            ledger_operation.c.reference.in_(numbers),
-        )
+        sa.select(ledger_operation.c.reference, sa.func.sum(receivable).label("amount"))
+        .join_from(ledger_operation, posting, both, isouter=True)  # outer: so that SQLite begins with the operations
+        .where(ledger_operation.c.organisation == tx.organisation, ledger_operation.c.reference.in_(numbers))
         .group_by(ledger_operation.c.reference)
     )
     return {row["reference"]: int(row["amount"]) for row in tx.all(query)}

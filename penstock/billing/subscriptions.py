@@ -7,6 +7,7 @@ day it began, before the customer used anything, never ran: it costs nothing. `p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 
 from penstock.billing.tables import subscription
 from penstock.billing.terms import lock_customer
-from penstock.billing.versions import PlanVersion, get_plan_version, newest_plan, the_book
+from penstock.billing.versions import PlanVersion, get_plan_version, get_plan_versions, newest_plan, the_book
 from penstock.core.clock import Period, zone_of
 from penstock.core.errors import NotFound
 from penstock.identity.customers import buying_customer, get_customer
@@ -102,9 +103,20 @@ def subscriptions_in(tx: Transaction, customer: str, period: Period, *, limit: i
     return [_read(tx, row) for row in rows]
 
 
+def subscriptions_of(tx: Transaction, customers: Sequence[str], period: Period) -> dict[str, Subscription]:
+    """By customer, the subscription that the period belongs to: the first that ran in it. Two queries."""
+    query = _subscriptions(tx).where(subscription.c.customer.in_(customers), *_ran_in(period))
+    rows = tx.all(query.order_by(subscription.c.started_at.desc(), subscription.c.id.desc()))
+    first = {row["customer"]: row for row in rows}  # the first one last: it stays
+    plans = get_plan_versions(tx, {row["plan_version"] for row in first.values()})
+    return {customer: _of_plan(row, plans[row["plan_version"]]) for customer, row in first.items()}
+
+
 def subscribers(tx: Transaction, period: Period) -> set[str]:
     """Customers with a subscription that ran in the period."""
-    return {row["customer"] for row in tx.all(_subscriptions(tx).where(*_ran_in(period)))}
+    column = subscription.c
+    query = sa.select(column.customer).where(column.organisation == tx.organisation, *_ran_in(period))
+    return {row["customer"] for row in tx.all(query)}
 
 
 def list_subscriptions(tx: Transaction, customer: str | None = None) -> list[Subscription]:
@@ -147,5 +159,8 @@ def _end(tx: Transaction, current: Subscription) -> datetime:
 
 
 def _read(tx: Transaction, row: sa.RowMapping) -> Subscription:
-    version = get_plan_version(tx, row["plan_version"])
+    return _of_plan(row, get_plan_version(tx, row["plan_version"]))
+
+
+def _of_plan(row: sa.RowMapping, version: PlanVersion) -> Subscription:
     return Subscription(row["id"], row["customer"], version, row["started_at"], row["ended_at"])

@@ -259,6 +259,7 @@ payment = sa.Table(
     sa.CheckConstraint("amount_minor <> 0", name="pays_something"),
     sa.ForeignKeyConstraint(["organisation", "invoice"], ["invoice.organisation", "invoice.number"]),
     sa.Index("ix_payment_invoice", "organisation", "invoice"),
+    sa.Index("ix_payment_customer", "organisation", "customer"),
 )
 
 refund = sa.Table(
@@ -279,6 +280,7 @@ refund = sa.Table(
     sa.CheckConstraint("amount_minor > 0", name="returns_something"),
     sa.ForeignKeyConstraint(["organisation", "invoice"], ["invoice.organisation", "invoice.number"]),
     sa.Index("ix_refund_invoice", "organisation", "invoice"),
+    sa.Index("ix_refund_customer", "organisation", "customer"),
 )
 
 quarantine = sa.Table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -23,6 +23,9 @@ from penstock.core.errors import Broken, NotFound
 from penstock.metering.sql import insert_new
 from penstock.storage.engine import Transaction
 from penstock.storage.schema import sequence
+
+Customers = Sequence[str] | None
+"""Whose books are looked at; None: all."""
 
 
 @dataclass(frozen=True)
@@ -44,37 +47,35 @@ def verify(tx: Transaction) -> list[Problem]:
 
 def verify_customer(tx: Transaction, customer: str) -> list[Problem]:
     """What does not hold of one customer."""
-    return _check(tx, customer)
+    return _check(tx, [customer])
 
 
-def refuse_broken(tx: Transaction, customer: str) -> None:
-    """Raise Broken when the customer is in quarantine or its books do not hold."""
-    put_aside = quarantined(tx, customer)
-    if put_aside:
-        raise Broken(put_aside[0].reason, where=customer)
-    problems = verify_customer(tx, customer)
-    if problems:
-        raise Broken(problems[0].message, where=customer, hint=problems[0].repair)
+def broken_among(tx: Transaction, customers: Sequence[str]) -> dict[str, Problem]:
+    """What does not hold first, by customer, of those whose books do not hold. Asked of all at once: they mostly do."""
+    if not _check(tx, customers):
+        return {}
+    found = {customer: verify_customer(tx, customer) for customer in customers}
+    return {customer: problems[0] for customer, problems in found.items() if problems}
 
 
 def quarantine(tx: Transaction, customer: str, reason: str) -> Quarantine:
     """Put the customer aside: nothing is invoiced to it until it is released. The first reason stays."""
     insert_new(tx, quarantine_table, [{"customer": customer, "reason": reason, "since": tx.now}])
-    return quarantined(tx, customer)[0]
+    return quarantined(tx, [customer])[0]
 
 
-def quarantined(tx: Transaction, customer: str | None = None) -> list[Quarantine]:
-    """Who is put aside and why."""
+def quarantined(tx: Transaction, customers: Customers = None) -> list[Quarantine]:
+    """Who is put aside and why: of all, or of these."""
     column = quarantine_table.c
     query = sa.select(quarantine_table).where(column.organisation == tx.organisation)
-    if customer is not None:
-        query = query.where(column.customer == customer)
+    if customers is not None:
+        query = query.where(column.customer.in_(customers))
     return [Quarantine(row["customer"], row["reason"], row["since"]) for row in tx.all(query.order_by(column.customer))]
 
 
 def release_from_quarantine(tx: Transaction, customer: str) -> None:
     """Let the customer be invoiced again. Raises NotFound, or Broken while its books still do not hold."""
-    if not quarantined(tx, customer):
+    if not quarantined(tx, [customer]):
         raise NotFound(f"{customer} is not in quarantine", where="customer")
     problems = verify_customer(tx, customer)
     if problems:
@@ -83,18 +84,18 @@ def release_from_quarantine(tx: Transaction, customer: str) -> None:
     tx.execute(sa.delete(quarantine_table).where(column.organisation == tx.organisation, column.customer == customer))
 
 
-def _check(tx: Transaction, customer: str | None) -> list[Problem]:
+def _check(tx: Transaction, customers: Customers) -> list[Problem]:
     return [
-        *_unbalanced(tx, customer),
-        *_wrong_receivables(tx, customer),
-        *_negative_credit(tx, customer),
-        *_wrong_totals(tx, customer),
-        *_unbooked(tx, customer),
-        *_wrong_runs(tx, customer),
+        *_unbalanced(tx, customers),
+        *_wrong_receivables(tx, customers),
+        *_negative_credit(tx, customers),
+        *_wrong_totals(tx, customers),
+        *_unbooked(tx, customers),
+        *_wrong_runs(tx, customers),
     ]
 
 
-def _unbalanced(tx: Transaction, customer: str | None) -> Iterable[Problem]:
+def _unbalanced(tx: Transaction, customers: Customers) -> Iterable[Problem]:
     total = sa.func.sum(posting.c.amount_minor)
     query = (
         sa.select(
@@ -104,9 +105,9 @@ def _unbalanced(tx: Transaction, customer: str | None) -> Iterable[Problem]:
         .group_by(posting.c.operation, posting.c.currency)
         .having(total != 0)
     )
-    if customer is not None:
+    if customers is not None:
         theirs = sa.select(posting.c.operation).where(
-            posting.c.organisation == tx.organisation, posting.c.party == customer
+            posting.c.organisation == tx.organisation, posting.c.party.in_(customers)
         )
         query = query.where(posting.c.operation.in_(theirs))
     for row in tx.all(query):
@@ -117,11 +118,11 @@ def _unbalanced(tx: Transaction, customer: str | None) -> Iterable[Problem]:
         )
 
 
-def _wrong_receivables(tx: Transaction, customer: str | None) -> Iterable[Problem]:
+def _wrong_receivables(tx: Transaction, customers: Customers) -> Iterable[Problem]:
     """The ledger's receivable of each customer against its invoices less their payments."""
-    asked = _sums(tx, invoice, "total_minor", customer)
-    paid = _sums(tx, payment, "amount_minor", customer)
-    booked = _balances(tx, "receivable", customer)
+    asked = _sums(tx, invoice, "total_minor", customers)
+    paid = _sums(tx, payment, "amount_minor", customers)
+    booked = _balances(tx, "receivable", customers)
     for one in sorted(asked.keys() | paid.keys() | booked.keys()):
         expected = asked.get(one, 0) - paid.get(one, 0)
         if expected != booked.get(one, 0):
@@ -132,21 +133,17 @@ def _wrong_receivables(tx: Transaction, customer: str | None) -> Iterable[Proble
             )
 
 
-def _negative_credit(tx: Transaction, customer: str | None) -> Iterable[Problem]:
-    for one, amount in sorted(_balances(tx, "customer_credit", customer).items()):
+def _negative_credit(tx: Transaction, customers: Customers) -> Iterable[Problem]:
+    for one, amount in sorted(_balances(tx, "customer_credit", customers).items()):
         if amount > 0:
             yield Problem(one, f"its credit is {-amount} minor units, below zero", "add the missing credit")
 
 
-def _wrong_totals(tx: Transaction, customer: str | None) -> Iterable[Problem]:
-    both = sa.and_(invoice_line.c.organisation == invoice.c.organisation, invoice_line.c.invoice == invoice.c.number)
-    lines = sa.func.coalesce(sa.func.sum(invoice_line.c.amount_minor), 0)
-    query = (
-        sa.select(invoice.c.number, invoice.c.customer, invoice.c.net_minor, lines.label("lines"))
-        .join_from(invoice, invoice_line, both, isouter=True)
-        .where(*_of(tx, invoice, customer))
-        .group_by(invoice.c.organisation, invoice.c.number, invoice.c.customer, invoice.c.net_minor)
-        .having(lines != invoice.c.net_minor)
+def _wrong_totals(tx: Transaction, customers: Customers) -> Iterable[Problem]:
+    theirs = sa.and_(invoice_line.c.organisation == invoice.c.organisation, invoice_line.c.invoice == invoice.c.number)
+    lines = sa.select(sa.func.coalesce(sa.func.sum(invoice_line.c.amount_minor), 0)).where(theirs).scalar_subquery()
+    query = sa.select(invoice.c.number, invoice.c.customer, invoice.c.net_minor, lines.label("lines")).where(
+        *_of(tx, invoice, customers), lines != invoice.c.net_minor
     )
     for row in tx.all(query):
         yield Problem(
@@ -156,28 +153,22 @@ def _wrong_totals(tx: Transaction, customer: str | None) -> Iterable[Problem]:
         )
 
 
-def _unbooked(tx: Transaction, customer: str | None) -> Iterable[Problem]:
+def _unbooked(tx: Transaction, customers: Customers) -> Iterable[Problem]:
     """Invoices, payments and refunds against what their operation moved on the account that stands for them."""
     for table, account, sign in ((invoice, "receivable", 1), (payment, "receivable", -1), (refund, "refunds", 1)):
         amount = {"invoice": "total_minor", "payment": "amount_minor"}.get(table.name)
         due = table.c[amount] if amount else table.c.amount_minor - table.c.tax_minor
-        moved = sa.and_(
-            posting.c.organisation == table.c.organisation,
-            posting.c.operation == table.c.operation,
-            posting.c.account == account,
-        )
-        booked = sa.and_(
+        one = (posting.c.organisation == table.c.organisation, posting.c.operation == table.c.operation)
+        # the account is no condition: SQLite would read the account of all customers by its index
+        of_account = sa.case((posting.c.account == account, posting.c.amount_minor), else_=0)
+        moved = sa.select(sa.func.coalesce(sa.func.sum(of_account), 0)).where(*one).scalar_subquery()
+        same = (
             ledger_operation.c.organisation == table.c.organisation,
             ledger_operation.c.operation == table.c.operation,
         )
-        total = sa.func.coalesce(sa.func.sum(posting.c.amount_minor), 0)
-        query = (
-            sa.select(table.c.operation, table.c.customer, due.label("due"), total.label("moved"))
-            .join_from(table, ledger_operation, booked, isouter=True)
-            .join(posting, moved, isouter=True)
-            .where(*_of(tx, table, customer))
-            .group_by(table.c.organisation, table.c.operation, table.c.customer, due, ledger_operation.c.operation)
-            .having((total != sign * due) | ledger_operation.c.operation.is_(None))
+        booked = sa.select(ledger_operation.c.operation).where(*same).scalar_subquery()
+        query = sa.select(table.c.operation, table.c.customer, due.label("due"), moved.label("moved")).where(
+            *_of(tx, table, customers), (moved != sign * due) | booked.is_(None)
         )
         for row in tx.all(query):
             yield Problem(
@@ -187,10 +178,11 @@ def _unbooked(tx: Transaction, customer: str | None) -> Iterable[Problem]:
             )
 
 
-def _wrong_runs(tx: Transaction, customer: str | None) -> Iterable[Problem]:
+def _wrong_runs(tx: Transaction, customers: Customers) -> Iterable[Problem]:
     """What a charge's runs added up to, against what its newest run says in total."""
     column = rating_run.c
-    query = sa.select(rating_run).where(*_of(tx, rating_run, customer)).order_by(column.cutoff_seq)
+    wanted = (column.customer, column.product, column.period, column.delta_minor, column.amount_minor)
+    query = sa.select(*wanted).where(*_of(tx, rating_run, customers)).order_by(column.cutoff_seq)
     sums: dict[tuple[str, str, str], int] = defaultdict(int)
     newest: dict[tuple[str, str, str], int] = {}
     for row in tx.all(query):
@@ -227,23 +219,23 @@ def _gaps(tx: Transaction) -> Iterable[Problem]:
             )
 
 
-def _sums(tx: Transaction, table: sa.Table, amount: str, customer: str | None) -> dict[str, int]:
+def _sums(tx: Transaction, table: sa.Table, amount: str, customers: Customers) -> dict[str, int]:
     by = table.c.customer
-    query = sa.select(by, sa.func.sum(table.c[amount]).label("amount")).where(*_of(tx, table, customer)).group_by(by)
+    query = sa.select(by, sa.func.sum(table.c[amount]).label("amount")).where(*_of(tx, table, customers)).group_by(by)
     return {row["customer"]: int(row["amount"]) for row in tx.all(query)}
 
 
-def _balances(tx: Transaction, account: str, customer: str | None) -> dict[str, int]:
+def _balances(tx: Transaction, account: str, customers: Customers) -> dict[str, int]:
     query = (
         sa.select(posting.c.party, sa.func.sum(posting.c.amount_minor).label("amount"))
         .where(posting.c.organisation == tx.organisation, posting.c.account == account)
         .group_by(posting.c.party)
     )
-    if customer is not None:
-        query = query.where(posting.c.party == customer)
+    if customers is not None:
+        query = query.where(posting.c.party.in_(customers))
     return {row["party"]: int(row["amount"]) for row in tx.all(query)}
 
 
-def _of(tx: Transaction, table: sa.Table, customer: str | None) -> list[sa.ColumnElement[bool]]:
+def _of(tx: Transaction, table: sa.Table, customers: Customers) -> list[sa.ColumnElement[bool]]:
     mine = [table.c.organisation == tx.organisation]
-    return mine if customer is None else [*mine, table.c.customer == customer]
+    return mine if customers is None else [*mine, table.c.customer.in_(customers)]

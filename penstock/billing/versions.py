@@ -6,6 +6,7 @@ changes; a product's first price applies from its beginning. A subscriber keeps 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -132,6 +133,22 @@ def plan_versions(tx: Transaction) -> list[PlanVersion]:
     column = plan_version.c
     query = sa.select(plan_version).where(column.organisation == tx.organisation)
     return [_plan(row) for row in tx.all(query.order_by(column.plan, column.number))]
+
+
+def get_price_versions(tx: Transaction, ids: Collection[str]) -> dict[str, PriceVersion]:
+    """The price versions with these ids, by id. Raises NotFound when one is missing."""
+    column = price_version.c
+    query = sa.select(price_version).where(column.organisation == tx.organisation, column.id.in_(sorted(ids)))
+    found = {row["id"]: _price(row) for row in tx.all(query)} if ids else {}
+    return {id: found.get(id) or get_price_version(tx, id) for id in ids}
+
+
+def get_plan_versions(tx: Transaction, ids: Collection[str]) -> dict[str, PlanVersion]:
+    """The plan versions with these ids, by id. Raises NotFound when one is missing."""
+    column = plan_version.c
+    query = sa.select(plan_version).where(column.organisation == tx.organisation, column.id.in_(sorted(ids)))
+    found = {row["id"]: _plan(row) for row in tx.all(query)} if ids else {}
+    return {id: found.get(id) or get_plan_version(tx, id) for id in ids}
 
 
 def newest_plan(tx: Transaction, plan: str) -> PlanVersion:

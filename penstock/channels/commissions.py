@@ -7,7 +7,7 @@ below zero, and each payment's commission is the difference it made.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -58,15 +58,17 @@ class Commission:
         return f"commission:{self.id}"
 
 
-def settle(tx: Transaction) -> list[Commission]:
+def settle(tx: Transaction, customers: Sequence[str] | None = None) -> list[Commission]:
     """Book the commission of every payment and refund of attributed customers that has none yet, oldest first.
+
+    customers: of these only (None: of all, which reads every payment there is).
 
     Payments with credit count when an invoice takes them. What was paid before the attribution earns nothing, nor does
     what a customer pays whose attribution was rejected; of one held for review it is booked, but not payable.
     Doing it again changes nothing.
     """
     counters.take(tx, LOCK, 0)  # one at a time: the next one sees what this one booked
-    return [_book(tx, event) for event in _unsettled(tx)]
+    return [_book(tx, event) for event in _unsettled(tx, customers)]
 
 
 def reject(tx: Transaction, customer: str, reason: str) -> Review:
@@ -213,10 +215,13 @@ def _sums(tx: Transaction, *which: sa.ColumnElement[bool]) -> tuple[int, int]:
     return (0, 0) if row is None else (int(row["net"]), int(row["amount"]))
 
 
-def _unsettled(tx: Transaction) -> list[sa.RowMapping]:
+def _unsettled(tx: Transaction, customers: Sequence[str] | None) -> list[sa.RowMapping]:
     # one query over billing's tables: asking billing for every payment would read all of history each time
     paid = _events(tx, payment, "payment", payment.c.paid_at, sign=1)
     returned = _events(tx, refund, "refund", refund.c.refunded_at, sign=-1)
+    if customers is not None:
+        paid = paid.where(payment.c.customer.in_(customers))
+        returned = returned.where(refund.c.customer.in_(customers))
     both = sa.union_all(paid, returned).subquery()
     return list(tx.all(sa.select(both).order_by(both.c.at, both.c.source_kind, both.c.source)))
 

@@ -94,6 +94,7 @@ commission = sa.Table(
     sa.CheckConstraint("source_kind = 'payment' or amount_minor <= 0", name="refunds_take_back"),
     sa.Index("ix_commission_organisation_source", "organisation", "source_kind", "source"),
     sa.Index("ix_commission_organisation_partner", "organisation", "partner", "customer"),
+    sa.Index("ix_commission_organisation_customer", "organisation", "customer", "invoice"),
 )
 
 payout = sa.Table(

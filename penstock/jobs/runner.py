@@ -26,7 +26,7 @@ def open_workflows(
     workflows.define("explore", lambda arguments: explore.explore(_present(house), arguments, progress))
     workflows.define("compress", lambda arguments: compress.compress(_present(house), arguments, progress))
     workflows.define("retrain", lambda arguments: train.retrain(_present(house), arguments, progress))
-    workflows.define("close", lambda arguments: _close(house, arguments))
+    workflows.define("close", lambda arguments: _close(house, arguments, progress))
     with workflows:
         yield workflows
 
@@ -36,7 +36,7 @@ def _present(house: House) -> House:
     return replace(house, workspace=load(house.folder))
 
 
-def _close(house: House, arguments: dict[str, Any]) -> Any:
+def _close(house: House, arguments: dict[str, Any], progress: Progress) -> Any:
     from penstock.jobs import money  # a training must not wait for billing to load
 
-    return money.close(house, arguments)
+    return money.close(house, arguments, progress)

@@ -6,6 +6,7 @@ visible in order, so "seq <= cutoff" names the same events for ever.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock.core.clock import Period, zone_of
+from penstock.metering.sql import halves, whole
 from penstock.serving.tables import usage_event
 from penstock.storage.engine import Transaction
 
@@ -39,8 +41,9 @@ class Day:
 
 @dataclass(frozen=True)
 class Span:
-    """A product's events between two moments, both inclusive: what arrived late lies in these months."""
+    """A customer's events of a product between two moments, both inclusive: what arrived late lies in these months."""
 
+    customer: str
     product: str
     first: datetime
     last: datetime
@@ -48,14 +51,40 @@ class Span:
 
 def quantity(tx: Transaction, *, customer: str, product: str, period: Period, up_to_seq: int | None = None) -> Quantity:
     """The exact sum of the period's events, those with seq <= `up_to_seq` if it is given."""
-    query = sa.select(
-        sa.func.coalesce(sa.func.sum(usage_event.c.units), 0).label("units"),
-        sa.func.coalesce(sa.func.max(usage_event.c.seq), 0).label("seq"),
-    ).where(*_of(tx, period), usage_event.c.customer == customer, usage_event.c.product == product)
+    column = usage_event.c
+    query = sa.select(*halves(column.units), sa.func.coalesce(sa.func.max(column.seq), 0).label("seq"))
+    query = query.where(*_of(tx, period), column.customer == customer, column.product == product)
     if up_to_seq is not None:
-        query = query.where(usage_event.c.seq <= up_to_seq)
+        query = query.where(column.seq <= up_to_seq)
     row = tx.all(query)[0]
-    return Quantity(customer, product, period, int(row["units"]), int(row["seq"]))
+    return Quantity(customer, product, period, whole(row), int(row["seq"]))
+
+
+def quantities(
+    tx: Transaction, customers: Sequence[str], period: Period, *, up_to_seq: int | None = None
+) -> list[Quantity]:
+    """What each of the customers used of each product in the period, by customer and product. One query."""
+    column = usage_event.c
+    query = (
+        sa.select(column.customer, column.product, *halves(column.units), sa.func.max(column.seq).label("seq"))
+        .where(*_of(tx, period), column.customer.in_(customers))
+        .group_by(column.customer, column.product)
+        .order_by(column.customer, column.product)
+    )
+    if up_to_seq is not None:
+        query = query.where(column.seq <= up_to_seq)
+    return [Quantity(row["customer"], row["product"], period, whole(row), int(row["seq"])) for row in tx.all(query)]
+
+
+def users(tx: Transaction, period: Period) -> set[str]:
+    """Customers with an event in the period. Looks once a customer that ever used anything, not at every event."""
+    column = usage_event.c
+    first = sa.select(sa.func.min(column.customer)).where(column.organisation == tx.organisation)
+    known = sa.select(first.scalar_subquery().label("customer")).cte("known", recursive=True)
+    following = first.where(column.customer > known.c.customer).scalar_subquery()
+    known = known.union_all(sa.select(following).where(known.c.customer.is_not(None)))
+    used = sa.exists().where(*_of(tx, period), column.customer == known.c.customer)
+    return {row["customer"] for row in tx.all(sa.select(known.c.customer).where(used))}
 
 
 def charges(tx: Transaction, period: Period, customer: str | None = None) -> list[tuple[str, str]]:
@@ -87,16 +116,21 @@ def daily(tx: Transaction, customer: str, period: Period, timezone: str = "UTC")
     return [Day(days[row["day"]][0], row["product"], int(row["units"])) for row in tx.all(query)]
 
 
-def late_spans(tx: Transaction, *, customer: str, before: datetime, after_seq: int) -> list[Span]:
-    """Per product, from when to when lie the events older than `before` that arrived after `after_seq`."""
-    first, last = sa.func.min(usage_event.c.time), sa.func.max(usage_event.c.time)
+def late_spans(tx: Transaction, *, customers: Sequence[str], before: datetime, after_seq: int) -> list[Span]:
+    """Per customer and product, from when to when lie the events older than `before` that came after `after_seq`."""
+    column = usage_event.c
+    late = sa.case(
+        (column.time < before, column.time)
+    )  # no condition: what came since then is read, not all of history
+    first, last = sa.func.min(late), sa.func.max(late)
     query = (
-        sa.select(usage_event.c.product, first.label("first"), last.label("last"))
-        .where(*_late(tx, before, after_seq), usage_event.c.customer == customer)
-        .group_by(usage_event.c.product)
-        .order_by(usage_event.c.product)
+        sa.select(column.customer, column.product, first.label("first"), last.label("last"))
+        .where(column.organisation == tx.organisation, column.customer.in_(customers), column.seq > after_seq)
+        .group_by(column.customer, column.product)
+        .having(first.is_not(None))
+        .order_by(column.customer, column.product)
     )
-    return [Span(row["product"], row["first"], row["last"]) for row in tx.all(query)]
+    return [Span(row["customer"], row["product"], row["first"], row["last"]) for row in tx.all(query)]
 
 
 def _of(tx: Transaction, period: Period) -> tuple[sa.ColumnElement[bool], ...]:
@@ -104,14 +138,6 @@ def _of(tx: Transaction, period: Period) -> tuple[sa.ColumnElement[bool], ...]:
         usage_event.c.organisation == tx.organisation,
         usage_event.c.time >= period.start,
         usage_event.c.time < period.end,
-    )
-
-
-def _late(tx: Transaction, before: datetime, after_seq: int) -> tuple[sa.ColumnElement[bool], ...]:
-    return (
-        usage_event.c.organisation == tx.organisation,
-        usage_event.c.time < before,
-        usage_event.c.seq > after_seq,
     )
 
 

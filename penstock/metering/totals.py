@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from penstock.core.clock import Period
-from penstock.metering.sql import insert_new
+from penstock.metering.quantities import quantities
+from penstock.metering.sql import halves, insert_new, whole
 from penstock.metering.tables import usage_total
 from penstock.serving import usage_log
 from penstock.serving.tables import usage_event
@@ -23,9 +24,9 @@ Charge = tuple[str, Period]
 
 def running(tx: Transaction, customer: str, charges: Sequence[Charge]) -> dict[tuple[str, str], int]:
     """Units so far per (product, period name) of the customer, for each charge. Needs a writing transaction."""
-    insert_new(tx, usage_total, [_fresh(customer, product, period) for product, period in charges])
     mine = _mine(tx, customer, [(product, period.name) for product, period in charges])
     watermark = usage_log.watermark(tx)  # before the sum: what comes in between is left for the next time
+    _begin(tx, customer, charges, mine, watermark)
     added = _added(tx, mine, watermark)
     units = {}
     for row in tx.all(sa.select(usage_total).where(mine)):
@@ -39,16 +40,31 @@ def running(tx: Transaction, customer: str, charges: Sequence[Charge]) -> dict[t
     return units
 
 
-def _fresh(customer: str, product: str, period: Period) -> dict[str, object]:
-    return {
-        "customer": customer,
-        "product": product,
-        "period": period.name,
-        "period_start": period.start,
-        "period_end": period.end,
-        "seq": 0,
-        "units": 0,
+def _begin(
+    tx: Transaction, customer: str, charges: Sequence[Charge], mine: sa.ColumnElement[bool], watermark: int
+) -> None:
+    """Store the totals that are not there yet: of the period's own events, not from the log's beginning on."""
+    rows = tx.all(sa.select(usage_total.c.product, usage_total.c.period).where(mine))
+    kept = {(row["product"], row["period"]) for row in rows}
+    missing = [(product, period) for product, period in charges if (product, period.name) not in kept]
+    used = {
+        (one.product, period.name): one.units
+        for period in {period for _, period in missing}
+        for one in quantities(tx, [customer], period, up_to_seq=watermark)
     }
+    fresh = [
+        {
+            "customer": customer,
+            "product": product,
+            "period": period.name,
+            "period_start": period.start,
+            "period_end": period.end,
+            "seq": watermark,
+            "units": used.get((product, period.name), 0),
+        }
+        for product, period in missing
+    ]
+    insert_new(tx, usage_total, fresh)
 
 
 def _mine(tx: Transaction, customer: str, keys: Sequence[tuple[str, str]]) -> sa.ColumnElement[bool]:
@@ -60,7 +76,7 @@ def _mine(tx: Transaction, customer: str, keys: Sequence[tuple[str, str]]) -> sa
 
 
 def _added(tx: Transaction, mine: sa.ColumnElement[bool], watermark: int) -> dict[tuple[str, str], int]:
-    """Units between each total and the watermark: one query, over the usage log's index by product and seq."""
+    """Units between each total and the watermark: one query, over the usage log's index by customer and seq."""
     total, event = usage_total.c, usage_event.c
     same = sa.and_(
         event.organisation == total.organisation,
@@ -72,9 +88,9 @@ def _added(tx: Transaction, mine: sa.ColumnElement[bool], watermark: int) -> dic
         event.time < total.period_end,
     )
     query = (
-        sa.select(total.product, total.period, sa.func.sum(event.units).label("units"))
+        sa.select(total.product, total.period, *halves(event.units))
         .join_from(usage_total, usage_event, same)
         .where(mine)
         .group_by(total.product, total.period)
     )
-    return {(row["product"], row["period"]): int(row["units"]) for row in tx.all(query)}
+    return {(row["product"], row["period"]): whole(row) for row in tx.all(query)}

@@ -27,7 +27,7 @@ from penstock.runtime import executors, wire
 from penstock.runtime.locks import exclusive
 from penstock.storage.engine import open_engine, translated_errors
 
-VERSION = "3"  # raise it when the steps of any workflow change: unfinished runs of another version are left alone
+VERSION = "4"  # raise it when the steps of any workflow change: unfinished runs of another version are left alone
 POLL_S = 0.1
 CLOSE_WAIT_S = 10.0
 _UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]

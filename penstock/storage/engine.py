@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock.core.clock import Clock, SystemClock
-from penstock.core.errors import BadInput, Unavailable
+from penstock.core.errors import BadInput, Broken, Unavailable
 from penstock.core.ids import Ids, random_ids
 from penstock.core.installing import install_hint
 
@@ -48,6 +48,12 @@ class Transaction:
 
     def scalar(self, statement: sa.Executable) -> Any:
         return self.connection.execute(statement).scalar()
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part that can fail alone: an error in the block undoes the block and leaves the transaction usable."""
+        with translated_errors(), self.connection.begin_nested():
+            yield
 
 
 @dataclass(frozen=True)
@@ -154,11 +160,13 @@ def _postgres_engine(url: str, pool_size: int) -> sa.Engine:
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """The database's own operational errors as `Unavailable`, with what to do."""
+    """The database's own operational errors as `Unavailable`, with what to do; a sum beyond 64 bits as `Broken`."""
     try:
         yield
     except sa.exc.OperationalError as error:
         text = str(_first(error).orig).strip()
+        if text == "integer overflow":  # SQLite's word for a sum; Postgres sums without a bound
+            raise Broken("a sum of amounts or units is larger than 64 bits can hold") from error
         raise Unavailable(f"the database answered: {text}", hint=_hint(text)) from error
 
 

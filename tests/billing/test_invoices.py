@@ -11,7 +11,7 @@ from billing.shop import Shop, open_shop, usd, use_in, workspace
 from penstock.billing import catalogue, ledger, payments
 from penstock.billing.credits import add_credit, credit_balance
 from penstock.billing.invoices import (
-    close_customer,
+    close_customers,
     customers_to_invoice,
     get_invoice,
     invoice_customer,
@@ -19,6 +19,7 @@ from penstock.billing.invoices import (
     list_invoices,
     to_json,
 )
+from penstock.billing.records import Invoice
 from penstock.billing.tables import posting
 from penstock.billing.verification import quarantined, release_from_quarantine, verify
 from penstock.core.clock import SettableClock
@@ -110,7 +111,8 @@ def test_use_that_arrives_while_the_month_is_being_closed_is_charged_with_the_ne
     with shop.store.read() as tx:
         assert customers_to_invoice(tx, november) == [blue]
     shop.use(red, 50, time=november.end - timedelta(seconds=1))  # a gateway commits its last event of the month
-    close_customer(shop.store.transaction, blue, november, shop.company)
+    with shop.store.transaction() as tx:
+        close_customers(tx, [blue], november, shop.company)
     shop.wait_until("2027-01")
     (missed,) = shop.close("2026-12").invoices
     assert (missed.customer, [(line.kind, line.quantity) for line in missed.lines]) == (red, [("late usage", 50)])
@@ -283,13 +285,15 @@ def test_two_closings_at_once_issue_each_invoice_once(shop: Shop) -> None:
     for customer in customers:
         shop.use(customer, 100)
     shop.wait_until("2026-12")
+    month = shop.month("2026-11")
+
+    def close(some: list[str]) -> list[str]:
+        with shop.store.transaction() as tx:
+            return [one.number for one in close_customers(tx, some, month, shop.company) if isinstance(one, Invoice)]
+
+    pieces = [customers, customers[::-1], *([customer] for customer in customers * 2)]
     with ThreadPoolExecutor(4) as pool:
-        month = shop.month("2026-11")
-        jobs = [
-            pool.submit(close_customer, shop.store.transaction, customer, month, shop.company)
-            for customer in customers * 3
-        ]
-        issued = {job.result().number for job in jobs}  # type: ignore[union-attr]
+        issued = {number for numbers in pool.map(close, pieces) for number in numbers}
     assert issued == {"2026-000001", "2026-000002", "2026-000003"}
     with shop.store.read() as tx:
         assert verify(tx) == []

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from penstock.billing import catalogue
-from penstock.billing.invoices import invoice_of, line_events
+from penstock.billing.invoices import invoices_of, line_events
 from penstock.billing.rating import breakdown, last_run, rate
 from penstock.billing.tables import rating_run
 from penstock.billing.verification import verify
@@ -147,10 +147,11 @@ def check_all(shop: Shop, customer: str, months: list[str]) -> None:
     asked: dict[str, int] = dict.fromkeys(months, 0)
     with shop.store.read() as tx:
         for name in months:
-            invoice = invoice_of(tx, customer, shop.month(name))
-            for line in invoice.lines if invoice else ():
+            for invoice, line in (
+                (one, line) for one in invoices_of(tx, [customer], shop.month(name)) for line in one.lines
+            ):
                 if line.product:
-                    events = line_events(tx, invoice.number, line.number)  # type: ignore[union-attr]
+                    events = line_events(tx, invoice.number, line.number)
                     assert sum(event.units for event in events) == line.quantity
                     proven += [event.seq for event in events]
                     asked[line.period.name] += line.amount_minor
