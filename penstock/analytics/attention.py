@@ -10,11 +10,14 @@ from typing import Literal
 import sqlalchemy as sa
 
 from penstock.analytics.records import Overview, ProductFigures
-from penstock.billing.tables import invoice, ledger_operation, posting, quarantine
+from penstock.billing.months import unclosed_months
+from penstock.billing.subscriptions import subscribers
+from penstock.billing.tables import invoice, ledger_operation, posting
+from penstock.billing.verification import quarantined
 from penstock.channels.tables import attribution_review
 from penstock.core.clock import Period, period_at
 from penstock.core.money import Money
-from penstock.metering.quantities import charges
+from penstock.metering.quantities import users
 from penstock.storage.engine import Transaction
 from penstock.workspace.records import Workspace
 
@@ -25,12 +28,14 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Need:
-    """One thing to do. subject: a product, a customer or a month; count and amount: how much there is of it."""
+    """One thing to do. subject: a product, a customer (id; its name in `name`) or a month; count and amount: how much
+    there is of it."""
 
     kind: Kind
     subject: str
     count: int = 0
     amount: Money | None = None
+    name: str = ""
 
 
 def needs(tx: Transaction, workspace: Workspace, now: Overview) -> tuple[Need, ...]:
@@ -82,14 +87,17 @@ def _overdue(tx: Transaction, currency: str) -> Iterator[Need]:
 
 
 def _unclosed(tx: Transaction, timezone: str) -> Iterator[Need]:
-    """Last month's users without an invoice for it."""
+    """Months that were never closed; of last month, how many of its users and subscribers have no invoice for it."""
     this = period_at(tx.now, timezone)
     last: Period = period_at(this.start - timedelta(days=1), timezone)
+    for one in unclosed_months(tx, last, timezone):
+        yield Need("unclosed", one.period.name, one.customers)
     query = sa.select(invoice.c.customer).where(
         invoice.c.organisation == tx.organisation, invoice.c.period == last.name
     )
     invoiced = {row["customer"] for row in tx.all(query)}
-    waiting = {customer for customer, _ in charges(tx, last)} - invoiced
+    aside = {one.customer for one in quarantined(tx)}
+    waiting = (users(tx, last) | subscribers(tx, last)) - invoiced - aside
     if waiting:
         yield Need("unclosed", last.name, len(waiting))
 
@@ -107,6 +115,5 @@ def _held_referrals(tx: Transaction) -> Iterator[Need]:
 
 
 def _quarantined(tx: Transaction) -> Iterator[Need]:
-    query = sa.select(quarantine.c.customer).where(quarantine.c.organisation == tx.organisation)
-    for row in tx.all(query.order_by(quarantine.c.customer)):
-        yield Need("quarantined", row["customer"])
+    for one in quarantined(tx):
+        yield Need("quarantined", one.customer, name=one.name)

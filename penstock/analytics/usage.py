@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from penstock.analytics.records import Day
 from penstock.core.clock import Period, zone_of
+from penstock.metering.sql import halves, whole
 from penstock.serving.tables import usage_event
 from penstock.storage.engine import Transaction
 
@@ -19,11 +20,11 @@ def units_by_charge(tx: Transaction, period: Period) -> dict[Charge, int]:
     """Units used in the period, as metering counts them."""
     column = usage_event.c
     query = (
-        sa.select(column.customer, column.product, sa.func.sum(column.units).label("units"))
+        sa.select(column.customer, column.product, *halves(column.units))
         .where(*_in(tx, period))
         .group_by(column.customer, column.product)
     )
-    return {(row["customer"], row["product"]): int(row["units"]) for row in tx.all(query)}
+    return {(row["customer"], row["product"]): whole(row) for row in tx.all(query)}
 
 
 def units_by_day(tx: Transaction, period: Period, timezone: str) -> tuple[Day, ...]:
@@ -31,8 +32,8 @@ def units_by_day(tx: Transaction, period: Period, timezone: str) -> tuple[Day, .
     days = _days(period, timezone)
     bucket = sa.case(*[(usage_event.c.time < end, number) for number, (_, end) in enumerate(days)])
     events = sa.select(bucket.label("day"), usage_event.c.units).where(*_in(tx, period)).subquery()
-    query = sa.select(events.c.day, sa.func.sum(events.c.units).label("units")).group_by(events.c.day)
-    found = {row["day"]: int(row["units"]) for row in tx.all(query)}
+    query = sa.select(events.c.day, *halves(events.c.units)).group_by(events.c.day)
+    found = {row["day"]: whole(row) for row in tx.all(query)}
     return tuple(Day(day, found.get(number, 0)) for number, (day, _) in enumerate(days))
 
 

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from penstock.billing import ledger, verification
 from penstock.billing.credits import credit_balances
+from penstock.billing.months import refuse_unfinished
 from penstock.billing.payments import record_payment
 from penstock.billing.rating import RatingRun, breakdown, rate_all, runs_to_invoice
 from penstock.billing.records import Invoice, Quarantine
@@ -27,7 +28,7 @@ from penstock.billing.tables import invoice, invoice_line, rating_run
 from penstock.billing.terms import lock_customers
 from penstock.billing.versions import PriceVersion, get_price_versions, the_book
 from penstock.core.clock import Period, period_at
-from penstock.core.errors import Broken, Conflict, PenstockError, Unavailable
+from penstock.core.errors import Broken, PenstockError, Unavailable
 from penstock.core.money import round_half_away
 from penstock.identity.customers import Customer, get_customers
 from penstock.metering.quantities import late_spans, users
@@ -76,7 +77,7 @@ def close_period(transaction: Transactions, period: Period, company: Company) ->
     Raises Conflict while the period has not ended.
     """
     with transaction() as tx:
-        customers = customers_to_invoice(tx, period)
+        customers = customers_to_invoice(tx, period)  # in any order of months: `months` tells which wait
     results: list[Invoice | Quarantine] = []
     for page in pages(customers):
         with transaction() as tx:
@@ -92,7 +93,7 @@ def pages(customers: Sequence[str]) -> list[Sequence[str]]:
 
 def customers_to_invoice(tx: Transaction, period: Period) -> list[str]:
     """Ids of the customers with usage, late usage, a plan or an invoice in the period. Conflict if it has not ended."""
-    _refuse_unfinished(tx, period)
+    refuse_unfinished(tx, period)
     column = invoice.c
     issued = tx.all(
         sa.select(column.customer).where(column.organisation == tx.organisation, column.period == period.name)
@@ -109,7 +110,7 @@ def close_customers(
     then: what else belongs to an invoice, done with it or not at all. Raises Conflict while the period has not ended,
     and what is nobody's fault: a database that is gone or full.
     """
-    _refuse_unfinished(tx, period)
+    refuse_unfinished(tx, period)
     lock_customers(tx, customers)
     made = _one_by_one_if_need_be(tx, customers, lambda some: _close(tx, some, period, company, then))
     return [made[customer] for customer in customers]
@@ -121,7 +122,7 @@ def invoice_customer(tx: Transaction, customer: str, period: Period, company: Co
     Raises Conflict while the period has not ended, Broken when the customer is in quarantine or its books do not
     hold, and NotFound for usage without a price.
     """
-    _refuse_unfinished(tx, period)
+    refuse_unfinished(tx, period)
     lock_customers(tx, [customer])
     aside = {} if invoices_of(tx, [customer], period) else _aside(tx, [customer])
     if aside:
@@ -216,15 +217,6 @@ def _with_late_use(tx: Transaction, period: Period) -> set[str]:
         ~counted,
     )
     return {row["customer"] for row in tx.all(late.distinct())}
-
-
-def _refuse_unfinished(tx: Transaction, period: Period) -> None:
-    if tx.now < period.end:
-        raise Conflict(
-            f"{period.name} has not ended: it runs until {period.end:%Y-%m-%d %H:%M} UTC",
-            where="period",
-            hint="close it after that; what was used so far is in `penstock usage export`",
-        )
 
 
 def _rate_all(tx: Transaction, customers: Sequence[str], period: Period, cutoff_seq: int, timezone: str) -> None:

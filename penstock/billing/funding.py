@@ -26,6 +26,7 @@ from penstock.core.errors import BadInput, Broken, CreditExhausted, QuotaExceede
 from penstock.core.money import Money, exponent
 from penstock.metering.totals import running
 from penstock.serving.funding import Grant
+from penstock.serving.usage_log import MOST_UNITS
 from penstock.storage.engine import Transaction
 from penstock.storage.schema import Instant
 from penstock.workspace.records import Company
@@ -49,8 +50,8 @@ class LedgerFunding:
         too. A grant ends with its month, at most some seconds later. Raises CreditExhausted or QuotaExceeded, and
         NotFound without a price.
         """
-        if units < 1:
-            raise BadInput(f"cannot hold {units} units", where="units")
+        if not 1 <= units <= MOST_UNITS:
+            raise BadInput(f"cannot hold {units:,} units", where="units", hint=f"1 to {MOST_UNITS:,} a request")
         period = period_at(tx.now, self.company.timezone)
         version = price_for(tx, product, period)
         prepaid = lock_customer(tx, customer) == "prepaid"

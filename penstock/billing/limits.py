@@ -9,6 +9,7 @@ from penstock.billing.terms import lock_customer
 from penstock.billing.versions import priced_products
 from penstock.core.errors import BadInput, NotFound
 from penstock.identity.customers import get_customer
+from penstock.metering.quantities import MOST_QUANTITY
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 
@@ -17,6 +18,12 @@ def set_limit(tx: Transaction, customer: str, product: str, units_per_month: int
     """Cap the product at `units_per_month` for this customer; None lifts the cap. Holds from the next grant on."""
     if units_per_month is not None and units_per_month < 0:
         raise BadInput(f"a limit cannot be {units_per_month}", where="limit", hint="0 stops all use")
+    if units_per_month is not None and units_per_month > MOST_QUANTITY:
+        raise BadInput(
+            f"{units_per_month:,} units are more than a month is billed for",
+            where="limit",
+            hint=f"at most {MOST_QUANTITY:,}; without a limit: penstock customer limit CUSTOMER PRODUCT",
+        )
     if product not in priced_products(tx):
         raise NotFound(f"no product {product!r}", where="limit", hint="see `penstock check`")
     customer = get_customer(tx, customer).id

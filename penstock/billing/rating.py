@@ -19,8 +19,9 @@ from penstock.billing.subscriptions import allowance, subscriptions_of
 from penstock.billing.tables import invoice_line, rating_run
 from penstock.billing.versions import PriceVersion, price_for
 from penstock.core.clock import Period
+from penstock.core.errors import Broken
 from penstock.core.money import money
-from penstock.metering.quantities import Quantity, quantities, quantity
+from penstock.metering.quantities import MOST_QUANTITY, Quantity, quantities, quantity
 from penstock.storage.engine import Transaction
 from penstock.workspace.records import Price
 
@@ -145,6 +146,7 @@ def read_run(row: Mapping[Any, Any]) -> RatingRun:
 
 
 def _run(tx: Transaction, used: Quantity, last: RatingRun | None, price: PriceVersion, free: int) -> RatingRun:
+    _refuse_absurd(used)
     amount = money(price.price.amount(max(0, used.units - free)), price.currency).amount_minor
     return RatingRun(
         id=tx.new_id("run"),
@@ -162,6 +164,17 @@ def _run(tx: Transaction, used: Quantity, last: RatingRun | None, price: PriceVe
         delta_minor=amount - (last.amount_minor if last else 0),
         rated_at=tx.now,
     )
+
+
+def _refuse_absurd(used: Quantity) -> None:
+    if used.units > MOST_QUANTITY:
+        too_many = f"penstock usage correct {used.customer} {used.product} -UNITS --period {used.period.name}"
+        raise Broken(
+            f"{used.units:,} units of {used.product} in {used.period.name} are more than the {MOST_QUANTITY:,} "
+            "that a month is billed for",
+            where="usage",
+            hint=f'take off what was not used: {too_many} --reason "…" --operation ID',
+        )
 
 
 def _last_runs(tx: Transaction, customers: Sequence[str], period: Period) -> dict[tuple[str, str], RatingRun]:

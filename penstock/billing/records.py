@@ -118,8 +118,9 @@ class Refund:
 
 @dataclass(frozen=True)
 class Quarantine:
-    """A customer whose books do not hold: nothing is invoiced to it until someone has looked."""
+    """A customer (id and name) that could not be invoiced: nothing is, until someone has looked and resumed it."""
 
     customer: str
+    name: str
     reason: str
     since: datetime

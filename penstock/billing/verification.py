@@ -20,6 +20,7 @@ from penstock.billing.tables import (
 )
 from penstock.billing.tables import quarantine as quarantine_table
 from penstock.core.errors import Broken, NotFound
+from penstock.identity.customers import names_of
 from penstock.metering.sql import insert_new
 from penstock.storage.engine import Transaction
 from penstock.storage.schema import sequence
@@ -70,18 +71,26 @@ def quarantined(tx: Transaction, customers: Customers = None) -> list[Quarantine
     query = sa.select(quarantine_table).where(column.organisation == tx.organisation)
     if customers is not None:
         query = query.where(column.customer.in_(customers))
-    return [Quarantine(row["customer"], row["reason"], row["since"]) for row in tx.all(query.order_by(column.customer))]
+    rows = tx.all(query.order_by(column.customer))
+    names = names_of(tx, [row["customer"] for row in rows])
+    return [
+        Quarantine(row["customer"], names.get(row["customer"], row["customer"]), row["reason"], row["since"])
+        for row in rows
+    ]
 
 
-def release_from_quarantine(tx: Transaction, customer: str) -> None:
-    """Let the customer be invoiced again. Raises NotFound, or Broken while its books still do not hold."""
-    if not quarantined(tx, [customer]):
-        raise NotFound(f"{customer} is not in quarantine", where="customer")
+def release_from_quarantine(tx: Transaction, customer: str) -> Quarantine:
+    """Let the customer be invoiced again; answers why it was not. Raises NotFound, or Broken while its books still do
+    not hold."""
+    aside = quarantined(tx, [customer])
+    if not aside:
+        raise NotFound(f"{customer} is not put aside", where="customer", hint="see `penstock bill aside`")
     problems = verify_customer(tx, customer)
     if problems:
         raise Broken(problems[0].message, where=customer, hint=problems[0].repair)
     column = quarantine_table.c
     tx.execute(sa.delete(quarantine_table).where(column.organisation == tx.organisation, column.customer == customer))
+    return aside[0]
 
 
 def _check(tx: Transaction, customers: Customers) -> list[Problem]:

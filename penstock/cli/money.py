@@ -87,29 +87,50 @@ def usage_correct(
     note(f"{customer}: {units:+,} units of {product} ({reason})")
 
 
-def bill_close(period: Annotated[str, typer.Option("--period", help="The month to close, e.g. 2026-11.")]) -> None:
+def bill_close(
+    period: Annotated[str, typer.Option("--period", help="The month to close, e.g. 2026-11.")],
+    catch_up: Annotated[
+        bool, typer.Option("--catch-up", help="Close the months before it too that were never closed, in order.")
+    ] = False,
+) -> None:
     """Rate a month's use and issue its invoices. Closing again changes nothing."""
-    from penstock.jobs.money import close_month, invoice_rows, month
+    from penstock.jobs.money import close_month, invoice_rows
     from penstock.jobs.runner import open_workflows
     from penstock.runtime.house import open_house
+    from penstock.runtime.progress import console_progress
 
     house = open_house(OPTIONS.workspace)
-    with open_workflows(house, executor="cli-close") as workflows:
-        closed = close_month(workflows, period)
+    with (
+        console_progress() as progress,
+        open_workflows(house, executor="cli-close", progress=progress) as workflows,
+    ):
+        closed = close_month(workflows, period, catch_up=catch_up)
     with house.store.read() as tx:
-        rows = invoice_rows(tx, month(house, period).name)
-    if not rows and not closed["quarantined"]:
-        note(f"{period}: nothing was used and no plan was running, so there is nothing to invoice")
+        rows = [row for name in closed["months"] for row in invoice_rows(tx, name)]
+    months, aside = ", ".join(closed["months"]), closed["quarantined"]
+    if not rows and not aside:
+        note(f"{months}: nothing was used and no plan was running, so there is nothing to invoice")
     if rows or OPTIONS.json:
-        show({"invoices": rows, "quarantined": closed["quarantined"]}, rows=rows, title=f"invoices of {period}")
-    for aside in closed["quarantined"]:
-        note(f"put aside, not invoiced: {aside['customer']}: {aside['reason']}")
-    if closed["quarantined"]:
+        show(
+            {"months": closed["months"], "invoices": rows, "quarantined": aside},
+            rows=rows,
+            title=f"invoices of {months}",
+        )
+    for one in aside:
+        _note_aside(one["name"], one["customer"], one["reason"], closed["months"])
+    if aside:
         raise typer.Exit(1)
 
 
+def _note_aside(name: str, customer: str, reason: str, months: list[str]) -> None:
+    again = "; ".join(f"penstock bill close --period {month}" for month in months)
+    note(f"put aside, not invoiced: {name} ({customer}): {reason}")
+    note(f"  look:      penstock customer show {customer}; penstock ledger verify; penstock bill aside")
+    note(f"  then bill: penstock bill resume {customer}; {again}")
+
+
 def bill_aside() -> None:
-    """The customers put aside because their books do not hold, and why."""
+    """The customers put aside because they could not be invoiced, and why."""
     from penstock.billing.verification import quarantined
     from penstock.runtime.house import open_house
 
@@ -118,14 +139,17 @@ def bill_aside() -> None:
 
 
 def bill_resume(customer: str) -> None:
-    """Bill a customer again whose books were put aside and have been mended."""
-    from penstock.billing.verification import release_from_quarantine
-    from penstock.identity.customers import get_customer
+    """Bill a customer again that was put aside, once what was wrong is mended."""
+    from penstock.jobs.money import resume
     from penstock.runtime.house import open_house
 
-    with open_house(OPTIONS.workspace).store.transaction() as tx:
-        release_from_quarantine(tx, get_customer(tx, customer).id)
-    note(f"{customer} is billed again: penstock bill close")
+    aside, months = resume(open_house(OPTIONS.workspace), customer)
+    show(
+        {"customer": aside.customer, "name": aside.name, "was": aside.reason, "close": months},
+        rows=[{"customer": aside.name, "id": aside.customer, "close": ", ".join(months)}],
+    )
+    for month in months:
+        note(f"bill it now: penstock bill close --period {month}")
 
 
 def invoice_list() -> None:

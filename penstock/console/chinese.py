@@ -346,8 +346,8 @@ CHINESE = {
     "{subject}: {count} corrections are not trained on yet": "{subject}：{count} 条更正尚未用于训练",
     "{count} invoices are overdue": "{count} 张账单逾期",
     "{subject} is not closed: {count} customers have no invoice for it": "{subject} 尚未结账：{count} 位客户没有账单",
-    "{subject} is put aside because its books do not hold: nothing is invoiced to it": (
-        "{subject} 账目有误，已暂停开具账单"
+    "{name} is put aside because it could not be invoiced: nothing is invoiced to it": (
+        "{name} 无法开具账单，已搁置：暂不向其开票"
     ),
     # states and kinds that other rooms name
     "invoice": "按账单付款",

@@ -9,12 +9,15 @@ from datetime import timedelta
 from typing import Any
 
 from penstock.billing import invoices, payments
-from penstock.billing.records import Payment, Refund
+from penstock.billing.months import months_since, refuse_skipped, refuse_unfinished, unclosed_months
+from penstock.billing.records import Payment, Quarantine, Refund
+from penstock.billing.verification import release_from_quarantine
 from penstock.billing.versions import priced_products
 from penstock.channels import commissions
 from penstock.core.clock import Period, period_at, period_of
 from penstock.core.errors import BadInput
 from penstock.core.money import Money, exact_money
+from penstock.identity.customers import get_customer
 from penstock.metering import corrections
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress, no_progress
@@ -32,25 +35,38 @@ def month(house: House, name: str | None) -> Period:
     return period_of(name, timezone) if name else period_at(house.store.clock.now(), timezone)
 
 
-def close_month(workflows: Workflows, period: str) -> dict[str, Any]:
-    """Close a month durably. Answers {"invoices": numbers, old and new; "quarantined": customers put aside}."""
-    closed: dict[str, Any] = workflows.run_or_resume("close", {"period": period})
+def close_month(workflows: Workflows, period: str, *, catch_up: bool = False) -> dict[str, Any]:
+    """Close a month durably; with `catch_up` the months before it too that wait to be closed, oldest first.
+
+    Answers {"months": names closed; "invoices": numbers, old and new; "quarantined": customers put aside}. Raises
+    Conflict for a month that has not ended, and without `catch_up` while an earlier one waits.
+    """
+    closed: dict[str, Any] = workflows.run_or_resume("close", closing_of(period, catch_up))
     return closed
+
+
+def closing_of(period: str, catch_up: bool) -> dict[str, Any]:
+    """The arguments of workflow "close"."""
+    return {"period": period, "catch_up": True} if catch_up else {"period": period}
 
 
 def close(house: House, arguments: dict[str, Any], progress: Progress = no_progress) -> dict[str, Any]:
     """The workflow: a step and a transaction for each page of customers, so a kill costs at most one page's work."""
-    period = month(house, arguments["period"])
-    customers = step("whom", _customers_to_invoice, house, period)
+    names = step("months", _months_to_close, house, arguments["period"], bool(arguments.get("catch_up")))
     numbers: list[str] = []
-    aside: list[dict[str, str]] = []
-    for page in invoices.pages(customers):
-        progress(f"closing {period.name}", len(numbers) + len(aside), len(customers))
-        closed = step(f"invoice {page[0]} to {page[-1]}", _close_page, house, page, period)
+    aside: dict[str, dict[str, str]] = {}
+    for name in names:
+        closed = _close_one(house, month(house, name), progress)
         numbers += closed["invoices"]
-        aside += closed["quarantined"]
-    progress(f"closing {period.name}", len(customers), len(customers))
-    return {"invoices": sorted(numbers), "quarantined": aside}
+        aside |= {one["customer"]: one for one in reversed(closed["quarantined"]) if one["customer"] not in aside}
+    return {"months": names, "invoices": sorted(numbers), "quarantined": [aside[id] for id in sorted(aside)]}
+
+
+def resume(house: House, customer: str) -> tuple[Quarantine, list[str]]:
+    """Bill a customer again that was put aside; answers why it was, and the months to close (again) for it."""
+    with house.store.transaction() as tx:
+        aside = release_from_quarantine(tx, get_customer(tx, customer).id)
+        return aside, [one.name for one in months_since(tx, aside.since, house.workspace.company.timezone)]
 
 
 @dataclass(frozen=True)
@@ -162,6 +178,29 @@ def invoice_rows(tx: Transaction, period: str | None = None) -> list[dict[str, A
     ]
 
 
+def _months_to_close(house: House, name: str, catch_up: bool) -> list[str]:
+    period, timezone = month(house, name), house.workspace.company.timezone
+    with house.store.read() as tx:
+        if not catch_up:
+            refuse_skipped(tx, period, timezone)
+            return [period.name]
+        refuse_unfinished(tx, period)
+        return [*(one.period.name for one in unclosed_months(tx, period, timezone)), period.name]
+
+
+def _close_one(house: House, period: Period, progress: Progress) -> dict[str, Any]:
+    customers = step(f"whom in {period.name}", _customers_to_invoice, house, period)
+    numbers: list[str] = []
+    aside: list[dict[str, str]] = []
+    for page in invoices.pages(customers):
+        progress(f"closing {period.name}", len(numbers) + len(aside), len(customers), "customers")
+        closed = step(f"{period.name}: {page[0]} to {page[-1]}", _close_page, house, page, period)
+        numbers += closed["invoices"]
+        aside += closed["quarantined"]
+    progress(f"closing {period.name}", len(customers), len(customers), f"{len(customers):,} customers")
+    return {"invoices": numbers, "quarantined": aside}
+
+
 def _customers_to_invoice(house: House, period: Period) -> list[str]:
     with house.store.read() as tx:
         return invoices.customers_to_invoice(tx, period)
@@ -177,5 +216,5 @@ def _close_page(house: House, customers: Sequence[str], period: Period) -> dict[
     aside = [one for one in made if isinstance(one, invoices.Quarantine)]
     return {
         "invoices": [one.number for one in made if isinstance(one, invoices.Invoice)],
-        "quarantined": [{"customer": one.customer, "reason": one.reason} for one in aside],
+        "quarantined": [{"customer": one.customer, "name": one.name, "reason": one.reason} for one in aside],
     }

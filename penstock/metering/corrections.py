@@ -11,7 +11,7 @@ from penstock.core.clock import Period, period_at
 from penstock.core.errors import BadInput, Conflict
 from penstock.core.hashing import digest_of
 from penstock.identity.customers import get_customer
-from penstock.metering.quantities import quantity
+from penstock.metering.quantities import MOST_QUANTITY, quantity
 from penstock.metering.sql import insert_new
 from penstock.metering.tables import usage_correction
 from penstock.serving import usage_log
@@ -51,6 +51,12 @@ def correct(
     """
     if units == 0 or not reason.strip():
         raise BadInput("a correction needs units other than 0 and a reason", where=f"correction {operation}")
+    if not -(2**63) < units <= usage_log.MOST_UNITS:
+        raise BadInput(
+            f"{units:,} units are more than one correction can change",
+            where=f"correction {operation}",
+            hint=f"at most {usage_log.MOST_UNITS:,} units are added at once",
+        )
     if time > tx.now:
         raise BadInput(f"{time:%Y-%m-%d %H:%M} lies in the future", where=f"correction {operation}")
     customer = get_customer(tx, customer).id
@@ -74,7 +80,7 @@ def correct(
             f"operation {operation!r} already corrected something else", hint="use a new operation id for a new change"
         )
     if outcome.kind == "new":
-        _refuse_below_zero(tx, event, period)
+        _refuse_out_of_bounds(tx, event, period)
         row = {"operation": operation, **content, "time": time, "created_at": tx.now}
         insert_new(tx, usage_correction, [row])
     return outcome.event
@@ -90,8 +96,14 @@ def list_corrections(tx: Transaction, customer: str | None = None) -> list[Corre
     return [Correction(**{name: row[name] for name in Correction.__dataclass_fields__}) for row in rows]
 
 
-def _refuse_below_zero(tx: Transaction, event: UsageEvent, period: Period) -> None:
+def _refuse_out_of_bounds(tx: Transaction, event: UsageEvent, period: Period) -> None:
     left = quantity(tx, customer=event.customer, product=event.product, period=period).units
+    if event.units > 0 and left > MOST_QUANTITY:
+        raise Conflict(
+            f"adding {event.units:,} units of {event.product} makes {left:,} in {period.name}",
+            where=f"correction {event.id}",
+            hint=f"a month is billed for at most {MOST_QUANTITY:,} units",
+        )
     if left < 0:
         raise Conflict(
             f"taking {-event.units:,} units from {event.product} leaves {left:,} in {period.name}",

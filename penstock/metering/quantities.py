@@ -18,6 +18,8 @@ from penstock.metering.sql import halves, whole
 from penstock.serving.tables import usage_event
 from penstock.storage.engine import Transaction
 
+MOST_QUANTITY = 10**15  # units of a product in a month that are billed: more is a mistake somewhere
+
 
 @dataclass(frozen=True)
 class Quantity:
@@ -76,6 +78,15 @@ def quantities(
     return [Quantity(row["customer"], row["product"], period, whole(row), int(row["seq"])) for row in tx.all(query)]
 
 
+def first_use(tx: Transaction) -> datetime | None:
+    """The time of the first event there is; None without events."""
+    column = usage_event.c
+    found: datetime | None = tx.scalar(
+        sa.select(sa.func.min(column.time)).where(column.organisation == tx.organisation)
+    )
+    return found
+
+
 def users(tx: Transaction, period: Period) -> set[str]:
     """Customers with an event in the period. Looks once a customer that ever used anything, not at every event."""
     column = usage_event.c
@@ -109,11 +120,11 @@ def daily(tx: Transaction, customer: str, period: Period, timezone: str = "UTC")
         .subquery()
     )
     query = (
-        sa.select(events.c.day, events.c.product, sa.func.sum(events.c.units).label("units"))
+        sa.select(events.c.day, events.c.product, *halves(events.c.units))
         .group_by(events.c.day, events.c.product)
         .order_by(events.c.day, events.c.product)
     )
-    return [Day(days[row["day"]][0], row["product"], int(row["units"])) for row in tx.all(query)]
+    return [Day(days[row["day"]][0], row["product"], whole(row)) for row in tx.all(query)]
 
 
 def late_spans(tx: Transaction, *, customers: Sequence[str], before: datetime, after_seq: int) -> list[Span]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from penstock.core.clock import Period
+from penstock.core.errors import Broken
 from penstock.metering.quantities import quantities
 from penstock.metering.sql import halves, insert_new, whole
 from penstock.metering.tables import usage_total
@@ -18,12 +19,17 @@ from penstock.serving import usage_log
 from penstock.serving.tables import usage_event
 from penstock.storage.engine import Transaction
 
+MOST_STORED = 2**63 - 1
+
 Charge = tuple[str, Period]
 """A product in a period."""
 
 
 def running(tx: Transaction, customer: str, charges: Sequence[Charge]) -> dict[tuple[str, str], int]:
-    """Units so far per (product, period name) of the customer, for each charge. Needs a writing transaction."""
+    """Units so far per (product, period name) of the customer, for each charge. Needs a writing transaction.
+
+    Raises Broken when they are more than can be stored: what got into the log before its bound, never real use.
+    """
     mine = _mine(tx, customer, [(product, period.name) for product, period in charges])
     watermark = usage_log.watermark(tx)  # before the sum: what comes in between is left for the next time
     _begin(tx, customer, charges, mine, watermark)
@@ -31,7 +37,7 @@ def running(tx: Transaction, customer: str, charges: Sequence[Charge]) -> dict[t
     units = {}
     for row in tx.all(sa.select(usage_total).where(mine)):
         key = row["product"], row["period"]
-        units[key] = row["units"] + added.get(key, 0)
+        units[key] = _bounded(row["units"] + added.get(key, 0), customer, key)
         if key in added:
             as_read = sa.and_(_mine(tx, customer, [key]), usage_total.c.seq == row["seq"])
             tx.execute(sa.update(usage_total).where(as_read).values(seq=watermark, units=units[key]))
@@ -60,11 +66,21 @@ def _begin(
             "period_start": period.start,
             "period_end": period.end,
             "seq": watermark,
-            "units": used.get((product, period.name), 0),
+            "units": _bounded(used.get((product, period.name), 0), customer, (product, period.name)),
         }
         for product, period in missing
     ]
     insert_new(tx, usage_total, fresh)
+
+
+def _bounded(units: int, customer: str, charge: tuple[str, str]) -> int:
+    if units > MOST_STORED:
+        raise Broken(
+            f"{customer} used {units:,} units of {charge[0]} in {charge[1]}: more than can be counted",
+            where="usage",
+            hint=f"take off what was not used: penstock usage correct {customer} {charge[0]} -UNITS",
+        )
+    return units
 
 
 def _mine(tx: Transaction, customer: str, keys: Sequence[tuple[str, str]]) -> sa.ColumnElement[bool]:

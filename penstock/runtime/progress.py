@@ -29,7 +29,7 @@ def console_progress(stream: TextIO | None = None) -> Iterator[Progress]:
         yield line_progress(out)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     columns: tuple[Any, ...] = (
@@ -37,6 +37,7 @@ def console_progress(stream: TextIO | None = None) -> Iterator[Progress]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
         TextColumn("[dim]{task.fields[note]}"),
     )
     with Bars(*columns, console=Console(file=out)) as bars:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from penstock.core.errors import BadInput
 from penstock.serving.tables import answer, usage_event
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
@@ -19,6 +20,7 @@ from penstock.storage.schema import sequence
 
 SEQUENCE = "usage"
 CORRECTION = "correction"
+MOST_UNITS = 10**12  # of one event: no real request is near it, and millions of them still sum within 64 bits
 
 Identity = tuple[str, str]
 """(source, id): the two parts are never joined into one text."""
@@ -77,11 +79,15 @@ class Outcome:
 def append(tx: Transaction, events: Sequence[UsageEvent], answers: Sequence[Answer] = ()) -> list[Outcome]:
     """Write the events not seen before, with their answers; answer one outcome per event, in order.
 
+    Raises BadInput for more than MOST_UNITS; a correction may take away more, to mend what got in before the bound.
+
     Holds the lock of the sequence until the transaction ends: numbers become visible in order whoever writes,
     and no other writer can add one of these ids between the look and the insert.
     """
     if not events:
         return []
+    for event in events:
+        _refuse_absurd(event)
     bodies = {kept.identity: kept for kept in reversed(answers)}  # of two under one id, the first is kept
     first = counters.take(tx, SEQUENCE, 0)  # locks the sequence and tells its next number
     known = _stored(tx, {event.identity for event in events})
@@ -189,6 +195,16 @@ def forget_answers(tx: Transaction, *, before: datetime, limit: int = 1000) -> i
     if identities:
         tx.execute(sa.delete(answer).where(answer.c.organisation == tx.organisation, _among(answer, identities)))
     return len(identities)
+
+
+def _refuse_absurd(event: UsageEvent) -> None:
+    least = -(2**63) if event.source == CORRECTION else 1
+    if not least <= event.units <= MOST_UNITS:
+        raise BadInput(
+            f"{event.units:,} units of {event.product} cannot be counted as one event",
+            where=f"usage event {event.id}",
+            hint=f"an event has at most {MOST_UNITS:,} units",
+        )
 
 
 def _seen(event: UsageEvent, stored: UsageEvent, body: bytes | None) -> Outcome:

@@ -15,6 +15,7 @@ from penstock.analytics.records import CustomerFigures, Overview, ProductFigures
 from penstock.billing import ledger
 from penstock.billing.invoices import list_invoices
 from penstock.billing.payments import list_payments, list_refunds
+from penstock.billing.verification import quarantine
 from penstock.channels.commissions import list_commissions
 from penstock.core.money import Money, money
 from penstock.identity.customers import add_customer
@@ -152,6 +153,18 @@ def test_what_waits_is_named_with_how_much(harbour: Harbour) -> None:
         Need("feedback", "helpdesk", 1),
         Need("releasable", "kefu", 1),
     )
+
+
+def test_a_month_that_was_never_closed_and_a_customer_put_aside_wait(harbour: Harbour) -> None:
+    harbour.clock.set(datetime(2027, 1, 5, tzinfo=UTC))
+    with harbour.store.transaction() as tx:
+        quarantine(tx, harbour.hai, "no price")
+        found = needs(tx, harbour.house.workspace, overview(tx, harbour.house.workspace, harbour.month("2026-12")))
+    assert [(one.kind, one.subject, one.count) for one in found if one.kind == "unclosed"] == [
+        ("unclosed", "2026-11", 1),
+        ("unclosed", "2026-12", 1),  # a plan ran on, though nothing was used
+    ]
+    assert [(one.subject, one.name) for one in found if one.kind == "quarantined"] == [(harbour.hai, "海港商店")]
 
 
 def test_an_empty_company_has_an_overview_too(tmp_path: Path, store: Store) -> None:

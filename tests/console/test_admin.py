@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from console.conftest import Runs
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from penstock.billing.verification import quarantine
 from penstock.core.errors import GateRefused
 
 V1 = "/admin/v1"
@@ -359,3 +361,33 @@ def test_a_partner_that_brings_itself_is_held_seen_and_decided_on(admin: TestCli
     statement = admin.get(f"{V1}/partners/REED/statement", params={"period": "2026-11"}).json()
     assert float(statement["in_review"]) > 0 and float(statement["payable"]) <= 0
     assert admin.post(f"{V1}/attributions/Blue Shop/clear", json={"reason": "asked"}).json()["state"] == "cleared"
+
+
+def test_a_customer_put_aside_is_listed_with_the_cause_and_resumed(admin: TestClient, harbour: Harbour) -> None:
+    with harbour.store.transaction() as tx:
+        quarantine(tx, harbour.blue, "too many units of helpdesk")
+    [aside] = admin.get(f"{V1}/bill/aside").json()
+    assert (aside["customer"], aside["name"], aside["reason"]) == (
+        harbour.blue,
+        "Blue Shop",
+        "too many units of helpdesk",
+    )
+    resumed = admin.post(f"{V1}/bill/resume", json={"customer": "Blue Shop"})
+    assert resumed.json() == {
+        "customer": harbour.blue,
+        "name": "Blue Shop",
+        "was": "too many units of helpdesk",
+        "close": ["2026-10"],
+    }
+    assert admin.get(f"{V1}/bill/aside").json() == []
+    again = admin.post(f"{V1}/bill/resume", json={"customer": "Blue Shop"})
+    assert again.status_code == 404 and "is not put aside" in again.json()["detail"]
+
+
+def test_a_skipped_month_is_refused_or_caught_up(admin: TestClient, runs: Runs, harbour: Harbour) -> None:
+    harbour.clock.set(datetime(2027, 1, 5, tzinfo=UTC))
+    refused = admin.post(f"{V1}/bill/close", json={"period": "2026-12"})
+    assert refused.status_code == 409 and "2026-11" in refused.json()["detail"] and runs.started == []
+    begun = admin.post(f"{V1}/bill/close", json={"period": "2026-12", "catch_up": True})
+    assert begun.status_code == 202
+    assert runs.started[0].arguments == {"period": "2026-12", "catch_up": True}

@@ -112,8 +112,13 @@ class Training(Body):
     rungs: list[str] = []
 
 
-class Month(Body):
+class Resuming(Body):
+    customer: str = Field(description="Its id, name or e-mail address.")
+
+
+class Closing(Body):
     period: str = Field(description='E.g. "2026-11".')
+    catch_up: bool = Field(default=False, description="Close the months before it too that were never closed.")
 
 
 class NewPayment(Body):

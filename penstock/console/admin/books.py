@@ -6,8 +6,9 @@ from starlette.responses import Response
 
 from penstock.billing import ledger
 from penstock.billing.invoices import get_invoice, line_events, list_invoices, pdf, to_json
+from penstock.billing.months import refuse_skipped
 from penstock.billing.payments import list_payments, list_refunds
-from penstock.billing.verification import verify
+from penstock.billing.verification import quarantined, verify
 from penstock.console import runs
 from penstock.console.admin import bodies
 from penstock.console.desk import AtDesk
@@ -15,18 +16,34 @@ from penstock.console.guard import Route
 from penstock.console.wire import answer
 from penstock.core.money import Money
 from penstock.identity.customers import get_customer
-from penstock.jobs.money import give_refund, month, take_back_payment, take_payment
+from penstock.jobs.money import closing_of, give_refund, month, resume, take_back_payment, take_payment
 
 MOST_EVENTS = 1_000
 
 
-def bill_close(desk: AtDesk, body: bodies.Month) -> Response:
-    """Start closing a month; answers the run's id at once. Closing again changes nothing."""
-    period = month(desk.house, body.period).name
-    run = runs.begin(desk, "close", {"period": period})
+def bill_close(desk: AtDesk, body: bodies.Closing) -> Response:
+    """Start closing a month; answers the run's id at once. Closing again changes nothing. 409 while an earlier month
+    was never closed, unless catch_up is true: then those are closed first."""
+    period = month(desk.house, body.period)
+    if not body.catch_up:
+        with desk.house.store.read() as tx:
+            refuse_skipped(tx, period, desk.company.timezone)
+    run = runs.begin(desk, "close", closing_of(period.name, body.catch_up))
     response = answer({"id": run.id, "name": run.name, "arguments": run.arguments, "begun_at": run.begun_at}, 202)
     response.headers["Location"] = f"/admin/v1/jobs/{run.id}"
     return response
+
+
+def bill_aside(desk: AtDesk) -> Response:
+    """The customers put aside because they could not be invoiced, and why."""
+    with desk.house.store.read() as tx:
+        return answer(quarantined(tx))
+
+
+def bill_resume(desk: AtDesk, body: bodies.Resuming) -> Response:
+    """Bill a customer again that was put aside; `close` names the months to close for it."""
+    aside, months = resume(desk.house, body.customer)
+    return answer({"customer": aside.customer, "name": aside.name, "was": aside.reason, "close": months})
 
 
 def invoices_list(desk: AtDesk, customer: str | None = None, period: str | None = None, after: str = "") -> Response:
@@ -102,6 +119,8 @@ def pdf_answer(content: bytes, number: str) -> Response:
 
 ROUTES = (
     Route("POST", "/admin/v1/bill/close", bill_close, "admin", 202),
+    Route("GET", "/admin/v1/bill/aside", bill_aside, "admin"),
+    Route("POST", "/admin/v1/bill/resume", bill_resume, "admin"),
     Route("GET", "/admin/v1/invoices", invoices_list, "admin"),
     Route("GET", "/admin/v1/invoices/{number}", invoice_show, "admin"),
     Route("GET", "/admin/v1/invoices/{number}/pdf", invoice_pdf_file, "admin"),

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from penstock.billing.credits import credit_balance
 from penstock.billing.invoices import get_invoice, line_events, list_invoices, pdf
+from penstock.billing.months import refuse_skipped
 from penstock.billing.payments import list_payments, list_refunds
 from penstock.billing.records import Invoice
 from penstock.console import render, runs
@@ -16,7 +17,7 @@ from penstock.console.guard import Route, form_of
 from penstock.console.pages.parts import back, field, months, part
 from penstock.core.errors import NotFound
 from penstock.core.money import Money
-from penstock.jobs.money import give_refund, month, take_payment
+from penstock.jobs.money import closing_of, give_refund, month, take_payment
 
 MOST_INVOICES = 10_000
 
@@ -46,8 +47,10 @@ def index(request: Request, desk: AtDesk, period: str | None = None, state: str 
 
 def close(request: Request, desk: AtDesk) -> Response:
     """Start closing a month."""
-    period = month(desk.house, field(form_of(request), "period")).name
-    runs.begin(desk, "close", {"period": period})
+    period = month(desk.house, field(form_of(request), "period"))
+    with desk.house.store.read() as tx:
+        refuse_skipped(tx, period, desk.company.timezone)
+    runs.begin(desk, "close", closing_of(period.name, False))
     return back("/invoices", "closing")
 
 

@@ -25,7 +25,7 @@ _WORDS = {
     "overdue": "{count} invoices are overdue",
     "referral": "{count} customers look as if their partner brought itself: clear or reject them",
     "unclosed": "{subject} is not closed: {count} customers have no invoice for it",
-    "quarantined": "{subject} is put aside because its books do not hold: nothing is invoiced to it",
+    "quarantined": "{name} is put aside because it could not be invoiced: nothing is invoiced to it",
 }
 
 

@@ -1,0 +1,99 @@
+"""Which months wait to be closed. A plan's fee is asked for by the closing of its own month only: none may be skipped.
+
+Use that arrives late is asked for by the next closing; so a month that was closed for anyone waits for plans alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from penstock.billing.subscriptions import subscribers
+from penstock.billing.tables import invoice, rating_run, subscription
+from penstock.billing.verification import quarantined
+from penstock.core.clock import Period, period_at
+from penstock.core.errors import Conflict
+from penstock.metering.quantities import first_use, users
+from penstock.storage.engine import Transaction
+
+
+@dataclass(frozen=True)
+class Unclosed:
+    """A month that has ended, and how many customers had a plan or use in it that no invoice asks for."""
+
+    period: Period
+    customers: int
+
+
+def unclosed_months(tx: Transaction, before: Period, timezone: str) -> list[Unclosed]:
+    """The months before `before` that wait to be closed, oldest first. Customers that are put aside do not count."""
+    began = [moment for moment in (first_use(tx), _first_plan(tx)) if moment is not None]
+    if not began:
+        return []
+    aside = {one.customer for one in quarantined(tx)}
+    found, month = [], period_at(min(began), timezone)
+    while month.start < before.start:
+        waiting = _waiting(tx, month) - aside
+        if waiting:
+            found.append(Unclosed(month, len(waiting)))
+        month = period_at(month.end, timezone)
+    return found
+
+
+def refuse_unfinished(tx: Transaction, period: Period) -> None:
+    """Raise Conflict while the period has not ended."""
+    if tx.now < period.end:
+        raise Conflict(
+            f"{period.name} has not ended: it runs until {period.end:%Y-%m-%d %H:%M} UTC",
+            where="period",
+            hint="close it after that; what was used so far is in `penstock usage export`",
+        )
+
+
+def refuse_skipped(tx: Transaction, period: Period, timezone: str) -> None:
+    """Raise Conflict while an earlier month waits to be closed, and while the period has not ended."""
+    refuse_unfinished(tx, period)
+    earlier = unclosed_months(tx, period, timezone)
+    if earlier:
+        named = ", ".join(f"{one.period.name} ({one.customers:,} customers)" for one in earlier)
+        raise Conflict(
+            f"closing {period.name} now would lose the plan fees of months that were never closed: {named}",
+            where="period",
+            hint=f"close these first, oldest first: penstock bill close --period {earlier[0].period.name}; "
+            f"or all in order: penstock bill close --period {period.name} --catch-up",
+        )
+
+
+def months_since(tx: Transaction, moment: datetime, timezone: str) -> list[Period]:
+    """The months that have ended, from the one before `moment` on, oldest first."""
+    month = period_at(period_at(moment, timezone).start - timedelta(days=1), timezone)
+    found = []
+    while month.end <= tx.now:
+        found.append(month)
+        month = period_at(month.end, timezone)
+    return found
+
+
+def _waiting(tx: Transaction, month: Period) -> set[str]:
+    column = invoice.c
+    mine = sa.select(column.customer).where(column.organisation == tx.organisation, column.period == month.name)
+    invoiced = {row["customer"] for row in tx.all(mine)}
+    planned = subscribers(tx, month) - invoiced
+    return planned if invoiced else planned | (users(tx, month) - _rated(tx, month))
+
+
+def _rated(tx: Transaction, month: Period) -> set[str]:
+    """Customers whose use of the month was asked for by the closing of a later one."""
+    column = rating_run.c
+    query = sa.select(column.customer).where(column.organisation == tx.organisation, column.period == month.name)
+    return {row["customer"] for row in tx.all(query.distinct())}
+
+
+def _first_plan(tx: Transaction) -> datetime | None:
+    column = subscription.c
+    found: datetime | None = tx.scalar(
+        sa.select(sa.func.min(column.started_at)).where(column.organisation == tx.organisation)
+    )
+    return found
