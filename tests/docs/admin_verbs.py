@@ -41,6 +41,8 @@ VERBS = {
     "usage export": "GET /admin/v1/usage/export",
     "usage correct": "POST /admin/v1/usage/corrections",
     "bill close": "POST /admin/v1/bill/close",
+    "bill aside": "GET /admin/v1/bill/aside",
+    "bill resume": "POST /admin/v1/bill/resume",
     "invoice list": "GET /admin/v1/invoices",
     "invoice show": "GET /admin/v1/invoices/{number}",
     "invoice pdf": "GET /admin/v1/invoices/{number}/pdf",
