@@ -22,7 +22,7 @@ from penstock.datasets.tabular.options import TableOptions
 from penstock.datasets.tabular.reading import Record, cell_of, read_table
 from penstock.datasets.tabular.schema import Kind
 from penstock.datasets.tabular.spelling import spelled_alike, spelled_as_known
-from penstock.datasets.tabular.splitting import moment, not_tested, set_aside
+from penstock.datasets.tabular.splitting import moment, not_nearly_tested, not_tested, set_aside
 from penstock.datasets.tabular.targets import Row, check_targets, class_counts, described, target_of
 from penstock.workspace.records import Product
 
@@ -69,6 +69,7 @@ def prepare(
         train = not_tested(train, test, log)
     note_zeros(train, options, log)
     fresh = _feedback(extra, train, test, reading, product, log)
+    train, fresh = not_nearly_tested(train, fresh, test, log, drop=product.cleaning.drop_near_test)
     least = product.cleaning.min_class_rows
     check_targets(train, test, options, labels=labels, file=product.data, least=least)
     classes = class_counts([*train, *fresh], test, log) if labels else ()
@@ -98,7 +99,7 @@ def _reading(
 def _rows(records: Sequence[Record], reading: Reading, part: Part, log: list[Finding]) -> list[Row]:
     """The records that have a target, typed."""
     options = reading.options
-    rows, without = [], []
+    rows, without, zeros = [], [], reading.zeros
     written = {name: form for name, form in reading.forms.items() if name in reading.kinds}
     for record in records:
         place = f"{record.origin}: {options.target}"
@@ -107,7 +108,7 @@ def _rows(records: Sequence[Record], reading: Reading, part: Part, log: list[Fin
         if target is None:
             without.append(Example(record.origin, shortened(described(record.cells)), ""))
             continue
-        values = typed(record, reading.kinds, reading.zeros, reading.forms)
+        values = typed(record, reading.kinds, zeros, reading.forms)
         row: Row = {"values": values, "target": target}
         if reading.audit:
             row["audit"] = typed(record, reading.audit, (), reading.forms)

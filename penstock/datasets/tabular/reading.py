@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -52,7 +53,7 @@ def _nothing(name: str) -> Collection[str]:
 def read_table(path: Path, target: str, absent: Absent = _nothing) -> list[Record]:
     """All rows of a file. Raises BadInput at file:line for a damaged one, or one without the target's column."""
     kind = extension_of(path)
-    records = list(_READERS.get(kind, _jsonl)(path, target, absent))
+    records = list(_READERS.get(kind, _jsonl)(path, target, cache(absent)))
     if not records:
         raise BadInput("holds no rows", where=path.name, hint="it needs a header and rows below it")
     if not any(target in record.cells for record in records):

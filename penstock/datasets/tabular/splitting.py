@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from penstock.core.errors import BadInput
 from penstock.core.hashing import canonical_json
 from penstock.datasets.report import MAX_EXAMPLES, Finding
 from penstock.datasets.tabular.dates import ORDERS, date_text
+from penstock.datasets.tabular.near import near_repeats
 from penstock.datasets.tabular.numbers import PLAIN, form_from, number_of
 from penstock.datasets.tabular.options import TableOptions
 from penstock.datasets.tabular.reading import Record
 from penstock.datasets.tabular.targets import Row, example
 
-FEW_DISTINCT = 0.2  # where more of test's rows repeat train rows, the table has few distinct rows, and no copies
+FEW_DISTINCT = 0.2  # where more of test's rows repeat train rows, the table may have few distinct rows, and no copies
 
 
 def set_aside(rows: list[Row], options: TableOptions, share: float, seed: int) -> tuple[list[Row], list[Row]]:
@@ -89,11 +92,45 @@ def not_tested(train: list[Row], test: list[Row], log: list[Finding]) -> list[Ro
     both = [row for row in train if canonical_json(row["values"]) in known]
     if not both:
         return train
-    repeated = len({canonical_json(row["values"]) for row in both})
     examples = tuple(example(row) for row in both[:MAX_EXAMPLES])
-    if repeated > FEW_DISTINCT * len(known):
+    if _few_distinct(train, known):
         action = "kept: the table has few distinct rows"
         log.append(Finding("test-in-train", "train", len(both), 0, action, examples))
         return train
     log.append(Finding("test-in-train", "train", len(both), len(both), "dropped from train, kept in test", examples))
     return [row for row in train if canonical_json(row["values"]) not in known]
+
+
+def _few_distinct(train: Sequence[Row], known: Mapping[bytes, Row]) -> bool:
+    """Whether train and test share rows because there are few different ones, and not because somebody copied them.
+
+    Then train's rows also repeat each other, those too that test lacks. known: test's rows by their inputs.
+    """
+    counts = Counter(canonical_json(row["values"]) for row in train)
+    shared = sum(key in known for key in counts) / len(known)
+    others = [count for key, count in counts.items() if key not in known]
+    repeating = sum(count for count in others if count > 1) / max(1, sum(others))
+    return shared > FEW_DISTINCT and repeating >= shared / 4
+
+
+def not_nearly_tested(
+    train: list[Row], fresh: list[Row], test: Sequence[Row], log: list[Finding], *, drop: bool
+) -> tuple[list[Row], list[Row]]:
+    """(train, feedback) without rows that nearly repeat a test row: a model would know its label by heart. drop: False
+    counts them only; the gate then refuses a test that training has seen too much of."""
+    rows = [*train, *fresh]
+    found = near_repeats([row["values"] for row in test], [row["values"] for row in rows])
+    equal = {canonical_json(row["values"]) for row in test}  # those are few by nature, or have left already
+    gone = {at: of for at, of in found.items() if canonical_json(rows[at]["values"]) not in equal}
+    for part, start, end in (("train", 0, len(train)), ("feedback", len(train), len(rows))):
+        near = [at for at in sorted(gone) if start <= at < end]
+        examples = tuple(replace(example(rows[at]), other=test[gone[at]]["origin"]) for at in near[:MAX_EXAMPLES])
+        if near:
+            action = "dropped" if drop else "kept; drop_near_test = true would drop them"
+            log.append(Finding("near-test", part, len(near), drop * len(near), action, examples))  # type: ignore[arg-type]
+    if not drop:
+        return train, fresh
+    kept = [
+        [row for at, row in enumerate(rows) if at not in gone and (at < len(train)) is first] for first in (True, False)
+    ]
+    return kept[0], kept[1]
