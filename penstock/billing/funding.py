@@ -21,7 +21,7 @@ from penstock.billing.subscriptions import allowance
 from penstock.billing.tables import usage_grant
 from penstock.billing.terms import lock_customer
 from penstock.billing.versions import price_for
-from penstock.core.clock import Period, period_at
+from penstock.core.clock import Period, local_text, period_at
 from penstock.core.errors import BadInput, Broken, CreditExhausted, QuotaExceeded
 from penstock.core.money import Money, exponent
 from penstock.metering.totals import running
@@ -58,7 +58,7 @@ class LedgerFunding:
         held = accrual.held(tx, customer, tx.now - timedelta(seconds=GRACE_S))  # before totals: rather twice than never
         most = 2 * max(units, BLOCK_UNITS)
         so_far = running(tx, customer, [(product, period)])[product, period.name] + held.of(product)
-        most = min(most, _quota(tx, customer, product, period, so_far, units))
+        most = min(most, _quota(tx, customer, product, period, so_far, units, self.company.timezone))
         if prepaid:
             most = self._affordable(tx, customer, product, period, held, units, most)
         granted = max(units, min(BLOCK_UNITS, most // 2))
@@ -163,7 +163,9 @@ def expire_grants(tx: Transaction) -> int:
     return tx.execute(done.values(state="expired")).rowcount
 
 
-def _quota(tx: Transaction, customer: str, product: str, period: Period, so_far: int, units: int) -> int:
+def _quota(
+    tx: Transaction, customer: str, product: str, period: Period, so_far: int, units: int, timezone: str
+) -> int:
     """Units left under the customer's monthly cap; without one, no bound."""
     limit = limit_of(tx, customer, product)
     if limit is None:
@@ -172,7 +174,7 @@ def _quota(tx: Transaction, customer: str, product: str, period: Period, so_far:
     if left < units:
         raise QuotaExceeded(
             f"the monthly limit of {limit:,} units of {product} leaves {left:,}; {units:,} were asked for",
-            hint=f"it starts anew at {period.end:%Y-%m-%d %H:%M} UTC; the seller can raise it",
+            hint=f"it starts anew at {local_text(period.end, timezone)}; the seller can raise it",
             retry_after_s=(period.end - tx.now).total_seconds(),
         )
     return left

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from penstock.billing.subscriptions import subscribers
 from penstock.billing.tables import invoice, rating_run, subscription
 from penstock.billing.verification import quarantined
-from penstock.core.clock import Period, period_at
+from penstock.billing.versions import the_book
+from penstock.core.clock import Period, local_text, period_at
 from penstock.core.errors import Conflict
 from penstock.metering.quantities import first_use, users
 from penstock.storage.engine import Transaction
@@ -46,7 +47,7 @@ def refuse_unfinished(tx: Transaction, period: Period) -> None:
     """Raise Conflict while the period has not ended."""
     if tx.now < period.end:
         raise Conflict(
-            f"{period.name} has not ended: it runs until {period.end:%Y-%m-%d %H:%M} UTC",
+            f"{period.name} has not ended: it runs until {local_text(period.end, the_book(tx).timezone)}",
             where="period",
             hint="close it after that; what was used so far is in `penstock usage export`",
         )

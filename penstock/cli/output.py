@@ -12,9 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from penstock.core.clock import local_text
+from penstock.core.errors import PenstockError
 from penstock.core.money import Money
 
 
@@ -126,13 +129,24 @@ def plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
+@cache
+def _timezone(folder: Path) -> str:
+    """The company's: what is due "on the 15th" is due on its 15th. UTC where there is no workspace."""
+    from penstock.workspace.loader import load
+
+    try:
+        return load(folder).company.timezone
+    except PenstockError:
+        return "UTC"
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%SZ")  # UTC, and said so
+        return local_text(value, _timezone(OPTIONS.workspace.resolve()))
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, Decimal):

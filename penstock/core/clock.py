@@ -70,6 +70,12 @@ def period_at(moment: datetime, timezone: str) -> Period:
     return period_of(f"{local.year:04d}-{local.month:02d}", timezone)
 
 
+def local_text(moment: datetime, timezone: str) -> str:
+    """'2026-12-15 00:00 +08:00': a moment as it is read in `timezone` (IANA), to the minute, with the offset from UTC."""
+    local = moment.astimezone(zone_of(timezone)).isoformat(sep=" ", timespec="minutes")
+    return f"{local[:16]} {local[16:]}"
+
+
 def zone_of(timezone: str) -> ZoneInfo:
     """The IANA zone, or BadInput."""
     try:

@@ -152,7 +152,7 @@ def _rows_text(report: Report, say: Say) -> str:
 
 def _subheading(facts: Mapping[str, Any], say: Say) -> str:
     number = f"{say('Candidate')} {facts['number']}" if "number" in facts else say("Candidate")
-    made = str(facts.get("created_at", ""))[:16].replace("T", " ")
+    made = str(facts.get("created_at", ""))
     return " · ".join(part for part in (number, str(facts.get("rung", "")), made) if part)
 
 

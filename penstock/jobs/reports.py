@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock import tasks
+from penstock.core.clock import local_text
 from penstock.core.errors import BadInput, Conflict, GateRefused
 from penstock.datasets.versions import DatasetVersion, find_version
 from penstock.evaluation.html import Page, report_html, report_page
@@ -33,6 +34,7 @@ class CandidateReport:
     version: DatasetVersion
     product: Product | None
     currency: str
+    timezone: str
     locale: str
 
     @property
@@ -83,7 +85,7 @@ class CandidateReport:
         return {} if self.product is None else tasks.get(self.product.task).chinese
 
     def _candidate(self) -> dict[str, Any]:
-        facts = {**vars(self.candidate), "created_at": self.candidate.created_at.isoformat(), "currency": self.currency}
+        facts = {**vars(self.candidate), "created_at": local_text(self.candidate.created_at, self.timezone), "currency": self.currency}
         title = self.product.title if self.product is not None else ""
         return {**facts, "title": title or self.candidate.product, "data_version": self.version.number}
 
@@ -99,6 +101,7 @@ def candidate_report(house: House, reference: str, number: str | None = None) ->
             version=find_version(tx, candidate.product, candidate.dataset_version),
             product=house.workspace.products.get(candidate.product),
             currency=house.workspace.company.currency,
+            timezone=house.workspace.company.timezone,
             locale=house.workspace.company.locale,
         )
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from penstock import tasks
+from penstock.core.clock import local_text
 from penstock.core.errors import Broken, NotFound
 from penstock.evaluation.html import Figure, Table
 from penstock.evaluation.run_charts import DRAWN, Trace, run_chart
@@ -65,6 +67,10 @@ def runs_html(house: House, runs: Sequence[Run]) -> str:
     )
     environment.filters["svg"] = lambda text: Markup(text)  # drawn here, and Vega escapes every label
     rows = compare_rows(runs)
+
+    def shown(value: Any) -> str:
+        return local_text(value, house.workspace.company.timezone) if isinstance(value, datetime) else say(value)
+
     title = product.title or runs[0].product if product is not None else runs[0].product
     return environment.get_template("runs.html").render(
         locale=locale,
@@ -73,7 +79,7 @@ def runs_html(house: House, runs: Sequence[Run]) -> str:
         subheading=say("{count} runs").format(count=len(runs)),
         figure=_figure(house, runs, say),
         note=say("Of parameters and origins only what differs is shown. A trial was scored on held-out training rows."),
-        facts=Table(list(rows[0]), [[say(row[""]), *(say(row[name]) for name in list(row)[1:])] for row in rows]),
+        facts=Table(list(rows[0]), [[say(row[""]), *(shown(row[name]) for name in list(row)[1:])] for row in rows]),
     )
 
 

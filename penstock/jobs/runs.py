@@ -119,7 +119,7 @@ def run_rows(runs: Sequence[Run], *, also: str | None = None) -> list[dict[str, 
                 "seconds": round(run.seconds, 1),
                 "cost": Decimal(_number(run.cost)),
                 "state": "" if run.state == "done" else f"{run.state}: {_short(run.error)}",
-                "made": f"{run.created_at:%Y-%m-%d %H:%MZ}",
+                "made": run.created_at,
             }
         )
     return rows
@@ -217,7 +217,7 @@ def _measures(run: Run) -> dict[str, str]:
     }
 
 
-def _origin(run: Run, *, alone: bool) -> dict[str, str]:
+def _origin(run: Run, *, alone: bool) -> dict[str, Any]:
     """alone: with the candidate's id, which differs always; beside others it would take the width of three columns."""
     return {
         "state": run.state,
@@ -229,7 +229,7 @@ def _origin(run: Run, *, alone: bool) -> dict[str, str]:
         ),
         "candidate": (run.candidate or "") if alone else "",
         "error": _short(run.error),
-        "made": run.created_at.strftime("%Y-%m-%d %H:%M:%SZ"),
+        "made": run.created_at,
     }
 
 

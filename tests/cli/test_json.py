@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from analytics.harbour import Harbour, busy_harbour
 from cli.walk import ELSEWHERE, GROUPS_ELSEWHERE, JSON_PAGE, in_page, keys_of, leaves, lines
 
+from penstock.billing.invoices import get_invoice
 from penstock.channels.commissions import settle
 from penstock.channels.partners import get_partner
 from penstock.channels.payouts import payable, payout
@@ -54,6 +56,15 @@ def test_every_command_prints_typed_values_and_stable_keys(
         for line in told.err.splitlines():
             json.loads(line)
     assert not wrong, "\n".join(wrong)
+
+
+def test_people_read_times_in_the_company_s_zone(harbour: Harbour, capsys: pytest.CaptureFixture[str]) -> None:
+    number = harbour.invoices[harbour.blue]
+    with harbour.store.read() as tx:
+        due = get_invoice(tx, number).due_at.astimezone(ZoneInfo("Asia/Shanghai"))
+    capsys.readouterr()
+    assert run(["invoice", "show", number, "--workspace", str(harbour.house.folder)]) == 0
+    assert f"{due:%Y-%m-%d %H:%M} +08:00" in capsys.readouterr().out
 
 
 def test_the_walk_knows_every_command(harbour: Harbour) -> None:

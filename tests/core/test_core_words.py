@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.core.clock import SettableClock, period_at, period_of
+from penstock.core.clock import SettableClock, local_text, period_at, period_of
 from penstock.core.errors import BadInput, NotFound, PenstockError, RateLimited
 from penstock.core.hashing import canonical_json, digest_of
 from penstock.core.ids import counting_ids, random_ids
@@ -18,6 +18,12 @@ def test_a_month_begins_and_ends_at_midnight_of_the_company_s_zone() -> None:
     november = period_of("2026-11", "Asia/Shanghai")
     assert november.start == datetime(2026, 10, 31, 16, tzinfo=UTC)
     assert november.end == datetime(2026, 11, 30, 16, tzinfo=UTC)
+
+
+def test_a_moment_is_read_in_the_company_s_zone_with_its_offset() -> None:
+    due = datetime(2026, 12, 14, 16, 0, 30, tzinfo=UTC)
+    assert local_text(due, "Asia/Shanghai") == "2026-12-15 00:00 +08:00"
+    assert local_text(due, "UTC") == "2026-12-14 16:00 +00:00"
 
 
 def test_a_month_with_a_clock_change_is_an_hour_longer() -> None:
