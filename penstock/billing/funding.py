@@ -163,9 +163,7 @@ def expire_grants(tx: Transaction) -> int:
     return tx.execute(done.values(state="expired")).rowcount
 
 
-def _quota(
-    tx: Transaction, customer: str, product: str, period: Period, so_far: int, units: int, timezone: str
-) -> int:
+def _quota(tx: Transaction, customer: str, product: str, period: Period, so_far: int, units: int, timezone: str) -> int:
     """Units left under the customer's monthly cap; without one, no bound."""
     limit = limit_of(tx, customer, product)
     if limit is None:

@@ -71,7 +71,7 @@ def period_at(moment: datetime, timezone: str) -> Period:
 
 
 def local_text(moment: datetime, timezone: str) -> str:
-    """'2026-12-15 00:00 +08:00': a moment as it is read in `timezone` (IANA), to the minute, with the offset from UTC."""
+    """'2026-12-15 00:00 +08:00': a moment as read in `timezone` (IANA), to the minute, with the offset from UTC."""
     local = moment.astimezone(zone_of(timezone)).isoformat(sep=" ", timespec="minutes")
     return f"{local[:16]} {local[16:]}"
 

@@ -85,7 +85,11 @@ class CandidateReport:
         return {} if self.product is None else tasks.get(self.product.task).chinese
 
     def _candidate(self) -> dict[str, Any]:
-        facts = {**vars(self.candidate), "created_at": local_text(self.candidate.created_at, self.timezone), "currency": self.currency}
+        facts = {
+            **vars(self.candidate),
+            "created_at": local_text(self.candidate.created_at, self.timezone),
+            "currency": self.currency,
+        }
         title = self.product.title if self.product is not None else ""
         return {**facts, "title": title or self.candidate.product, "data_version": self.version.number}
 
