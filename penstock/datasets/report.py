@@ -57,6 +57,7 @@ KINDS = {
     "expired": "ENTRIES WHOSE LAST DAY IS OVER",
     "single-question": "entries without a paraphrase",
     # images
+    "unreadable": "FILES THAT CANNOT BE READ",
     "image-conflict": "images with contradicting labels",
     "blank-image": "images of a single shade",
     "unreadable-image": "corrected images that cannot be read",
@@ -78,7 +79,9 @@ COLUMN_KINDS = frozenset({"leak", "leak-kept", "known-after", "no-input", "zeros
 too late."""
 _TESTED = ("test-in-train", "near-test")
 _ALL_MATTER = COLUMN_KINDS | {"alike-label"}
-_SAID = frozenset({"alike-label", "rare-label", "unseen-label", "no-target", *_TESTED, *COLUMN_KINDS - {"known-after"}})
+_SAID = frozenset(
+    {"alike-label", "rare-label", "unseen-label", "no-target", "unreadable", *_TESTED, *COLUMN_KINDS - {"known-after"}}
+)
 """What whoever trains must be told, not only whoever inspects the data."""
 
 

@@ -212,3 +212,24 @@ def write_idx(folder: Path, part: str, rows: int, seed: int = 0) -> None:
     (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(images))
     named = b"\0\0\x08\x01" + struct.pack(">I", rows) + labels.tobytes()
     (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(named))
+
+
+def test_a_few_files_that_cannot_be_read_are_left_out_by_name(folder: Path) -> None:
+    """One corrupt picture used to refuse the whole folder."""
+    for row in range(20, 70):
+        drawing(230, row).save(folder / "data" / "dark" / f"{row:02d}.png")
+        drawing(20, row).save(folder / "data" / "light" / f"{row:02d}.png")
+    bad = folder / "data" / "dark" / "07.png"
+    bad.write_bytes(bad.read_bytes()[:40])
+    found = prepare(product(), folder)
+    (finding,) = [f for f in found.report.findings if f.kind == "unreadable"]
+    assert (finding.found, finding.dropped, finding.examples[0].origin) == (1, 1, "dark/07.png")
+    assert found.report.read_train == 140 and len(found.train) + len(found.test) == 139
+    assert any("dark/07.png" in sentence for sentence in found.report.told())
+    (folder / "data" / "light" / "08.png").write_bytes(b"no image")
+    with pytest.raises(BadInput, match=r"07\.png|08\.png") as caught:
+        prepare(product(), folder)  # two of 140 are more than a hundredth
+    assert "max_unreadable" in str(caught.value) and "dark/07.png" in str(caught.value)
+    assert prepare(product(options={"max_unreadable": "2%"}), folder).report.found("unreadable") == 2
+    with pytest.raises(BadInput):
+        prepare(product(options={"max_unreadable": 0.0}), folder)

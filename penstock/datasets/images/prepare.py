@@ -18,13 +18,13 @@ from pydantic import Field
 from penstock.core.errors import BadInput
 from penstock.datasets.compare import outside, without_conflicts, without_repeats
 from penstock.datasets.images.decode import Colour, content_of, decode, fitted
-from penstock.datasets.images.readers import LARGEST_SIDE, SMALLEST_SIDE, read_pictures
+from penstock.datasets.images.readers import LARGEST_SIDE, SMALLEST_SIDE, Pictures, read_pictures
 from penstock.datasets.images.rows import Picture, of_row, to_row
 from penstock.datasets.labels import UNSEEN, Settled, learnable, settle_alike, settle_rare, unseen
 from penstock.datasets.report import MAX_EXAMPLES, ClassCount, CleaningReport, Example, Finding, Part
 from penstock.datasets.rows import Prepared, Row
 from penstock.datasets.splits import set_aside
-from penstock.workspace.records import Cleaning, Product, Record
+from penstock.workspace.records import Cleaning, Product, Ratio, Record
 
 SMALL_CLASS_ROWS = 5
 
@@ -35,29 +35,33 @@ Side = Annotated[int, Field(strict=True, ge=SMALLEST_SIDE, le=LARGEST_SIDE)]
 class ImageOptions(Record):
     """size: [height, width] of what the model sees. color: "gray" or "rgb"; by default what the files are.
     labels_file, test_labels_file: of idx files, where their names do not tell. flip: an image's mirror image is of the
-    same class (true of photos, not of digits)."""
+    same class (true of photos, not of digits). max_unreadable: the share of the files that may be left out because they
+    cannot be read, named in the cleaning report."""
 
     size: tuple[Side, Side] | None = None
     color: Colour | None = None
     labels_file: str | None = None
     test_labels_file: str | None = None
     flip: bool = Field(default=False, strict=True)
+    max_unreadable: Ratio = Field(default=0.01, strict=True, ge=0, lt=1)
 
 
 def prepare(product: Product, folder: Path, extra: Sequence[Mapping[str, Any]] = ()) -> Prepared:
     """Read, clean and split. extra: feedback rows that join train, never what is tested. Raises BadInput."""
     options = ImageOptions(**product.options)
-    train = _read(product, folder, options)
-    shape = train[0].pixels.shape
-    test = None
+    found = _read(product, folder, options)
+    train, shape = found.read, found.read[0].pixels.shape
+    test = given = None
     if product.test is not None:
-        test = read_pictures(
+        given = read_pictures(
             folder / product.test,
             columns=product.columns,
             labels_file=options.test_labels_file,
             size=(shape[0], shape[1]),
             colour="gray" if shape[2] == 1 else "rgb",
+            most_unreadable=options.max_unreadable,
         )
+        test = given.read
     feedback: list[Picture] = []
     unreadable: list[tuple[Row, str]] = []
     for row in extra:
@@ -65,21 +69,43 @@ def prepare(product: Product, folder: Path, extra: Sequence[Mapping[str, Any]] =
             feedback.append(_fitting(row, (shape[0], shape[1], shape[2])))
         except BadInput as error:
             unreadable.append((Row("", row["label"], row["origin"], row.get("customer")), error.message))
-    return _cleaned(train, test, feedback, unreadable, product)
+    prepared = _cleaned(train, test, feedback, unreadable, product)
+    return _counted(prepared, found.unreadable, () if given is None else given.unreadable)
 
 
 def labels(product: Product, folder: Path) -> list[str]:
     """The label of every image of the data. Raises BadInput."""
-    return [picture.label for picture in _read(product, folder, ImageOptions(**product.options))]
+    return [picture.label for picture in _read(product, folder, ImageOptions(**product.options)).read]
 
 
-def _read(product: Product, folder: Path, options: ImageOptions) -> list[Picture]:
+def _counted(
+    prepared: Prepared, train: Sequence[tuple[BadInput, str]], test: Sequence[tuple[BadInput, str]]
+) -> Prepared:
+    """With the files that could not be read, as rows that were read and dropped."""
+    parts: tuple[tuple[Part, Sequence[tuple[BadInput, str]]], ...] = (("train", train), ("test", test))
+    findings = tuple(
+        Finding("unreadable", part, len(wrong), len(wrong), "left out, as max_unreadable allows", _unreadable(wrong))
+        for part, wrong in parts
+        if wrong
+    )
+    report = prepared.report
+    read_train, read_test = report.read_train + len(train), report.read_test + len(test)
+    counted = replace(report, read_train=read_train, read_test=read_test, findings=(*findings, *report.findings))
+    return replace(prepared, report=counted)
+
+
+def _unreadable(wrong: Sequence[tuple[BadInput, str]]) -> tuple[Example, ...]:
+    return tuple(Example(error.where or "", error.message, label) for error, label in wrong[:MAX_EXAMPLES])
+
+
+def _read(product: Product, folder: Path, options: ImageOptions) -> Pictures:
     return read_pictures(
         folder / product.data,
         columns=product.columns,
         labels_file=options.labels_file,
         size=options.size,
         colour=options.color,
+        most_unreadable=options.max_unreadable,
     )
 
 

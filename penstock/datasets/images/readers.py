@@ -1,6 +1,6 @@
 """Reads labelled images: a folder per class, an idx file, or a csv of paths; all in one size and in gray or RGB.
 
-Every image that cannot be read is an error that names its file, all of them together; nothing is left out silently.
+Images that cannot be read are left out by name where they are few; where they are more, all of them are one error.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from math import floor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +30,14 @@ _OF_SYSTEMS = ("thumbs.db", "desktop.ini")
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """unreadable: the errors of files that were left out, each with the file's name and label."""
+
+    read: list[Picture]
+    unreadable: tuple[tuple[BadInput, str], ...]
+
+
 def read_pictures(
     path: Path,
     *,
@@ -35,18 +45,20 @@ def read_pictures(
     labels_file: str | None,
     size: tuple[int, int] | None,
     colour: Colour | None,
-) -> list[Picture]:
+    most_unreadable: float = 0.0,
+) -> Pictures:
     """All images of `path` in one shape. size: (height, width); None: the commonest of the files', scaled down to at
     most 224 a side. colour: None: "rgb" when any image has colour. columns: {"path": …, "label": …} of a csv.
 
-    Raises BadInput naming the files that cannot be read.
+    most_unreadable: the share of the files that may be left out because they cannot be read. Raises BadInput naming
+    all of them where they are more.
     """
     if path.is_dir():
-        return _of_files(_in_folders(path), size, colour)
+        return _of_files(_in_folders(path), size, colour, most_unreadable)
     if idx.is_idx(path):
-        return _of_idx(path, labels_file, size, colour)
+        return Pictures(_of_idx(path, labels_file, size, colour), ())
     if path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv")):
-        return _of_files(_in_table(path, columns), size, colour)
+        return _of_files(_in_table(path, columns), size, colour, most_unreadable)
     hint = "give a folder with a folder of images per class, an idx file, or a csv with the columns path,label"
     raise BadInput("these are no images that can be read" if path.exists() else "there is no such file or folder",
                    where=str(path), hint=hint)  # fmt: skip
@@ -127,18 +139,22 @@ def _records(lines: Any, path: Path) -> Iterator[tuple[str, list[str]]]:
         yield f"{path.name}:{lines.line_num}", values
 
 
-def _of_files(named: Sequence[_Named], size: tuple[int, int] | None, colour: Colour | None) -> list[Picture]:
+def _of_files(
+    named: Sequence[_Named], size: tuple[int, int] | None, colour: Colour | None, most_unreadable: float
+) -> Pictures:
     """Headers first: the size is known before pixels fill the memory."""
+    allowed = floor(most_unreadable * len(named))
     with ThreadPoolExecutor(4) as threads:  # Pillow decodes without the GIL
-        sizes = _all_read(threads.map(_size_or_error, named))
-        height, width = size or _usual(sizes)
-        _check_memory(len(named), height * width * (1 if colour == "gray" else 3))
-        pixels = _all_read(threads.map(lambda each: _pixels_or_error(each, (height, width)), named))
-    channels = _channels(colour, pixels)
-    return [
-        Picture(fitted(image, (height, width, channels)), label, origin)
-        for image, (_, label, origin) in zip(pixels, named, strict=True)
-    ]
+        sizes, wrong = _parted(named, threads.map(_size_or_error, named))
+        _check_few([error for error, _ in wrong], allowed)
+        height, width = size or _usual([each for each, _ in sizes])
+        _check_memory(len(sizes), height * width * (1 if colour == "gray" else 3))
+        left = [each for _, each in sizes]
+        pixels, broken = _parted(left, threads.map(lambda each: _pixels_or_error(each, (height, width)), left))
+    _check_few([error for error, _ in (*wrong, *broken)], allowed)
+    channels = _channels(colour, [image for image, _ in pixels])
+    read = [Picture(fitted(image, (height, width, channels)), label, origin) for image, (_, label, origin) in pixels]
+    return Pictures(read, tuple((error, label) for error, (_, label, _) in (*wrong, *broken)))
 
 
 def _of_idx(path: Path, labels_file: str | None, size: tuple[int, int] | None, colour: Colour | None) -> list[Picture]:
@@ -174,17 +190,26 @@ def _pixels_or_error(named: _Named, size: tuple[int, int]) -> Pixels | BadInput:
     return fitted(pixels, (*size, pixels.shape[2]))
 
 
-def _all_read(results: Iterable[T | BadInput]) -> list[T]:
-    read: list[T] = []
-    wrong: list[BadInput] = []
-    for result in results:
+def _parted(
+    named: Sequence[_Named], results: Iterable[T | BadInput]
+) -> tuple[list[tuple[T, _Named]], list[tuple[BadInput, _Named]]]:
+    """What could be read, and what could not, each with its file."""
+    read: list[tuple[T, _Named]] = []
+    wrong: list[tuple[BadInput, _Named]] = []
+    for result, each in zip(results, named, strict=True):
         if isinstance(result, BadInput):
-            wrong.append(result)
+            wrong.append((result, each))
         else:
-            read.append(result)
-    if wrong:
-        raise _together(wrong)
-    return read
+            read.append((result, each))
+    return read, wrong
+
+
+def _check_few(wrong: Sequence[BadInput], allowed: int) -> None:
+    """Raises BadInput naming the files where more cannot be read than may be left out."""
+    if len(wrong) > allowed:
+        error = _together(wrong)
+        hint = f"{error.hint}\n  to leave such files out, up to a share of all: options.max_unreadable"
+        raise BadInput(error.message, where=error.where, hint=hint)
 
 
 def _together(wrong: Sequence[BadInput]) -> BadInput:
