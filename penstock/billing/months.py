@@ -6,17 +6,18 @@ Use that arrives late is asked for by the next closing; so a month that was clos
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import sqlalchemy as sa
 
-from penstock.billing.subscriptions import subscribers
+from penstock.billing.register import invoices_of
+from penstock.billing.subscriptions import subscribers, subscription_of
 from penstock.billing.tables import invoice, rating_run, subscription
 from penstock.billing.verification import quarantined
 from penstock.billing.versions import the_book
 from penstock.core.clock import Period, local_text, period_at
 from penstock.core.errors import Conflict
-from penstock.metering.quantities import first_use, users
+from penstock.metering.quantities import first_use, quantities, users
 from penstock.storage.engine import Transaction
 
 
@@ -30,12 +31,9 @@ class Unclosed:
 
 def unclosed_months(tx: Transaction, before: Period, timezone: str) -> list[Unclosed]:
     """The months before `before` that wait to be closed, oldest first. Customers that are put aside do not count."""
-    began = [moment for moment in (first_use(tx), _first_plan(tx)) if moment is not None]
-    if not began:
-        return []
     aside = {one.customer for one in quarantined(tx)}
-    found, month = [], period_at(min(began), timezone)
-    while month.start < before.start:
+    found, month = [], _first_month(tx, timezone)
+    while month is not None and month.start < before.start:
         waiting = _waiting(tx, month) - aside
         if waiting:
             found.append(Unclosed(month, len(waiting)))
@@ -67,14 +65,20 @@ def refuse_skipped(tx: Transaction, period: Period, timezone: str) -> None:
         )
 
 
-def months_since(tx: Transaction, moment: datetime, timezone: str) -> list[Period]:
-    """The months that have ended, from the one before `moment` on, oldest first."""
-    month = period_at(period_at(moment, timezone).start - timedelta(days=1), timezone)
-    found = []
-    while month.end <= tx.now:
-        found.append(month)
+def months_to_bill(tx: Transaction, customer: str, timezone: str) -> list[Period]:
+    """The months that have ended in which the customer had a plan or use that no invoice asks for, oldest first."""
+    found, month = [], _first_month(tx, timezone)
+    while month is not None and month.end <= tx.now:
+        used = quantities(tx, [customer], month) and customer not in _rated(tx, month, customer)
+        if (used or subscription_of(tx, customer, month)) and not invoices_of(tx, [customer], month):
+            found.append(month)
         month = period_at(month.end, timezone)
     return found
+
+
+def _first_month(tx: Transaction, timezone: str) -> Period | None:
+    began = [moment for moment in (first_use(tx), _first_plan(tx)) if moment is not None]
+    return period_at(min(began), timezone) if began else None
 
 
 def _waiting(tx: Transaction, month: Period) -> set[str]:
@@ -85,10 +89,12 @@ def _waiting(tx: Transaction, month: Period) -> set[str]:
     return planned if invoiced else planned | (users(tx, month) - _rated(tx, month))
 
 
-def _rated(tx: Transaction, month: Period) -> set[str]:
+def _rated(tx: Transaction, month: Period, customer: str | None = None) -> set[str]:
     """Customers whose use of the month was asked for by the closing of a later one."""
     column = rating_run.c
     query = sa.select(column.customer).where(column.organisation == tx.organisation, column.period == month.name)
+    if customer is not None:
+        query = query.where(column.customer == customer)
     return {row["customer"] for row in tx.all(query.distinct())}
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from penstock.billing import invoices, payments
-from penstock.billing.months import months_since, refuse_skipped, refuse_unfinished, unclosed_months
+from penstock.billing.months import months_to_bill, refuse_skipped, refuse_unfinished, unclosed_months
 from penstock.billing.records import Payment, Quarantine, Refund
 from penstock.billing.verification import release_from_quarantine
 from penstock.billing.versions import priced_products
@@ -66,7 +66,7 @@ def resume(house: House, customer: str) -> tuple[Quarantine, list[str]]:
     """Bill a customer again that was put aside; answers why it was, and the months to close (again) for it."""
     with house.store.transaction() as tx:
         aside = release_from_quarantine(tx, get_customer(tx, customer).id)
-        return aside, [one.name for one in months_since(tx, aside.since, house.workspace.company.timezone)]
+        return aside, [one.name for one in months_to_bill(tx, aside.customer, house.workspace.company.timezone)]
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,8 @@ def _close_one(house: House, period: Period, progress: Progress) -> dict[str, An
     numbers: list[str] = []
     aside: list[dict[str, str]] = []
     for page in invoices.pages(customers):
-        progress(f"closing {period.name}", len(numbers) + len(aside), len(customers), "customers")
+        done = len(numbers) + len(aside)
+        progress(f"closing {period.name}", done, len(customers), f"{done:,} of {len(customers):,} customers")
         closed = step(f"{period.name}: {page[0]} to {page[-1]}", _close_page, house, page, period)
         numbers += closed["invoices"]
         aside += closed["quarantined"]

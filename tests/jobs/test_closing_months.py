@@ -253,8 +253,14 @@ def test_progress_counts_customers(company: Company) -> None:
     for number in range(30):
         company.customer(f"Shop {number}", plan=True)
     company.wait_until("2026-12")
-    told: list[tuple[str, float, float]] = []
+    told: list[tuple[str, float, float, str]] = []
     jobs.close(
-        company.house, {"period": "2026-11"}, lambda stage, done, total, note="": told.append((stage, done, total))
+        company.house,
+        {"period": "2026-11"},
+        lambda stage, done, total, note="": told.append((stage, done, total, note)),
     )
-    assert told == [("closing 2026-11", 0, 30), ("closing 2026-11", 25, 30), ("closing 2026-11", 30, 30)]
+    assert told == [
+        ("closing 2026-11", 0, 30, "0 of 30 customers"),
+        ("closing 2026-11", 25, 30, "25 of 30 customers"),
+        ("closing 2026-11", 30, 30, "30 customers"),
+    ]
