@@ -21,15 +21,32 @@ def register(app: typer.Typer) -> None:
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The new workspace's folder.")],
     task: Annotated[str, typer.Option(help="What the product does; all: an example of each.")] = "text-classification",
-    data: Annotated[Path | None, typer.Option(help="Your data: a csv, jsonl or parquet file, also .gz.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Your data: csv, tsv, jsonl, json, parquet (also .gz) or xlsx, in any encoding.")
+    ] = None,
     test: Annotated[Path | None, typer.Option(help="A test file of its own (default: a split by content).")] = None,
     name: Annotated[str | None, typer.Option(help="The product's name (default: the data file's).")] = None,
+    text_column: Annotated[str | None, typer.Option(help="Of the texts (default: a guess, which is told).")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Of the labels, or of a table's target.")] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help="FIELD=NAME of other tasks: question, answer, user, item, time.")
+    ] = None,
+    rare_labels: Annotated[
+        str | None, typer.Option(help="Labels with too few rows: drop, or merge:NAME (default: refuse).")
+    ] = None,
 ) -> None:
-    """Make a workspace: a folder with penstock.toml, ready to train. Without --data and --name, a copy of the task's
-    example, data and all."""
+    """Make a workspace: a folder with penstock.toml, ready to train. The data are looked at: what was taken for what is
+    told, and what check would refuse is refused here. Without --data and --name, a copy of the task's example."""
     from penstock.jobs.start import make_workspace
 
-    made = make_workspace(folder, task, data=data, test=test, name=name)
+    label = "target" if task.startswith("tabular") else "label"
+    columns = {field: given for field, given in (("text", text_column), (label, label_column)) if given is not None}
+    for pair in column or ():
+        field, _, given = pair.partition("=")
+        columns[field.strip()] = given.strip()
+    made = make_workspace(
+        folder, task, data=data, test=test, name=name, columns=columns, rare_labels=rare_labels, say=note
+    )
     product = next(iter(made.products))  # an example names first what others build on
     note(f"made {folder}/penstock.toml\nnext: cd {folder} && penstock check && penstock train {product}")
 

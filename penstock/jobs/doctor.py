@@ -15,6 +15,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from penstock.core.errors import PenstockError
+from penstock.core.hashing import sha256_of_file
 from penstock.core.installing import install_hint, package_hint
 from penstock.models.load import Loader
 from penstock.registry.releases import live_releases
@@ -136,7 +137,17 @@ def _backbones(workspace: Workspace) -> Iterator[Finding]:
         found = backbone.source if there else f"{backbone.source} is not there"
         yield Finding(f"backbone {name}", "ok" if there else "bad", found, remedy)
         if backbone.sha256 is None:
-            yield Finding(f"backbone {name}", "doubt", "no sha256", "pin it, so that the weights cannot change unseen")
+            yield Finding(f"backbone {name}", "doubt", "no sha256", _pin(workspace, name))
+
+
+def _pin(workspace: Workspace, name: str) -> str:
+    """The line that pins a backbone's weights, where they are on this machine."""
+    from penstock.training.sources import weights_here
+
+    found = weights_here(workspace.backbones[name], workspace.folder)
+    if found is None:
+        return "pin it, so that the weights cannot change unseen: once they are fetched, doctor prints the line"
+    return f'pin it: sha256 = "{sha256_of_file(found)}"'
 
 
 def _ports(workspace: Workspace) -> Iterator[Finding]:

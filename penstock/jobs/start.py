@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import penstock
 from penstock import tasks
 from penstock.core.errors import BadInput
+from penstock.jobs.check import check_workspace
+from penstock.jobs.taking import FIELDS, backbone_block, settled_section, take
 from penstock.workspace.create import copy_examples, init_workspace
-from penstock.workspace.loader import load
+from penstock.workspace.loader import FILE, load
 from penstock.workspace.records import Workspace
 
 EXAMPLES = Path(penstock.__file__).parent / "examples"
@@ -18,11 +22,21 @@ ALL = "all"
 
 
 def make_workspace(
-    folder: Path, task_name: str, *, data: Path | None = None, test: Path | None = None, name: str | None = None
+    folder: Path,
+    task_name: str,
+    *,
+    data: Path | None = None,
+    test: Path | None = None,
+    name: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    rare_labels: str | None = None,
+    say: Callable[[str], None] = lambda note: None,
 ) -> Workspace:
     """A new workspace in `folder`, as loaded; of the task "all", an example of every task side by side.
 
-    Raises NotFound for an unknown task, Conflict, BadInput.
+    columns: the file's columns by field, where the owner names them; else they are guessed. say: is told what was taken
+    for what. Raises NotFound for an unknown task, Conflict, BadInput; for data that `penstock check` would refuse too,
+    and then nothing stays.
     """
     if data is None and test is not None:
         raise BadInput("a test file needs a data file", where="--test", hint="add --data FILE")
@@ -36,4 +50,68 @@ def make_workspace(
     if task_name == ALL:
         raise BadInput("one file cannot be the data of all tasks", where="--task", hint="name one of them")
     (task,) = chosen
-    return init_workspace(folder, task=task.name, section=task.section, unit=task.unit, data=data, test=test, name=name)
+    if data is None:
+        return init_workspace(folder, task=task.name, section=task.section, unit=task.unit, name=name)
+    with tempfile.TemporaryDirectory() as scratch:
+        return _around(folder, task, data, test, name, columns or {}, rare_labels, Path(scratch), say)
+
+
+def _around(
+    folder: Path,
+    task: tasks.Task,
+    data: Path,
+    test: Path | None,
+    name: str | None,
+    columns: Mapping[str, str],
+    rare_labels: str | None,
+    scratch: Path,
+    say: Callable[[str], None],
+) -> Workspace:
+    """A workspace around the owner's file, checked; without a trace where the check refuses it."""
+    taken = take(task.name, data, columns, scratch)
+    for note in taken.notes:
+        say(note)
+    if taken.language:
+        say(f"the texts are {taken.language}: no English backbone; n-grams, or see [backbones] in penstock.toml")
+    section = settled_section(task.section, taken, rare_labels)
+    before = _there(folder)
+    try:
+        made = init_workspace(
+            folder,
+            task=task.name,
+            section=section,
+            unit=task.unit,
+            data=taken.file,
+            test=test,
+            name=name,
+            backbones=backbone_block(taken.language) if taken.language else None,
+        )
+        if task.name in FIELDS:
+            for facts in check_workspace(made):
+                for told in facts["told"]:
+                    say(told)
+    except BadInput as error:
+        for path in sorted(_there(folder) - before, reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        raise _at_init(error) from None
+    return made
+
+
+def _there(folder: Path) -> set[Path]:
+    """What is in the places that `init_workspace` writes to."""
+    places = (folder, folder / FILE, folder / ".gitignore", folder / "data")
+    inside = (folder / "data").iterdir() if (folder / "data").is_dir() else ()
+    return {path for path in (*places, *inside) if path.exists()}
+
+
+def _at_init(error: BadInput) -> BadInput:
+    """No penstock.toml stays to be mended, so what it could say is said by an option."""
+    told = str(error).replace(
+        'settle it in penstock.toml: cleaning = { rare_labels = "drop" }, or "merge:other"', _RARE
+    )
+    told = told.replace("; every label with its rows: penstock data labels PRODUCT", "")
+    return BadInput(f"{told}\n  nothing was made")
+
+
+_IN_THE_FILE = 'settle it in penstock.toml: cleaning = { rare_labels = "drop" }, or "merge:other"'
+_RARE = "add --rare-labels drop, or --rare-labels merge:other"

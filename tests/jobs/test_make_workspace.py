@@ -44,7 +44,8 @@ def test_an_example_never_goes_into_a_folder_that_holds_something(tmp_path: Path
 
 
 def test_one_s_own_data_make_a_workspace_of_that_task_without_its_example(tmp_path: Path) -> None:
-    (tmp_path / "desk.csv").write_text("text,label\nhello,greeting\n")
+    rows = [f"hello {n},greeting\nsee you {n},leaving\n" for n in range(9)]
+    (tmp_path / "desk.csv").write_text("text,label\n" + "".join(rows))
     made = make_workspace(tmp_path / "shop", "text-classification", data=tmp_path / "desk.csv")
     assert [(name, product.task, product.price.unit) for name, product in made.products.items()] == [
         ("desk", "text-classification", "prediction")
@@ -55,8 +56,7 @@ def test_one_s_own_data_make_a_workspace_of_that_task_without_its_example(tmp_pa
 def test_one_s_own_data_make_a_workspace_of_any_task_that_loads_and_whose_words_exist(
     tmp_path: Path, name: str
 ) -> None:
-    (tmp_path / "mine.csv").write_text("question,answer\nWhere?,Here.\n")
-    made = make_workspace(tmp_path / "shop", name, data=tmp_path / "mine.csv")
+    made = make_workspace(tmp_path / "shop", name, name="mine")
     assert made == load(tmp_path / "shop")
     assert made.products["mine"].task == name
     check_words(made, "mine", made.products["mine"])
