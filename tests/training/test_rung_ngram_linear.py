@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from penstock.datasets.readers import read_rows
 from penstock.datasets.rows import Split, split_of
 from penstock.models.load import Loader
 from penstock.storage.blobs import BlobStore
+from penstock.training.ngram_linear import MANY_CLASSES
 from penstock.training.rungs import RUNGS, Trained, TrainRequest, save
 
 
@@ -86,3 +88,18 @@ def test_chinese_reviews_unseen_in_train_reach_89_5_percent(shared_data: Path) -
     known, asked = {row.text for row in train_rows}, {row.text for row in test_rows}
     trained = train(split_of([row for row in train_rows if row.text not in asked]))
     assert accuracy(trained, split_of([row for row in test_rows if row.text not in known])) >= 0.895
+
+
+def test_very_many_classes_are_learned_in_one_pass() -> None:
+    """One SVM a class took hours at 5,000 classes, without a word."""
+    chance = random.Random(0)
+    words = ["".join(chance.choice("abcdefghijklmnopqrst") for _ in range(6)) for _ in range(2_000)]
+    own = [chance.sample(words, 3) for _ in range(MANY_CLASSES + 100)]
+    texts = [" ".join([*chance.sample(each, 2), *chance.sample(words, 2)]) for each in own for _ in range(3)]
+    labels = [f"c{place}" for place in range(len(own)) for _ in range(3)]
+    made = train(Split(tuple(texts), tuple(labels)))
+    assert any("each the mean of its rows" in note for note in made.notes)
+    answers = made.model.predict([" ".join(each) for each in own[:200]])
+    right = sum(made.model.labels[at] == f"c{place}" for place, at in enumerate(answers.argmax(axis=1)))
+    assert right > 180
+    assert np.allclose(answers.sum(axis=1), 1, atol=1e-3)
