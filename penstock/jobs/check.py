@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from penstock import tasks
 from penstock.core.errors import BadInput, PenstockError
-from penstock.evaluation.possible import impossible
+from penstock.evaluation.possible import impossible, unprovable
 from penstock.jobs.privacy import PRIVATE, check_privacy, gate_of, stated
 from penstock.jobs.privacy import TASK as TEXT
 from penstock.training.rungs import RUNGS
@@ -41,8 +41,13 @@ def _check_product(workspace: Workspace, name: str, product: Product) -> dict[st
         "test": len(prepared.test),
         "ladder": list(ladder_of(product)),
         "gate": [str(condition) for condition in gate_of(product)],
-        "told": list(prepared.report.told()),
+        "told": [*prepared.report.told(), *_not_provable(product, len(prepared.test))],
     }
+
+
+def _not_provable(product: Product, rows: int) -> list[str]:
+    """What `penstock train` would refuse of the gate, on a test of so many rows."""
+    return [f"train will refuse this gate on this test: {why}" for why in unprovable(gate_of(product), rows)]
 
 
 def check_words(workspace: Workspace, name: str, product: Product) -> None:

@@ -98,3 +98,11 @@ def test_a_ladder_of_another_task_s_rungs_is_refused_and_this_task_s_are_listed(
     (folder / "penstock.toml").write_text(TOML.replace("[products.desk.options]\ndepth = 3", f'ladder = ["{other}"]'))
     with pytest.raises(BadInput, match=f"the rung '{other}' is none of text-classification"):
         check_workspace(load(folder))
+
+
+def test_check_tells_that_train_will_refuse_a_gate_that_so_few_rows_cannot_prove(folder: Path) -> None:
+    toml = TOML.replace("[products.desk.options]\ndepth = 3", "")
+    (folder / "penstock.toml").write_text(toml.replace(">= 0.5", ">= 95%"))
+    (facts,) = check_workspace(load(folder))
+    (told,) = facts["told"]
+    assert told.startswith("train will refuse this gate on this test: accuracy >= 0.95: a model that answers all")

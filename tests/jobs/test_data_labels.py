@@ -18,11 +18,23 @@ name = "Harbour AI"
 [products.desk]
 task = "text-classification"
 data = "desk.csv"
-gate = { accuracy = ">= 50%" }
+gate = { accuracy = ">= 20%" }
 price = { tiers = [{ unit_price = "0.10" }] }
 CLEANING
 """
-ROWS = [(f"{word} number {n}", word) for word in ("parcel", "bill") for n in range(10)]
+WORDS = (
+    "late red",
+    "lost blue",
+    "torn green",
+    "wrong small",
+    "my large",
+    "no such",
+    "whose old",
+    "that new",
+    "one",
+    "ten",
+)
+ROWS = [(f"{said} {word}", word) for word in ("parcel", "bill") for said in WORDS]
 
 
 def workspace(folder: Path, *more: tuple[str, str], cleaning: str = "") -> Path:
