@@ -72,6 +72,7 @@ CHINESE_WORK = {
     "Weight": "权重",
     "for it": "支持",
     "against it": "反对",
+    "The charts are being drawn; they will stand here in a moment.": "图表正在绘制，稍后显示在此。",
     "Keep as a file": "保存为文件",
     "Message": "消息",
     "Answer given": "给出的回答",
@@ -174,6 +175,7 @@ CHINESE_WORK = {
     "Includes each month": "每月包含",
     "A month": "每月",
     "Held, days": "冻结天数",
+    "Holds from": "生效自",
     "in force": "生效中",
     "to come": "即将生效",
     "Nothing is for sale yet. Write a price under [products.NAME.price] in penstock.toml, then publish it.": (

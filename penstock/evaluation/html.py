@@ -59,7 +59,7 @@ class Figure:
 @dataclass(frozen=True)
 class Page:
     """A report in words: what its page shows, from top to bottom. verdict: CSS class, sign and words. reasons: metric,
-    held or not, the sentence. halves: the last two figures may stand side by side."""
+    held or not, the sentence. figures: None while they are drawn. halves: the last two may stand side by side."""
 
     heading: str
     subheading: str
@@ -67,7 +67,7 @@ class Page:
     verdict: tuple[str, str, str]
     cards: Sequence[Card]
     reasons: Sequence[tuple[str, bool, str]]
-    figures: Sequence[Figure]
+    figures: Sequence[Figure] | None
     halves: bool
     tables: Sequence[tuple[str, str, Table]]
     errors: Sequence[WrongAnswer] | None
@@ -83,6 +83,7 @@ def report_html(
     cleaning: Mapping[str, Any] | None,
     locale: str,
     chinese: Mapping[str, str] = MappingProxyType({}),
+    figures: Sequence[Figure] | None = None,
 ) -> str:
     """The page as one string, without scripts and without anything fetched. Arguments as of `report_page`."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -94,7 +95,7 @@ def report_html(
     )
     # the charts are drawn here and Vega escapes every label; all else is escaped by the template
     environment.filters["svg"] = lambda text: Markup(text)
-    page = report_page(report, candidate, decision, cleaning, locale, chinese)
+    page = report_page(report, candidate, decision, cleaning, locale, chinese, figures)
     return environment.get_template("report.html").render(locale=locale, say=say, **vars(page))
 
 

@@ -6,41 +6,86 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 import penstock
+from penstock.core.errors import Unavailable
 from penstock.core.hashing import digest_of
-from penstock.evaluation.html import Figure, report_figures
-from penstock.evaluation.report import Report
+from penstock.evaluation.html import Figure
+from penstock.evaluation.run_charts import Trace
+from penstock.monitoring.opinion.report import Month
+from penstock.runtime.executors import run_child
 from penstock.runtime.house import House
 
+MODULE = "penstock.jobs.drawing"
 MOST_KEPT = 200  # reports in one language, some 150 KB each
 Drawn = TypeVar("Drawn")
-_drawing = threading.Lock()  # one at a time: several would only share the same processors
+PATIENCE_S = 4.0  # longer than drawing takes on a quiet machine
+_one_at_a_time = threading.Lock()  # several would only share the same processors
+_lock = threading.Lock()
+_under_way: dict[Path, Future[Any]] = {}
 
 
-def figures(house: House, digest: str, report: Report, locale: str, chinese: Mapping[str, str]) -> tuple[Figure, ...]:
-    """What `report_figures` draws of the report of that digest; drawn at most once per language and version."""
-    key = digest_of([digest, locale, dict(chinese)])
-    return kept(house, key, tuple[Figure, ...], lambda: report_figures(report, locale, chinese))
+def figures(house: House, digest: str, locale: str, chinese: Mapping[str, str]) -> tuple[Figure, ...]:
+    """The charts of the report of that digest."""
+    arguments = {"blobs": str(house.workspace.blobs), "digest": digest, "locale": locale, "chinese": dict(chinese)}
+    return _kept(house, "figures", arguments, tuple[Figure, ...])
 
 
-def kept(house: House, key: str, kind: type[Drawn], draw: Callable[[], Drawn]) -> Drawn:
-    """What `draw` returns, a record or JSON values of that kind, drawn at most once for a key and a version."""
-    place = house.workspace.state / "cache" / "drawings" / f"{digest_of([key, penstock.__version__])[:40]}.json"
+def opinion(house: House, month: Month, locale: str) -> dict[str, Any]:
+    """A month of opinions in words, as `report_pages.content` has it, with its charts."""
+    return _kept(house, "opinion", {"month": msgspec.to_builtins(month), "locale": locale}, dict[str, Any])
+
+
+def run_picture(
+    house: House, traces: Sequence[Trace], headline: str, locale: str, chinese: Mapping[str, str]
+) -> str | None:
+    """The picture of several trainings, as `run_chart` draws it."""
+    told = {"traces": msgspec.to_builtins(list(traces)), "headline": headline, "locale": locale}
+    arguments = {**told, "currency": house.workspace.company.currency, "chinese": dict(chinese)}
+    found: str | None = _kept(house, "runs", arguments, dict[str, Any])["svg"]
+    return found
+
+
+class Drawing(Exception):
+    """It is still being drawn: ask again in a moment."""
+
+
+def _kept(house: House, job: str, arguments: dict[str, Any], kind: type[Drawn]) -> Drawn:
+    """What the job draws from these arguments, drawn by a child process at most once for them and a version. Raises
+    Drawing when that takes longer than a page should wait; it goes on, and the next call has it."""
+    key = digest_of([job, arguments, penstock.__version__])[:40]
+    place = house.workspace.state / "cache" / "drawings" / f"{key}.json"
     found = _read(place, kind)
     if found is not None:
         return found
-    with _drawing:
-        found = _read(place, kind)
-        if found is None:
-            found = draw()
-            _write(place, found)
-    return found
+    with _lock:
+        doing = _under_way.get(place)
+        if doing is None:
+            doing = _under_way[place] = Future()
+            threading.Thread(target=_draw, args=(doing, place, job, arguments), name="drawing", daemon=True).start()
+    try:
+        return msgspec.convert(doing.result(PATIENCE_S), kind)
+    except TimeoutError:
+        raise Drawing from None
+
+
+def _draw(doing: Future[Any], place: Path, job: str, arguments: dict[str, Any]) -> None:
+    try:
+        with _one_at_a_time:
+            drawn = run_child(MODULE, job, arguments)["drawn"]
+        _write(place, drawn)
+        doing.set_result(drawn)
+    except BaseException as error:  # noqa: BLE001 - told to whoever waits, here or at the next call
+        doing.set_exception(error if isinstance(error, Exception) else Unavailable("drawing was stopped"))
+    finally:
+        with _lock:
+            _under_way.pop(place, None)
 
 
 def _read(place: Path, kind: type[Drawn]) -> Drawn | None:

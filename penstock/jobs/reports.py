@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from penstock import tasks
 from penstock.core.clock import local_text
-from penstock.core.errors import BadInput, Conflict, GateRefused
+from penstock.core.errors import BadInput, Conflict, GateRefused, Unavailable
 from penstock.datasets.versions import DatasetVersion, find_version
-from penstock.evaluation.html import Page, report_html, report_page
+from penstock.evaluation.html import Figure, Page, report_html, report_page
 from penstock.evaluation.report import Report, summary_rows
 from penstock.jobs.artifacts import get_report
-from penstock.jobs.drawings import figures
+from penstock.jobs.drawings import Drawing, figures
 from penstock.jobs.frontier import chosen_among
 from penstock.registry.candidates import Candidate, find_candidate, get_candidate, list_candidates
 from penstock.registry.decisions import Decision, latest_decision
@@ -56,18 +56,26 @@ class CandidateReport:
             return []
         return [{"": "yes" if reason["passed"] else "no", "reason": reason["text"]} for reason in self.decision.reasons]
 
-    def html(self) -> str:
-        """The report as one self-contained page in the company's language."""
-        decision = None if self.decision is None else self.decision.to_json()
-        cleaning = self.version.report.to_json()
-        return report_html(self.report, self._candidate(), decision, cleaning, self.locale, self._chinese())
-
-    def page(self, house: House, locale: str) -> Page:
-        """The same for a page with a layout of its own, in another language too; its charts are drawn once."""
+    def html(self, house: House | None = None) -> str:
+        """The report as one self-contained page in the company's language. house: keeps its charts, and has them drawn
+        by another process; without it they are drawn here."""
         decision = None if self.decision is None else self.decision.to_json()
         cleaning, chinese = self.version.report.to_json(), self._chinese()
-        drawn = figures(house, self.candidate.report_blob, self.report, locale, chinese)
-        return report_page(self.report, self._candidate(), decision, cleaning, locale, chinese, drawn)
+        drawn = None if house is None else _whole(house, self.candidate.report_blob, self.locale, chinese)
+        return report_html(self.report, self._candidate(), decision, cleaning, self.locale, chinese, drawn)
+
+    def page(self, house: House, locale: str) -> Page:
+        """The same for a page with a layout of its own, in another language too; its charts are drawn once, and missing
+        while they are being drawn: None instead of `figures`."""
+        decision = None if self.decision is None else self.decision.to_json()
+        cleaning, chinese = self.version.report.to_json(), self._chinese()
+        drawn: tuple[Figure, ...] | None
+        try:
+            drawn = figures(house, self.candidate.report_blob, locale, chinese)
+        except Drawing:
+            drawn = None
+        page = report_page(self.report, self._candidate(), decision, cleaning, locale, chinese, drawn or ())
+        return page if drawn is not None else replace(page, figures=None)
 
     def card(self) -> str:
         """The model card, in markdown."""
@@ -153,3 +161,11 @@ def named_candidate(tx: Transaction, house: House, reference: str, number: str |
     if not found:
         raise BadInput(f"{product} has no candidate yet", hint=f"penstock train {product}")
     return found[-1]
+
+
+def _whole(house: House, digest: str, locale: str, chinese: Mapping[str, str]) -> tuple[Figure, ...]:
+    """A file to keep has all its charts. Raises Unavailable while they are being drawn."""
+    try:
+        return figures(house, digest, locale, chinese)
+    except Drawing:
+        raise Unavailable("the charts are being drawn", hint="try again in a moment") from None

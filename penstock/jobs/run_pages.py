@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -53,40 +54,67 @@ _CHINESE = MappingProxyType(
 )
 
 
+Draw = Callable[[Sequence[Trace], str, str, Mapping[str, str]], str | None]
+"""Draws the picture of (traces, headline, locale, Chinese words) as SVG; None where there is nothing to draw."""
+
+
+@dataclass(frozen=True)
+class RunsPage:
+    """Runs side by side in words. say: of the language it is in."""
+
+    heading: str
+    subheading: str
+    figure: Figure | None
+    note: str
+    facts: Table
+    say: Say
+
+
 def runs_html(house: House, runs: Sequence[Run]) -> str:
     """The page as one string in the company's language, without scripts and without anything fetched."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
     locale = house.workspace.company.locale
-    product = house.workspace.products.get(runs[0].product)
-    words = {} if product is None else tasks.get(product.task).chinese
-    say = speaker(locale, {**_CHINESE, **words})
     environment = Environment(
         loader=PackageLoader("penstock.evaluation", "templates"), autoescape=True, undefined=StrictUndefined
     )
     environment.filters["svg"] = lambda text: Markup(text)  # drawn here, and Vega escapes every label
+    return environment.get_template("runs.html").render(locale=locale, **vars(runs_page(house, runs, locale)))
+
+
+def runs_page(house: House, runs: Sequence[Run], locale: str, draw: Draw | None = None) -> RunsPage:
+    """The same in words, for a page with a layout of its own. draw: None draws here."""
+    product = house.workspace.products.get(runs[0].product)
+    words = {**_CHINESE, **({} if product is None else tasks.get(product.task).chinese)}
+    say = speaker(locale, words)
     rows = compare_rows(runs)
 
     def shown(value: Any) -> str:
         return local_text(value, house.workspace.company.timezone) if isinstance(value, datetime) else say(value)
 
     title = product.title or runs[0].product if product is not None else runs[0].product
-    return environment.get_template("runs.html").render(
-        locale=locale,
-        say=say,
+    currency = house.workspace.company.currency
+
+    def drawn(traces: Sequence[Trace], headline: str) -> str | None:
+        return run_chart(traces, headline, currency, say) if draw is None else draw(traces, headline, locale, words)
+
+    return RunsPage(
         heading=say("Runs of {product}").format(product=title),
         subheading=say("{count} runs").format(count=len(runs)),
-        figure=_figure(house, runs, say),
+        figure=_figure(house, runs, say, drawn),
         note=say("Of parameters and origins only what differs is shown. A trial was scored on held-out training rows."),
         facts=Table(list(rows[0]), [[say(row[""]), *(shown(row[name]) for name in list(row)[1:])] for row in rows]),
+        say=say,
     )
 
 
-def _figure(house: House, runs: Sequence[Run], say: Say) -> Figure | None:
+def _figure(
+    house: House, runs: Sequence[Run], say: Say, draw: Callable[[Sequence[Trace], str], str | None]
+) -> Figure | None:
     traces = [_trace(house, run, several=len({each.product for each in runs}) > 1) for run in runs]
     headline = next((name for run in runs if (name := headline_of(run)) is not None), "")
-    drawn = run_chart(traces, headline, house.workspace.company.currency, say)
+    drawn = draw(traces, headline)
     if drawn is None:
         return None
     title = say("Curves, and quality against cost")

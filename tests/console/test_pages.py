@@ -14,6 +14,7 @@ from penstock.console import words
 from penstock.console.chinese import CHINESE
 from penstock.console.pages import overview
 from penstock.identity.customers import add_customer
+from penstock.jobs import drawings
 from penstock.workspace.loader import load
 
 TEMPLATES = Path(words.__file__).parent / "templates"
@@ -244,10 +245,13 @@ def test_an_overpayment_is_kept_and_credit_taken_by_forms(browser: Browser, harb
     assert "$5.00" in browser.get(f"/customers/{harbour.blue}").text
 
 
-def test_a_product_page_has_the_ladder_the_reasons_and_the_report(browser: Browser, harbour: Harbour) -> None:
+def test_a_product_page_has_the_ladder_the_reasons_and_the_report(
+    browser: Browser, harbour: Harbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = browser.get("/products/helpdesk").text
     assert "frozen-linear.v1" in page and "ngram-linear.v1" in page
     assert "needs &gt;= 0.8: no" in page
+    monkeypatch.setattr(drawings, "PATIENCE_S", 300.0)
     drawn = browser.get("/products/helpdesk/candidates/2").text
     assert 'href="/products/helpdesk"' in drawn and "<svg" in drawn
     alone = browser.get("/products/helpdesk/candidates/2/report.html")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from analytics.harbour import Harbour
 from console.conftest import Browser
 from registry.logbook import LOSS, failed, fill, record
 
+from penstock.jobs import drawings
 from penstock.registry.runs import put_curves
 
 
@@ -36,7 +38,8 @@ def test_many_runs_come_in_pages(browser: Browser, harbour: Harbour) -> None:
         assert browser.get(f"/products/helpdesk/runs?before={wrong}").status_code in (400, 422)
 
 
-def test_the_newest_are_drawn_side_by_side(browser: Browser, harbour: Harbour) -> None:
+def test_the_newest_are_drawn_side_by_side(browser: Browser, harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawings, "PATIENCE_S", 300.0)
     assert browser.get("/products/tarot/runs/compared").status_code == 404
     with harbour.house.store.transaction() as tx:
         record(tx, "a", curves_blob=put_curves(harbour.house.blobs, {"loss": LOSS}))

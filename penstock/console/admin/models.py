@@ -52,7 +52,7 @@ def report(desk: AtDesk, candidate: str) -> Response:
 
 def report_html(desk: AtDesk, candidate: str) -> Response:
     """The same, drawn."""
-    return document(candidate_report(desk.house, candidate).html())
+    return document(candidate_report(desk.house, candidate).html(desk.house))
 
 
 def releases_list(desk: AtDesk, product: str | None = None) -> Response:

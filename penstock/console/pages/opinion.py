@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,15 +11,14 @@ from penstock.console import render
 from penstock.console.desk import AtDesk, Desk
 from penstock.console.guard import Route, form_of
 from penstock.console.pages.parts import back, field, months, part
-from penstock.core.errors import NotFound
-from penstock.core.hashing import digest_of
+from penstock.core.errors import NotFound, Unavailable
 from penstock.evaluation.charts import themed
 from penstock.identity.customers import list_customers
+from penstock.jobs import drawings
 from penstock.jobs import opinion as jobs
-from penstock.jobs.drawings import kept
+from penstock.jobs.drawings import Drawing
 from penstock.monitoring.opinion import alerts
 from penstock.monitoring.opinion.report import Month
-from penstock.monitoring.opinion.report_pages import content
 from penstock.registry.releases import live
 
 ACTOR = "console"
@@ -74,8 +72,10 @@ def report(request: Request, desk: AtDesk, product: str, period: str | None = No
 
 def _said(desk: Desk, month: Month, lang: str) -> dict[str, Any]:
     """The report in words with its charts, drawn once for the same month's facts."""
-    key = digest_of(msgspec.to_builtins([month, lang], enc_hook=str))
-    said = kept(desk.house, key, dict[str, Any], lambda: content(month, customer="", locale=lang))
+    try:
+        said = drawings.opinion(desk.house, month, lang)
+    except Drawing:
+        raise Unavailable("the charts are being drawn", hint="load the page again in a moment") from None
     return {**said, **{name: themed(said[name]) for name in ("volume", "tone") if said[name]}}
 
 

@@ -113,7 +113,7 @@ def report(request: Request, desk: AtDesk, product: str, number: int) -> Respons
 def report_file(desk: AtDesk, product: str, number: int) -> Response:
     """The same as one self-contained file to keep or send, as `penstock report --html` writes it."""
     product_of(desk.house.workspace, product)
-    drawn = document(candidate_report(desk.house, f"{product}/{number}").html())
+    drawn = document(candidate_report(desk.house, f"{product}/{number}").html(desk.house))
     drawn.headers["Content-Disposition"] = f'attachment; filename="{product}-candidate-{number}.html"'
     return drawn
 

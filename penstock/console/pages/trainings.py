@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from penstock.console import render
-from penstock.console.admin.models import document
 from penstock.console.desk import AtDesk
 from penstock.console.guard import Route
-from penstock.core.errors import BadInput
-from penstock.jobs.run_pages import runs_html
+from penstock.core.errors import BadInput, Unavailable
+from penstock.evaluation.charts import themed
+from penstock.jobs.drawings import Drawing, run_picture
+from penstock.jobs.run_pages import runs_page
 from penstock.jobs.runs import MOST_COMPARED, compared
 from penstock.registry.candidates import MOST_DIGITS
 from penstock.registry.runs import PAGE, headline_of, list_runs
@@ -36,10 +39,17 @@ def index(request: Request, desk: AtDesk, product: str, before: int | None = Non
     return render.page(request, "trainings.html", facts)
 
 
-def side_by_side(desk: AtDesk, product: str) -> Response:
-    """The page that `penstock runs compare PRODUCT --last 12 --html` draws."""
-    product_of(desk.house.workspace, product)
-    return document(runs_html(desk.house, compared(desk.house, [product], last=MOST_COMPARED)))
+def side_by_side(request: Request, desk: AtDesk, product: str) -> Response:
+    """What `penstock runs compare PRODUCT --last 12 --html` draws."""
+    known = product_of(desk.house.workspace, product)
+    found = compared(desk.house, [product], last=MOST_COMPARED)
+    draw = partial(run_picture, desk.house)
+    try:
+        page = runs_page(desk.house, found, render.language(request), draw)
+    except Drawing:
+        raise Unavailable("the charts are being drawn", hint="load the page again in a moment") from None
+    facts = {"name": product, "title": known.title or product, "page": page, "say": page.say, "themed": themed}
+    return render.page(request, "runs.html", facts)
 
 
 ROUTES = (

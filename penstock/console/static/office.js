@@ -71,6 +71,7 @@ async function renew(place) {
   history.replaceState(null, "", url);
   nameCells(fresh);
   follow();
+  again();
 }
 
 /* Feedback: j and k move, a accepts, r rejects. Not while something is typed. */
@@ -92,8 +93,15 @@ function keys(event) {
   event.preventDefault();
 }
 
+/* Something on the page is being made: look again in a moment. */
+function again() {
+  const place = document.querySelector("[data-again]");
+  if (place) setTimeout(() => renew(place), 3000);
+}
+
 nameCells(document);
 follow();
+again();
 if (location.hash) document.getElementById(location.hash.slice(1))?.focus?.();
 document.addEventListener("visibilitychange", follow);
 document.addEventListener("keydown", keys);
