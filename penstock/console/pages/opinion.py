@@ -11,7 +11,7 @@ from penstock.console import render
 from penstock.console.desk import AtDesk, Desk
 from penstock.console.guard import Route, form_of
 from penstock.console.pages.parts import back, field, months, part
-from penstock.core.errors import NotFound, Unavailable
+from penstock.core.errors import NotFound
 from penstock.evaluation.charts import themed
 from penstock.identity.customers import list_customers
 from penstock.jobs import drawings
@@ -54,28 +54,30 @@ def resolve(request: Request, desk: AtDesk) -> Response:
 def report(request: Request, desk: AtDesk, product: str, period: str | None = None, customer: str = "") -> Response:
     """What a product's documents of a month said."""
     chosen, lang = months(desk, period), render.language(request)
-    facts = {
+    facts: dict[str, Any] = {
         "name": product,
         "months": chosen,
         "customer": customer,
         "customers": _customers(desk),
         "title": desk.house.workspace.products[product].title or product if product in _known(desk) else product,
     }
+    facts |= {"said": None, "why": None, "drawing": False}
     try:
         found = jobs.report(desk.house, product, chosen.shown.name, jobs.customer_id(desk.house, customer or None))
     except NotFound as error:
         if product not in _known(desk):
             raise
-        return render.page(request, "opinion-report.html", {**facts, "said": None, "why": error})
-    return render.page(request, "opinion-report.html", {**facts, "said": _said(desk, found, lang), "why": None})
+        return render.page(request, "opinion-report.html", {**facts, "why": error})
+    try:
+        said = _said(desk, found, lang)
+    except Drawing:
+        return render.page(request, "opinion-report.html", {**facts, "drawing": True})
+    return render.page(request, "opinion-report.html", {**facts, "said": said})
 
 
 def _said(desk: Desk, month: Month, lang: str) -> dict[str, Any]:
     """The report in words with its charts, drawn once for the same month's facts."""
-    try:
-        said = drawings.opinion(desk.house, month, lang)
-    except Drawing:
-        raise Unavailable("the charts are being drawn", hint="load the page again in a moment") from None
+    said = drawings.opinion(desk.house, month, lang)
     return {**said, **{name: themed(said[name]) for name in ("volume", "tone") if said[name]}}
 
 

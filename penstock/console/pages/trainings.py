@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Mapping, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,8 +10,9 @@ from starlette.responses import Response
 from penstock.console import render
 from penstock.console.desk import AtDesk
 from penstock.console.guard import Route
-from penstock.core.errors import BadInput, Unavailable
+from penstock.core.errors import BadInput
 from penstock.evaluation.charts import themed
+from penstock.evaluation.run_charts import Trace
 from penstock.jobs.drawings import Drawing, run_picture
 from penstock.jobs.run_pages import runs_page
 from penstock.jobs.runs import MOST_COMPARED, compared
@@ -43,12 +44,19 @@ def side_by_side(request: Request, desk: AtDesk, product: str) -> Response:
     """What `penstock runs compare PRODUCT --last 12 --html` draws."""
     known = product_of(desk.house.workspace, product)
     found = compared(desk.house, [product], last=MOST_COMPARED)
-    draw = partial(run_picture, desk.house)
-    try:
-        page = runs_page(desk.house, found, render.language(request), draw)
-    except Drawing:
-        raise Unavailable("the charts are being drawn", hint="load the page again in a moment") from None
+    drawing = False
+
+    def draw(traces: Sequence[Trace], headline: str, locale: str, chinese: Mapping[str, str]) -> str | None:
+        nonlocal drawing
+        try:
+            return run_picture(desk.house, traces, headline, locale, chinese)
+        except Drawing:
+            drawing = True
+            return None
+
+    page = runs_page(desk.house, found, render.language(request), draw)
     facts = {"name": product, "title": known.title or product, "page": page, "say": page.say, "themed": themed}
+    facts["drawing"] = drawing
     return render.page(request, "runs.html", facts)
 
 
