@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from penstock.analytics.records import Overview, ProductFigures
 from penstock.billing.months import unclosed_months
 from penstock.billing.subscriptions import subscribers
-from penstock.billing.tables import invoice, ledger_operation, posting
+from penstock.billing.tables import invoice, ledger_operation, posting, standing
 from penstock.billing.verification import quarantined
 from penstock.channels.tables import attribution_review
 from penstock.core.clock import Period, period_at
@@ -93,7 +93,7 @@ def _unclosed(tx: Transaction, timezone: str) -> Iterator[Need]:
     for one in unclosed_months(tx, last, timezone):
         yield Need("unclosed", one.period.name, one.customers)
     query = sa.select(invoice.c.customer).where(
-        invoice.c.organisation == tx.organisation, invoice.c.period == last.name
+        invoice.c.organisation == tx.organisation, invoice.c.period == last.name, standing(invoice.c.number)
     )
     invoiced = {row["customer"] for row in tx.all(query)}
     aside = {one.customer for one in quarantined(tx)}

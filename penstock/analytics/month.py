@@ -18,6 +18,7 @@ from penstock.billing.tables import (
     plan_version,
     posting,
     refund,
+    standing,
     subscription,
 )
 from penstock.channels.tables import commission
@@ -80,6 +81,7 @@ def asked_by_charge(tx: Transaction, period: Period) -> dict[Charge, Asked]:
         )
         .join_from(invoice_line, invoice, _same_invoice())
         .where(line.organisation == tx.organisation, line.period == period.name, line.product.is_not(None))
+        .where(standing(line.invoice))
         .group_by(invoice.c.customer, line.product)
     )
     return {(r["customer"], r["product"]): Asked(int(r["units"]), int(r["amount"])) for r in tx.all(query)}
@@ -92,6 +94,7 @@ def billed_plans(tx: Transaction, period: Period) -> set[str]:
         sa.select(invoice.c.customer)
         .join_from(invoice_line, invoice, _same_invoice())
         .where(line.organisation == tx.organisation, line.period == period.name, line.kind == "plan")
+        .where(standing(line.invoice))
     )
     return {row["customer"] for row in tx.all(query)}
 
@@ -102,7 +105,7 @@ def revenue_by_product(tx: Transaction, period: Period) -> dict[str, int]:
     query = (
         sa.select(line.product, sa.func.sum(line.amount_minor).label("amount"))
         .join_from(invoice_line, invoice, _same_invoice())
-        .where(line.organisation == tx.organisation, invoice.c.period == period.name)
+        .where(line.organisation == tx.organisation, invoice.c.period == period.name, standing(line.invoice))
         .group_by(line.product)
     )
     return {row["product"] or "": int(row["amount"]) for row in tx.all(query)}
@@ -153,7 +156,7 @@ def month_money(tx: Transaction, period: Period, currency: str, unbilled_minor: 
         sa.func.count().label("count"),
         sa.func.coalesce(sa.func.sum(column.net_minor), 0).label("net"),
         sa.func.coalesce(sa.func.sum(column.total_minor), 0).label("total"),
-    ).where(column.organisation == tx.organisation, column.period == period.name)
+    ).where(column.organisation == tx.organisation, column.period == period.name, standing(column.number))
     asked = tx.all(query)[0]
     return MonthMoney(
         invoices=int(asked["count"]),

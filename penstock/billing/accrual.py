@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from penstock.billing import ledger
 from penstock.billing.credits import credit_balance
 from penstock.billing.subscriptions import allowance, subscription_of
-from penstock.billing.tables import invoice, invoice_line, usage_grant
+from penstock.billing.tables import invoice, invoice_line, standing, usage_grant
 from penstock.billing.terms import Terms, terms_of
 from penstock.billing.versions import price_for, priced_products
 from penstock.core.clock import Period, period_at
@@ -184,10 +184,11 @@ def account_of(tx: Transaction, customer: str, company: Company, holds: Held) ->
 
 def _open_months(tx: Transaction, customer: str, current: Period, timezone: str) -> dict[str, Period]:
     """By name: this month, the last one (use may arrive late), and all since the customer's last invoice or start."""
-    last = sa.select(sa.func.max(invoice.c.period_end)).where(
-        invoice.c.organisation == tx.organisation, invoice.c.customer == customer
-    )
+    mine = (invoice.c.organisation == tx.organisation, invoice.c.customer == customer)
+    last = sa.select(sa.func.max(invoice.c.period_end)).where(*mine, standing(invoice.c.number))
     since: datetime = tx.scalar(last) or get_customer(tx, customer).created_at
+    void = tx.scalar(sa.select(sa.func.min(invoice.c.period_start)).where(*mine, ~standing(invoice.c.number)))
+    since = min(since, void or since)  # a void month may be invoiced again
     month = period_at(min(since, current.start - timedelta(days=1)), timezone)
     months = {}
     while month.start <= current.start:
@@ -222,4 +223,4 @@ def _of_customer(customer: str) -> sa.ColumnElement[bool]:
     """Whether a line stands on an invoice of the customer."""
     line = invoice_line.c
     mine = (invoice.c.organisation == line.organisation, invoice.c.number == line.invoice)
-    return sa.exists().where(*mine, invoice.c.customer == customer)
+    return sa.and_(sa.exists().where(*mine, invoice.c.customer == customer), standing(line.invoice))

@@ -24,7 +24,7 @@ from penstock.billing.rating import RatingRun, breakdown, rate_all, runs_to_invo
 from penstock.billing.records import Invoice, Quarantine
 from penstock.billing.register import get_invoice, invoices_of
 from penstock.billing.subscriptions import Subscription, subscribers, subscriptions_of
-from penstock.billing.tables import invoice, invoice_line, rating_run
+from penstock.billing.tables import invoice, invoice_line, invoice_void, rating_run, standing
 from penstock.billing.terms import lock_customers
 from penstock.billing.versions import PriceVersion, get_price_versions, the_book
 from penstock.core.clock import Period, period_at
@@ -64,6 +64,7 @@ class Draft:
     """What an invoice is made of. credit_minor: what the customer paid in advance and has left."""
 
     number: str
+    operation: str
     buyer: Customer
     period: Period
     lines: tuple[dict[str, Any], ...]
@@ -99,7 +100,7 @@ def customers_to_invoice(tx: Transaction, period: Period) -> list[str]:
         sa.select(column.customer).where(column.organisation == tx.organisation, column.period == period.name)
     )
     found = users(tx, period) | {row["customer"] for row in issued}
-    return sorted(found | subscribers(tx, period) | _with_late_use(tx, period))
+    return sorted(found | subscribers(tx, period) | _with_late_use(tx, period) | _with_voided_use(tx, period))
 
 
 def close_customers(
@@ -183,9 +184,11 @@ def _invoice(tx: Transaction, customers: Sequence[str], period: Period, company:
         lines = _lines(tx, others, period)
         buyers = get_customers(tx, others)
         numbers = _next_numbers(tx, company.timezone, len(others))
+        operations = _operations(tx, others, period)
         currency, credits = the_book(tx).currency, credit_balances(tx, others)
         for number, customer in zip(numbers, others, strict=True):
-            draft = Draft(number, buyers[customer], period, tuple(lines[customer]), currency, credits[customer])
+            theirs = (tuple(lines[customer]), currency, credits[customer])
+            draft = Draft(number, operations[customer], buyers[customer], period, *theirs)
             _issue(tx, draft, company, cutoff_seq)
     return {one.customer: one for one in invoices_of(tx, customers, period)}
 
@@ -217,6 +220,40 @@ def _with_late_use(tx: Transaction, period: Period) -> set[str]:
         ~counted,
     )
     return {row["customer"] for row in tx.all(late.distinct())}
+
+
+def _with_voided_use(tx: Transaction, period: Period) -> set[str]:
+    """Customers with use up to the period that only void invoices have as a line."""
+    again = invoice_line.alias()
+    asked = sa.exists().where(
+        again.c.organisation == invoice_line.c.organisation,
+        again.c.rating_run == invoice_line.c.rating_run,
+        standing(again.c.invoice),
+    )
+    mine = (
+        invoice_void.c.organisation == invoice_line.c.organisation,
+        invoice_void.c.invoice == invoice_line.c.invoice,
+    )
+    query = (
+        sa.select(invoice_void.c.customer)
+        .join_from(invoice_void, invoice_line, sa.and_(*mine))
+        .where(
+            invoice_void.c.organisation == tx.organisation,
+            invoice_line.c.rating_run.is_not(None),
+            invoice_line.c.period_end <= period.end,
+            ~asked,
+        )
+    )
+    return {row["customer"] for row in tx.all(query.distinct())}
+
+
+def _operations(tx: Transaction, customers: Sequence[str], period: Period) -> dict[str, str]:
+    """The invoices' operation ids: one a period, and one more for each that was voided. So none is issued twice."""
+    column = invoice.c
+    mine = (column.organisation == tx.organisation, column.customer.in_(customers), column.period == period.name)
+    query = sa.select(column.customer, sa.func.count().label("count")).where(*mine).group_by(column.customer)
+    before = {row["customer"]: int(row["count"]) for row in tx.all(query)}
+    return {one: f"invoice/{period.name}/{one}" + (f"/{before[one] + 1}" if one in before else "") for one in customers}
 
 
 def _rate_all(tx: Transaction, customers: Sequence[str], period: Period, cutoff_seq: int, timezone: str) -> None:
@@ -305,7 +342,7 @@ def _issue(tx: Transaction, draft: Draft, company: Company, cutoff_seq: int) -> 
     row = {
         "organisation": tx.organisation,
         "number": draft.number,
-        "operation": f"invoice/{draft.period.name}/{customer}",
+        "operation": draft.operation,
         "customer": customer,
         **_when(draft.period),
         "currency": currency,

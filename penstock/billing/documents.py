@@ -11,7 +11,7 @@ from decimal import Decimal
 from importlib.resources import files
 from typing import Any
 
-from penstock.billing.records import Invoice, Line, LineTier
+from penstock.billing.records import CreditNote, Invoice, Line, LineTier
 from penstock.core.clock import zone_of
 from penstock.core.money import Money, display, exponent
 
@@ -45,6 +45,13 @@ _WORDS = {
         "settled": "Paid in full. Nothing is due.",
         "pay_by": "Please pay by {date} and quote {number}.",
         "proof": "Every usage line can be proven request by request: GET /v1/invoices/{number}/lines/LINE/events",
+        "void": "Void",
+        "voided": "Voided on {date}: {reason}. Nothing is due.",
+        "for_invoice": "For invoice",
+        "credited": "Credited amount",
+        "reduces": "{amount} is taken off what is open on invoice {number}.",
+        "given": "{amount} that was paid is added to your credit.",
+        "given_cash": "{amount} that was paid is paid back.",
         "page": "Page",
         "of": "of",
     },
@@ -75,6 +82,13 @@ _WORDS = {
         "settled": "已付清，无需付款。",
         "pay_by": "请于 {date} 前付款，并注明账单编号 {number}。",
         "proof": "每一行用量均可逐笔核对：GET /v1/invoices/{number}/lines/行号/events",
+        "void": "已作废",
+        "voided": "已于 {date} 作废：{reason}。无需付款。",
+        "for_invoice": "所涉账单",
+        "credited": "冲销金额",
+        "reduces": "账单 {number} 的未付金额减少 {amount}。",
+        "given": "已付的 {amount} 转入预付款。",
+        "given_cash": "已付的 {amount} 予以退还。",
         "page": "第",
         "of": "/",
     },
@@ -129,16 +143,37 @@ def to_json(invoice: Invoice) -> dict[str, Any]:
         "paid_from_credit": amount(invoice.credit_minor),
         "paid": amount(invoice.paid_minor),
         "refunded": amount(invoice.refunded_minor),
+        "credited": amount(sum(note.total_minor for note in invoice.notes)),
         "open": amount(invoice.open_minor),
+        "credit_notes": [note_json(note) for note in invoice.notes],
+        "void": invoice.void and {"reason": invoice.void.reason, "voided_at": _instant(invoice.void.voided_at)},
     }
 
 
+def note_json(note: CreditNote) -> dict[str, Any]:
+    """A credit note as JSON values. reduced: taken off the open amount; returned: had been paid, and was given back."""
+    minor = {"net": note.net_minor, "tax": note.tax_minor, "total": note.total_minor, "reduced": note.reduced_minor}
+    minor["returned"] = note.total_minor - note.reduced_minor
+    amounts = {name: f"{Money(amount, note.currency).to_decimal():f}" for name, amount in minor.items()}
+    facts = {"number": note.number, "invoice": note.invoice, "reason": note.reason, "operation": note.operation}
+    return {**facts, "currency": note.currency, **amounts, "issued_at": _instant(note.issued_at)}
+
+
 def pdf(invoice: Invoice) -> bytes:
-    """The invoice as an A4 PDF in the buyer's language, as issued. The same invoice gives the same bytes."""
+    """The invoice as an A4 PDF in the buyer's language, as issued; marked when it is void. Always the same bytes."""
+    return _compiled(printed(invoice), invoice.issued_at)
+
+
+def note_pdf(note: CreditNote, invoice: Invoice, *, in_cash: bool = False) -> bytes:
+    """The credit note of this invoice as an A4 PDF. in_cash: what had been paid goes back by bank, not to credit."""
+    return _compiled(printed_note(note, invoice, in_cash=in_cash), note.issued_at)
+
+
+def _compiled(document: dict[str, Any], issued_at: datetime) -> bytes:
     import typst
 
     # the text travels as data, never as markup: a customer's name cannot become a command
-    content = json.dumps(printed(invoice), ensure_ascii=False, sort_keys=True)
+    content = json.dumps(document, ensure_ascii=False, sort_keys=True)
     return bytes(
         typst.compile(
             str(files("penstock.billing").joinpath(TEMPLATE)),
@@ -146,7 +181,7 @@ def pdf(invoice: Invoice) -> bytes:
             ignore_system_fonts=True,
             format="pdf",
             sys_inputs={"invoice": content},
-            timestamp=int(invoice.issued_at.timestamp()),
+            timestamp=int(issued_at.timestamp()),
         )
     )
 
@@ -156,7 +191,7 @@ def printed(invoice: Invoice) -> dict[str, Any]:
     locale = invoice.buyer["locale"] if invoice.buyer["locale"] in _WORDS else "en"
     words = dict(_WORDS[locale])
     zone = zone_of(invoice.seller["timezone"])
-    due_minor = invoice.total_minor - invoice.credit_minor
+    due_minor = 0 if invoice.void else invoice.total_minor - invoice.credit_minor
 
     def amount(minor: int) -> str:
         return Money(minor, invoice.currency).display(locale)
@@ -164,14 +199,13 @@ def printed(invoice: Invoice) -> dict[str, Any]:
     def day(moment: datetime) -> str:
         return _date(moment.astimezone(zone), locale)
 
-    totals = [(words["net"], amount(invoice.net_minor))]
-    if invoice.tax_minor:
-        rate = f"{(Decimal(invoice.tax['rate']) * 100).normalize():f}%"
-        totals.append((words["tax"].format(rate=rate), amount(invoice.tax_minor)))
-    totals.append((words["total"], amount(invoice.total_minor)))
+    totals = _totals(words, locale, invoice, invoice)
     if invoice.credit_minor:
         totals.append((words["credit" if invoice.credit_minor > 0 else "to_credit"], amount(-invoice.credit_minor)))
     note = words["settled"] if due_minor == 0 else words["pay_by"]
+    title = words["credit_note" if invoice.total_minor < 0 else "title"]
+    if invoice.void:
+        title, note = f"{title} · {words['void']}", words["voided"]
     facts = [
         (words["number"], invoice.number),
         (words["issued"], day(invoice.issued_at)),
@@ -181,7 +215,7 @@ def printed(invoice: Invoice) -> dict[str, Any]:
     return {
         "locale": locale,
         "words": words,
-        "title": words["credit_note" if invoice.total_minor < 0 else "title"],
+        "title": title,
         "number": invoice.number,
         "facts": facts if due_minor else facts[:2] + facts[3:],
         "seller": _party(invoice.seller, words),
@@ -189,9 +223,69 @@ def printed(invoice: Invoice) -> dict[str, Any]:
         "lines": [_line(line, invoice.currency, locale, words) for line in invoice.lines],
         "totals": totals,
         "due": amount(due_minor),
-        "note": note.format(date=day(invoice.due_at), number=invoice.number),
+        "note": note.format(
+            date=day(invoice.void.voided_at if invoice.void else invoice.due_at),
+            number=invoice.number,
+            reason=invoice.void.reason if invoice.void else "",
+        ),
         "proof": words["proof"].format(number=invoice.number) if any(line.product for line in invoice.lines) else "",
     }
+
+
+def printed_note(note: CreditNote, invoice: Invoice, *, in_cash: bool = False) -> dict[str, Any]:
+    """What a credit note's PDF says, as text in the buyer's language."""
+    locale = note.buyer["locale"] if note.buyer["locale"] in _WORDS else "en"
+    words = dict(_WORDS[locale])
+    words["amount_due"] = words["credited"]
+    paid = note.total_minor - note.reduced_minor
+    parts = [("reduces", note.reduced_minor), ("given_cash" if in_cash else "given", paid)]
+    said = [
+        words[word].format(amount=Money(minor, note.currency).display(locale), number=invoice.number)
+        for word, minor in parts
+        if minor
+    ]
+    net = Money(note.net_minor, note.currency).display(locale)
+    return {
+        "locale": locale,
+        "words": words,
+        "title": words["credit_note"],
+        "number": note.number,
+        "facts": [
+            (words["number"], note.number),
+            (words["issued"], _date(note.issued_at.astimezone(zone_of(note.seller["timezone"])), locale)),
+            (words["for_invoice"], invoice.number),
+            (words["period"], _month(invoice.period.name, locale)),
+        ],
+        "seller": _party(note.seller, words),
+        "buyer": _party(note.buyer, words),
+        "lines": [
+            {
+                "title": note.reason,
+                "detail": f"{words['for_invoice']} {invoice.number}",
+                "quantity": "",
+                "unit_price": "",
+                "amount": net,
+                "tiers": [],
+            }
+        ],
+        "totals": _totals(words, locale, note, invoice),
+        "due": Money(note.total_minor, note.currency).display(locale),
+        "note": " ".join(said),
+        "proof": "",
+    }
+
+
+def _totals(words: dict[str, str], locale: str, one: Invoice | CreditNote, invoice: Invoice) -> list[tuple[str, str]]:
+    """Net, tax and total of an invoice, or of its credit note."""
+
+    def amount(minor: int) -> str:
+        return Money(minor, one.currency).display(locale)
+
+    totals = [(words["net"], amount(one.net_minor))]
+    if one.tax_minor:
+        rate = f"{(Decimal(invoice.tax['rate']) * 100).normalize():f}%"
+        totals.append((words["tax"].format(rate=rate), amount(one.tax_minor)))
+    return [*totals, (words["total"], amount(one.total_minor))]
 
 
 def _line(line: Line, currency: str, locale: str, words: dict[str, str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from penstock.billing.closing import (
     invoice_customer,
     pages,
 )
-from penstock.billing.documents import pdf, to_json
+from penstock.billing.documents import note_json, note_pdf, pdf, to_json
 from penstock.billing.records import Invoice, Line, LineTier, Quarantine
 from penstock.billing.register import get_invoice, invoices_of, line_events, list_invoices
 
@@ -26,6 +26,8 @@ __all__ = [
     "invoices_of",
     "line_events",
     "list_invoices",
+    "note_json",
+    "note_pdf",
     "pages",
     "pdf",
     "to_json",

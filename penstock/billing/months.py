@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from penstock.billing.register import invoices_of
 from penstock.billing.subscriptions import subscribers, subscription_of
-from penstock.billing.tables import invoice, rating_run, subscription
+from penstock.billing.tables import invoice, rating_run, standing, subscription
 from penstock.billing.verification import quarantined
 from penstock.billing.versions import the_book
 from penstock.core.clock import Period, local_text, period_at
@@ -84,6 +84,7 @@ def _first_month(tx: Transaction, timezone: str) -> Period | None:
 def _waiting(tx: Transaction, month: Period) -> set[str]:
     column = invoice.c
     mine = sa.select(column.customer).where(column.organisation == tx.organisation, column.period == month.name)
+    mine = mine.where(standing(column.number))
     invoiced = {row["customer"] for row in tx.all(mine)}
     planned = subscribers(tx, month) - invoiced
     return planned if invoiced else planned | (users(tx, month) - _rated(tx, month))

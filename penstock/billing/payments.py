@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from penstock.billing import ledger, tables
+from penstock.billing import given, ledger, tables
 from penstock.billing.credits import add_credit, credit_balance
 from penstock.billing.records import Invoice, Payment, Refund
 from penstock.billing.register import get_invoice
@@ -33,13 +33,13 @@ def pay(
     keep_rest: what is paid beyond the open amount is kept as the customer's credit. Raises Conflict when more than
     the open amount is paid otherwise, nothing is open, or the operation was used for something else.
     """
-    known = _locked(tx, invoice, amount)
+    known = locked(tx, invoice, amount)
     before = _payment(tx, operation)
     if before is not None:
         kept = kept_as_credit(tx, before)
         asked = before.amount_minor + kept.amount_minor if amount is None else amount.amount_minor
         booked = (before.invoice, before.amount_minor + kept.amount_minor, before.method)
-        _same(operation, booked, (invoice, asked, method))
+        same(operation, booked, (invoice, asked, method))
         return before
     if method == CREDIT:
         hint = "penstock invoice pay NUMBER --from-credit takes it; a method is e.g. bank transfer"
@@ -64,11 +64,11 @@ def pay_from_credit(tx: Transaction, *, invoice: str, amount: Money | None, oper
 
     The same operation again changes nothing. Raises Conflict beyond the open amount or the credit.
     """
-    known = _locked(tx, invoice, amount)
+    known = locked(tx, invoice, amount)
     before = _payment(tx, operation)
     if before is not None:
         asked = before.amount_minor if amount is None else amount.amount_minor
-        _same(operation, (before.invoice, before.amount_minor, before.method), (invoice, asked, CREDIT))
+        same(operation, (before.invoice, before.amount_minor, before.method), (invoice, asked, CREDIT))
         return before
     _refuse_settled(known)
     credit = credit_balance(tx, known.customer)
@@ -96,17 +96,19 @@ def cancel_payment(tx: Transaction, *, payment_operation: str, operation: str) -
     lock_customer(tx, known.customer)
     before = _payment(tx, operation)
     if before is not None:
-        _same(operation, (before.invoice, before.amount_minor), (paid.invoice, -paid.amount_minor))
+        same(operation, (before.invoice, before.amount_minor), (paid.invoice, -paid.amount_minor))
         return before
     if paid.amount_minor < 0:
         raise Conflict(f"{payment_operation!r} took money back: there is nothing to cancel", hint="book a new payment")
     known = get_invoice(tx, paid.invoice)
-    left = known.paid_minor - known.refunded_minor if paid.method == CREDIT else _cash_left(tx, known)
+    left = known.paid_minor - known.refunded_minor
+    if paid.method != CREDIT:
+        left = min(left, cash_left(tx, known))
     if left < paid.amount_minor:
         raise Conflict("a part of this payment was refunded", where=f"invoice {known.number}")
     _take_back_rest(tx, paid, operation)
     ledger.reverse(tx, payment_operation, operation, f"payment of {known.number} taken back")
-    tax = _tax_share(known, known.paid_minor, -paid.amount_minor)
+    tax = tax_share(known, known.paid_minor, -paid.amount_minor)
     return _insert_payment(tx, known, -paid.amount_minor, tax, operation, paid.method)
 
 
@@ -115,32 +117,48 @@ def refund(tx: Transaction, *, invoice: str, amount: Money, operation: str, reas
 
     The same operation again changes nothing. Raises Conflict when more is asked back than was paid.
     """
-    known = _locked(tx, invoice, amount)
+    known = locked(tx, invoice, amount)
     before = next((one for one in list_refunds(tx) if one.operation == operation), None)
     if before is not None:
-        _same(operation, (before.invoice, before.amount_minor), (invoice, amount.amount_minor))
+        same(operation, (before.invoice, before.amount_minor), (invoice, amount.amount_minor))
         return before
-    left = known.paid_minor - known.refunded_minor
-    if amount.amount_minor > left:
+    had = given.given_back(tx, known)
+    paid = max(0, known.paid_minor - known.refunded_minor)
+    if amount.amount_minor > paid:
         raise Conflict(
-            f"{amount} is more than the {Money(max(0, left), known.currency)} that was paid and not refunded",
+            f"{amount} is more than the {Money(paid, known.currency)} that was paid and not refunded"
+            + (f": {given.said(known, had)}" if had else ""),
             where=f"invoice {invoice}",
         )
-    tax = _tax_share(known, known.refunded_minor, amount.amount_minor)
-    to_credit = amount.amount_minor - min(amount.amount_minor, _cash_left(tx, known))
+    given.refuse_twice(known, had, amount, given.left_to_give(known, had))
+    tax = tax_share(known, known.returned_minor, amount.amount_minor)
+    to_credit = amount.amount_minor - min(amount.amount_minor, max(0, cash_left(tx, known)))
+    return give(tx, known, amount.amount_minor, tax, to_credit, operation, reason)
+
+
+def give(
+    tx: Transaction,
+    known: Invoice,
+    amount_minor: int,
+    tax_minor: int,
+    to_credit_minor: int,
+    operation: str,
+    reason: str,
+) -> Refund:
+    """Book money given back that was checked: `to_credit_minor` of it to the customer's credit, the rest in cash."""
     currency, customer = known.currency, known.customer
-    given_back: list[ledger.Entry] = [
-        ("refunds", amount.amount_minor - tax, currency, customer),
-        ("tax_payable", tax, currency, None),
-        ("customer_credit", -to_credit, currency, customer),
-        ("cash", to_credit - amount.amount_minor, currency, customer),
+    entries: list[ledger.Entry] = [
+        ("refunds", amount_minor - tax_minor, currency, customer),
+        ("tax_payable", tax_minor, currency, None),
+        ("customer_credit", -to_credit_minor, currency, customer),
+        ("cash", to_credit_minor - amount_minor, currency, customer),
     ]
-    ledger.post(tx, operation, given_back, f"refund of {invoice}: {reason}", reference=invoice)
+    ledger.post(tx, operation, entries, f"refund of {known.number}: {reason}", reference=known.number)
     row = {
         **_common(tx, known, "ref", operation),
-        "amount_minor": amount.amount_minor,
-        "tax_minor": tax,
-        "to_credit_minor": to_credit,
+        "amount_minor": amount_minor,
+        "tax_minor": tax_minor,
+        "to_credit_minor": to_credit_minor,
         "reason": reason,
         "refunded_at": tx.now,
     }
@@ -174,7 +192,7 @@ def record_payment(tx: Transaction, invoice: Invoice, amount_minor: int, *, oper
         ("receivable", -amount_minor, invoice.currency, invoice.customer),
     ]
     ledger.post(tx, operation, entries, f"payment of {invoice.number}: {method}", reference=invoice.number)
-    tax = _tax_share(invoice, invoice.paid_minor, amount_minor)
+    tax = tax_share(invoice, invoice.paid_minor, amount_minor)
     return _insert_payment(tx, invoice, amount_minor, tax, operation, method)
 
 
@@ -207,7 +225,7 @@ def _refuse_settled(invoice: Invoice) -> None:
         )
 
 
-def _locked(tx: Transaction, number: str, amount: Money | None) -> Invoice:
+def locked(tx: Transaction, number: str, amount: Money | None) -> Invoice:
     """The invoice as it stands once nobody else can change what is paid of it. Checks the amount, if it is given."""
     known = get_invoice(tx, number)
     if amount is not None and amount.currency != known.currency:
@@ -226,14 +244,14 @@ def _payment(tx: Transaction, operation: str) -> Payment | None:
     return None if row is None else Payment(**{name: row[name] for name in Payment.__dataclass_fields__})
 
 
-def _same(operation: str, before: tuple[object, ...], now: tuple[object, ...]) -> None:
+def same(operation: str, before: tuple[object, ...], now: tuple[object, ...]) -> None:
     if before != now:
         raise Conflict(
             f"operation {operation!r} was used before for {before}", where="operation", hint="use a new operation id"
         )
 
 
-def _tax_share(invoice: Invoice, before_minor: int, amount_minor: int) -> int:
+def tax_share(invoice: Invoice, before_minor: int, amount_minor: int) -> int:
     """The tax in an amount, so that the shares of all parts sum to the invoice's tax exactly."""
     return _tax_of(invoice, before_minor + amount_minor) - _tax_of(invoice, before_minor)
 
@@ -242,7 +260,7 @@ def _tax_of(invoice: Invoice, paid_minor: int) -> int:
     return 0 if invoice.total_minor == 0 else invoice.tax_minor * paid_minor // invoice.total_minor
 
 
-def _cash_left(tx: Transaction, invoice: Invoice) -> int:
+def cash_left(tx: Transaction, invoice: Invoice) -> int:
     """What was paid in cash and not given back in cash."""
     paid = sum(one.amount_minor for one in list_payments(tx, invoice.number) if one.method != CREDIT)
     return paid - sum(one.amount_minor - one.to_credit_minor for one in list_refunds(tx, invoice.number))

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock.billing.subscriptions import allowance, subscriptions_of
-from penstock.billing.tables import invoice_line, rating_run
+from penstock.billing.tables import invoice_line, rating_run, standing
 from penstock.billing.versions import PriceVersion, price_for
 from penstock.core.clock import Period
 from penstock.core.errors import Broken
@@ -98,6 +98,14 @@ def rate_all(tx: Transaction, customers: Sequence[str], period: Period, *, up_to
         tx.execute(sa.insert(rating_run), rows)
 
 
+def charged_minor(tx: Transaction, customer: str, product: str, period: Period) -> int:
+    """What all use of the product in the period comes to now, as it would be rounded on a line."""
+    units = quantity(tx, customer=customer, product=product, period=period).units
+    price = price_for(tx, product, period)
+    free = allowance(tx, customer, product, period)
+    return money(price.price.amount(max(0, units - free)), price.currency).amount_minor
+
+
 def last_run(tx: Transaction, customer: str, product: str, period: Period) -> RatingRun | None:
     """The newest run of a charge: its amount_minor is what is booked so far."""
     column = rating_run.c
@@ -114,7 +122,11 @@ def last_run(tx: Transaction, customer: str, product: str, period: Period) -> Ra
 def runs_to_invoice(tx: Transaction, customers: Sequence[str], until: Period) -> dict[str, list[RatingRun]]:
     """By customer, its runs of `until` and the periods before it that no invoice has as a line, by period, product."""
     column = rating_run.c
-    invoiced = sa.and_(invoice_line.c.organisation == column.organisation, invoice_line.c.rating_run == column.id)
+    invoiced = sa.and_(
+        invoice_line.c.organisation == column.organisation,
+        invoice_line.c.rating_run == column.id,
+        standing(invoice_line.c.invoice),
+    )
     query = (
         sa.select(rating_run)
         .join_from(rating_run, invoice_line, invoiced, isouter=True)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from penstock.core.clock import Period
 
-State = Literal["open", "paid", "partly refunded", "refunded"]
+State = Literal["open", "paid", "partly refunded", "refunded", "credited", "void"]
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,41 @@ class LineTier:
 
 
 @dataclass(frozen=True)
+class Void:
+    """That an invoice was taken back before anything was paid: it asks for nothing any longer."""
+
+    invoice: str
+    operation: str
+    reason: str
+    voided_at: datetime
+
+
+@dataclass(frozen=True)
+class CreditNote:
+    """A numbered document that credits `total_minor` of an invoice, tax included.
+
+    reduced_minor of it took off the open amount; the rest was paid, and given back by `refund` (its id).
+    """
+
+    number: str
+    operation: str
+    invoice: str
+    customer: str
+    currency: str
+    net_minor: int
+    tax_minor: int
+    total_minor: int
+    reduced_minor: int
+    refund: str | None
+    reason: str
+    seller: Mapping[str, Any]
+    buyer: Mapping[str, Any]
+    issued_at: datetime
+
+
+@dataclass(frozen=True)
 class Invoice:
-    """An issued invoice with what was since paid and refunded.
+    """An issued invoice with what was since paid, refunded, credited or voided.
 
     seller, buyer and tax are as they were on issue. credit_minor: taken from the customer's credit on issue
     (negative: given to it). open_minor: still to be paid. All amounts are minor units of `currency`.
@@ -70,16 +103,32 @@ class Invoice:
     tax: Mapping[str, Any]
     issued_at: datetime
     due_at: datetime
+    notes: tuple[CreditNote, ...] = ()
+    void: Void | None = None
+
+    @property
+    def reduced_minor(self) -> int:
+        """What credit notes took off the open amount."""
+        return sum(note.reduced_minor for note in self.notes)
+
+    @property
+    def returned_minor(self) -> int:
+        """What credit notes took off, and refunds gave back."""
+        return self.reduced_minor + self.refunded_minor
 
     @property
     def paid_minor(self) -> int:
         """What was paid, refunds not counted."""
-        return self.total_minor - self.open_minor
+        return 0 if self.void else self.total_minor - self.reduced_minor - self.open_minor
 
     @property
     def state(self) -> State:
+        if self.void:
+            return "void"
         if self.open_minor > 0:
             return "open"
+        if self.paid_minor == 0 and self.reduced_minor:
+            return "credited"
         if self.refunded_minor <= 0:
             return "paid"
         return "refunded" if self.refunded_minor >= self.paid_minor else "partly refunded"

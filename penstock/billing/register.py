@@ -8,13 +8,24 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from penstock.billing.records import Invoice, Line, LineTier
-from penstock.billing.tables import invoice, invoice_line, ledger_operation, posting, refund
+from penstock.billing.records import CreditNote, Invoice, Line, LineTier, Void
+from penstock.billing.tables import (
+    credit_note,
+    invoice,
+    invoice_line,
+    invoice_void,
+    ledger_operation,
+    posting,
+    refund,
+    standing,
+)
 from penstock.core.clock import Period
 from penstock.core.errors import BadInput, NotFound
 from penstock.serving import usage_log
 from penstock.serving.usage_log import UsageEvent
 from penstock.storage.engine import Transaction
+
+_COMPUTED = {"period", "lines", "open_minor", "refunded_minor", "notes", "void"}
 
 
 def get_invoice(tx: Transaction, number: str, *, customer: str | None = None) -> Invoice:
@@ -43,12 +54,15 @@ def list_invoices(
 
 
 def invoices_of(tx: Transaction, customers: Sequence[str], period: Period) -> list[Invoice]:
-    """The customers' invoices of the period, as far as they are issued, by number."""
+    """The customers' invoices of the period, as far as they are issued and not void, by number."""
     column = invoice.c
     # sorted here: asked for an order, SQLite would read the invoices of all customers in that order
     rows = tx.all(
         sa.select(invoice).where(
-            column.organisation == tx.organisation, column.customer.in_(customers), column.period == period.name
+            column.organisation == tx.organisation,
+            column.customer.in_(customers),
+            column.period == period.name,
+            standing(column.number),
         )
     )
     return _complete(tx, sorted(rows, key=lambda row: str(row["number"])))
@@ -87,10 +101,42 @@ def _complete(tx: Transaction, rows: Sequence[sa.RowMapping]) -> list[Invoice]:
     if not numbers:
         return []
     lines, unpaid, refunded = _lines(tx, numbers), _open(tx, numbers), _refunded(tx, numbers)
+    notes, voids = _notes(tx, numbers), _voids(tx, numbers)
+    names = set(Invoice.__dataclass_fields__) - _COMPUTED
     return [
-        _invoice(row, lines.get(row["number"], ()), unpaid.get(row["number"], 0), refunded.get(row["number"], 0))
+        Invoice(
+            period=Period(row["period"], row["period_start"], row["period_end"]),
+            lines=lines.get(row["number"], ()),
+            open_minor=unpaid.get(row["number"], 0),
+            refunded_minor=refunded.get(row["number"], 0),
+            notes=notes.get(row["number"], ()),
+            void=voids.get(row["number"]),
+            **{name: row[name] for name in names},
+        )
         for row in rows
     ]
+
+
+def read_note(row: Mapping[Any, Any]) -> CreditNote:
+    """A credit note from its row."""
+    return CreditNote(**{name: row[name] for name in CreditNote.__dataclass_fields__})
+
+
+def _notes(tx: Transaction, numbers: Iterable[str]) -> dict[str, tuple[CreditNote, ...]]:
+    column = credit_note.c
+    query = sa.select(credit_note).where(column.organisation == tx.organisation, column.invoice.in_(numbers))
+    found: dict[str, tuple[CreditNote, ...]] = {}
+    for row in tx.all(query.order_by(column.issued_at, column.number)):
+        found[row["invoice"]] = (*found.get(row["invoice"], ()), read_note(row))
+    return found
+
+
+def _voids(tx: Transaction, numbers: Iterable[str]) -> dict[str, Void]:
+    column = invoice_void.c
+    query = sa.select(invoice_void).where(column.organisation == tx.organisation, column.invoice.in_(numbers))
+    return {
+        row["invoice"]: Void(row["invoice"], row["operation"], row["reason"], row["voided_at"]) for row in tx.all(query)
+    }
 
 
 def _lines(tx: Transaction, numbers: Iterable[str]) -> dict[str, tuple[Line, ...]]:
@@ -125,18 +171,6 @@ def _refunded(tx: Transaction, numbers: Iterable[str]) -> dict[str, int]:
         .group_by(refund.c.invoice)
     )
     return {row["invoice"]: int(row["amount"]) for row in tx.all(query)}
-
-
-def _invoice(row: Mapping[Any, Any], lines: tuple[Line, ...], open_minor: int, refunded_minor: int) -> Invoice:
-    computed = {"period", "lines", "open_minor", "refunded_minor"}
-    names = set(Invoice.__dataclass_fields__) - computed
-    return Invoice(
-        period=Period(row["period"], row["period_start"], row["period_end"]),
-        lines=lines,
-        open_minor=open_minor,
-        refunded_minor=refunded_minor,
-        **{name: row[name] for name in names},
-    )
 
 
 def _line(row: Mapping[Any, Any]) -> Line:

@@ -212,9 +212,9 @@ invoice = sa.Table(
     _moment("issued_at"),
     _moment("due_at"),
     sa.UniqueConstraint("organisation", "operation"),
-    sa.UniqueConstraint("organisation", "customer", "period"),
     sa.CheckConstraint("total_minor = net_minor + tax_minor", name="adds_up"),
     sa.Index("ix_invoice_period", "organisation", "period_end"),
+    sa.Index("ix_invoice_customer", "organisation", "customer", "period"),
 )
 
 invoice_line = sa.Table(
@@ -237,9 +237,51 @@ invoice_line = sa.Table(
     _minor("amount_minor"),
     sa.Column("after_seq", sa.BigInteger),
     sa.Column("cutoff_seq", sa.BigInteger),
-    sa.UniqueConstraint("organisation", "rating_run"),
+    sa.Index("ix_invoice_line_rating_run", "organisation", "rating_run"),
     sa.CheckConstraint("kind in ('plan', 'usage', 'late usage')", name="known_kind"),
     sa.ForeignKeyConstraint(["organisation", "invoice"], ["invoice.organisation", "invoice.number"]),
+)
+
+invoice_void = sa.Table(
+    "invoice_void",
+    metadata,
+    _organisation(),
+    _text("invoice", key=True),
+    _text("operation"),
+    _text("customer"),
+    _minor("total_minor"),  # of the invoice, that is asked for no longer
+    _text("reason"),
+    _moment("voided_at"),
+    sa.Index("ix_invoice_void_customer", "organisation", "customer"),
+    sa.UniqueConstraint("organisation", "operation"),
+    sa.ForeignKeyConstraint(["organisation", "invoice"], ["invoice.organisation", "invoice.number"]),
+)
+
+credit_note = sa.Table(
+    "credit_note",
+    metadata,
+    _organisation(),
+    _text("number", key=True),
+    _text("operation"),
+    _text("invoice"),
+    _text("customer"),
+    _currency(),
+    _minor("net_minor"),
+    _minor("tax_minor"),
+    _minor("total_minor"),
+    _minor("reduced_minor"),  # what it took off the open amount; the rest was paid, and given back by `refund`
+    _text("refund", optional=True),
+    _text("reason"),
+    sa.Column("seller", sa.JSON, nullable=False),
+    sa.Column("buyer", sa.JSON, nullable=False),
+    _moment("issued_at"),
+    sa.UniqueConstraint("organisation", "operation"),
+    sa.CheckConstraint("total_minor = net_minor + tax_minor", name="adds_up"),
+    sa.CheckConstraint("total_minor > 0", name="gives_something"),
+    sa.CheckConstraint("reduced_minor >= 0 and reduced_minor <= total_minor", name="reduces_at_most_its_total"),
+    sa.ForeignKeyConstraint(["organisation", "invoice"], ["invoice.organisation", "invoice.number"]),
+    sa.Index("ix_credit_note_invoice", "organisation", "invoice"),
+    sa.Index("ix_credit_note_customer", "organisation", "customer"),
 )
 
 payment = sa.Table(
@@ -291,3 +333,14 @@ quarantine = sa.Table(
     _text("reason"),
     _moment("since"),
 )
+
+
+def standing(number: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Whether the invoice of this number is not void. The query must have its organisation from `invoice` or a line."""
+    table = number.table
+    return ~sa.exists().where(invoice_void.c.organisation == table.c.organisation, invoice_void.c.invoice == number)
+
+
+def same_invoice() -> sa.ColumnElement[bool]:
+    """Joins a line with its invoice."""
+    return sa.and_(invoice_line.c.organisation == invoice.c.organisation, invoice_line.c.invoice == invoice.c.number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -10,13 +10,17 @@ import sqlalchemy as sa
 
 from penstock.billing.records import Quarantine
 from penstock.billing.tables import (
+    credit_note,
     invoice,
     invoice_line,
+    invoice_void,
     ledger_operation,
     payment,
     posting,
     rating_run,
     refund,
+    same_invoice,
+    standing,
 )
 from penstock.billing.tables import quarantine as quarantine_table
 from penstock.core.errors import Broken, NotFound
@@ -101,6 +105,7 @@ def _check(tx: Transaction, customers: Customers) -> list[Problem]:
         *_wrong_totals(tx, customers),
         *_unbooked(tx, customers),
         *_wrong_runs(tx, customers),
+        *_asked_twice(tx, customers),
     ]
 
 
@@ -128,16 +133,19 @@ def _unbalanced(tx: Transaction, customers: Customers) -> Iterable[Problem]:
 
 
 def _wrong_receivables(tx: Transaction, customers: Customers) -> Iterable[Problem]:
-    """The ledger's receivable of each customer against its invoices less their payments."""
+    """The ledger's receivable of each customer against its invoices less their payments, credit notes and voids."""
     asked = _sums(tx, invoice, "total_minor", customers)
     paid = _sums(tx, payment, "amount_minor", customers)
+    less = Counter(_sums(tx, credit_note, "reduced_minor", customers))
+    less.update(_sums(tx, invoice_void, "total_minor", customers))
     booked = _balances(tx, "receivable", customers)
     for one in sorted(asked.keys() | paid.keys() | booked.keys()):
-        expected = asked.get(one, 0) - paid.get(one, 0)
+        expected = asked.get(one, 0) - paid.get(one, 0) - less[one]
         if expected != booked.get(one, 0):
             yield Problem(
                 one,
-                f"its invoices less its payments leave {expected} minor units open, the ledger {booked.get(one, 0)}",
+                f"its invoices less payments, notes and voids leave {expected} minor units open, "
+                f"the ledger {booked.get(one, 0)}",
                 "find the operation that has no invoice or payment among its postings, and reverse it",
             )
 
@@ -163,9 +171,12 @@ def _wrong_totals(tx: Transaction, customers: Customers) -> Iterable[Problem]:
 
 
 def _unbooked(tx: Transaction, customers: Customers) -> Iterable[Problem]:
-    """Invoices, payments and refunds against what their operation moved on the account that stands for them."""
-    for table, account, sign in ((invoice, "receivable", 1), (payment, "receivable", -1), (refund, "refunds", 1)):
-        amount = {"invoice": "total_minor", "payment": "amount_minor"}.get(table.name)
+    """What was issued, paid and given back, against what its operation moved on the account that stands for it."""
+    amounts = {"invoice": "total_minor", "payment": "amount_minor"}
+    amounts |= {"credit_note": "reduced_minor", "invoice_void": "total_minor"}
+    asked = ((invoice, "receivable", 1), (payment, "receivable", -1), (refund, "refunds", 1))
+    for table, account, sign in (*asked, (credit_note, "receivable", -1), (invoice_void, "receivable", -1)):
+        amount = amounts.get(table.name)
         due = table.c[amount] if amount else table.c.amount_minor - table.c.tax_minor
         one = (posting.c.organisation == table.c.organisation, posting.c.operation == table.c.operation)
         # the account is no condition: SQLite would read the account of all customers by its index
@@ -207,24 +218,47 @@ def _wrong_runs(tx: Transaction, customers: Customers) -> Iterable[Problem]:
             )
 
 
+def _asked_twice(tx: Transaction, customers: Customers) -> Iterable[Problem]:
+    """A rating run stands on at most one invoice that is not void."""
+    column = invoice_line.c
+    query = (
+        sa.select(invoice.c.customer, column.rating_run, sa.func.count().label("count"))
+        .join_from(invoice_line, invoice, same_invoice())
+        .where(*_of(tx, invoice, customers), column.rating_run.is_not(None), standing(column.invoice))
+        .group_by(invoice.c.customer, column.rating_run)
+        .having(sa.func.count() > 1)
+    )
+    for row in tx.all(query):
+        yield Problem(
+            row["customer"],
+            f"rating run {row['rating_run']} is asked for by {row['count']} invoices",
+            "void one of them, or credit it: penstock invoice void, penstock invoice credit-note",
+        )
+
+
 def _gaps(tx: Transaction) -> Iterable[Problem]:
-    """Invoice numbers of a year run from 1 to the year's count without a gap."""
+    """Numbers of a year's invoices, and of its credit notes, run from 1 to the year's count without a gap."""
+    for table, word in ((invoice, "invoice"), (credit_note, "credit note")):
+        yield from _gaps_of(tx, table, word)
+
+
+def _gaps_of(tx: Transaction, table: sa.Table, word: str) -> Iterable[Problem]:
     counted = {
-        row["name"].removeprefix("invoice "): row["value"]
+        row["name"].removeprefix(f"{word} "): row["value"]
         for row in tx.all(sa.select(sequence).where(sequence.c.organisation == tx.organisation))
-        if row["name"].startswith("invoice ")
+        if row["name"].startswith(f"{word} ")
     }
     numbers: dict[str, set[int]] = {year: set() for year in counted}
-    for row in tx.all(sa.select(invoice.c.number).where(invoice.c.organisation == tx.organisation)):
-        year, _, number = row["number"].partition("-")
+    for row in tx.all(sa.select(table.c.number).where(table.c.organisation == tx.organisation)):
+        year, _, number = row["number"].removeprefix("CN-").partition("-")
         numbers.setdefault(year, set()).add(int(number))
     for year, found in sorted(numbers.items()):
         missing = sorted(set(range(1, max(counted.get(year, 0), *found, 0) + 1)) - found)
         if missing or len(found) != counted.get(year, 0):
             yield Problem(
                 None,
-                f"invoice numbers of {year} have gaps: {missing[:5]} of {counted.get(year, 0)}",
-                "restore the missing invoices from a backup",
+                f"{word} numbers of {year} have gaps: {missing[:5]} of {counted.get(year, 0)}",
+                f"restore the missing {word}s from a backup",
             )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from penstock.cli import undo
 from penstock.cli.output import OPTIONS, note, print_table, show, text
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def register(app: typer.Typer) -> None:
     invoice.command("pay")(invoice_pay)
     invoice.command("refund")(invoice_refund)
     invoice.command("cancel-payment")(invoice_cancel_payment)
+    invoice.command("void")(undo.invoice_void)
+    invoice.command("credit-note")(undo.invoice_credit_note)
     ledger = typer.Typer(help="The double-entry books.", no_args_is_help=True)
     ledger.command("verify")(ledger_verify)
     ledger.command("balances")(ledger_balances)
@@ -177,11 +180,16 @@ def invoice_show(number: str) -> None:
     print_table([{**head, "customer": facts["buyer"]["name"], **days}])
     hidden = ("period", "tiers", "events")
     print_table([{k: v for k, v in line.items() if k not in hidden} for line in facts["lines"]])
+    if facts["credit_notes"]:
+        notes = [{k: v for k, v in one.items() if k not in ("operation", "currency")} for one in facts["credit_notes"]]
+        print_table(notes, title="credit notes")
+    if facts["void"]:
+        note(f"void since {facts['void']['voided_at'][:10]}: {facts['void']['reason']}")
     note(f"the proof of a usage line: penstock invoice events {number} LINE")
 
 
 def invoice_pdf(number: str, file: Annotated[Path | None, typer.Argument()] = None) -> None:
-    """Write an invoice as PDF (default: NUMBER.pdf)."""
+    """Write an invoice or a credit note as PDF (default: NUMBER.pdf)."""
     from penstock.jobs.money import invoice_pdf as pdf
     from penstock.runtime.house import open_house
 

@@ -20,6 +20,7 @@ DONE = {  # what a page says after a form, by the key in ?done=
     "applied": "Published.",
     "closing": "The month is being closed; its invoices will stand here in a moment.",
     "consent": "Recorded.",
+    "credit-noted": "The credit note is issued.",
     "credited": "The credit is added.",
     "decided": "Decided.",
     "limited": "The limit is set.",
@@ -35,6 +36,7 @@ DONE = {  # what a page says after a form, by the key in ?done=
     "rolled-back": "Rolled back: gateways switch within a second.",
     "unarchived": "Taken back. Its keys stay revoked and its plan ended.",
     "terms-set": "The terms are set: gateways follow within a second.",
+    "voided": "The invoice is void. Closing its month again issues what is right.",
     "training": "Training has begun; its candidates will stand here when they are judged.",
 }
 

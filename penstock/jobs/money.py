@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from penstock.billing import invoices, payments
+from penstock.billing import invoices, payments, undo
 from penstock.billing.months import months_to_bill, refuse_skipped, refuse_unfinished, unclosed_months
-from penstock.billing.records import Payment, Quarantine, Refund
+from penstock.billing.records import CreditNote, Payment, Quarantine, Refund, Void
+from penstock.billing.terms import lock_customer
 from penstock.billing.verification import release_from_quarantine
 from penstock.billing.versions import priced_products
 from penstock.channels import commissions
@@ -129,9 +130,36 @@ def give_refund(house: House, number: str, *, amount: str, operation: str | None
     return made
 
 
+def void_invoice(house: House, number: str, *, reason: str, operation: str | None) -> Void:
+    """Take back an unpaid invoice: it keeps its number, and its month can be closed again for that customer."""
+    with house.store.transaction() as tx:
+        return undo.void(tx, invoice=number, reason=reason, operation=operation or tx.new_id("op"))
+
+
+def give_credit_note(
+    house: House, number: str, *, amount: str | None, reason: str, operation: str | None, in_cash: bool = False
+) -> CreditNote:
+    """Credit an invoice (default: all that was not given back), and take the commission on what was paid back."""
+    with house.store.transaction() as tx:
+        currency = invoices.get_invoice(tx, number).currency
+        made = undo.credit_note(
+            tx,
+            invoice=number,
+            amount=None if amount is None else exact_money(amount, currency),
+            reason=reason,
+            operation=operation or tx.new_id("op"),
+            company=house.workspace.company,
+            in_cash=in_cash,
+        )
+        commissions.settle(tx)
+    return made
+
+
 def invoice_pdf(house: House, number: str) -> bytes:
-    """An invoice as PDF."""
+    """An invoice as PDF, or a credit note by its number."""
     with house.store.read() as tx:
+        if number.startswith("CN-"):
+            return undo.note_document(tx, number)
         return invoices.pdf(invoices.get_invoice(tx, number))
 
 
@@ -147,7 +175,7 @@ def correct_use(
         if product not in priced_products(tx):
             product_of(house.workspace, product)
         running = chosen.start <= tx.now < chosen.end
-        return corrections.correct(
+        made = corrections.correct(
             tx,
             customer=customer,
             product=product,
@@ -157,6 +185,10 @@ def correct_use(
             operation=operation,
             timezone=house.workspace.company.timezone,
         )
+        lock_customer(tx, made.customer)
+        if units < 0:
+            undo.refuse_overcorrected(tx, made.customer, product, chosen.name)
+    return made
 
 
 def invoice_rows(tx: Transaction, period: str | None = None) -> list[dict[str, Any]]:
@@ -171,6 +203,7 @@ def invoice_rows(tx: Transaction, period: str | None = None) -> list[dict[str, A
             "period": invoice.period.name,
             "total": Money(invoice.total_minor, invoice.currency),
             "open": Money(invoice.open_minor, invoice.currency),
+            "credited": Money(sum(note.total_minor for note in invoice.notes), invoice.currency),
             "state": invoice.state,
             "issued": invoice.issued_at,
         }

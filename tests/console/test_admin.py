@@ -70,6 +70,26 @@ def test_terms_are_a_setting_of_their_own(admin: TestClient, harbour: Harbour) -
     assert admin.put(f"{path}/terms", json={"terms": "barter"}).status_code == 422
 
 
+def test_an_invoice_is_credited_by_a_note_and_an_unpaid_one_voided(admin: TestClient, harbour: Harbour) -> None:
+    path = f"{V1}/invoices/{harbour.invoices[harbour.blue]}"
+    body = {"amount": "10.60", "reason": "one line twice", "operation": "note 1"}
+    for _ in range(2):
+        made = admin.post(f"{path}/credit-notes", json=body).json()
+        assert (made["number"], made["net"], made["tax"], made["reduced"], made["returned"]) == (
+            "CN-2026-000001", "10.00", "0.60", "10.60", "0.00",
+        )  # fmt: skip
+    assert admin.get(f"{V1}/credit-notes/CN-2026-000001/pdf").content.startswith(b"%PDF")
+    shown = admin.get(path).json()
+    assert (shown["credited"], shown["credit_notes"]) == ("10.60", [made])
+    refused = admin.post(f"{path}/void", json={"reason": "wrong"})
+    assert refused.status_code == 409 and "CN-2026-000001" in refused.json()["detail"]
+    other = f"{V1}/invoices/{harbour.invoices[harbour.hai]}"
+    operation = admin.get(f"{other}/payments").json()["payments"][0]["operation"]
+    admin.post(f"{V1}/payments/cancel", json={"payment_operation": operation})
+    assert admin.post(f"{other}/void", json={"reason": "wrong name"}).status_code == 201
+    assert (admin.get(other).json()["state"], admin.get(other).json()["void"]["reason"]) == ("void", "wrong name")
+
+
 def test_an_overpayment_is_kept_as_credit_on_request(admin: TestClient, harbour: Harbour) -> None:
     path = f"{V1}/invoices/{harbour.invoices[harbour.blue]}/payments"
     assert admin.post(path, json={"amount": "90.00", "operation": "wire 9"}).status_code == 409

@@ -233,6 +233,18 @@ def test_terms_are_changed_by_a_form_that_says_what_it_means(browser: Browser, h
     assert "改为预付后将立即停止服务" in browser.fill_in(path, f"{path}/terms", terms="invoice").text
 
 
+def test_an_invoice_is_credited_and_voided_by_forms(browser: Browser, harbour: Harbour) -> None:
+    path = f"/invoices/{harbour.invoices[harbour.blue]}"
+    assert "Void…" not in browser.get(path).text  # a part of it is paid
+    page = browser.fill_in(path, f"{path}/credit-note", amount="10.60", operation="n 1", reason="one line twice").text
+    assert "CN-2026-000001" in page and "one line twice" in page and "$16.64" in page
+    assert browser.get(f"{path}/notes/CN-2026-000001").headers["content-type"] == "application/pdf"
+    assert browser.get(f"{path}/notes/CN-2026-000009").status_code == 404
+    again = browser.fill_in(path, f"{path}/credit-note", amount="45.00", operation="n 2", reason="all of it")
+    assert again.status_code == 409 and "penstock invoice credit-note" in again.text
+    assert browser.fill_in(path, f"{path}/void", operation="v 1", reason="wrong").status_code == 409
+
+
 def test_an_overpayment_is_kept_and_credit_taken_by_forms(browser: Browser, harbour: Harbour) -> None:
     path = f"/invoices/{harbour.invoices[harbour.blue]}"
     assert "$27.24" in browser.get(path).text  # open: of 57.24, 30.00 is paid

@@ -49,6 +49,8 @@ VERBS = {
     "invoice events": "GET /admin/v1/invoices/{number}/lines/{line}/events",
     "invoice payments": "GET /admin/v1/invoices/{number}/payments",
     "invoice pay": "POST /admin/v1/invoices/{number}/payments",
+    "invoice void": "POST /admin/v1/invoices/{number}/void",
+    "invoice credit-note": "POST /admin/v1/invoices/{number}/credit-notes",
     "invoice refund": "POST /admin/v1/invoices/{number}/refunds",
     "invoice cancel-payment": "POST /admin/v1/payments/cancel",
     "ledger verify": "GET /admin/v1/ledger/verify",

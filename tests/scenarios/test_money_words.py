@@ -65,6 +65,9 @@ def test_a_month_becomes_an_invoice_a_payment_a_refund_and_a_commission(
     assert more.code == 1 and "20.70" in more.err
     assert penstock("invoice", "refund", number, "--amount", "10.00", "--reason", "an outage").code == 0
 
+    twice = penstock("invoice", "credit-note", number, "--amount", "10.71", "--reason", "the outage")
+    assert twice.code == 1 and "a refund gave back 10.00 USD" in twice.err and "penstock invoice refund" in twice.err
+
     statement = penstock("statement", "Quay", "--json").json()
     assert statement["closing"] == "2.14"  # 20% of 20.70 - 10.00
     assert penstock("ledger", "verify").code == 0
@@ -130,3 +133,35 @@ def test_csv_for_people_has_a_byte_order_mark_that_can_be_left_out(
     assert usage.read_bytes().startswith(b"seq,") and statement.read_bytes().startswith(b"date,")
     assert penstock("usage", "export", *month, "--no-bom").out.startswith("seq,")
     assert penstock("usage", "export", *month, "--json").out.startswith("{")
+
+
+def test_a_wrong_invoice_is_voided_issued_anew_and_credited(
+    folder: Path, penstock: Penstock, last_month: Period
+) -> None:
+    close = ("bill", "close", "--period", last_month.name, "--json")
+    (first,) = penstock(*close).json()["invoices"]
+    correct = ("usage", "correct", "Maple", "router", "-4", "--reason", "a test", "--period", last_month.name)
+    assert penstock(*correct, "--operation", "fix-1").code == 0
+    made = penstock("invoice", "void", first["number"], "--reason", "a test was billed", "--operation", "void-1")
+    assert made.code == 0 and "can be invoiced again" in made.err
+    states = {one["number"]: one["state"] for one in penstock(*close).json()["invoices"]}
+    assert states.pop(first["number"]) == "void"
+    ((number, state),) = states.items()
+    assert state == "open" and penstock("invoice", "show", number, "--json").json()["total"] == "20.30"
+
+    assert penstock("invoice", "pay", number, "--amount", "25.00", "--keep-rest-as-credit").code == 0
+    note = penstock("invoice", "credit-note", number, "--amount", "1.00", "--reason", "late", "--json").json()
+    assert (note["number"][:3], note["returned"]) == ("CN-", "1.00")
+    assert penstock("credit", "balance", "Maple", "--json").json()["credit"]["amount"] == "5.70"
+    assert note["number"] in penstock("invoice", "show", number).out
+    assert penstock("invoice", "pdf", note["number"], str(folder / "note.pdf")).code == 0
+    assert (folder / "note.pdf").read_bytes().startswith(b"%PDF")
+    statement = penstock("statement", "Quay", "--json").json()
+    assert statement["closing"] == "3.86"  # 20% of 20.30 - 1.00
+
+    meaning = penstock("customer", "terms", "Maple", "prepaid", "--dry-run")
+    assert "prepaid: Maple is served as long as" in meaning.err and "is missing" not in meaning.out
+    assert penstock("customer", "terms", "Maple", "--json").json()["terms"] == "invoice"
+    assert penstock("customer", "terms", "Maple", "prepaid", "--json").json()["terms"] == "prepaid"
+    assert penstock("customer", "terms", "Maple", "barter").code == 2
+    assert penstock("ledger", "verify").code == 0

@@ -13,6 +13,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 import penstock
+from penstock.billing.register import get_invoice
+from penstock.billing.terms import terms_of
 from penstock.core.errors import BadInput, Unavailable
 from penstock.identity.customers import add_customer
 from penstock.storage import engine as engine_module
@@ -69,6 +71,50 @@ def test_feedback_of_an_earlier_schema_keeps_what_the_customer_asked(tmp_path: P
     engine.dispose()
     assert (row["id"], row["correction"], "text" in row) == ("fb_1", "lost_card", False)
     assert row["input"] is None if text is None else json.loads(row["input"]) == text
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_invoices_of_an_earlier_schema_stay_and_their_month_can_be_invoiced_anew(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path / 'p.sqlite'}" if kind == "sqlite" else f"{request.getfixturevalue('postgres_url')}"
+    if kind == "postgres":
+        engine = open_engine(url)
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(sa.text("create database before_undo"))
+        engine.dispose()
+        url = str(sa.make_url(url).set(database="before_undo").render_as_string(hide_password=False))
+    engine = at_revision(url, "0015")
+    now = "2026-11-01T00:00:00.000000Z"
+    rows = (
+        "insert into invoice values ('main', '2026-000001', 'invoice/2026-10/c', 'c', '2026-10', :now, :now, 'USD',"
+        " 100, 6, 106, 0, 7, '{}', '{}', '{\"rate\": \"0.06\"}', :now, :now)",
+        "insert into invoice_line values ('main', '2026-000001', 1, 'usage', 'Router', 'router', null, 'run_1',"
+        " '2026-10', :now, :now, 10, 'prediction', '[]', 100, 0, 7)",
+        "insert into payment values ('main', 'pay_1', 'p1', '2026-000001', 'c', 50, 3, 'USD', 'bank', :now)",
+        "insert into customer_terms values ('main', 'c', 'prepaid')",
+    )
+    with engine.begin() as connection:
+        for row in rows:
+            connection.execute(sa.text(row.replace(":now", f"'{now}'")))
+    engine.dispose()
+    assert migrate.upgrade(url)
+    engine = open_engine(url)
+    store = Store(engine, "main")
+    with store.read() as tx:
+        kept = get_invoice(tx, "2026-000001")
+        assert (kept.total_minor, kept.lines[0].rating_run, kept.notes, kept.void) == (106, "run_1", (), None)
+        assert terms_of(tx, "c") == "prepaid"
+    with pytest.raises(sa.exc.DBAPIError, match="never changed or deleted"), engine.begin() as connection:
+        connection.execute(sa.text("delete from invoice"))
+    with pytest.raises(sa.exc.DBAPIError), engine.begin() as connection:
+        connection.execute(
+            sa.text(rows[2].replace(":now", f"'{now}'").replace("pay_1", "pay_2").replace("000001", "9"))
+        )
+    with engine.begin() as connection:
+        again = rows[0].replace("000001", "000002").replace("/c'", "/c/2'").replace(":now", f"'{now}'")
+        connection.execute(sa.text(again))
+    store.close()
 
 
 def test_a_reader_does_not_wait_for_a_writer_and_a_second_writer_is_told(

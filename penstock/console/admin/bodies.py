@@ -143,6 +143,18 @@ class UsageCorrection(Body):
     period: str | None = Field(default=None, description="The month it is about (default: this month).")
 
 
+class NewVoid(Body):
+    reason: str
+    operation: str | None = None
+
+
+class NewCreditNote(Body):
+    amount: str | None = Field(default=None, description="Tax included. Default: all not yet given back.")
+    reason: str
+    operation: str | None = None
+    in_cash: bool = Field(default=False, description="What was paid goes back in cash, not to the customer's credit.")
+
+
 class NewRefund(Body):
     amount: str
     reason: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from penstock.billing import ledger
-from penstock.billing.invoices import get_invoice, line_events, list_invoices, pdf, to_json
+from penstock.billing.invoices import get_invoice, line_events, list_invoices, note_json, pdf, to_json
 from penstock.billing.months import refuse_skipped
 from penstock.billing.payments import list_payments, list_refunds
+from penstock.billing.undo import note_document
 from penstock.billing.verification import quarantined, verify
 from penstock.console import runs
 from penstock.console.admin import bodies
@@ -16,7 +17,16 @@ from penstock.console.guard import Route
 from penstock.console.wire import answer
 from penstock.core.money import Money
 from penstock.identity.customers import get_customer
-from penstock.jobs.money import closing_of, give_refund, month, resume, take_back_payment, take_payment
+from penstock.jobs.money import (
+    closing_of,
+    give_credit_note,
+    give_refund,
+    month,
+    resume,
+    take_back_payment,
+    take_payment,
+    void_invoice,
+)
 
 MOST_EVENTS = 1_000
 
@@ -97,6 +107,22 @@ def payment_cancel(desk: AtDesk, body: bodies.CancelledPayment) -> Response:
     return answer(take_back_payment(desk.house, body.payment_operation, operation=body.operation), 201)
 
 
+def invoice_void(desk: AtDesk, number: str, body: bodies.NewVoid) -> Response:
+    """Take back an invoice of which nothing is paid. It keeps its number; its month can be closed again."""
+    return answer(void_invoice(desk.house, number, **body.model_dump()), 201)
+
+
+def invoice_credit_note(desk: AtDesk, number: str, body: bodies.NewCreditNote) -> Response:
+    """Credit an invoice by a numbered note: it reduces what is open; what is more was paid, and goes back."""
+    return answer(note_json(give_credit_note(desk.house, number, **body.model_dump())), 201)
+
+
+def credit_note_pdf(desk: AtDesk, number: str) -> Response:
+    """The credit note as PDF."""
+    with desk.house.store.read() as tx:
+        return pdf_answer(note_document(tx, number), number, "credit-note")
+
+
 def ledger_verify(desk: AtDesk) -> Response:
     """Check every invariant of the books."""
     with desk.house.store.read() as tx:
@@ -111,9 +137,9 @@ def ledger_balances(desk: AtDesk) -> Response:
     return answer([{"account": one.account, "balance": Money(one.amount_minor, one.currency)} for one in found])
 
 
-def pdf_answer(content: bytes, number: str) -> Response:
-    """An invoice's PDF, named after it."""
-    headers = {"Content-Disposition": f'inline; filename="invoice-{number}.pdf"'}
+def pdf_answer(content: bytes, number: str, what: str = "invoice") -> Response:
+    """A document's PDF, named after it."""
+    headers = {"Content-Disposition": f'inline; filename="{what}-{number}.pdf"'}
     return Response(content, headers=headers, media_type="application/pdf")
 
 
@@ -129,6 +155,9 @@ ROUTES = (
     Route("POST", "/admin/v1/payments/cancel", payment_cancel, "admin", 201),
     Route("POST", "/admin/v1/invoices/{number}/payments", invoice_pay, "admin", 201),
     Route("POST", "/admin/v1/invoices/{number}/refunds", invoice_refund, "admin", 201),
+    Route("POST", "/admin/v1/invoices/{number}/void", invoice_void, "admin", 201),
+    Route("POST", "/admin/v1/invoices/{number}/credit-notes", invoice_credit_note, "admin", 201),
+    Route("GET", "/admin/v1/credit-notes/{number}/pdf", credit_note_pdf, "admin"),
     Route("GET", "/admin/v1/ledger/verify", ledger_verify, "admin"),
     Route("GET", "/admin/v1/ledger/balances", ledger_balances, "admin"),
 )

@@ -6,10 +6,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from penstock.billing.credits import credit_balance
+from penstock.billing.given import given_back, left_to_give
 from penstock.billing.invoices import get_invoice, line_events, list_invoices, pdf
 from penstock.billing.months import refuse_skipped
 from penstock.billing.payments import list_payments, list_refunds
 from penstock.billing.records import Invoice
+from penstock.billing.undo import note_document
 from penstock.console import render, runs
 from penstock.console.admin.books import MOST_EVENTS, pdf_answer
 from penstock.console.desk import AtDesk
@@ -17,7 +19,14 @@ from penstock.console.guard import Route, form_of
 from penstock.console.pages.parts import back, field, months, part
 from penstock.core.errors import NotFound
 from penstock.core.money import Money
-from penstock.jobs.money import closing_of, give_refund, month, take_payment
+from penstock.jobs.money import (
+    closing_of,
+    give_credit_note,
+    give_refund,
+    month,
+    take_payment,
+    void_invoice,
+)
 
 MOST_INVOICES = 10_000
 
@@ -58,15 +67,19 @@ def show(request: Request, desk: AtDesk, number: str) -> Response:
     """One invoice."""
     with desk.house.store.read() as tx:
         invoice = get_invoice(tx, number)
+        given = given_back(tx, invoice)
+        left = left_to_give(invoice, given).amount_minor
         facts = {
             "invoice": invoice,
             "payments": list_payments(tx, number),
             "refunds": list_refunds(tx, number),
             "amount": lambda minor: Money(minor, invoice.currency),
             "decimal": lambda minor: f"{Money(minor, invoice.currency).to_decimal():f}",
-            "refundable_minor": invoice.paid_minor - invoice.refunded_minor,
+            "given": given,
+            "refundable_minor": min(invoice.paid_minor - invoice.refunded_minor, left),
+            "creditable_minor": left,
             "credit": credit_balance(tx, invoice.customer),
-            "operations": (tx.new_id("op"), tx.new_id("op")),
+            "operations": tuple(tx.new_id("op") for _ in range(4)),
             "now": tx.now,
         }
     return render.page(request, "invoice.html", facts)
@@ -116,6 +129,33 @@ def refund(request: Request, desk: AtDesk, number: str) -> Response:
     return back(f"/invoices/{number}", "refunded")
 
 
+def void(request: Request, desk: AtDesk, number: str) -> Response:
+    form = form_of(request)
+    void_invoice(desk.house, number, reason=field(form, "reason"), operation=field(form, "operation"))
+    return back(f"/invoices/{number}", "voided")
+
+
+def credit_note(request: Request, desk: AtDesk, number: str) -> Response:
+    form = form_of(request)
+    give_credit_note(
+        desk.house,
+        number,
+        amount=field(form, "amount"),
+        reason=field(form, "reason"),
+        operation=field(form, "operation"),
+        in_cash="in_cash" in form,
+    )
+    return back(f"/invoices/{number}", "credit-noted")
+
+
+def note_pdf(desk: AtDesk, number: str, note: str) -> Response:
+    """A credit note of this invoice as PDF."""
+    with desk.house.store.read() as tx:
+        if note not in {one.number for one in get_invoice(tx, number).notes}:
+            raise NotFound(f"invoice {number} has no credit note {note!r}")
+        return pdf_answer(note_document(tx, note), note, "credit-note")
+
+
 def _total(rows: list[Invoice], currency: str, name: str) -> Money:
     return Money(sum(getattr(one, name) for one in rows if one.currency == currency), currency)
 
@@ -128,4 +168,7 @@ ROUTES = (
     Route("GET", "/invoices/{number}/lines/{line}", events, "operator"),
     Route("POST", "/invoices/{number}/pay", pay, "operator", page=show),
     Route("POST", "/invoices/{number}/refund", refund, "operator", page=show),
+    Route("POST", "/invoices/{number}/void", void, "operator", page=show),
+    Route("POST", "/invoices/{number}/credit-note", credit_note, "operator", page=show),
+    Route("GET", "/invoices/{number}/notes/{note}", note_pdf, "operator"),
 )

@@ -1,0 +1,130 @@
+"""What was already given back of an invoice, by whichever command: it bounds what can be given back again.
+
+Three commands give back: a credit note, a refund, and a correction of usage whose next invoice has a negative line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from penstock.billing import tables
+from penstock.billing.rating import RatingRun, charged_minor, read_run
+from penstock.billing.records import Invoice, Line
+from penstock.core.clock import Period
+from penstock.core.errors import Conflict
+from penstock.core.money import Money
+from penstock.storage.engine import Transaction
+
+
+@dataclass(frozen=True)
+class Given:
+    """One thing that gave `amount_minor` (tax included) of an invoice back, and the command that did it."""
+
+    what: str
+    amount_minor: int
+    at: datetime
+    command: str
+
+
+def given_back(tx: Transaction, invoice: Invoice) -> tuple[Given, ...]:
+    """All that was given back of the invoice, corrections that no invoice has as a line yet included."""
+    notes = [
+        Given(f"credit note {one.number}", one.total_minor, one.issued_at, "penstock invoice credit-note")
+        for one in invoice.notes
+    ]
+    by_notes = {one.refund for one in invoice.notes}
+    column = tables.refund.c
+    query = sa.select(tables.refund).where(column.organisation == tx.organisation, column.invoice == invoice.number)
+    refunds = [
+        Given("a refund", row["amount_minor"], row["refunded_at"], "penstock invoice refund")
+        for row in tx.all(query.order_by(column.refunded_at, column.id))
+        if row["id"] not in by_notes
+    ]
+    return (*notes, *refunds, *_corrections(tx, invoice))
+
+
+def left_to_give(invoice: Invoice, given: tuple[Given, ...]) -> Money:
+    """How much of the invoice's total was not given back yet. Below zero: too much was."""
+    total = 0 if invoice.void else max(0, invoice.total_minor)
+    return Money(total - sum(one.amount_minor for one in given), invoice.currency)
+
+
+def refuse_twice(invoice: Invoice, given: tuple[Given, ...], asked: Money, most: Money) -> None:
+    """Raise Conflict when more is asked back than `most`, naming what was given back before, when and how."""
+    if asked <= most:
+        return
+    before = said(invoice, given)
+    raise Conflict(
+        f"{asked} is more than the {most} of it that can still be given back" + (f": {before}" if before else ""),
+        where=f"invoice {invoice.number}",
+        hint="what is wrong is given back once: see `penstock invoice payments`" if given else None,
+    )
+
+
+def refuse_overcorrected(tx: Transaction, invoice: Invoice) -> None:
+    """Raise Conflict when a correction of usage gives back what another command gave back before."""
+    given = given_back(tx, invoice)
+    if left_to_give(invoice, given).amount_minor < 0:
+        total = Money(invoice.total_minor, invoice.currency)
+        raise Conflict(
+            f"more than its total of {total} would be given back: {said(invoice, given)}",
+            where=f"invoice {invoice.number}",
+            hint="correct fewer units: what is wrong is given back once",
+        )
+
+
+def said(invoice: Invoice, given: tuple[Given, ...]) -> str:
+    """Each thing in words: what, how much, when, by which command."""
+    return "; ".join(
+        f"{one.what} gave back {Money(one.amount_minor, invoice.currency)} on {one.at:%Y-%m-%d} (`{one.command}`)"
+        for one in given
+    )
+
+
+def _corrections(tx: Transaction, invoice: Invoice) -> Iterator[Given]:
+    for line in invoice.lines:
+        if line.product is not None and line.amount_minor > 0:
+            net, at = _taken_of(tx, invoice, line)
+            if net:
+                tax = invoice.tax_minor * net // invoice.net_minor if invoice.net_minor else 0
+                what = f"a correction of {line.product} in {line.period.name}"
+                yield Given(what, net + tax, at, "penstock usage correct")
+
+
+def _taken_of(tx: Transaction, invoice: Invoice, line: Line) -> tuple[int, datetime]:
+    """What later runs of the line's charge, and use not rated yet, took off this line; and when."""
+    runs = _runs(tx, invoice.customer, line.product or "", line.period)
+    standing: list[tuple[str, int]] = []  # what each run asked for and no later one took off; the newest loses first
+    taken, at = 0, invoice.issued_at
+    present = charged_minor(tx, invoice.customer, line.product or "", line.period)
+    changes = [(run.id, run.delta_minor, run.rated_at) for run in runs]
+    booked = runs[-1].amount_minor if runs else 0
+    for id, delta, moment in [*changes, ("", min(0, present - booked), tx.now)]:
+        if delta >= 0:
+            standing.append((id, delta))
+            continue
+        rest = -delta
+        while rest and standing:
+            last, amount = standing.pop()
+            part = min(rest, amount)
+            rest -= part
+            if amount > part:
+                standing.append((last, amount - part))
+            if last == line.rating_run:
+                taken, at = taken + part, moment
+    return taken, at
+
+
+def _runs(tx: Transaction, customer: str, product: str, period: Period) -> list[RatingRun]:
+    column = tables.rating_run.c
+    query = sa.select(tables.rating_run).where(
+        column.organisation == tx.organisation,
+        column.customer == customer,
+        column.product == product,
+        column.period == period.name,
+    )
+    return [read_run(row) for row in tx.all(query.order_by(column.cutoff_seq))]
