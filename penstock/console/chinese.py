@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from penstock.console.chinese_money import MONEY
 from penstock.console.chinese_people import PEOPLE
 from penstock.console.chinese_work import CHINESE_WORK
 
@@ -18,51 +19,6 @@ CHINESE = {
     "Add a partner": "添加伙伴",
     "Add credit": "充值",
     "Added.": "已添加。",
-    "Money received in advance. How the customer pays stays as it is.": "预先收到的款项。客户的付款方式不变。",
-    "Credit note…": "贷项账单……",
-    "A numbered document that reduces what is open. What is more was paid, and goes to the customer's credit.": (
-        "有编号的单据，先减少未付金额；超出部分已付，转入客户余额。"
-    ),
-    "Amount with tax, at most {amount}": "含税金额，至多 {amount}",
-    "What was paid goes back by bank instead": "已付部分改为退回银行账户",
-    "Issue the credit note": "开具贷项账单",
-    "Void…": "作废……",
-    "The invoice keeps its number and asks for nothing. Its month can be closed again for this customer.": (
-        "账单保留编号，不再要求付款。该客户的这个月可重新结账。"
-    ),
-    "Void the invoice": "作废账单",
-    "Void since {day}: {reason}": "已于 {day} 作废：{reason}",
-    "credit note": "贷项账单",
-    "{amount} off what was open": "未付金额减少 {amount}",
-    "The credit note is issued.": "贷项账单已开具。",
-    "The invoice is void. Closing its month again issues what is right.": "账单已作废。重新结账即可开具正确的账单。",
-    "void": "已作废",
-    "credited": "已冲销",
-    "How it pays": "付款方式",
-    "Credit balance": "预付余额",
-    "It owes": "欠款",
-    "Left to spend": "可用余额",
-    "not bounded": "不限",
-    "open invoices": "未付账单",
-    "plan fees": "套餐费",
-    "running use": "未出账用量",
-    "held by requests": "请求占用",
-    "tax on what is not invoiced": "未出账部分的税额",
-    "Prepaid: it is served as long as its credit covers all it owes. By invoice, it is served whatever it owes.": (
-        "预付：余额足以支付全部欠款时才提供服务。改为账单付款后，无论欠款多少都提供服务。"
-    ),
-    "By invoice: it is served whatever it owes, and its invoices take its credit first. Prepaid, its use stops when "
-    "its credit no longer covers what it owes.": (
-        "账单付款：无论欠款多少都提供服务，出账时先扣余额。改为预付后，余额不足以支付欠款即停止服务。"
-    ),
-    "It would stop at once: {amount} of credit is missing.": "改为预付后将立即停止服务：余额还差 {amount}。",
-    "Change to: by invoice": "改为账单付款",
-    "Change to: prepaid": "改为预付",
-    "The terms are set: gateways follow within a second.": "付款方式已更改：网关将在一秒内生效。",
-    "Keep what is more than the open amount as credit": "超出未付金额的部分留作余额",
-    "Take it from credit…": "用余额支付……",
-    "Take it from credit": "用余额支付",
-    "Amount: {credit} of credit is left": "金额：余额还有 {credit}",
     "Address": "地址",
     "Admin token": "管理令牌",
     "After": "后页",
@@ -405,4 +361,5 @@ CHINESE = {
     "Not available at present": "暂不可用",
     "Something is wrong on our side": "系统出错",
     "this is not the admin token": "管理令牌不正确",
+    **MONEY,
 }
