@@ -20,11 +20,11 @@ from penstock.billing import ledger, verification
 from penstock.billing.credits import credit_balances
 from penstock.billing.months import refuse_unfinished
 from penstock.billing.payments import record_payment
-from penstock.billing.rating import RatingRun, breakdown, rate_all, runs_to_invoice
+from penstock.billing.rating import RatingRun, breakdown, rate_all, runs_to_invoice, with_voided_use
 from penstock.billing.records import Invoice, Quarantine
 from penstock.billing.register import get_invoice, invoices_of
 from penstock.billing.subscriptions import Subscription, subscribers, subscriptions_of
-from penstock.billing.tables import invoice, invoice_line, invoice_void, rating_run, standing
+from penstock.billing.tables import invoice, invoice_line, rating_run
 from penstock.billing.terms import lock_customers
 from penstock.billing.versions import PriceVersion, get_price_versions, the_book
 from penstock.core.clock import Period, period_at
@@ -100,7 +100,7 @@ def customers_to_invoice(tx: Transaction, period: Period) -> list[str]:
         sa.select(column.customer).where(column.organisation == tx.organisation, column.period == period.name)
     )
     found = users(tx, period) | {row["customer"] for row in issued}
-    return sorted(found | subscribers(tx, period) | _with_late_use(tx, period) | _with_voided_use(tx, period))
+    return sorted(found | subscribers(tx, period) | _with_late_use(tx, period) | with_voided_use(tx, period))
 
 
 def close_customers(
@@ -220,31 +220,6 @@ def _with_late_use(tx: Transaction, period: Period) -> set[str]:
         ~counted,
     )
     return {row["customer"] for row in tx.all(late.distinct())}
-
-
-def _with_voided_use(tx: Transaction, period: Period) -> set[str]:
-    """Customers with use up to the period that only void invoices have as a line."""
-    again = invoice_line.alias()
-    asked = sa.exists().where(
-        again.c.organisation == invoice_line.c.organisation,
-        again.c.rating_run == invoice_line.c.rating_run,
-        standing(again.c.invoice),
-    )
-    mine = (
-        invoice_void.c.organisation == invoice_line.c.organisation,
-        invoice_void.c.invoice == invoice_line.c.invoice,
-    )
-    query = (
-        sa.select(invoice_void.c.customer)
-        .join_from(invoice_void, invoice_line, sa.and_(*mine))
-        .where(
-            invoice_void.c.organisation == tx.organisation,
-            invoice_line.c.rating_run.is_not(None),
-            invoice_line.c.period_end <= period.end,
-            ~asked,
-        )
-    )
-    return {row["customer"] for row in tx.all(query.distinct())}
 
 
 def _operations(tx: Transaction, customers: Sequence[str], period: Period) -> dict[str, str]:

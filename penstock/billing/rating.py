@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock.billing.subscriptions import allowance, subscriptions_of
-from penstock.billing.tables import invoice_line, rating_run, standing
+from penstock.billing.tables import invoice_line, invoice_void, rating_run, standing
 from penstock.billing.versions import PriceVersion, price_for
 from penstock.core.clock import Period
 from penstock.core.errors import Broken
@@ -141,6 +141,31 @@ def runs_to_invoice(tx: Transaction, customers: Sequence[str], until: Period) ->
     for row in tx.all(query.order_by(column.period_start, column.product, column.cutoff_seq)):
         found[row["customer"]].append(read_run(row))
     return found
+
+
+def with_voided_use(tx: Transaction, period: Period) -> set[str]:
+    """Customers with use up to the period that only void invoices have as a line."""
+    again = invoice_line.alias()
+    asked = sa.exists().where(
+        again.c.organisation == invoice_line.c.organisation,
+        again.c.rating_run == invoice_line.c.rating_run,
+        standing(again.c.invoice),
+    )
+    mine = (
+        invoice_void.c.organisation == invoice_line.c.organisation,
+        invoice_void.c.invoice == invoice_line.c.invoice,
+    )
+    query = (
+        sa.select(invoice_void.c.customer)
+        .join_from(invoice_void, invoice_line, sa.and_(*mine))
+        .where(
+            invoice_void.c.organisation == tx.organisation,
+            invoice_line.c.rating_run.is_not(None),
+            invoice_line.c.period_end <= period.end,
+            ~asked,
+        )
+    )
+    return {row["customer"] for row in tx.all(query.distinct())}
 
 
 def breakdown(price: Price, run: RatingRun) -> list[TierUse]:
