@@ -8,6 +8,7 @@ import sys
 ALL = (
     ["benchmarks.command_line"],
     ["benchmarks.text_rungs"],
+    ["benchmarks.train_wall"],
     ["benchmarks.ladder"],
     ["benchmarks.pretrain"],
     ["benchmarks.runs"],

@@ -55,6 +55,14 @@ def strict_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output, "json_text", checked)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Exports are kept for these tests only, not beside the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PENSTOCK_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Postgres from the wheel, one server per test process."""

@@ -14,9 +14,10 @@ from penstock.evaluation import cost as costing
 from penstock.evaluation import latency as timing
 from penstock.evaluation.intervals import metric
 from penstock.evaluation.measured import Measured
-from penstock.evaluation.parity import answers_of, parity
+from penstock.evaluation.parity import answers_of, checked, parity
 from penstock.evaluation.report import Report
 from penstock.models.protocol import Floats, Model
+from penstock.models.vectors import Embed, OnVectors, backbone_of, plain_embed
 from penstock.runtime.progress import Progress
 from penstock.workspace.records import Condition, Costs, Price
 
@@ -37,31 +38,31 @@ def evaluate(
     progress: Progress,
     facts: Mapping[str, float] = MappingProxyType({}),
     conditions: Sequence[Condition] = (),
+    embed: Embed = plain_embed,
 ) -> Report:
     """Judge what will be served: `reloaded` answers, `model` (in memory) is only compared with it.
 
     inputs: the test's, in order. measure(model, answers, seed): what the task makes of the answers. rows_digest: names
     the test rows. backbone_parity: largest difference of the exported backbone to the original, None without
     one. facts: what was known before, e.g. "epsilon"; a gate may name them. conditions: of the gate: time and cost are
-    measured again where other work on the machine may be why one of them does not hold. Raises BadInput without test
-    rows or with other labels, Broken when answers are not finite.
+    measured again where other work on the machine may be why one of them does not hold. embed: how a backbone's vectors
+    are computed, or remembered. Raises BadInput without test rows or with other labels, Broken for other numbers.
     """
-    if len(inputs) == 0:
-        raise BadInput("there are no test rows to evaluate on", hint="give a test file, or a larger data file")
-    if model.labels != reloaded.labels:
-        raise BadInput("the saved model has other labels than the trained one", where=reloaded.kind)
-    rows = len(inputs)
-    if rows * len(reloaded.labels) > MOST_SCORES:
-        raise BadInput(
-            f"{rows:,} test rows with {len(reloaded.labels):,} scores each are too many to measure at once",
-            hint="give a smaller test: a random part of it tells as much",
-        )
+    _check(model, reloaded, rows := len(inputs))
     total = rows + 3 * (step := max(1, rows // 10))
-    served = answers_of(reloaded, inputs, lambda done: progress("evaluate", done, total, "answering the test"))
+    served, vectors = _served(model, reloaded, inputs, embed, lambda done: progress("evaluate", done, total, _ASKING))
     progress("evaluate", rows, total, "timing single predictions")
     timings = timing.time_single_calls(reloaded, inputs, seed, enough=_enough(conditions, price, costs, seed))
     progress("evaluate", rows + step, total, "comparing saved with trained")
-    same = parity(model=model, inputs=inputs, served=served, timings=timings, backbone=backbone_parity, seed=seed)
+    same = parity(
+        model=model,
+        inputs=inputs,
+        served=served,
+        timings=timings,
+        backbone=backbone_parity,
+        seed=seed,
+        vectors=vectors,
+    )
     spent = costing.cost(timings.cpu_s, price=price, costs=costs, seed=seed)
     progress("evaluate", rows + 2 * step, total, "computing intervals")
     measured = measure(reloaded, served, seed)
@@ -83,6 +84,33 @@ def evaluate(
     )
     progress("evaluate", total, total, "done")
     return report
+
+
+_ASKING = "answering the test"
+
+
+def _check(model: Model, reloaded: Model, rows: int) -> None:
+    if rows == 0:
+        raise BadInput("there are no test rows to evaluate on", hint="give a test file, or a larger data file")
+    if model.labels != reloaded.labels:
+        raise BadInput("the saved model has other labels than the trained one", where=reloaded.kind)
+    if rows * len(reloaded.labels) > MOST_SCORES:
+        raise BadInput(
+            f"{rows:,} test rows with {len(reloaded.labels):,} scores each are too many to measure at once",
+            hint="give a smaller test: a random part of it tells as much",
+        )
+
+
+def _served(
+    model: Model, reloaded: Model, inputs: Sequence[Any], embed: Embed, on_rows: Callable[[int], None]
+) -> tuple[Floats, Floats | None]:
+    """What the reloaded model answers; and, where the trained one stands on the same backbone, the vectors of both."""
+    backbone, trained = backbone_of(reloaded), backbone_of(model)
+    if not isinstance(reloaded, OnVectors) or backbone is None:
+        return answers_of(reloaded, inputs, on_rows), None
+    vectors = embed(backbone, inputs, lambda _stage, done, total, note="": on_rows(int(done)))
+    served = checked(reloaded.from_vectors(vectors), reloaded, len(inputs), "the test")
+    return served, vectors if trained is not None and trained.digest == backbone.digest else None
 
 
 def _enough(conditions: Sequence[Condition], price: Price, costs: Costs, seed: int) -> Callable[[timing.Timings], bool]:

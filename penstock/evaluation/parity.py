@@ -17,9 +17,11 @@ import numpy as np
 from penstock.core.errors import Broken
 from penstock.evaluation.latency import Timings
 from penstock.models.protocol import Floats, Model
+from penstock.models.vectors import OnVectors
 
 MOST_DIFFERENCE = 1e-4
 MOST_ROWS = 1_000
+WHOLE_WAY = 64  # rows that go through a model's own encoder too, where its vectors are known
 _BATCH = 32
 
 
@@ -59,15 +61,36 @@ class Parity:
 
 
 def parity(
-    *, model: Model, inputs: Sequence[Any], served: Floats, timings: Timings, backbone: float | None, seed: int
+    *,
+    model: Model,
+    inputs: Sequence[Any],
+    served: Floats,
+    timings: Timings,
+    backbone: float | None,
+    seed: int,
+    vectors: Floats | None = None,
 ) -> Parity:
-    """Compare on up to 1,000 seeded rows. served: the reloaded model's answers to all inputs (n, labels)."""
-    rows = np.sort(np.random.default_rng(seed).permutation(len(inputs))[:MOST_ROWS])
-    trained = answers_of(model, [inputs[row] for row in rows], lambda _done: None)
+    """Compare on up to 1,000 seeded rows. served: the reloaded model's answers to all inputs (n, labels). vectors: of
+    all inputs, by the very backbone (its digest) that `model` stands on too: what stands on them is then compared on
+    every row, and the way from the text on a few."""
+    order = np.random.default_rng(seed).permutation(len(inputs))
+    rows = np.sort(order[: MOST_ROWS if vectors is None else WHOLE_WAY])
+    trained = compare(answers_of(model, [inputs[row] for row in rows], lambda _done: None), served[rows])
+    if vectors is not None and isinstance(model, OnVectors):
+        trained = joined(trained, compare(model.from_vectors(vectors), served))
     return Parity(
-        trained_reloaded=compare(trained, served[rows]),
+        trained_reloaded=trained,
         single_batch=compare(timings.answers, served[list(timings.rows)]),
         backbone=backbone,
+    )
+
+
+def joined(one: Comparison, other: Comparison) -> Comparison:
+    """The worse of both, on as many rows as the larger."""
+    return Comparison(
+        max(one.rows, other.rows),
+        max(one.max_difference, other.max_difference),
+        min(one.label_agreement, other.label_agreement),
     )
 
 
@@ -98,12 +121,16 @@ def answers_of(model: Model, inputs: Sequence[Any], on_rows: Callable[[int], Non
 
 def _answers(model: Model, inputs: Sequence[Any], start: int) -> Floats:
     batch = inputs[start : start + _BATCH]
-    answer: Floats = np.asarray(model.predict(batch))
-    if answer.shape != (len(batch), len(model.labels)):
+    return checked(np.asarray(model.predict(batch)), model, len(batch), f"row {start} on")
+
+
+def checked(answer: Floats, model: Model, rows: int, where: str) -> Floats:
+    """The answer, if it is a row of finite scores for each of the rows. Raises Broken."""
+    if answer.shape != (rows, len(model.labels)):
         raise Broken(
-            f"the model answered an array of {answer.shape} for {len(batch)} inputs and {len(model.labels)} labels",
+            f"the model answered an array of {answer.shape} for {rows} inputs and {len(model.labels)} labels",
             where=model.kind,
         )
     if not np.isfinite(answer).all():
-        raise Broken("the model answered numbers that are not finite", where=f"{model.kind}, row {start} on")
+        raise Broken("the model answered numbers that are not finite", where=f"{model.kind}, {where}")
     return answer

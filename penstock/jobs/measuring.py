@@ -19,6 +19,7 @@ from penstock.models.protocol import Model
 from penstock.registry.runs import put_curves
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
+from penstock.training.cache import EmbeddingCache
 from penstock.training.records import Trained, save
 from penstock.workspace.records import Product
 
@@ -100,6 +101,7 @@ def measure(
         progress=progress,
         facts=facts,
         conditions=product.gate,
+        embed=EmbeddingCache(house.workspace.state / "cache" / "embeddings").embed,
     )
     if untold := set(task.trivial) - {each.metric for each in report.trivial}:
         raise Broken(f"the task does not tell what {min(untold)} would be without a model", where=task.name)

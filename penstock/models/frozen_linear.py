@@ -29,10 +29,11 @@ class FrozenLinear:
 
     def predict(self, texts: Sequence[str]) -> Floats:
         """Probabilities (n, labels)."""
-        rows = [
-            softmax(linear_scores(vector, self.weights, self.bias), self.temperature)
-            for vector in self.backbone.embed(texts)
-        ]
+        return self.from_vectors(self.backbone.embed(texts))
+
+    def from_vectors(self, vectors: Floats) -> Floats:
+        """Probabilities (n, labels) of the backbone's vectors (n, hidden)."""
+        rows = [softmax(linear_scores(vector, self.weights, self.bias), self.temperature) for vector in vectors]
         return stacked(rows, len(self.labels))
 
 

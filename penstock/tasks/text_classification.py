@@ -19,6 +19,7 @@ from penstock.evaluation.robustness import robustness
 from penstock.models import explain as explaining
 from penstock.models.explain import strongest
 from penstock.models.protocol import Floats, Model, Part
+from penstock.models.vectors import in_bulk
 from penstock.tasks import Task
 from penstock.workspace.records import Product
 
@@ -78,7 +79,7 @@ def measure(model: Model, test: Split, answers: Floats, seed: int) -> Measured:
     right = np.array([index[label] for label in test.labels], dtype=np.int64)
     answered = answers.argmax(axis=1).astype(np.int64)
     rows = test.options.robust_rows
-    hasty = robustness(model.predict, test.texts, right, answered, most_rows=rows, seed=seed)
+    hasty = robustness(lambda texts: in_bulk(model, texts), test.texts, right, answered, most_rows=rows, seed=seed)
     decided = _decided(model, test.texts, measured.classes)
     return replace(
         measured,

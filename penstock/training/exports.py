@@ -1,5 +1,5 @@
-"""A pretrained model is exported once: found, its hash checked before anything reads it, and its artifact remembered
-beside the blobs. What an export is, the kinds of backbone know."""
+"""A pretrained model is exported once: found, its hash checked before anything reads it, its artifact remembered beside
+the blobs and kept in the user's cache for other workspaces. What an export is, the kinds of backbone know."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from penstock.core.errors import BadInput, NotFound
 from penstock.core.hashing import digest_of, sha256_of_file
 from penstock.models.artifact import read_artifact
 from penstock.storage.blobs import BlobStore
+from penstock.training import export_cache
 from penstock.training.sources import WEIGHTS, locate
 from penstock.workspace.records import Backbone as Source
 
@@ -42,11 +43,15 @@ def export_once(
             where=f"{where}.sha256",
             hint="do not use these weights unless you know why they changed; if you do, write their sha256 there",
         )
-    memory = _memories(blobs) / f"{digest_of([*mark, hashes])}.json"
+    key = digest_of([*mark, hashes])
+    memory = _memories(blobs) / f"{key}.json"
     known = _remembered(memory, blobs)
     if known is not None:
         return known
-    digest = export(place, hashes[WEIGHTS])
+    digest = export_cache.restore(blobs, key)
+    if digest is None:
+        digest = export(place, hashes[WEIGHTS])
+        export_cache.keep(blobs, key, digest)
     memory.parent.mkdir(parents=True, exist_ok=True)
     part = memory.with_suffix(f".{os.getpid()}")
     part.write_text(json.dumps({"source": source.source, "artifact": digest}))

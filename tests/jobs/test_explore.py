@@ -40,11 +40,21 @@ def without_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RUNGS, DIAL, dialled())
 
 
+def halfway(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dial's rung learns from labels of which 40% are wrong: worse than n-grams, better than no model."""
+    learn = RUNGS[DIAL].train
+    rung = replace(RUNGS[DIAL], train=lambda request: learn(replace(request, recipe={"wrong": 0.4, **request.recipe})))
+    monkeypatch.setitem(RUNGS, DIAL, rung)
+
+
 def explored(house: House, **arguments: Any) -> dict[str, Any]:
     return explore(house, {"product": "router", "rungs": [], "budget_minutes": 60, **arguments}, no_progress)
 
 
-def test_it_tries_every_rung_whatever_passes_and_chooses_by_profit(tmp_path: Path) -> None:
+def test_it_tries_every_rung_whatever_passes_and_chooses_by_profit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halfway(monkeypatch)
     house = company(tmp_path, ladder=f'"{DIAL}"', gate=ANY, more='error_cost = "0.03"')
     result = explored(house, rungs=[NGRAM, DIAL])
     assert [outcome["rung"] for outcome in result["outcomes"]] == [DIAL, NGRAM]  # the faster to train first
@@ -76,7 +86,10 @@ def test_the_command_draws_the_frontier_and_says_what_it_chose_and_why(
     assert (tmp_path / "out.svg").read_text().startswith("<svg")
 
 
-def test_a_release_takes_the_chosen_of_the_newest_exploration_not_the_newest_candidate(tmp_path: Path) -> None:
+def test_a_release_takes_the_chosen_of_the_newest_exploration_not_the_newest_candidate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halfway(monkeypatch)
     house = company(tmp_path, ladder=f'"{NGRAM}", "{DIAL}"', gate=ANY, more="within = 0.01")
     train(house, {"product": "router", "rungs": [DIAL]}, no_progress)  # not explored together with the others
     explored(house, rungs=[DIAL, NGRAM])
@@ -198,6 +211,9 @@ def test_a_rung_hardly_dearer_than_the_base_leaves_time_for_compressions(
 ) -> None:
     for name, minutes in (("base.v1", 15), ("dear.v1", 28)):
         monkeypatch.setitem(RUNGS, name, Rung(name, ngram_linear.train, minutes=minutes))
+    for name, compression in list(compress.COMPRESSIONS.items()):
+        monkeypatch.setitem(compress.COMPRESSIONS, name, replace(compression, minutes=8))
+    monkeypatch.setattr(exploring, "KEPT_SHARE", 0.8)
     names = made(explored(company(tmp_path, gate=ANY), rungs=["base.v1", "dear.v1"], budget_minutes=5))
     assert names[0] == "base.v1" and names.index("prune.v1 of 1") < names.index("dear.v1")
     after = names[names.index("dear.v1") + 1 :]

@@ -17,6 +17,12 @@ _ASKS = {
 _THINGS = ("coat", "blue lamp", "phone", "蓝色台灯", "手机", "鞋子")
 
 
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test finds what another one exported."""
+    monkeypatch.setenv("PENSTOCK_CACHE", str(tmp_path / "user-cache"))
+
+
 @pytest.fixture(scope="session")
 def orders() -> Split:
     """90 rows of three intents, in English and Chinese."""
