@@ -1,4 +1,4 @@
-"""`penstock train` as its user waits for it: BANKING77 on `frozen-linear.v1`, with nothing cached and with the export cached.
+"""`penstock train` as its user waits for it: BANKING77 on `frozen-linear.v1`, first with nothing cached, then the export.
 
     python -m benchmarks.train_wall
 
