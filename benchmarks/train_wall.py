@@ -1,4 +1,4 @@
-"""`penstock train` as its user waits for it: BANKING77 on `frozen-linear.v1`, first with nothing cached, then the export.
+"""`penstock train` as its user waits for it: BANKING77 on `frozen-linear.v1`, with nothing and with the export cached.
 
     python -m benchmarks.train_wall
 
