@@ -5,6 +5,7 @@ Which rungs are tried, and when to stop, climbing.py and explore.py decide.
 
 from __future__ import annotations
 
+import math
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -106,14 +107,17 @@ def _check_left(house: House, product: str, version_id: str, spends: bool) -> in
     return check_uses(house, product, version_id)
 
 
-def attempt(work: Work, rung: str, *, recipe: Mapping[str, Any] | None = None, name: str = "") -> dict[str, Any]:
+def attempt(
+    work: Work, rung: str, *, recipe: Mapping[str, Any] | None = None, name: str = "", seconds: float = math.inf
+) -> dict[str, Any]:
     """Train the rung, measure and judge it; answer the outcome, with `wall_s`, all the seconds it took.
 
-    recipe: numbers that a search found. name: of the steps, where one rung is tried twice. Raises what training raises.
+    recipe: numbers that a search found. seconds: after which a training by steps stops with what it has. name: of the
+    steps, where one rung is tried twice. Raises what training raises.
     """
     name = name or rung
     incumbent = step(f"incumbent of {name}", incumbent_of, work.house, work.product)
-    trained = step(f"train {name}", _train, work, rung, dict(recipe or {}), incumbent, name)
+    trained = step(f"train {name}", _train, work, rung, dict(recipe or {}), incumbent, name, seconds)
     outcome: dict[str, Any] = step(f"judge {name}", _judge, work, rung, name, trained, incumbent)
     return outcome
 
@@ -153,7 +157,9 @@ def options_of(house: House, name: str) -> dict[str, Any]:
     return options
 
 
-def _train(work: Work, rung: str, recipe: Mapping[str, Any], incumbent: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _train(
+    work: Work, rung: str, recipe: Mapping[str, Any], incumbent: Mapping[str, Any], name: str, seconds: float
+) -> dict[str, Any]:
     asked = _arguments(work, rung, recipe)
     decisive = {part: asked[part] for part in ("rung", "options", "recipe")}
     folder = checkpoint_folder(work.house, work.product, work.version["id"], name, decisive)
@@ -162,6 +168,7 @@ def _train(work: Work, rung: str, recipe: Mapping[str, Any], incumbent: Mapping[
         "incumbent_report": incumbent["report"],
         "incumbent_artifact": incumbent["artifact"],
         "checkpoint": str(folder),
+        **({"train_seconds": seconds} if math.isfinite(seconds) else {}),
     }
 
     def run() -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,6 +91,7 @@ def training_request(
         recipe=arguments.get("recipe") or {},
         checkpoint=None if checkpoint is None else Path(checkpoint),
         world=World(*arguments.get("world", (0, 1))),
+        until=time.perf_counter() + arguments.get("train_seconds", math.inf),
     )
 
 

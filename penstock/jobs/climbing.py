@@ -60,7 +60,8 @@ def climb(
                 raise refused
             not_tried += [{"rung": each, "why": refused.message} for each in rungs[place:]]
             break
-        outcomes.append(attempt(work, rung, recipe=(recipes or {}).get(rung)))
+        most = left - measuring_seconds(outcomes)
+        outcomes.append(attempt(work, rung, recipe=(recipes or {}).get(rung), seconds=most))
         left -= outcomes[-1]["wall_s"]
         if not outcomes[-1]["passed"] and budget_minutes is not None:
             left = _searched(work, rung, rungs[place + 1 :], expected, left, outcomes)
@@ -146,7 +147,7 @@ def _searched(
     if (refused := used_up(work, f"{rung} tuned")) is not None:
         outcomes[-1] = {**first, "search": {**found, "stopped": refused.message}}
         return left
-    tuned = attempt(work, rung, recipe=found["parameters"], name=f"{rung} tuned")
+    tuned = attempt(work, rung, recipe=found["parameters"], name=f"{rung} tuned", seconds=left - beside)
     outcomes.append(tuned)
     return left - float(tuned["wall_s"])
 

@@ -158,7 +158,8 @@ def _waits(exploration: _Exploration, rung: str, dearer: Sequence[str]) -> bool:
 
 
 def _train(exploration: _Exploration, rung: str) -> None:
-    _try(exploration, rung, _needs(exploration, rung), lambda: attempt(exploration.work, rung))
+    most = exploration.left - measuring_seconds(exploration.outcomes)
+    _try(exploration, rung, _needs(exploration, rung), lambda: attempt(exploration.work, rung, seconds=most))
 
 
 def _needs(exploration: _Exploration, rung: str) -> float:

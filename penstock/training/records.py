@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,7 @@ class TrainRequest:
     recipe: hyper-parameters that replace the rung's own. checkpoint: the folder where a long training keeps what it
     goes on from after a kill. world: who trains together. stands_for: of how many rows the model learns that this one
     stands in for (a search's trial, a half of a cascade), so that a recipe that follows their number is that model's;
-    None: of these."""
+    None: of these. until: the moment, of time.perf_counter(), when a training by steps stops with what it has."""
 
     train: Any
     backbone: Any = None
@@ -39,6 +40,7 @@ class TrainRequest:
     checkpoint: Path | None = None
     world: World = ALONE
     stands_for: int | None = None
+    until: float = math.inf
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +66,24 @@ def test_a_refused_recipe_is_searched_and_the_best_found_passes(tmp_path: Path) 
     done = [run for run in trials if run.state == "done"]
     assert {next(iter(run.metrics)) for run in done} == {"accuracy"}
     assert next(run for run in all_runs(house, "train") if run.candidate == made.id).curves_blob is not None
+
+
+def test_a_training_within_a_budget_is_told_when_to_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was expected of a rung may be wrong: the training itself keeps the time too, the search's best included."""
+    left: list[float] = []
+
+    def watched(request: TrainRequest) -> Trained:
+        left.append(request.until - time.perf_counter())
+        return dial(request)
+
+    monkeypatch.setitem(RUNGS, DIAL, replace(dialled(), train=watched))
+    house = company(tmp_path, ladder=f'"{DIAL}"')
+    climbed(house, budget_minutes=2)
+    first, last = left[0], left[-1]
+    assert 60 < first < 120 - attempts.OVERHEAD_S and last < first
+    left.clear()
+    climbed(house)
+    assert left == [math.inf]
 
 
 def test_a_trial_learns_as_the_model_of_all_rows_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,7 @@ def learn(request: TrainRequest, network: Any, data: Learned, recipe: Recipe, na
             progress=request.progress,
             checkpoint=request.checkpoint,
             world=request.world,
+            until=request.until,
         )
 
 

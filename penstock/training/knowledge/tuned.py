@@ -96,6 +96,7 @@ def _tuned(
             progress=request.progress,
             checkpoint=None if request.checkpoint is None else request.checkpoint / digest_of(stage)[:12],
             world=request.world,
+            until=request.until,
             stage=stage,
         )
     return keep_torch(request.blobs, encoder, backbone, settings={"made_by": TUNED}), fitted

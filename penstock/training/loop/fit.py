@@ -37,9 +37,13 @@ def fit(
     checkpoint: Path | None = None,
     world: World = ALONE,
     stage: str = "train",
+    until: float = math.inf,
 ) -> Fitted:
     """Train `problem.module` in place, from the folder's checkpoint where there is one. The last checkpoint stays: who
     gave the folder takes it away when all that follows is recorded.
+
+    until: the moment, of time.perf_counter(), after which no step is begun; a note then says how many were left.
+    Workers together take no notice of it: they would stop at different steps, and wait for each other.
 
     Raises Broken when the loss is not finite (it names the last good checkpoint), Conflict for a checkpoint of other
     data, recipe or code and for workers that do not start from the same, Unavailable when even a single row is too
@@ -47,12 +51,13 @@ def fit(
     """
     recipe.check(stage)
     _check_possible(problem, recipe, stage)
+    until = until if world.size == 1 else math.inf
     run = _begin(problem, recipe, seed, checkpoint)
     if world.size > 1:
         sharing.check_same_start(problem.module, run.step, run.identity)
     if not run.done:
         with _caught(run):
-            _steps(run, seed, progress, world, stage)
+            _steps(run, seed, progress, world, stage, until)
         _take_best(run)
         run.done = True
         if world.rank == 0:
@@ -138,11 +143,14 @@ def _optimiser(problem: Problem, recipe: Recipe) -> Any:
     )
 
 
-def _steps(run: _Run, seed: int, progress: Progress, world: World, stage: str) -> None:
+def _steps(run: _Run, seed: int, progress: Progress, world: World, stage: str, until: float) -> None:
     problem = run.problem
     written = began = time.perf_counter()
     first = run.step
     while run.step < run.planned:
+        if time.perf_counter() >= until:
+            run.notes.append(f"the time was over after step {run.step:,} of {run.planned:,}")
+            break
         epoch, place = divmod(run.step, run.per_epoch)
         if place == 0 or run.step == first:
             batches = batches_of(problem, run.recipe, seed, epoch)

@@ -28,7 +28,9 @@ from penstock.training.pretrain.network import new_encoder, tensors_of, with_dro
 from penstock.training.pretrain.records import Plan, Pretrained
 from penstock.training.pretrain.words import Tokens, encode, learn_tokenizer
 
-WRITING_S = 3.0  # kept of the minutes for what comes after the last step
+WRITING_S = 3.0  # kept of the minutes for what comes after the last step, or this share of them where that is more:
+WRITING_SHARE = 0.04  # on a busy machine everything takes longer
+MARGIN = 0.9  # of the time that is left, steps are planned for: a few tried ones tell what later ones take only about
 MOST_EPOCHS = 30  # of a stage: a small corpus is learned by heart after that
 LEAST_STEPS = 10
 TRIED = 4  # steps of each stage that tell how long one takes
@@ -59,6 +61,7 @@ def pretrain(
     Raises BadInput for a corpus or numbers that cannot train, Conflict for a folder in use or a resumption of
     something else, Unavailable without the training libraries, Broken for a loss that is not finite.
     """
+    began = time.perf_counter()  # minutes are of everything: loading the libraries and reading the corpus too
     with training_libraries("pretraining"):
         import scipy.sparse  # noqa: F401
         import torch  # noqa: F401
@@ -69,17 +72,17 @@ def pretrain(
     texts = read_corpus(corpus, column)
     folder.make(out)
     with exclusive(out / folder.WORKSHOP / "lock", f"pretraining into {out}"):
-        return _pretrain(out, plan, texts, resume, progress)
+        return _pretrain(out, plan, texts, resume, progress, began)
 
 
-def _pretrain(out: Path, plan: Plan, texts: Corpus, resume: bool, progress: Progress) -> Pretrained:
-    began = time.perf_counter()
+def _pretrain(out: Path, plan: Plan, texts: Corpus, resume: bool, progress: Progress, began: float) -> Pretrained:
     state = folder.open_state(out, plan, texts.digest, resume=resume)
+    until = began + 60 * plan.minutes - sum(state.seconds.values()) - max(WRITING_S, WRITING_SHARE * 60 * plan.minutes)
     tokenizer_json, tokens = _words(out, plan, texts, progress)
     model = new_encoder(plan, _start(out, plan, tokenizer_json, tokens, progress))
     state = replace(state, seconds={"prepare": time.perf_counter() - began, **state.seconds})
     for stage in STAGES:
-        state = _train(stage, out, plan, state, model, tokens, progress)
+        state = _train(stage, out, plan, state, model, tokens, progress, until)
     card = _card(texts, tokens, model, state)
     folder.write_model(out, model, tokenizer_json, card)
     return Pretrained(out, card)
@@ -109,19 +112,22 @@ def _start(out: Path, plan: Plan, tokenizer_json: str, tokens: Tokens, progress:
     return vectors
 
 
-def steps_of(stage: _Stage, plan: Plan, model: Any, tokens: Tokens, spent_s: float) -> int:
-    """How many steps of a stage: as given, or as many as its share of the time that is left allows, by a few tried on
-    a copy."""
-    given = {"masked": plan.masked_steps, "contrast": plan.contrast_steps}[stage.name]
+def steps_of(stage: _Stage, plan: Plan, model: Any, tokens: Tokens, until: float) -> int:
+    """How many steps of a stage: as given, or as many as its share of the time that is left until a moment of
+    time.perf_counter() allows, by a few tried on a copy."""
+    given = _given(stage, plan)
     if given is not None:
         return given
-    began = time.perf_counter()
     problem = stage.problem(copy.deepcopy(model), tokens, "")
     fit(problem, _so_many(stage.recipe, plan, 1), seed=plan.seed, progress=no_progress)
     tried = fit(problem, _so_many(stage.recipe, plan, TRIED), seed=plan.seed, progress=no_progress)
-    left = 60 * plan.minutes - spent_s - (time.perf_counter() - began) - WRITING_S
+    left = MARGIN * (until - time.perf_counter())
     allowed = int(stage.share * left * TRIED / max(tried.seconds, 1e-6))
     return max(LEAST_STEPS, min(MOST_EPOCHS * math.ceil(problem.rows / plan.batch), allowed))
+
+
+def _given(stage: _Stage, plan: Plan) -> int | None:
+    return {"masked": plan.masked_steps, "contrast": plan.contrast_steps}[stage.name]
 
 
 def _so_many(recipe: Recipe, plan: Plan, steps: int) -> Recipe:
@@ -129,8 +135,11 @@ def _so_many(recipe: Recipe, plan: Plan, steps: int) -> Recipe:
     return replace(recipe, batch=plan.batch, epochs=1e-9, least_steps=steps)
 
 
-def _train(stage: _Stage, out: Path, plan: Plan, state: State, model: Any, tokens: Tokens, progress: Progress) -> State:
-    """Run a stage, or take what it left when it is done already."""
+def _train(
+    stage: _Stage, out: Path, plan: Plan, state: State, model: Any, tokens: Tokens, progress: Progress, until: float
+) -> State:
+    """Run a stage, or take what it left when it is done already. until: when the time is over, unless the steps are
+    given: those are taken whatever time they need."""
     file = f"{stage.name}.safetensors"
     done = folder.kept_tensors(out, file) if stage.name in state.seconds else None
     if done is not None:
@@ -140,7 +149,7 @@ def _train(stage: _Stage, out: Path, plan: Plan, state: State, model: Any, token
     steps = state.steps.get(stage.name)
     if steps is None:
         progress(stage.name, 0, 0, "how long a step takes")
-        steps = steps_of(stage, plan, model, tokens, sum(state.seconds.values()))
+        steps = steps_of(stage, plan, model, tokens, until)
         state = replace(state, steps={**state.steps, stage.name: steps})
         folder.write_state(out, state)
     if steps:
@@ -152,6 +161,7 @@ def _train(stage: _Stage, out: Path, plan: Plan, state: State, model: Any, token
             progress=progress,
             checkpoint=out / folder.WORKSHOP / stage.name,
             stage=stage.name,
+            until=math.inf if _given(stage, plan) is not None else until,
         )
         state = replace(
             state,

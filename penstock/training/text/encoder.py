@@ -104,6 +104,7 @@ def learn(request: TrainRequest, begun: Start, network: Any, recipe: Recipe, nam
             progress=request.progress,
             checkpoint=request.checkpoint,
             world=request.world,
+            until=request.until,
             stage="train",
         )
 

@@ -5,6 +5,7 @@ Without training they give 84.3 on BANKING77, trained 92: only the rows of token
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -56,7 +57,7 @@ def train(request: TrainRequest) -> Trained:
     folder = None if request.cache is None else request.cache.folder
     table, tokens = token_table(backbone, rows.texts, folder, WIDTH, request.progress)
     lesson = Lesson(rows.truth, rows.weights)
-    run = Run(recipes, NAME, request.seed, request.progress, request.checkpoint, request.world)
+    run = Run(recipes, NAME, request.seed, request.progress, request.checkpoint, request.world, request.until)
     return finish(run, rows, lesson, table, tokens, tokenizer_of(backbone), began)
 
 
@@ -76,6 +77,7 @@ class Run:
     progress: Any
     checkpoint: Path | None
     world: World = ALONE
+    until: float = math.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,6 +205,7 @@ def learn(
             progress=run.progress,
             checkpoint=folder,
             world=run.world,
+            until=run.until,
             stage=stage,
         )
     vectors = table.vectors.copy()
