@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -145,7 +146,7 @@ def test_minutes_decide_the_steps(corpus: Path) -> None:
     model = new_encoder(TINY, np.ones((500, 32), dtype=np.float32))
     plan = Plan(batch=16, minutes=60.0)
     masked, contrast = run.STAGES
-    soon, later = time.perf_counter(), time.perf_counter() + 3_600
+    soon, later = time.perf_counter(), time.perf_counter() + 1_000_000
     assert run.steps_of(masked, plan, model, tokens, soon) == run.LEAST_STEPS, "the hour is over"
     assert run.steps_of(contrast, plan, model, tokens, later) == run.MOST_EPOCHS * 38, "enough for 600 texts"
     assert run.steps_of(masked, replace(plan, masked_steps=7), model, tokens, later) == 7
@@ -156,7 +157,7 @@ def test_a_budget_of_time_holds_with_all_that_belongs_to_it(corpus: Path, tmp_pa
     plan = replace(TINY, minutes=0.2, masked_steps=None, contrast_steps=None)
     began = time.perf_counter()
     made = pretrain(corpus, tmp_path / "own", plan)
-    assert time.perf_counter() - began < 60 * plan.minutes * 1.1 + 2, "reading, trying, training and writing"
+    assert time.perf_counter() - began < 60 * plan.minutes + _slack_s(), "reading, trying, training and writing"
     assert (tmp_path / "own" / "model.safetensors").is_file() and made.card["steps"]["masked"] > 0
 
 
@@ -167,8 +168,13 @@ def test_steps_that_take_longer_than_they_were_tried_at_are_cut_short(
     plan = replace(TINY, minutes=0.15, masked_steps=None, contrast_steps=None)
     began = time.perf_counter()
     made = pretrain(corpus, tmp_path / "own", plan)
-    assert time.perf_counter() - began < 60 * plan.minutes * 1.1 + 2
+    assert time.perf_counter() - began < 60 * plan.minutes + _slack_s()
     assert any("the time was over after step" in note for note in made.card["notes"])
+
+
+def _slack_s() -> float:
+    """A step cannot be cut short, nor the writing: 3 s on a machine of its own, more where others work beside."""
+    return 3.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def _texts(path: Path, count: int = 250) -> list[str]:
