@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from penstock.core.errors import BadInput, Broken, Unavailable
+from penstock.core.errors import Broken, Unavailable
 from penstock.runtime.progress import Progress
 from penstock.training.loop import checkpoints, sharing
 from penstock.training.loop.batches import batches_of
 from penstock.training.loop.machine import half_precision_helps, out_of_memory
-from penstock.training.loop.records import ALONE, Fitted, Integers, Problem, Recipe, World
+from penstock.training.loop.records import ALONE, Fitted, Integers, Problem, Recipe, World, check_possible
 
 CHECKPOINT_EVERY_S = 20.0  # a kill costs at most so much; one of MiniLM takes 0.3 s to write
 CURVE_POINTS = 400  # of the loss, at most about so many are kept
@@ -50,14 +50,13 @@ def fit(
     much memory, BadInput for a recipe that this problem cannot follow.
     """
     recipe.check(stage)
-    _check_possible(problem, recipe, stage)
-    until = until if world.size == 1 else math.inf
+    check_possible(problem, recipe, stage)
     run = _begin(problem, recipe, seed, checkpoint)
     if world.size > 1:
         sharing.check_same_start(problem.module, run.step, run.identity)
     if not run.done:
         with _caught(run):
-            _steps(run, seed, progress, world, stage, until)
+            _steps(run, seed, progress, world, stage, until if world.size == 1 else math.inf)
         _take_best(run)
         run.done = True
         if world.rank == 0:
@@ -66,15 +65,6 @@ def fit(
     progress(stage, run.planned, run.planned, _told(run, 0.0))
     curves = {name: tuple((float(at), float(value)) for at, value in points) for name, points in run.curves.items()}
     return Fitted(run.step, run.planned, run.seconds(), curves, tuple(run.notes))
-
-
-def _check_possible(problem: Problem, recipe: Recipe, where: str) -> None:
-    """Raises BadInput for numbers that would do nothing here."""
-    if recipe.adversarial and (problem.embedding is None or not problem.embedding.requires_grad):
-        raise BadInput("adversarial needs an embedding that learns, and here none does", where=where, hint="leave it 0")
-    if recipe.patience and problem.held is None:
-        hint = "leave it 0; rungs that hold rows out do so where there are many"
-        raise BadInput("patience needs held-out rows, and here none are held out", where=where, hint=hint)
 
 
 @dataclass(eq=False)
