@@ -73,7 +73,7 @@ def _route_of(request: Request) -> str:
 
 def problem(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
     """Status, RFC 9457 document and headers of an error."""
-    found = problems.problem_of(error, "")
+    found = problems.problem_of(error, "", customers=False)
     document: dict[str, Any] = json.loads(found.body)
     document.pop("instance", None)
     if isinstance(error, PenstockError):

@@ -37,7 +37,9 @@ def refill(html: str, refusal: Refusal) -> str:
     chosen = forms.chosen()
     if chosen is None:
         return html.replace('<main id="content">', f'<main id="content">{_notice(refusal)}', 1)
-    writer = _Writer(refusal, chosen, in_form=refusal.field in forms.names[chosen])
+    names = forms.names[chosen]
+    field = refusal.field if refusal.field in names else next(iter(names)) if len(names) == 1 else None
+    writer = _Writer(refusal, chosen, field)
     writer.feed(html)
     writer.close()
     return "".join(writer.out)
@@ -79,11 +81,11 @@ class _Forms(HTMLParser):
 class _Writer(HTMLParser):
     """Writes the page as it is but for the chosen form, and the <details> around it, which are opened."""
 
-    def __init__(self, refusal: Refusal, chosen: int, *, in_form: bool) -> None:
+    def __init__(self, refusal: Refusal, chosen: int, field: str | None) -> None:
         super().__init__(convert_charrefs=False)
         self._refusal = refusal
         self._chosen = chosen
-        self._at_field = refusal.field if in_form else None
+        self._at_field = field
         self._number = -1
         self._inside = False
         self._details: list[int] = []  # where in `out` each open one begins
@@ -188,5 +190,5 @@ def _notice(refusal: Refusal) -> str:
 
 
 def _words(refusal: Refusal) -> str:
-    hint = f" <span>{escape(refusal.hint)}</span>" if refusal.hint else ""
+    hint = f" · <span>{escape(refusal.hint)}</span>" if refusal.hint else ""
     return f"<strong>{escape(refusal.message)}</strong>{hint}"

@@ -97,10 +97,10 @@ _KINDS: tuple[tuple[type[Exception], int, str, str], ...] = (  # the first that 
 )
 
 
-def problem_of(error: Exception, request_id: str) -> Problem:
+def problem_of(error: Exception, request_id: str, *, customers: bool = True) -> Problem:
     """The problem document of `error`. What went wrong inside is not told outside: 500s carry only the request id, and
-    what only the operator can mend reads as "not available yet"."""
-    error = _for_customers(error, request_id)
+    what only the operator can mend reads as "not available yet". customers: False where the operator reads it."""
+    error = _for_customers(error, request_id) if customers else error
     status, slug, title = next((status, slug, title) for kind, status, slug, title in _KINDS if isinstance(error, kind))
     document: dict[str, Any] = {"type": TYPE + slug, "title": title, "status": status}
     if status < 500 or isinstance(error, Unavailable):

@@ -44,6 +44,11 @@ def test_an_error_of_no_field_stands_above_the_form_and_one_without_a_form_above
     assert gone.startswith('<main id="content"><p class="told bad"')
 
 
+def test_in_a_form_of_one_field_the_error_is_at_it() -> None:
+    form = '<form method="post" action="/x"><input type="hidden" name="csrf"><label>M<input name="m"></label></form>'
+    assert 'aria-invalid="true"' in refill(form, refusal(None, m="2026-13"))
+
+
 def test_every_form_of_the_console_names_the_page_it_is_on(office: FastAPI) -> None:
     posts = {
         route.path

@@ -40,7 +40,8 @@ def test_many_runs_come_in_pages(browser: Browser, harbour: Harbour) -> None:
 
 def test_the_newest_are_drawn_side_by_side(browser: Browser, harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drawings, "PATIENCE_S", 300.0)
-    assert browser.get("/products/tarot/runs/compared").status_code == 404
+    missing = browser.get("/products/tarot/runs/compared")
+    assert missing.status_code == 404, missing.text
     with harbour.house.store.transaction() as tx:
         record(tx, "a", curves_blob=put_curves(harbour.house.blobs, {"loss": LOSS}))
         record(tx, "b", accuracy=0.8)
