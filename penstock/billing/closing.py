@@ -95,6 +95,11 @@ def pages(customers: Sequence[str]) -> list[Sequence[str]]:
 def customers_to_invoice(tx: Transaction, period: Period) -> list[str]:
     """Ids of the customers with usage, late usage, a plan or an invoice in the period. Conflict if it has not ended."""
     refuse_unfinished(tx, period)
+    return customers_so_far(tx, period)
+
+
+def customers_so_far(tx: Transaction, period: Period) -> list[str]:
+    """The same for a month that may be running."""
     column = invoice.c
     issued = tx.all(
         sa.select(column.customer).where(column.organisation == tx.organisation, column.period == period.name)
@@ -112,6 +117,13 @@ def close_customers(
     and what is nobody's fault: a database that is gone or full.
     """
     refuse_unfinished(tx, period)
+    return close_so_far(tx, customers, period, company, then)
+
+
+def close_so_far(
+    tx: Transaction, customers: Sequence[str], period: Period, company: Company, then: Then = lambda tx, customers: None
+) -> list[Invoice | Quarantine]:
+    """The same for a month that may be running: only for a transaction that is rolled back."""
     lock_customers(tx, customers)
     made = _one_by_one_if_need_be(tx, customers, lambda some: _close(tx, some, period, company, then))
     return [made[customer] for customer in customers]

@@ -1,7 +1,4 @@
-"""An issued invoice as JSON and as PDF. Both are made from the record alone: the same invoice gives the same bytes.
-
-The PDF shows the invoice as it was issued; later payments do not change it.
-"""
+"""An invoice as JSON and as PDF. Both are made from the record as it stands: what was paid since is on them."""
 
 from __future__ import annotations
 
@@ -11,92 +8,13 @@ from decimal import Decimal
 from importlib.resources import files
 from typing import Any
 
+from penstock.billing.document_words import UNITS, WORDS
 from penstock.billing.records import CreditNote, Invoice, Line, LineTier
-from penstock.core.clock import zone_of
+from penstock.core.clock import local_text, zone_of
 from penstock.core.money import Money, display, exponent
+from penstock.workspace.records import PaymentDetails
 
 TEMPLATE = "invoice.typ"
-
-_WORDS = {
-    "en": {
-        "title": "Invoice",
-        "credit_note": "Credit note",
-        "number": "Number",
-        "issued": "Issued",
-        "due": "Due",
-        "period": "Period",
-        "from": "From",
-        "to": "Billed to",
-        "tax_id": "Tax ID",
-        "description": "Description",
-        "quantity": "Quantity",
-        "unit_price": "Unit price",
-        "amount": "Amount",
-        "included": "included",
-        "late": "Used in {period}, recorded after that month was invoiced",
-        "fee": "Monthly fee",
-        "nothing": "Nothing was used in this period.",
-        "net": "Net amount",
-        "tax": "Tax {rate}",
-        "total": "Total",
-        "credit": "Paid from credit",
-        "to_credit": "Added to your credit",
-        "amount_due": "Amount due",
-        "settled": "Paid in full. Nothing is due.",
-        "pay_by": "Please pay by {date} and quote {number}.",
-        "proof": "Every usage line can be proven request by request: GET /v1/invoices/{number}/lines/LINE/events",
-        "void": "Void",
-        "voided": "Voided on {date}: {reason}. Nothing is due.",
-        "for_invoice": "For invoice",
-        "credited": "Credited amount",
-        "reduces": "{amount} is taken off what is open on invoice {number}.",
-        "given": "{amount} that was paid is added to your credit.",
-        "given_cash": "{amount} that was paid is paid back.",
-        "page": "Page",
-        "of": "of",
-    },
-    "zh-CN": {
-        "title": "账单",
-        "credit_note": "贷项账单",
-        "number": "编号",
-        "issued": "开具日期",
-        "due": "付款期限",
-        "period": "账期",
-        "from": "销售方",
-        "to": "购买方",
-        "tax_id": "税号",
-        "description": "项目",
-        "quantity": "数量",
-        "unit_price": "单价",
-        "amount": "金额",
-        "included": "套餐内",
-        "late": "使用于 {period}，在该月出账后记录",
-        "fee": "月费",
-        "nothing": "本账期没有用量。",
-        "net": "不含税金额",
-        "tax": "税额 {rate}",
-        "total": "合计",
-        "credit": "已用预付款支付",
-        "to_credit": "已转入预付款",
-        "amount_due": "应付金额",
-        "settled": "已付清，无需付款。",
-        "pay_by": "请于 {date} 前付款，并注明账单编号 {number}。",
-        "proof": "每一行用量均可逐笔核对：GET /v1/invoices/{number}/lines/行号/events",
-        "void": "已作废",
-        "voided": "已于 {date} 作废：{reason}。无需付款。",
-        "for_invoice": "所涉账单",
-        "credited": "冲销金额",
-        "reduces": "账单 {number} 的未付金额减少 {amount}。",
-        "given": "已付的 {amount} 转入预付款。",
-        "given_cash": "已付的 {amount} 予以退还。",
-        "page": "第",
-        "of": "/",
-    },
-}
-
-_UNITS = {
-    "zh-CN": {"prediction": "次预测", "month": "个月", "request": "次请求", "token": "个词元", "page": "页"},
-}
 
 
 def to_json(invoice: Invoice) -> dict[str, Any]:
@@ -112,7 +30,9 @@ def to_json(invoice: Invoice) -> dict[str, Any]:
         "period": _period(invoice.period.name, invoice.period.start, invoice.period.end),
         "currency": invoice.currency,
         "issued_at": _instant(invoice.issued_at),
+        "issued_on": _local_day(invoice, invoice.issued_at),
         "due_at": _instant(invoice.due_at),
+        "due_on": _local_day(invoice, invoice.due_at),
         "seller": dict(invoice.seller),
         "buyer": dict(invoice.buyer),
         "lines": [
@@ -159,9 +79,12 @@ def note_json(note: CreditNote) -> dict[str, Any]:
     return {**facts, "currency": note.currency, **amounts, "issued_at": _instant(note.issued_at)}
 
 
-def pdf(invoice: Invoice) -> bytes:
-    """The invoice as an A4 PDF in the buyer's language, as issued; marked when it is void. Always the same bytes."""
-    return _compiled(printed(invoice), invoice.issued_at)
+def pdf(invoice: Invoice, pay_to: PaymentDetails, *, draft: bool = False) -> bytes:
+    """The invoice as an A4 PDF in the buyer's language, as it stands: open, paid, void or a draft.
+
+    pay_to: printed while something is open. The same record always gives the same bytes.
+    """
+    return _compiled(printed(invoice, pay_to, draft=draft), invoice.issued_at)
 
 
 def note_pdf(note: CreditNote, invoice: Invoice, *, in_cash: bool = False) -> bytes:
@@ -186,12 +109,12 @@ def _compiled(document: dict[str, Any], issued_at: datetime) -> bytes:
     )
 
 
-def printed(invoice: Invoice) -> dict[str, Any]:
+def printed(invoice: Invoice, pay_to: PaymentDetails, *, draft: bool = False) -> dict[str, Any]:
     """What the PDF says, as text in the buyer's language: all that the template needs to know."""
-    locale = invoice.buyer["locale"] if invoice.buyer["locale"] in _WORDS else "en"
-    words = dict(_WORDS[locale])
+    locale = invoice.buyer["locale"] if invoice.buyer["locale"] in WORDS else "en"
+    words = dict(WORDS[locale])
     zone = zone_of(invoice.seller["timezone"])
-    due_minor = 0 if invoice.void else invoice.total_minor - invoice.credit_minor
+    due_minor = 0 if invoice.void or draft else max(0, invoice.open_minor)
 
     def amount(minor: int) -> str:
         return Money(minor, invoice.currency).display(locale)
@@ -202,10 +125,20 @@ def printed(invoice: Invoice) -> dict[str, Any]:
     totals = _totals(words, locale, invoice, invoice)
     if invoice.credit_minor:
         totals.append((words["credit" if invoice.credit_minor > 0 else "to_credit"], amount(-invoice.credit_minor)))
+    later = {
+        "paid": invoice.credit_minor - invoice.paid_minor,
+        "credit_notes": -invoice.reduced_minor,
+        "refunded": invoice.refunded_minor,
+    }
+    totals += [(words[word], amount(minor)) for word, minor in later.items() if minor and not (draft or invoice.void)]
     note = words["settled"] if due_minor == 0 else words["pay_by"]
     title = words["credit_note" if invoice.total_minor < 0 else "title"]
     if invoice.void:
         title, note = f"{title} · {words['void']}", words["voided"]
+    elif draft:
+        title, note = f"{title} · {words['draft']}", words["draft_note"]
+    elif due_minor == 0 and invoice.total_minor > 0:
+        title = f"{title} · {words['paid']}"
     facts = [
         (words["number"], invoice.number),
         (words["issued"], day(invoice.issued_at)),
@@ -224,18 +157,30 @@ def printed(invoice: Invoice) -> dict[str, Any]:
         "totals": totals,
         "due": amount(due_minor),
         "note": note.format(
-            date=day(invoice.void.voided_at if invoice.void else invoice.due_at),
+            date=day(invoice.void.voided_at if invoice.void else invoice.issued_at if draft else invoice.due_at),
             number=invoice.number,
             reason=invoice.void.reason if invoice.void else "",
         ),
-        "proof": words["proof"].format(number=invoice.number) if any(line.product for line in invoice.lines) else "",
+        "pay_to": _pay_to(pay_to, words) if due_minor else [],
+        "proof": words["proof"].format(number=invoice.number)
+        if any(line.product for line in invoice.lines) and not draft
+        else "",
     }
+
+
+def _pay_to(details: PaymentDetails, words: dict[str, str]) -> list[tuple[str, str]]:
+    """The rows of the payment details: (label, value); the note has no label."""
+    iban = details.iban and " ".join(details.iban[start : start + 4] for start in range(0, len(details.iban), 4))
+    given = {**details.model_dump(exclude={"note"}), "iban": iban}
+    return [(words[name], value) for name, value in given.items() if value] + (
+        [("", details.note)] if details.note else []
+    )
 
 
 def printed_note(note: CreditNote, invoice: Invoice, *, in_cash: bool = False) -> dict[str, Any]:
     """What a credit note's PDF says, as text in the buyer's language."""
-    locale = note.buyer["locale"] if note.buyer["locale"] in _WORDS else "en"
-    words = dict(_WORDS[locale])
+    locale = note.buyer["locale"] if note.buyer["locale"] in WORDS else "en"
+    words = dict(WORDS[locale])
     words["amount_due"] = words["credited"]
     paid = note.total_minor - note.reduced_minor
     parts = [("reduces", note.reduced_minor), ("given_cash" if in_cash else "given", paid)]
@@ -271,6 +216,7 @@ def printed_note(note: CreditNote, invoice: Invoice, *, in_cash: bool = False) -
         "totals": _totals(words, locale, note, invoice),
         "due": Money(note.total_minor, note.currency).display(locale),
         "note": " ".join(said),
+        "pay_to": [],
         "proof": "",
     }
 
@@ -355,13 +301,17 @@ def _month(name: str, locale: str) -> str:
 
 
 def _unit(unit: str, quantity: int, locale: str) -> str:
-    if locale in _UNITS:
-        return _UNITS[locale].get(unit, unit)
+    if locale in UNITS:
+        return UNITS[locale].get(unit, unit)
     return unit if abs(quantity) == 1 else f"{unit}s"
 
 
 def _period(name: str, start: datetime, end: datetime) -> dict[str, str]:
     return {"name": name, "start": _instant(start), "end": _instant(end)}
+
+
+def _local_day(invoice: Invoice, moment: datetime) -> str:
+    return local_text(moment, invoice.seller["timezone"])[:10]
 
 
 def _instant(moment: datetime) -> str:

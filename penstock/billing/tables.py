@@ -165,6 +165,17 @@ posting = sa.Table(
     sa.Index("ix_posting_party", "organisation", "party"),
 )
 
+invoice_mail = sa.Table(
+    "invoice_mail",
+    metadata,
+    _organisation(),
+    _text("id", key=True),
+    _text("invoice"),
+    _text("recipient"),
+    _moment("sent_at"),
+    sa.Index("ix_invoice_mail_invoice", "organisation", "invoice"),
+)
+
 rating_run = sa.Table(
     "rating_run",
     metadata,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from penstock.cli.output import OPTIONS, note, show, shown_progress
+from penstock.cli.output import OPTIONS, note, show
 
 if TYPE_CHECKING:
     from penstock.monitoring.review import Verdict
@@ -88,10 +88,11 @@ def retrain(product: str) -> None:
     from penstock.jobs.runner import open_workflows
     from penstock.jobs.train import gate_refused, outcome_rows
     from penstock.runtime.house import open_house
+    from penstock.runtime.progress import console_progress
 
     house = open_house(OPTIONS.workspace)
     with (
-        shown_progress() as progress,
+        console_progress() as progress,
         open_workflows(house, executor=f"cli-train-{product}", command="retrain", progress=progress) as workflows,
     ):
         result = workflows.run_or_resume("retrain", {"product": product}, note)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from penstock.cli import undo
-from penstock.cli.output import OPTIONS, note, print_table, show, shown_progress, text
+from penstock.cli import billing, undo
+from penstock.cli.output import OPTIONS, note, print_table, show, text
 
 if TYPE_CHECKING:
     from penstock.billing.records import Payment
@@ -26,6 +25,7 @@ def register(app: typer.Typer) -> None:
     signed = {"ignore_unknown_options": True}  # -100 is a quantity, not an option
     usage.command("correct", context_settings=signed)(usage_correct)
     bill = typer.Typer(help="Closing months.", no_args_is_help=True)
+    bill.command("preview")(billing.bill_preview)
     bill.command("close")(bill_close)
     bill.command("aside")(bill_aside)
     bill.command("resume")(bill_resume)
@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
     invoice.command("list")(invoice_list)
     invoice.command("show")(invoice_show)
     invoice.command("pdf")(invoice_pdf)
+    invoice.command("send")(billing.invoice_send)
     invoice.command("events")(invoice_events)
     invoice.command("payments")(invoice_payments)
     invoice.command("pay")(invoice_pay)
@@ -47,6 +48,7 @@ def register(app: typer.Typer) -> None:
         app.add_typer(group, name=name)
     app.command()(statement)
     app.command()(payout)
+    app.command()(billing.rehearse)
 
 
 def usage_export(
@@ -101,10 +103,11 @@ def bill_close(
     from penstock.jobs.money import close_month, invoice_rows
     from penstock.jobs.runner import open_workflows
     from penstock.runtime.house import open_house
+    from penstock.runtime.progress import console_progress
 
     house = open_house(OPTIONS.workspace)
     with (
-        shown_progress() as progress,
+        console_progress() as progress,
         open_workflows(house, executor="cli-close", progress=progress) as workflows,
     ):
         closed = close_month(workflows, period, catch_up=catch_up)
@@ -176,8 +179,8 @@ def invoice_show(number: str) -> None:
         show(facts)
         return
     head = {k: v for k, v in facts.items() if not isinstance(v, list | dict)}
-    times = {k: datetime.fromisoformat(head[k]) for k in ("issued_at", "due_at")}  # shown in the company's zone
-    print_table([{**head, "customer": facts["buyer"]["name"], **times}])
+    instants = ("issued_at", "due_at")
+    print_table([{**{k: v for k, v in head.items() if k not in instants}, "customer": facts["buyer"]["name"]}])
     hidden = ("period", "tiers", "events")
     print_table([{k: v for k, v in line.items() if k not in hidden} for line in facts["lines"]])
     if facts["credit_notes"]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli.output import OPTIONS, note, print_table, show, shown_progress
+from penstock.cli.output import OPTIONS, note, print_table, show
 
 
 def register(app: typer.Typer) -> None:
@@ -87,9 +87,10 @@ def runs_export(
     """Write a product's runs for TensorBoard, or send them to MLflow; each run once."""
     from penstock.jobs.run_export import export_runs
     from penstock.runtime.house import open_house
+    from penstock.runtime.progress import console_progress
 
     house = open_house(OPTIONS.workspace)
-    with shown_progress() as progress:
+    with console_progress() as progress:
         done = export_runs(house, product, to=to, form=format, kind=kind, progress=progress)
     show(done)
     if format == "tensorboard":

@@ -23,6 +23,7 @@ DONE = {  # what a page says after a form, by the key in ?done=
     "credit-noted": "The credit note is issued.",
     "credited": "The credit is added.",
     "decided": "Decided.",
+    "mailed": "The mail server took it.",
     "limited": "The limit is set.",
     "moved": "Moved: the new terms hold for customers that it brings from now on.",
     "paid": "The payment is recorded.",

@@ -25,6 +25,16 @@ class SystemClock:
         return datetime.now(UTC)
 
 
+@dataclass(frozen=True)
+class ShiftedClock:
+    """The machine's clock, ahead by `ahead`: it goes on as fast."""
+
+    ahead: timedelta
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
 class SettableClock:
     """A clock that stands still until it is moved: for tests and for closing a month that has not ended."""
 

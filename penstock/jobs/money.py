@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from penstock.billing import invoices, payments, undo
 from penstock.billing.months import months_to_bill, refuse_skipped, refuse_unfinished, unclosed_months
-from penstock.billing.records import CreditNote, Payment, Quarantine, Refund, Void
+from penstock.billing.preview import DRAFT, preview
+from penstock.billing.records import CreditNote, Invoice, Payment, Quarantine, Refund, Void
 from penstock.billing.terms import lock_customer
 from penstock.billing.verification import release_from_quarantine
 from penstock.billing.versions import priced_products
@@ -155,12 +156,52 @@ def give_credit_note(
     return made
 
 
+def preview_month(house: House, period: str | None, customer: str | None = None) -> Iterator[Invoice | Quarantine]:
+    """What closing a month (default: this one) now would ask of each customer, or of one. Nothing is kept."""
+    chosen: list[str] | None = None
+    if customer is not None:
+        with house.store.read() as tx:
+            chosen = [get_customer(tx, customer).id]
+    return preview(house.store.transaction, month(house, period), house.workspace.company, chosen)
+
+
+def draft_pdf(house: House, invoice: Invoice) -> bytes:
+    """A previewed invoice as PDF, marked as a draft if it is not issued."""
+    return invoices.pdf(invoice, house.workspace.company.payment, draft=invoice.number == DRAFT)
+
+
+def preview_facts(found: Iterable[Invoice | Quarantine]) -> list[dict[str, Any]]:
+    """Previewed invoices as JSON values; of a customer that cannot be invoiced, its id and why."""
+    return [
+        invoices.to_json(one) if isinstance(one, Invoice) else {"customer": one.customer, "error": one.reason}
+        for one in found
+    ]
+
+
+def preview_rows(found: Iterable[Invoice | Quarantine]) -> list[dict[str, Any]]:
+    """A table row per previewed invoice, and per customer that cannot be invoiced."""
+    rows: list[dict[str, Any]] = []
+    for one in found:
+        if isinstance(one, Quarantine):
+            rows.append({"customer": one.name, "invoice": "cannot be invoiced", "why": one.reason})
+            continue
+        amounts = {
+            "net": one.net_minor,
+            "tax": one.tax_minor,
+            "total": one.total_minor,
+            "from_credit": one.credit_minor,
+        }
+        money = {name: Money(minor, one.currency) for name, minor in amounts.items()}
+        rows.append({"customer": one.buyer["name"], "invoice": one.number, **money, "why": ""})
+    return rows
+
+
 def invoice_pdf(house: House, number: str) -> bytes:
     """An invoice as PDF, or a credit note by its number."""
     with house.store.read() as tx:
         if number.startswith("CN-"):
             return undo.note_document(tx, number)
-        return invoices.pdf(invoices.get_invoice(tx, number))
+        return invoices.pdf(invoices.get_invoice(tx, number), house.workspace.company.payment)
 
 
 def correct_use(

@@ -125,7 +125,9 @@ def forget_texts(house: House, product: str) -> int:
 
 
 def deliver(house: House, product: str) -> Sent:
-    """Send what the outbox holds for a product."""
+    """Send what the outbox holds for a product. A copy with a clock of its own keeps it."""
+    if house.rehearsal:
+        return Sent()
     options = options_of(house, product)
     by_target = {outbox.mail_target(one): one for one in options.mail}
     secret = webhook_secret(house, product)

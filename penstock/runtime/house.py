@@ -6,9 +6,10 @@ import os
 import secrets
 import tempfile
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
-from penstock.core.clock import Clock
+from penstock.core.clock import Clock, ShiftedClock
 from penstock.core.errors import BadInput, Conflict
 from penstock.storage import migrate
 from penstock.storage.blobs import BlobStore
@@ -19,6 +20,10 @@ from penstock.workspace.records import Workspace
 
 APPLIED = "workspace"
 """The document that holds the workspace file as it was last applied."""
+
+
+REHEARSAL = "clock-ahead"
+"""The file in a state folder that makes a copy's clock run ahead, by so many seconds."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,11 @@ class House:
     @property
     def folder(self) -> Path:
         return self.workspace.folder
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether this is a copy with a clock of its own: nothing leaves it."""
+        return (self.workspace.state / REHEARSAL).exists()
 
     def secret(self, purpose: str) -> bytes:
         """This workspace's secret for one purpose ('decisions', 'admin'): made on first use, readable by its owner."""
@@ -51,13 +61,28 @@ def open_house(folder: Path, *, clock: Clock | None = None) -> House:
     _make_state(workspace.state)
     url = os.environ.get("PENSTOCK_DATABASE") or workspace.database_url
     migrate.upgrade(url)
-    store = open_store(url, workspace.organisation, clock=clock)
+    store = open_store(url, workspace.organisation, clock=clock or rehearsal_clock(workspace.state))
     try:
         _refuse_other_books(store, workspace)
     except BaseException:
         store.close()
         raise
     return House(workspace, store, BlobStore(workspace.blobs), url)
+
+
+def rehearsal_clock(state: Path) -> ShiftedClock | None:
+    """The clock of a copy that plays a time to come; None in an ordinary workspace."""
+    try:
+        return ShiftedClock(timedelta(seconds=float((state / REHEARSAL).read_text())))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"the copy's clock cannot be read: {error}", where=str(state / REHEARSAL)) from None
+
+
+def set_rehearsal(state: Path, ahead: timedelta) -> None:
+    """Make the workspace of this state folder one whose clock is ahead."""
+    (state / REHEARSAL).write_text(f"{ahead.total_seconds()}\n")
 
 
 def _refuse_other_books(store: Store, workspace: Workspace) -> None:

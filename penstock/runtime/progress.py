@@ -26,7 +26,7 @@ def console_progress(stream: TextIO | None = None) -> Iterator[Progress]:
     """Progress for a person: bars when `stream` (stderr) is a terminal, else a line per stage and every 10 s."""
     out = stream or sys.stderr
     if not out.isatty():
-        yield line_progress(lambda line: print(line, file=out, flush=True))
+        yield line_progress(out)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -51,7 +51,7 @@ def console_progress(stream: TextIO | None = None) -> Iterator[Progress]:
         yield show
 
 
-def line_progress(say: Callable[[str], object], monotonic: Callable[[], float] = time.monotonic) -> Progress:
+def line_progress(stream: TextIO, monotonic: Callable[[], float] = time.monotonic) -> Progress:
     """Progress as plain lines: when a stage begins, when it ends, and every 10 s between."""
     shown_at: dict[str, float] = {}
     ended: set[str] = set()
@@ -62,7 +62,7 @@ def line_progress(say: Callable[[str], object], monotonic: Callable[[], float] =
         if (finished and stage not in ended) or (due and not finished):
             shown_at[stage] = monotonic()
             share = f" {done / total:4.0%}" if total > 0 else ""
-            say(f"{stage}{share}{f'  {note}' if note else ''}")
+            print(f"{stage}{share}{f'  {note}' if note else ''}", file=stream, flush=True)
         (ended.add if finished else ended.discard)(stage)
 
     return show

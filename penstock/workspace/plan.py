@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from penstock.workspace.records import Workspace, dump
 
-_SINGLE = ("company", "costs", "storage", "gateway", "office")
+_SINGLE = ("company", "costs", "mail", "storage", "gateway", "office")
 _NAMED = ("backbones", "products", "plans", "agreements")
 _SIGNS = {"add": "+", "change": "~", "remove": "-"}
 _PASSWORD = re.compile(r"(://[^:/@\s]*):[^@/\s]*@")

@@ -9,16 +9,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from penstock.core.clock import zone_of
 from penstock.core.errors import PenstockError
 from penstock.core.hashing import digest_of
-from penstock.core.money import decimal_of, exact_money, exponent
-
-LARGEST_PRICE = 10**12  # of one unit or one month, in major units: a hundred of them is what an amount may reach
-
-_PERCENT = re.compile(r"-?\d+(\.\d+)?%")
+from penstock.core.money import exact_money
+from penstock.workspace.values import Currency, Price9, Ratio, Share, Slug, TimeZone, fraction
 
 
 class Misplaced(ValueError):
@@ -39,74 +35,39 @@ class Record(BaseModel):
         return digest_of(self.model_dump(mode="json"))
 
 
-def _price(value: object) -> Decimal:
-    try:
-        amount = decimal_of(value, "")
-    except PenstockError as error:
-        raise ValueError(f"{error.message}; {error.hint}" if error.hint else error.message) from None
-    if amount < 0:
-        raise ValueError(f"{value!r} is negative; prices and costs start at zero")
-    if amount > LARGEST_PRICE:
-        raise ValueError(f"{value!r} is more than {LARGEST_PRICE:,}, the highest price that can be charged")
-    return amount
+def _iban(value: object) -> object:
+    text = str(value).replace(" ", "").upper()
+    if not re.fullmatch(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{10,30}", text):
+        raise ValueError(f"{value!r} is not an IBAN")
+    digits = "".join(str(int(character, 36)) for character in text[4:] + text[:4])
+    if int(digits) % 97 != 1:  # ISO 13616
+        raise ValueError(f"{value!r} is not an IBAN: its check digits do not fit; look for a mistyped character")
+    return text
 
 
-def _share(value: object) -> Decimal:
-    if not (isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,4})?%", value)):
-        raise ValueError(f'{value!r} is not a share; write a percentage in quotes, e.g. "20%"')
-    fraction = Decimal(value[:-1]) / 100
-    if fraction > 1:
-        raise ValueError(f"{value!r} is more than 100%")
-    return fraction
+class PaymentDetails(Record):
+    """Where customers pay to. What is given is printed on open invoices; `note` is free text, e.g. of other ways."""
 
-
-def _ratio(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    if not _PERCENT.fullmatch(value.strip()):
-        raise ValueError(f'{value!r} is not a share; write a number such as 0.2, or a percentage such as "20%"')
-    return _fraction(value.strip())
-
-
-def _fraction(percentage: str) -> float:
-    """Of "80%" 0.8, the float that is written so."""
-    return float(Decimal(percentage[:-1]) / 100)
-
-
-def _currency(value: object) -> object:
-    try:
-        exponent(str(value))
-    except PenstockError as error:
-        raise ValueError(f"{error.message}; {error.hint}") from None
-    return value
-
-
-def _timezone(value: object) -> object:
-    try:
-        zone_of(str(value))
-    except PenstockError as error:
-        raise ValueError(f"{error.message}; {error.hint}") from None
-    return value
-
-
-Price9 = Annotated[Decimal, BeforeValidator(_price)]
-Share = Annotated[Decimal, BeforeValidator(_share)]
-Ratio = Annotated[float, BeforeValidator(_ratio)]
-"""A number such as 0.2; a percentage in quotes is the same."""
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+    account_name: str = Field(default="", max_length=140)
+    bank: str = Field(default="", max_length=140)
+    iban: Annotated[str, BeforeValidator(_iban)] | None = None
+    account: str = Field(default="", max_length=60)
+    bic: str = Field(default="", pattern=r"^([A-Z0-9]{8}|[A-Z0-9]{11})?$")
+    note: str = Field(default="", max_length=500)
 
 
 class Company(Record):
     """Who sells. `tax_rate` is added on top of net prices, e.g. "6%"."""
 
     name: str = Field(min_length=1, max_length=120)
-    currency: Annotated[str, BeforeValidator(_currency)] = "USD"
-    timezone: Annotated[str, BeforeValidator(_timezone)] = "UTC"
+    currency: Currency = "USD"
+    timezone: TimeZone = "UTC"
     locale: Literal["en", "zh-CN"] = "en"
     address: str = ""
     tax_id: str = ""
     tax_rate: Share = Decimal(0)
     payment_days: int = Field(default=14, strict=True, ge=0, le=365)
+    payment: PaymentDetails = PaymentDetails()
 
 
 class Costs(Record):
@@ -192,7 +153,7 @@ def _gate(value: object) -> object:
             if threshold.endswith("%") and _NO_RATIOS.fullmatch(str(metric)):
                 wrong.append(((metric,), f"{text!r}: {metric} is no share, and has no percentage; write a number"))
                 continue
-            value = _fraction(threshold) if threshold.endswith("%") else float(threshold)
+            value = fraction(threshold) if threshold.endswith("%") else float(threshold)
             conditions.append({"metric": metric, "op": match[1], "threshold": value})
     if wrong:
         raise Misplaced(wrong)
@@ -279,6 +240,17 @@ class StorageSettings(Record):
     database: str = ""
 
 
+class MailServer(Record):
+    """The company's mail server. The password comes from the environment variable `password_env`, not from the file."""
+
+    host: str = Field(min_length=1)
+    port: int = Field(default=587, strict=True, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str = ""
+    password_env: str = ""
+    sender: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
+
+
 class GatewaySettings(Record):
     """The gateway's limits."""
 
@@ -308,6 +280,7 @@ class Workspace(Record):
     products: dict[Slug, Product] = {}
     plans: dict[Slug, Plan] = {}
     agreements: dict[Slug, Agreement] = {}
+    mail: MailServer | None = None
     storage: StorageSettings = StorageSettings()
     gateway: GatewaySettings = GatewaySettings()
     office: OfficeSettings = OfficeSettings()

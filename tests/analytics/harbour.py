@@ -202,7 +202,7 @@ def open_harbour(folder: Path, store: Store) -> Harbour:
     """An empty company: prices published, nothing sold. The store's clock must be one that can be set."""
     (folder / "penstock.toml").write_text(TOML, encoding="utf-8")
     workspace = load(folder)
-    workspace.state.mkdir()
+    workspace.state.mkdir(exist_ok=True)
     house = House(workspace, store, BlobStore(workspace.blobs), str(store.engine.url))
     assert isinstance(store.clock, SettableClock)
     store.clock.set(datetime(2026, 10, 5, 2, 0, tzinfo=UTC))

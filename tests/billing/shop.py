@@ -56,7 +56,7 @@ class Shop:
 
     def customer(self, name: str = "Blue Shop", **fields: Any) -> str:
         with self.store.transaction() as tx:
-            return add_customer(tx, name=name, email="pay@example.com", allow_similar=True, **fields).id
+            return add_customer(tx, **{"name": name, "email": "pay@example.com", "allow_similar": True, **fields}).id
 
     def use(self, customer: str, units: int, product: str = "helpdesk", time: datetime | None = None) -> None:
         with self.store.transaction() as tx:

@@ -1,20 +1,26 @@
-"""The PDF that a customer gets: complete, in its language, the same bytes each time, and safe to make."""
+"""The PDF that a customer gets: complete, in its language, as things stand, and safe to make."""
 
 from __future__ import annotations
 
 import io
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from billing.shop import Shop, open_shop, usd
+from pydantic import ValidationError
 
 from penstock.billing import catalogue, payments
 from penstock.billing.credits import add_credit
-from penstock.billing.invoices import get_invoice, pdf
+from penstock.billing.invoices import get_invoice, pdf, to_json
 from penstock.billing.records import Invoice
 from penstock.core.clock import SettableClock
 from penstock.storage.engine import Store
+from penstock.workspace.records import PaymentDetails
 
+PAY_TO = PaymentDetails(
+    account_name="Harbour AI Pte. Ltd.", iban="DE89 3704 0044 0532 0130 00", bic="COBADEFF", note="or PayNow 201912345K"
+)
 SELLER = {"address": "1 Pier Road\nSingapore 018956", "tax_id": "201912345K", "tax_rate": "6%"}
 
 
@@ -52,7 +58,7 @@ def text_of(document: bytes) -> str:
 
 def test_an_invoice_as_pdf_says_all_that_matters(shop: Shop) -> None:
     invoice = busy_month(shop, address="12 Harbour Street\nHong Kong", tax_id="91330100MA2")
-    text = text_of(pdf(invoice))
+    text = text_of(pdf(invoice, PAY_TO))
     for part in (
         "Invoice", "Harbour AI", "201912345K", "Blue Shop", "12 Harbour Street", invoice.number, "Team",
         "Helpdesk router", "620 predictions", "included", "recorded after that month", "$49.00", "Tax 6%",
@@ -63,7 +69,7 @@ def test_an_invoice_as_pdf_says_all_that_matters(shop: Shop) -> None:
 
 def test_a_chinese_customer_reads_chinese(shop: Shop) -> None:
     text = (
-        text_of(pdf(busy_month(shop, name="蓝色商店（上海）有限公司", locale="zh-CN")))
+        text_of(pdf(busy_month(shop, name="蓝色商店（上海）有限公司", locale="zh-CN"), PAY_TO))
         .replace(" ", "")
         .replace("\n", "")
     )
@@ -71,14 +77,47 @@ def test_a_chinese_customer_reads_chinese(shop: Shop) -> None:
         assert part in text, f"{part} is missing in {text}"
 
 
-def test_the_same_invoice_gives_the_same_bytes_whatever_was_paid_since(shop: Shop) -> None:
+def test_an_open_invoice_says_how_to_pay_and_a_paid_one_asks_for_nothing(shop: Shop) -> None:
     invoice = busy_month(shop)
+    asked = text_of(pdf(invoice, PAY_TO))
+    for part in (
+        "Amount due",
+        "Please pay by",
+        "Pay to",
+        "Harbour AI Pte. Ltd.",
+        "DE89 3704 0044 0532 0130 00",
+        "PayNow",
+    ):
+        assert part in asked, f"{part} is missing in {asked}"
+    assert pdf(invoice, PAY_TO) == pdf(invoice, PAY_TO)
     with shop.store.transaction() as tx:
         payments.pay(tx, invoice=invoice.number, amount=usd("10.00"), operation="p1")
+        partly = get_invoice(tx, invoice.number)
+        payments.pay(tx, invoice=invoice.number, amount=None, operation="p2")
         paid = get_invoice(tx, invoice.number)
-    assert pdf(invoice) == pdf(invoice) == pdf(paid)
+    assert "-$10.00" in text_of(pdf(partly, PAY_TO)) and "Please pay by" in text_of(pdf(partly, PAY_TO))
+    settled = text_of(pdf(paid, PAY_TO))
+    assert "Invoice · Paid" in settled and "Nothing is due" in settled and "$0.00" in settled
+    for part in ("Please pay", "Pay to", "DE89", "Due"):
+        assert part not in settled, f"{part} stands in {settled}"
+
+
+def test_a_chinese_invoice_says_how_to_pay_in_chinese(shop: Shop) -> None:
+    text = text_of(pdf(busy_month(shop, locale="zh-CN"), PAY_TO)).replace(" ", "")
+    assert "收款信息" in text and "户名" in text and "DE89370400440532013000" in text
+
+
+def test_a_day_is_the_sellers_day(shop: Shop) -> None:
+    late = replace(busy_month(shop), due_at=datetime(2026, 12, 14, 16, 0, tzinfo=UTC))  # midnight in Shanghai
+    assert to_json(late)["due_on"] == "2026-12-15" and "15 Dec 2026" in text_of(pdf(late, PAY_TO))
+
+
+@pytest.mark.parametrize("iban", ["DE89 3704 0044 0532 0130 01", "DE89", "12345678901234567"])
+def test_a_mistyped_iban_is_refused(iban: str) -> None:
+    with pytest.raises(ValidationError, match="is not an IBAN"):
+        PaymentDetails(iban=iban)
 
 
 def test_a_name_full_of_markup_stays_a_name(shop: Shop) -> None:
     nasty = '#panic("x") *b* _i_ $x$ \\ "] #read("/etc/passwd") <a> @b'
-    assert "".join(nasty.split()) in "".join(text_of(pdf(busy_month(shop, name=nasty))).split())
+    assert "".join(nasty.split()) in "".join(text_of(pdf(busy_month(shop, name=nasty), PAY_TO)).split())

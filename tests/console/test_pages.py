@@ -321,3 +321,16 @@ def test_a_long_list_comes_in_parts(browser: Browser, harbour: Harbour) -> None:
     assert "Shop 010" in first and "Shop 010" not in second
     assert "Shop 119" in second and "Part 2 of 2" in second
     assert browser.get("/customers?page=99").text.count("Part 2 of 2") == 1
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "draft"), ("zh-CN", "草稿")])
+def test_a_month_is_looked_at_before_it_is_closed(browser: Browser, harbour: Harbour, language: str, word: str) -> None:
+    browser.cookies.set("penstock_language", language)
+    page = browser.get("/preview?period=2026-11").text
+    assert word in page and "Blue Shop" in page and f"/preview/{harbour.blue}/pdf?period=2026-11" in page
+    assert browser.get(f"/preview/{harbour.blue}/pdf?period=2026-11").content.startswith(b"%PDF")
+    assert harbour.invoices[harbour.blue] in browser.get("/preview?period=2026-10").text
+
+
+def test_without_a_mail_server_nothing_offers_to_mail(browser: Browser, harbour: Harbour) -> None:
+    assert "Send by e-mail" not in browser.get(f"/invoices/{harbour.invoices[harbour.blue]}").text

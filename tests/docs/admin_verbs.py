@@ -40,6 +40,8 @@ VERBS = {
     "attribution check": "POST /admin/v1/attributions/check",
     "usage export": "GET /admin/v1/usage/export",
     "usage correct": "POST /admin/v1/usage/corrections",
+    "bill preview": "GET /admin/v1/bill/preview",
+    "invoice send": "POST /admin/v1/invoices/{number}/send",
     "bill close": "POST /admin/v1/bill/close",
     "bill aside": "GET /admin/v1/bill/aside",
     "bill resume": "POST /admin/v1/bill/resume",

@@ -37,7 +37,7 @@ def test_a_second_holder_is_told_who_holds_the_lock(tmp_path: Path) -> None:
 
 def test_progress_off_a_terminal_is_a_line_at_beginning_and_end_and_now_and_then() -> None:
     out, now = io.StringIO(), [0.0]
-    show = line_progress(lambda line: print(line, file=out), lambda: now[0])
+    show = line_progress(out, lambda: now[0])
     for done in range(101):
         now[0] = done * 0.15
         show("embedding", done, 100, f"{done} rows")

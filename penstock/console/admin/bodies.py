@@ -159,3 +159,8 @@ class NewRefund(Body):
     amount: str
     reason: str
     operation: str | None = None
+
+
+class Sending(Body):
+    to: str | None = Field(default=None, description="Another address than the customer's.")
+    again: bool = False

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from starlette.responses import Response
 
 from penstock.billing import ledger
-from penstock.billing.invoices import get_invoice, line_events, list_invoices, note_json, pdf, to_json
+from penstock.billing.invoices import get_invoice, line_events, list_invoices, note_json, to_json
 from penstock.billing.months import refuse_skipped
 from penstock.billing.payments import list_payments, list_refunds
 from penstock.billing.undo import note_document
@@ -17,11 +19,15 @@ from penstock.console.guard import Route
 from penstock.console.wire import answer
 from penstock.core.money import Money
 from penstock.identity.customers import get_customer
+from penstock.jobs.invoice_mail import send_invoice
 from penstock.jobs.money import (
     closing_of,
     give_credit_note,
     give_refund,
+    invoice_pdf,
     month,
+    preview_facts,
+    preview_month,
     resume,
     take_back_payment,
     take_payment,
@@ -29,6 +35,7 @@ from penstock.jobs.money import (
 )
 
 MOST_EVENTS = 1_000
+MAX_PREVIEWED = 1_000  # of a preview: each is made and rolled back
 
 
 def bill_close(desk: AtDesk, body: bodies.Closing) -> Response:
@@ -42,6 +49,16 @@ def bill_close(desk: AtDesk, body: bodies.Closing) -> Response:
     response = answer({"id": run.id, "name": run.name, "arguments": run.arguments, "begun_at": run.begun_at}, 202)
     response.headers["Location"] = f"/admin/v1/jobs/{run.id}"
     return response
+
+
+def bill_preview(desk: AtDesk, period: str | None = None, customer: str | None = None) -> Response:
+    """What closing a month (default: this one) now would ask of each customer, or of one. Nothing is issued."""
+    return answer(preview_facts(islice(preview_month(desk.house, period, customer), MAX_PREVIEWED)))
+
+
+def invoice_send(desk: AtDesk, number: str, body: bodies.Sending) -> Response:
+    """Mail an invoice with its PDF. 409 when it was sent before, unless `again` is true."""
+    return answer(send_invoice(desk.house, number, to=body.to, again=body.again), 201)
 
 
 def bill_aside(desk: AtDesk) -> Response:
@@ -72,9 +89,7 @@ def invoice_show(desk: AtDesk, number: str) -> Response:
 
 def invoice_pdf_file(desk: AtDesk, number: str) -> Response:
     """The invoice as PDF."""
-    with desk.house.store.read() as tx:
-        found = get_invoice(tx, number)
-    return pdf_answer(pdf(found), number)
+    return pdf_answer(invoice_pdf(desk.house, number), number)
 
 
 def invoice_events(desk: AtDesk, number: str, line: int, after: int = 0) -> Response:
@@ -145,6 +160,7 @@ def pdf_answer(content: bytes, number: str, what: str = "invoice") -> Response:
 
 ROUTES = (
     Route("POST", "/admin/v1/bill/close", bill_close, "admin", 202),
+    Route("GET", "/admin/v1/bill/preview", bill_preview, "admin"),
     Route("GET", "/admin/v1/bill/aside", bill_aside, "admin"),
     Route("POST", "/admin/v1/bill/resume", bill_resume, "admin"),
     Route("GET", "/admin/v1/invoices", invoices_list, "admin"),
@@ -155,6 +171,7 @@ ROUTES = (
     Route("POST", "/admin/v1/payments/cancel", payment_cancel, "admin", 201),
     Route("POST", "/admin/v1/invoices/{number}/payments", invoice_pay, "admin", 201),
     Route("POST", "/admin/v1/invoices/{number}/refunds", invoice_refund, "admin", 201),
+    Route("POST", "/admin/v1/invoices/{number}/send", invoice_send, "admin", 201),
     Route("POST", "/admin/v1/invoices/{number}/void", invoice_void, "admin", 201),
     Route("POST", "/admin/v1/invoices/{number}/credit-notes", invoice_credit_note, "admin", 201),
     Route("GET", "/admin/v1/credit-notes/{number}/pdf", credit_note_pdf, "admin"),

@@ -6,8 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from penstock.billing.credits import credit_balance
+from penstock.billing.dispatch import sent_of
 from penstock.billing.given import given_back, left_to_give
-from penstock.billing.invoices import get_invoice, line_events, list_invoices, pdf
+from penstock.billing.invoices import get_invoice, line_events, list_invoices
 from penstock.billing.months import refuse_skipped
 from penstock.billing.payments import list_payments, list_refunds
 from penstock.billing.records import Invoice
@@ -23,6 +24,7 @@ from penstock.jobs.money import (
     closing_of,
     give_credit_note,
     give_refund,
+    invoice_pdf,
     month,
     take_payment,
     void_invoice,
@@ -79,6 +81,8 @@ def show(request: Request, desk: AtDesk, number: str) -> Response:
             "refundable_minor": min(invoice.paid_minor - invoice.refunded_minor, left),
             "creditable_minor": left,
             "credit": credit_balance(tx, invoice.customer),
+            "mail": desk.house.workspace.mail,
+            "sent": sent_of(tx, number),
             "operations": tuple(tx.new_id("op") for _ in range(4)),
             "now": tx.now,
         }
@@ -86,9 +90,7 @@ def show(request: Request, desk: AtDesk, number: str) -> Response:
 
 
 def pdf_file(desk: AtDesk, number: str) -> Response:
-    with desk.house.store.read() as tx:
-        invoice = get_invoice(tx, number)
-    return pdf_answer(pdf(invoice), number)
+    return pdf_answer(invoice_pdf(desk.house, number), number)
 
 
 def events(request: Request, desk: AtDesk, number: str, line: int, after: int = 0) -> Response:

@@ -24,7 +24,8 @@ from penstock.datasets.labels import UNSEEN, Settled, learnable, settle_alike, s
 from penstock.datasets.report import MAX_EXAMPLES, ClassCount, CleaningReport, Example, Finding, Part
 from penstock.datasets.rows import Prepared, Row
 from penstock.datasets.splits import set_aside
-from penstock.workspace.records import Cleaning, Product, Ratio, Record
+from penstock.workspace.records import Cleaning, Product, Record
+from penstock.workspace.values import Ratio
 
 SMALL_CLASS_ROWS = 5
 

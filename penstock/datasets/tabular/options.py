@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from penstock.datasets.tabular.numbers import form_from
-from penstock.workspace.records import Ratio, Record
+from penstock.workspace.records import Record
+from penstock.workspace.values import Ratio
 
 
 def _label(value: object) -> object:

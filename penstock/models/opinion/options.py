@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from penstock.core.clock import zone_of
 from penstock.core.errors import PenstockError
 from penstock.models.opinion.series import Bucket
-from penstock.workspace.records import Ratio, Record, Slug
+from penstock.workspace.records import MailServer, Record
+from penstock.workspace.values import Ratio, Slug
 
 
 def _zone(value: object) -> object:
@@ -32,15 +33,9 @@ class Webhook(Record):
     customer: str = ""
 
 
-class Mail(Record):
-    """How alerts are mailed. The password is read from the environment variable `password_env`, never from the file."""
+class Mail(MailServer):
+    """How alerts are mailed, and to whom. customer: only those of this customer's documents; empty: all."""
 
-    host: str = Field(min_length=1)
-    port: int = Field(default=587, strict=True, ge=1, le=65535)
-    security: Literal["starttls", "tls", "none"] = "starttls"
-    user: str = ""
-    password_env: str = ""
-    sender: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
     to: tuple[Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")], ...] = Field(min_length=1)
     customer: str = ""
 

@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-import smtplib
-import ssl
 from collections.abc import Mapping
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any
 
-from penstock.core.errors import BadInput, Unavailable
 from penstock.models.opinion.options import Mail
 from penstock.monitoring.opinion.outbox import Delivery
 from penstock.monitoring.opinion.words import words
-
-TIMEOUT_S = 15.0
+from penstock.runtime.mail import deliver
 
 
 def send(delivery: Delivery, mail: Mail, *, locale: str, now: datetime, environment: Mapping[str, str]) -> None:
     """Send one. environment: where the password is read from. Raises BadInput or Unavailable."""
-    message = compose(delivery, mail, locale=locale, now=now)
-    password = environment.get(mail.password_env, "") if mail.password_env else ""
-    if mail.password_env and not password:
-        raise BadInput("the mail password is not set", where=mail.password_env, hint="export it for `penstock up`")
-    context = ssl.create_default_context()
-    try:
-        if mail.security == "tls":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(mail.host, mail.port, timeout=TIMEOUT_S, context=context)
-        else:
-            server = smtplib.SMTP(mail.host, mail.port, timeout=TIMEOUT_S)
-        with server:
-            if mail.security == "starttls":
-                server.starttls(context=context)
-            if mail.user:
-                server.login(mail.user, password)
-            server.send_message(message)
-    except (smtplib.SMTPException, OSError) as error:
-        raise Unavailable(f"the mail was not taken: {error}", where=f"{mail.host}:{mail.port}") from None
+    deliver(compose(delivery, mail, locale=locale, now=now), mail, environment)
 
 
 def compose(delivery: Delivery, mail: Mail, *, locale: str, now: datetime) -> EmailMessage:
