@@ -9,7 +9,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import add
@@ -98,19 +98,20 @@ def _owners(text: str, plain: str) -> list[tuple[int, int]]:
     return owners if len(owners) == len(plain) else [(0, len(text))] * len(plain)
 
 
-def learn_vocabulary(texts: Sequence[str], most_columns: int) -> Vocabulary:
+def learn_vocabulary(texts: Iterable[str], most_columns: int) -> Vocabulary:
     """The n-grams in at least two texts (in one, when the texts are few), the most frequent first up to a limit."""
+    count = 0
     in_texts: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
-    for text in texts:
+    for count, text in enumerate(texts, start=1):  # noqa: B007 - the last is their number
         for seen, found in zip(in_texts, grams(text), strict=True):
             seen.update(set(found))
-    least = 2 if len(texts) >= _FEW_TEXTS else 1
+    least = 2 if count >= _FEW_TEXTS else 1
     known = [(-n, part, gram) for part, seen in enumerate(in_texts) for gram, n in seen.items() if n >= least]
     kept = sorted(known)[:most_columns]
     characters = sorted(gram for _, part, gram in kept if part == 0)
     words = sorted(gram for _, part, gram in kept if part == 1)
     frequency = [in_texts[0][gram] for gram in characters] + [in_texts[1][gram] for gram in words]
-    idf = np.log((1 + len(texts)) / (1 + np.array(frequency, dtype=np.float64))) + 1
+    idf = np.log((1 + count) / (1 + np.array(frequency, dtype=np.float64))) + 1
     return _vocabulary(characters, words, idf.astype(np.float32))
 
 

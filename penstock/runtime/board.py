@@ -8,11 +8,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from penstock.runtime.progress import time_left
 from penstock.runtime.workflows import run_id
 
 MOST_RUNS = 100
-_SURE_S = 3.0  # before this nothing is said of the time left
-_SURE_SHARE = 0.03
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,4 @@ class Board:
         if told is None:
             return None
         share = min(1.0, max(0.0, told.done / told.total)) if told.total > 0 else None
-        spent = now - told.began
-        sure = share is not None and share >= _SURE_SHARE and spent >= _SURE_S
-        left = spent * (1 - share) / share if sure and share else None
-        return Stage(told.name, share, left, told.note)
+        return Stage(told.name, share, time_left(now - told.began, share), told.note)

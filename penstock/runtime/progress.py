@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol, TextIO
 
 LINE_EVERY_S = 10.0
+SURE_S = 3.0  # before this nothing is said of the time left
+SURE_SHARE = 0.03
+PACE_OVER_S = 600.0  # of a bar: a stage may take minutes between two reports
 
 
 class Progress(Protocol):
@@ -21,12 +26,20 @@ def no_progress(stage: str, done: float, total: float, note: str = "") -> None:
     """Shows nothing."""
 
 
+def time_left(spent_s: float, share: float | None) -> float | None:
+    """Seconds until a stage ends at its pace so far; None where it is too early to say or its total is not known."""
+    sure = share is not None and share >= SURE_SHARE and spent_s >= SURE_S
+    return spent_s * (1 - share) / share if sure and share else None
+
+
 @contextmanager
 def console_progress(stream: TextIO | None = None) -> Iterator[Progress]:
-    """Progress for a person: bars when `stream` (stderr) is a terminal, else a line per stage and every 10 s."""
+    """Progress for a person: bars when `stream` (stderr) is a terminal, else a line per stage and every 10 s, also
+    while a stage tells nothing new."""
     out = stream or sys.stderr
     if not out.isatty():
-        yield line_progress(out)
+        with _repeated(lines := Lines(out)):
+            yield lines.tell
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -40,7 +53,7 @@ def console_progress(stream: TextIO | None = None) -> Iterator[Progress]:
         TimeRemainingColumn(),
         TextColumn("[dim]{task.fields[note]}"),
     )
-    with Bars(*columns, console=Console(file=out)) as bars:
+    with Bars(*columns, console=Console(file=out), speed_estimate_period=PACE_OVER_S) as bars:
         tasks: dict[str, Any] = {}
 
         def show(stage: str, done: float, total: float, note: str = "") -> None:
@@ -51,18 +64,88 @@ def console_progress(stream: TextIO | None = None) -> Iterator[Progress]:
         yield show
 
 
-def line_progress(stream: TextIO, monotonic: Callable[[], float] = time.monotonic) -> Progress:
-    """Progress as plain lines: when a stage begins, when it ends, and every 10 s between."""
-    shown_at: dict[str, float] = {}
-    ended: set[str] = set()
+@dataclass
+class _Shown:
+    """What a stage last told, and when it began and was last shown."""
 
-    def show(stage: str, done: float, total: float, note: str = "") -> None:
-        finished = total > 0 and done >= total
-        due = stage not in shown_at or monotonic() - shown_at[stage] >= LINE_EVERY_S
-        if (finished and stage not in ended) or (due and not finished):
-            shown_at[stage] = monotonic()
-            share = f" {done / total:4.0%}" if total > 0 else ""
-            print(f"{stage}{share}{f'  {note}' if note else ''}", file=stream, flush=True)
-        (ended.add if finished else ended.discard)(stage)
+    done: float
+    total: float
+    note: str
+    began: float
+    shown_at: float
 
-    return show
+
+class Lines:
+    """Progress as plain lines: when a stage begins, when it ends, and every 10 s between. `tell` is a Progress."""
+
+    def __init__(self, stream: TextIO, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._monotonic = monotonic
+        self._open: dict[str, _Shown] = {}
+        self._ended: set[str] = set()
+        self._latest = ""
+        self._lock = threading.Lock()
+
+    def tell(self, stage: str, done: float, total: float, note: str = "") -> None:
+        """How far a stage is; shown where a line is due."""
+        with self._lock:
+            now, before = self._monotonic(), self._open.get(stage)
+            finished = total > 0 and done >= total
+            began = now if before is None or done < before.done else before.began
+            due = before is None or now - before.shown_at >= LINE_EVERY_S
+            show = stage not in self._ended if finished else due
+            shown_at = now if show or before is None else before.shown_at
+            self._open[stage] = _Shown(done, total, note, began, shown_at)
+            (self._ended.add if finished else self._ended.discard)(stage)
+            self._latest = stage
+            if show:
+                self._print(stage, now)
+
+    def repeat(self) -> None:
+        """Show the latest stage again where it has been silent for 10 s and has not ended."""
+        with self._lock:
+            now, latest = self._monotonic(), self._open.get(self._latest)
+            if latest is None or self._latest in self._ended or now - latest.shown_at < LINE_EVERY_S:
+                return
+            latest.shown_at = now
+            self._print(self._latest, now)
+
+    def _print(self, stage: str, now: float) -> None:
+        at = self._open[stage]
+        spent, share = now - at.began, at.done / at.total if at.total > 0 else None
+        left = time_left(spent, share)
+        if stage in self._ended:
+            pace = ""
+        elif left is not None:
+            pace = f"about {_in_words(left)} left"
+        else:
+            pace = f"{_in_words(spent)} so far" if spent >= LINE_EVERY_S else ""
+        words = " · ".join(filter(None, (at.note, pace)))
+        shown = "" if share is None else f" {share:4.0%}"
+        print(f"{stage}{shown}{f'  {words}' if words else ''}", file=self._stream, flush=True)
+
+
+@contextmanager
+def _repeated(lines: Lines) -> Iterator[None]:
+    """Repeat what has been silent, from a thread, for as long as this is open."""
+    closed = threading.Event()
+
+    def watch() -> None:
+        while not closed.wait(1.0):
+            lines.repeat()
+
+    thread = threading.Thread(target=watch, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        closed.set()
+        thread.join()
+
+
+def _in_words(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} hours"

@@ -16,7 +16,8 @@ from penstock.runtime.progress import Progress
 from penstock.training.calibration import fit_temperature, log_losses
 from penstock.training.extras import training_libraries
 from penstock.training.records import Trained, TrainRequest, text_backbone
-from penstock.training.softmax_head import Exact, Head, fit_path
+from penstock.training.rows import enough_to_judge
+from penstock.training.softmax_head import Exact, Head, fit_path, fit_told, regularised
 from penstock.training.text.rows import TextRows, held_out, text_rows
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
@@ -39,8 +40,9 @@ def train(request: TrainRequest) -> Trained:
     labels = rows.labels
     vectors = embedded(request, backbone, rows.texts)
     chosen = _choose(vectors, rows, request.seed, request.progress)
-    request.progress("train", len(STRENGTHS), len(STRENGTHS) + 1, "fitting on all rows")
-    head = next(fit_path(vectors, rows.truth, len(labels), (chosen.strength,), weights=rows.weights))
+    told = fit_told(request.progress, len(STRENGTHS), len(STRENGTHS) + 1, "fitting on all rows")
+    told(0, 0.0)
+    head = next(fit_path(vectors, rows.truth, len(labels), (chosen.strength,), weights=rows.weights, tell=told))
     files = model_kind.to_files(head.weights, head.bias)
     settings = {
         "temperature": chosen.temperature,
@@ -49,7 +51,7 @@ def train(request: TrainRequest) -> Trained:
         "rows": rows.originals,
     }
     model = model_kind.open_parts(Parts(labels, settings, files.__getitem__, "the trained model", backbone))
-    request.progress("train", len(STRENGTHS) + 1, len(STRENGTHS) + 1, "done")
+    request.progress("train", 100, 100, "done")
     return Trained(
         model=model,
         files=files,
@@ -58,7 +60,7 @@ def train(request: TrainRequest) -> Trained:
         backbone=backbone.digest,
         notes=(
             f"vectors of {backbone.hidden} numbers, texts cut at {backbone.max_tokens} tokens",
-            f"regularisation C = {chosen.strength:g}, chosen on {chosen.rows:,} held-out training rows "
+            f"{regularised(chosen.strength, len(labels))}, chosen on {chosen.rows:,} held-out training rows "
             f"(accuracy {chosen.accuracy:.4f})",
             f"temperature {chosen.temperature:.3g}, fitted on the same",
             *rows.notes,
@@ -86,14 +88,23 @@ def _choose(vectors: Floats, rows: TextRows, seed: int, progress: Progress) -> _
     parts = held_out(rows, FOLDS, seed)
     if vectors.size * classes > CHEAP_WORK:
         parts = parts[:1]
+    parts = [(kept, enough_to_judge(out, classes)) for kept, out in parts]
     held = np.concatenate([out for _, out in parts])
     paths = [
-        fit_path(vectors[kept], truth[kept], classes, STRENGTHS, CHOOSING_TOLERANCE, weights=rows.weights[kept])
-        for kept, _ in parts
+        fit_path(
+            vectors[kept],
+            truth[kept],
+            classes,
+            STRENGTHS,
+            CHOOSING_TOLERANCE,
+            weights=rows.weights[kept],
+            tell=fit_told(progress, 0, len(STRENGTHS) + 1, "comparing strengths", fold=fold, folds=len(parts)),
+        )
+        for fold, (kept, _) in enumerate(parts)
     ]
     tried: list[_Choice] = []
     for step, heads in enumerate(zip(*paths, strict=True)):
-        progress("train", step, len(STRENGTHS) + 1, f"C = {heads[0].strength:g}")
+        progress("train", 100 * (step + 1) // (len(STRENGTHS) + 1), 100, f"C = {heads[0].strength:g}")
         tried.append(_judge(heads, vectors, parts, truth[held]))
         if len(tried) > 1 and tried[-1].loss >= tried[-2].loss:
             break

@@ -6,7 +6,7 @@ Wang and Manning 2012 (ACL P12-2018) found such models hard to beat on short tex
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,11 @@ from penstock.models import ngram_linear as model_kind
 from penstock.models.ngram_linear import NgramLinear
 from penstock.models.ngrams import Vocabulary, learn_vocabulary
 from penstock.models.protocol import Floats, Integers, Parts
+from penstock.runtime.progress import Progress
 from penstock.training.calibration import fit_temperature
 from penstock.training.extras import training_libraries
 from penstock.training.records import Trained, TrainRequest
+from penstock.training.rows import MANY_CLASSES, enough_to_judge
 from penstock.training.text.rows import TextRows, held_out, text_rows
 
 STRENGTHS = (0.25, 0.5, 1.0, 2.0)
@@ -28,10 +30,14 @@ CHEAP_WORK = 10_000_000  # values times classes: below it, trying all strengths 
 FOLDS = 5
 MOST_COLUMNS = 200_000
 MOST_WEIGHTS = 50_000_000  # 200 MB in float32
-MANY_CLASSES = 1_000  # above it each class is the mean of its rows: one SVM a class would take hours at 5,000
+LONG_WORK = 1_000_000_000  # values times classes: above it, about a minute, classes are fitted one by one and told
 SHARPNESS = 10.0  # brings cosines to where temperatures are searched
+READ_AT_ONCE = 500  # texts between two reports
 TOLERANCE = 0.1  # of liblinear: the same accuracy as 1e-4 in half the time
 CALIBRATING_TOLERANCE = 1.0  # on BANKING77 the temperature moves by 2%, in two thirds of the time
+
+Tell = Callable[[float], None]
+"""Told which share (0 to 1) of a fit is done."""
 
 
 def train(request: TrainRequest) -> Trained:
@@ -43,20 +49,21 @@ def train(request: TrainRequest) -> Trained:
     rows = text_rows(request)
     labels = rows.labels
     progress = request.progress
-    progress("train", 0, 3, "reading n-grams")
-    vocabulary = learn_vocabulary(rows.texts, min(MOST_COLUMNS, max(10_000, MOST_WEIGHTS // len(labels))))
-    matrix = _matrix(vocabulary, rows.texts)
+    progress("n-grams", 0, 2 * len(rows), "reading")
+    most = min(MOST_COLUMNS, max(10_000, MOST_WEIGHTS // len(labels)))
+    vocabulary = learn_vocabulary(_counted(rows.texts, 0, progress), most)
+    matrix = _matrix(vocabulary, _counted(rows.texts, len(rows), progress), len(rows))
+    progress("n-grams", 2 * len(rows), 2 * len(rows), f"{len(vocabulary):,}")
     many = len(labels) > MANY_CLASSES
-    progress("train", 1, 3, f"{len(labels):,} classes: the mean of each one's rows" if many else "fitting")
-    strength, temperature, held = _calibrate(matrix, rows, request.seed)
-    estimator = _fit(matrix, rows, np.arange(len(rows)), strength, request.seed)
+    strength, temperature, held = _calibrate(matrix, rows, request.seed, progress)
+    tell = _share_told(progress, 0.5, 1.0, "fitting on all rows")
+    estimator = _fit(matrix, rows, np.arange(len(rows)), strength, request.seed, tell=tell)
     weights, bias = _two_sided(estimator)
-    progress("train", 2, 3, "checking")
     files = model_kind.to_files(vocabulary, weights, bias)
     settings = {"temperature": temperature, "strength": strength, "seed": request.seed, "rows": rows.originals}
     model = model_kind.open_parts(Parts(labels, settings, files.__getitem__, "the trained model"))
     _check_same(model, estimator, matrix, rows.texts)
-    progress("train", 3, 3, "done")
+    progress("train", 100, 100, "done")
     return Trained(
         model=model,
         files=files,
@@ -71,17 +78,40 @@ def train(request: TrainRequest) -> Trained:
     )
 
 
-def _calibrate(matrix: Any, rows: TextRows, seed: int) -> tuple[float, float, int]:
+def _counted(texts: Sequence[str], before: int, progress: Progress) -> Iterator[str]:
+    """The texts, in two rounds of which this is one, telling how far they are."""
+    for at, text in enumerate(texts):
+        if at % READ_AT_ONCE == 0:
+            progress("n-grams", before + at, 2 * len(texts), "reading")
+        yield text
+
+
+def _share_told(progress: Progress, first: float, last: float, note: str) -> Tell:
+    """Shows a share of one part of the stage "train" in percent; the part lies between two shares of the stage."""
+
+    def tell(share: float) -> None:
+        progress("train", int(100 * (first + share * (last - first))), 100, note)
+
+    return tell
+
+
+def _calibrate(matrix: Any, rows: TextRows, seed: int, progress: Progress) -> tuple[float, float, int]:
     """The strength with the least held-out log loss (the usual one where trying is dear), its temperature, the rows."""
     parts = held_out(rows, FOLDS, seed)
     cheap = matrix.nnz * len(rows.labels) <= CHEAP_WORK
     if not cheap:
         parts = parts[:1]  # a single number needs no more rows than a fifth of so many
+    parts = [(kept, enough_to_judge(out, len(rows.labels))) for kept, out in parts]
     held = np.concatenate([out for _, out in parts])
     best: tuple[float, float, float] | None = None
-    for strength in STRENGTHS if cheap else (USUAL_STRENGTH,):
-        tolerance = TOLERANCE if cheap else CALIBRATING_TOLERANCE
-        fits = [_fit(matrix, rows, kept, strength, seed, tolerance) for kept, _ in parts]
+    strengths = STRENGTHS if cheap else (USUAL_STRENGTH,)
+    tolerance = TOLERANCE if cheap else CALIBRATING_TOLERANCE
+    for place, strength in enumerate(strengths):
+        fits = []
+        for number, (kept, _) in enumerate(parts, start=place * len(parts)):
+            each = 0.5 / (len(strengths) * len(parts))
+            tell = _share_told(progress, number * each, (number + 1) * each, "fitting, to calibrate")
+            fits.append(_fit(matrix, rows, kept, strength, seed, tolerance, tell=tell))
         scores = np.concatenate([_scores(fit, matrix[out]) for fit, (_, out) in zip(fits, parts, strict=True)])
         temperature, loss = fit_temperature(scores, rows.truth[held])
         if best is None or loss < best[0]:
@@ -91,40 +121,61 @@ def _calibrate(matrix: Any, rows: TextRows, seed: int) -> tuple[float, float, in
     return best[1], best[2], len(held)
 
 
-def _fit(matrix: Any, rows: TextRows, kept: Integers, strength: float, seed: int, tolerance: float = TOLERANCE) -> Any:
+def _fit(
+    matrix: Any, rows: TextRows, kept: Integers, strength: float, seed: int, tolerance: float = TOLERANCE, *, tell: Tell
+) -> Any:
+    tell(0.0)
+    truth, weights = rows.truth[kept], rows.weights[kept]
     if len(rows.labels) > MANY_CLASSES:
-        return _centroids(matrix[kept], rows.truth[kept], rows.weights[kept], len(rows.labels))
+        return _centroids(matrix[kept], truth, weights, len(rows.labels))
     from sklearn.svm import LinearSVC
 
     # one fit at a time: liblinear draws from one random source per process, so fits side by side would differ by run
     estimator = LinearSVC(C=strength, tol=tolerance, dual=True, random_state=seed)
-    return estimator.fit(matrix[kept], rows.truth[kept], sample_weight=rows.weights[kept])
+    if len(rows.labels) > 2 and matrix.nnz * len(rows.labels) > LONG_WORK:
+        return _one_by_one(estimator, matrix[kept], truth, weights, tell)
+    return estimator.fit(matrix[kept], truth, sample_weight=weights)
+
+
+def _one_by_one(estimator: Any, matrix: Any, truth: Integers, weights: Floats, tell: Tell) -> _Linear:
+    """What one fit of all classes against their rest gives but for the order of its draws, telling how far it is."""
+    classes = int(truth.max()) + 1
+    coefficients = np.zeros((classes, matrix.shape[1]), dtype=np.float32)
+    intercepts = np.zeros(classes, dtype=np.float32)
+    for one in range(classes):
+        tell(one / classes)
+        estimator.fit(matrix, truth == one, sample_weight=weights)
+        coefficients[one], intercepts[one] = estimator.coef_[0], estimator.intercept_[0]
+    return _Linear(coefficients, intercepts)
 
 
 @dataclass(frozen=True, eq=False)
-class _Centroids:
-    """Nearest centroid (Rocchio) with the interface of scikit-learn's linear models: classes are rows of coef_."""
+class _Linear:
+    """The interface of scikit-learn's linear models: classes are rows of coef_."""
 
     coef_: Floats
     intercept_: Floats
 
     def decision_function(self, matrix: Any) -> Floats:
-        """Ten times the cosines (rows, classes): the rows are unit vectors too."""
-        scores: Floats = matrix.astype(np.float32) @ self.coef_.T
+        """Scores (rows, classes)."""
+        scores: Floats = matrix.astype(np.float32) @ self.coef_.T + self.intercept_
         return scores
 
 
-def _centroids(matrix: Any, truth: Integers, weights: Floats, classes: int) -> _Centroids:
-    """The direction of each class's weighted mean row; zeros for a class without rows. In one pass."""
+def _centroids(matrix: Any, truth: Integers, weights: Floats, classes: int) -> _Linear:
+    """Nearest centroid (Rocchio): the direction of each class's weighted mean row, zeros for a class without rows.
+
+    The rows are unit vectors, so scores are SHARPNESS times the cosines.
+    """
     from scipy.sparse import csr_matrix
 
     owner = csr_matrix((weights.astype(np.float64), (truth, np.arange(len(truth)))), shape=(classes, len(truth)))
     means: Floats = (owner @ matrix).astype(np.float32).toarray()
     means *= SHARPNESS / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
-    return _Centroids(means, np.zeros(classes, dtype=np.float32))
+    return _Linear(means, np.zeros(classes, dtype=np.float32))
 
 
-def _matrix(vocabulary: Vocabulary, texts: Sequence[str]) -> Any:
+def _matrix(vocabulary: Vocabulary, texts: Iterable[str], rows: int) -> Any:
     """The texts' vectors (rows, columns) as a sparse matrix, from the featuriser that will serve."""
     from scipy.sparse import csr_matrix
 
@@ -132,7 +183,7 @@ def _matrix(vocabulary: Vocabulary, texts: Sequence[str]) -> Any:
     starts = np.cumsum([0, *(len(columns) for columns, _ in vectors)])
     columns = np.concatenate([columns for columns, _ in vectors])
     values = np.concatenate([values for _, values in vectors]).astype(np.float64)  # liblinear works in float64
-    return csr_matrix((values, columns, starts), shape=(len(texts), len(vocabulary)))
+    return csr_matrix((values, columns, starts), shape=(rows, len(vocabulary)))
 
 
 def _scores(estimator: Any, matrix: Any) -> Any:

@@ -11,6 +11,10 @@ from penstock.core.errors import BadInput
 from penstock.datasets.rows import Split
 from penstock.models.protocol import Integers
 
+MANY_CLASSES = 1_000
+"""Above it heads are fitted in closed form: one SVM a class, or a softmax over all, would take hours at 5,000."""
+MOST_SCORES = 10_000_000  # rows times classes that a fit is judged by at once: 80 MB in float64
+
 
 def numbered(split: Split) -> tuple[tuple[str, ...], Integers]:
     """The labels in sorted order, and per row the number (rows,) of its label.
@@ -54,6 +58,12 @@ def folds(truth: Integers, most: int, seed: int) -> list[tuple[Integers, Integer
     fold = np.empty(len(truth), dtype=np.int64)
     fold[by_class] = np.arange(len(truth)) % count  # dealt out in turn, so no fold lacks a class
     return [(np.flatnonzero(fold != held), np.flatnonzero(fold == held)) for held in range(count)]
+
+
+def enough_to_judge(held: Integers, classes: int) -> Integers:
+    """The held-out rows (row numbers), evenly thinned where so many rows times classes would not fit in memory."""
+    most = max(1_000, MOST_SCORES // classes)
+    return held if len(held) <= most else held[np.linspace(0, len(held) - 1, num=most).astype(np.int64)]
 
 
 def _encodable(text: str) -> bool:

@@ -12,7 +12,8 @@ from penstock.models.protocol import Floats, Integers
 from penstock.runtime.progress import Progress
 from penstock.training.calibration import log_loss
 from penstock.training.images.rows import LEAST_HELD, held_out, held_temperature
-from penstock.training.softmax_head import Head, fit_path
+from penstock.training.rows import enough_to_judge
+from penstock.training.softmax_head import Head, fit_path, fit_told, regularised
 
 CHOOSING_TOLERANCE = 1e-3  # of the gradient, while strengths are compared
 
@@ -29,7 +30,7 @@ class Chosen:
     def notes(self) -> tuple[str, ...]:
         """How it was chosen, for people."""
         return (
-            f"regularisation C = {self.head.strength:g}, chosen on {self.rows:,} held-out training rows "
+            f"{regularised(self.head.strength, len(self.head.bias))}, chosen on {self.rows:,} held-out training rows "
             f"(accuracy {self.accuracy:.4f})",
             f"temperature {self.temperature:.3g}, fitted on the same",
         )
@@ -44,11 +45,12 @@ def choose_head(
     temperature. Raises Broken for vectors that are not finite.
     """
     kept, held = held_out(truth, seed)
-    total = len(strengths) + 1
+    held = enough_to_judge(held, classes)
+    units = len(strengths) + 1
     best: tuple[float, float, float, float] | None = None
     if len(held) >= LEAST_HELD:
-        for step, head in enumerate(fit_path(vectors[kept], truth[kept], classes, strengths, CHOOSING_TOLERANCE)):
-            progress("train", step, total, f"C = {head.strength:g}")
+        tell = fit_told(progress, 0, units, "comparing strengths")
+        for head in fit_path(vectors[kept], truth[kept], classes, strengths, CHOOSING_TOLERANCE, tell=tell):
             scores = head.scores(vectors[held])
             temperature = held_temperature(scores, truth[held])
             loss = log_loss(scores.astype(np.float64) / temperature, truth[held])
@@ -56,9 +58,10 @@ def choose_head(
                 break
             best = loss, head.strength, temperature, float((scores.argmax(axis=1) == truth[held]).mean())
     _, strength, temperature, accuracy = best or (0.0, strengths[len(strengths) // 2], 1.0, 0.0)
-    progress("train", len(strengths), total, "fitting on all rows")
-    head = next(fit_path(vectors, truth, classes, (strength,)))
+    tell = fit_told(progress, len(strengths), units, "fitting on all rows")
+    tell(0, 0.0)
+    head = next(fit_path(vectors, truth, classes, (strength,), tell=tell))
     if not np.isfinite(head.weights).all():
         raise Broken("the head's weights are not finite", hint="look for damaged images, or another backbone")
-    progress("train", total, total, "done")
+    progress("train", 100, 100, "done")
     return Chosen(head, temperature, accuracy, len(held))

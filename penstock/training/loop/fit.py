@@ -62,7 +62,7 @@ def fit(
         if world.rank == 0:
             _keep(run)  # what follows (export, evaluation) may be killed too
     problem.module.eval()
-    progress(stage, run.planned, run.planned, _told(run, 0.0))
+    progress(stage, run.planned, run.planned, _told(run))
     curves = {name: tuple((float(at), float(value)) for at, value in points) for name, points in run.curves.items()}
     return Fitted(run.step, run.planned, run.seconds(), curves, tuple(run.notes))
 
@@ -135,7 +135,7 @@ def _optimiser(problem: Problem, recipe: Recipe) -> Any:
 
 def _steps(run: _Run, seed: int, progress: Progress, world: World, stage: str, until: float) -> None:
     problem = run.problem
-    written = began = time.perf_counter()
+    written = time.perf_counter()
     first = run.step
     while run.step < run.planned:
         if time.perf_counter() >= until:
@@ -151,8 +151,7 @@ def _steps(run: _Run, seed: int, progress: Progress, world: World, stage: str, u
         last = run.step == run.planned and bool(run.recipe.patience)  # it may stand within an epoch, and be the best
         if (run.step % run.per_epoch == 0 or last) and _epoch_ended(run, world):
             break
-        left = (time.perf_counter() - began) / (run.step - first) * (run.planned - run.step)
-        progress(stage, run.step, run.planned, _told(run, left))
+        progress(stage, run.step, run.planned, _told(run))
         due = time.perf_counter() - written >= CHECKPOINT_EVERY_S
         if world.rank == 0 and due:
             _keep(run)
@@ -304,11 +303,8 @@ def _note_loss(run: _Run, loss: float) -> None:
         run.curves.setdefault("rate", []).append([run.step, run.optimiser.param_groups[0]["lr"]])
 
 
-def _told(run: _Run, left_s: float) -> str:
-    loss = "" if run.smooth is None else f"loss {run.smooth:.3f}"
-    minutes, seconds = divmod(round(left_s), 60)
-    left = f", {minutes} min {seconds:02d} s left" if minutes else f", {seconds} s left"
-    return f"{loss}{left if left_s else ''}"
+def _told(run: _Run) -> str:
+    return "" if run.smooth is None else f"loss {run.smooth:.3f}"
 
 
 def _keep(run: _Run) -> None:

@@ -25,7 +25,7 @@ from penstock.training.frozen_linear import embedded
 from penstock.training.loop import Fitted, Problem, Recipe, fit
 from penstock.training.onnx_export import Encoder
 from penstock.training.records import Trained, TrainRequest, text_backbone
-from penstock.training.softmax_head import Head, fit_path
+from penstock.training.softmax_head import Head, fit_path, fit_told
 from penstock.training.text.rows import TextRows
 
 SCALE = 16.0  # unit vectors are multiplied by it before the head: without it a head of its own learns too slowly
@@ -58,8 +58,11 @@ def start(request: TrainRequest, rows: TextRows, where: str) -> Start:
         raise Broken("the tuned backbone has nowhere to be kept", where=where)
     kept, held = set_aside(rows, request.seed)
     vectors = embedded(request, backbone, [rows.texts[row] for row in kept])
-    path = fit_path(vectors, rows.truth[kept], len(rows.labels), (1.0, STRENGTH), weights=rows.weights[kept])
+    tell = fit_told(request.progress, 0, 2, "the head to start from", stage="head")
+    strengths = (1.0, STRENGTH)
+    path = fit_path(vectors, rows.truth[kept], len(rows.labels), strengths, weights=rows.weights[kept], tell=tell)
     *_, head = path
+    request.progress("head", 100, 100, "done")
     return Start(request.blobs, backbone, rows, tokens_of(backbone, rows.texts), kept, held, head)
 
 
