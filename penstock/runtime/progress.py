@@ -26,6 +26,24 @@ def no_progress(stage: str, done: float, total: float, note: str = "") -> None:
     """Shows nothing."""
 
 
+Tell = Callable[[float], None]
+"""Told which share (0 to 1) of a piece of work is done."""
+
+
+def part(progress: Progress, stage: str, first: float, last: float, note: str = "") -> Tell:
+    """Shows in percent of `stage` how far one part of it is, which lies between two shares (0 to 1) of the stage."""
+
+    def tell(share: float) -> None:
+        progress(stage, int(100 * (first + share * (last - first)) + 1e-9), 100, note)
+
+    return tell
+
+
+def within(tell: Tell, number: int, count: int) -> Tell:
+    """Of `count` pieces of like length the one with this number, from 0."""
+    return lambda share: tell((number + share) / count)
+
+
 def time_left(spent_s: float, share: float | None) -> float | None:
     """Seconds until a stage ends at its pace so far; None where it is too early to say or its total is not known."""
     sure = share is not None and share >= SURE_SHARE and spent_s >= SURE_S

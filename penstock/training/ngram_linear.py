@@ -6,7 +6,7 @@ Wang and Manning 2012 (ACL P12-2018) found such models hard to beat on short tex
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from penstock.models import ngram_linear as model_kind
 from penstock.models.ngram_linear import NgramLinear
 from penstock.models.ngrams import Vocabulary, learn_vocabulary
 from penstock.models.protocol import Floats, Integers, Parts
-from penstock.runtime.progress import Progress
+from penstock.runtime.progress import Progress, Tell, part
 from penstock.training.calibration import fit_temperature
 from penstock.training.extras import training_libraries
 from penstock.training.records import Trained, TrainRequest
@@ -36,9 +36,6 @@ READ_AT_ONCE = 500  # texts between two reports
 TOLERANCE = 0.1  # of liblinear: the same accuracy as 1e-4 in half the time
 CALIBRATING_TOLERANCE = 1.0  # on BANKING77 the temperature moves by 2%, in two thirds of the time
 
-Tell = Callable[[float], None]
-"""Told which share (0 to 1) of a fit is done."""
-
 
 def train(request: TrainRequest) -> Trained:
     """Fit on the request's rows. Raises BadInput for rows that cannot train, Unavailable without scikit-learn."""
@@ -56,7 +53,7 @@ def train(request: TrainRequest) -> Trained:
     progress("n-grams", 2 * len(rows), 2 * len(rows), f"{len(vocabulary):,}")
     many = len(labels) > MANY_CLASSES
     strength, temperature, held = _calibrate(matrix, rows, request.seed, progress)
-    tell = _share_told(progress, 0.5, 1.0, "fitting on all rows")
+    tell = part(progress, "train", 0.5, 1.0, "fitting on all rows")
     estimator = _fit(matrix, rows, np.arange(len(rows)), strength, request.seed, tell=tell)
     weights, bias = _two_sided(estimator)
     files = model_kind.to_files(vocabulary, weights, bias)
@@ -86,15 +83,6 @@ def _counted(texts: Sequence[str], before: int, progress: Progress) -> Iterator[
         yield text
 
 
-def _share_told(progress: Progress, first: float, last: float, note: str) -> Tell:
-    """Shows a share of one part of the stage "train" in percent; the part lies between two shares of the stage."""
-
-    def tell(share: float) -> None:
-        progress("train", int(100 * (first + share * (last - first))), 100, note)
-
-    return tell
-
-
 def _calibrate(matrix: Any, rows: TextRows, seed: int, progress: Progress) -> tuple[float, float, int]:
     """The strength with the least held-out log loss (the usual one where trying is dear), its temperature, the rows."""
     parts = held_out(rows, FOLDS, seed)
@@ -110,7 +98,7 @@ def _calibrate(matrix: Any, rows: TextRows, seed: int, progress: Progress) -> tu
         fits = []
         for number, (kept, _) in enumerate(parts, start=place * len(parts)):
             each = 0.5 / (len(strengths) * len(parts))
-            tell = _share_told(progress, number * each, (number + 1) * each, "fitting, to calibrate")
+            tell = part(progress, "train", number * each, (number + 1) * each, "fitting, to calibrate")
             fits.append(_fit(matrix, rows, kept, strength, seed, tolerance, tell=tell))
         scores = np.concatenate([_scores(fit, matrix[out]) for fit, (_, out) in zip(fits, parts, strict=True)])
         temperature, loss = fit_temperature(scores, rows.truth[held])

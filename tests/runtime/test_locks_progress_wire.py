@@ -10,7 +10,7 @@ import pytest
 from penstock.core.errors import BadInput, Broken, Conflict, CreditExhausted
 from penstock.runtime import wire
 from penstock.runtime.locks import exclusive
-from penstock.runtime.progress import console_progress, line_progress
+from penstock.runtime.progress import Lines, console_progress
 
 
 def test_a_second_holder_is_told_who_holds_the_lock(tmp_path: Path) -> None:
@@ -37,16 +37,38 @@ def test_a_second_holder_is_told_who_holds_the_lock(tmp_path: Path) -> None:
 
 def test_progress_off_a_terminal_is_a_line_at_beginning_and_end_and_now_and_then() -> None:
     out, now = io.StringIO(), [0.0]
-    show = line_progress(out, lambda: now[0])
+    show = Lines(out, lambda: now[0]).tell
     for done in range(101):
         now[0] = done * 0.15
         show("embedding", done, 100, f"{done} rows")
     show("fitting", 0, 0)
     assert out.getvalue().splitlines() == [
         "embedding   0%  0 rows",
-        "embedding  67%  67 rows",
+        "embedding  67%  67 rows · about 5 s left",
         "embedding 100%  100 rows",
         "fitting",
+    ]
+
+
+def test_a_stage_that_stands_still_off_a_terminal_is_shown_again_every_ten_seconds() -> None:
+    """A fit of 5,000 classes stood at "33% fitting" without end."""
+    out, now = io.StringIO(), [0.0]
+    lines = Lines(out, lambda: now[0])
+    lines.tell("fitting", 0, 100, "C = 1")
+    for second in range(1, 31):
+        now[0] = float(second)
+        if second == 15:
+            lines.tell("fitting", 20, 100, "C = 3")
+        lines.repeat()
+    lines.tell("fitting", 100, 100, "done")
+    now[0] = 60.0
+    lines.repeat()
+    assert out.getvalue().splitlines() == [
+        "fitting   0%  C = 1",
+        "fitting   0%  C = 1 · 10 s so far",
+        "fitting  20%  C = 3 · about 80 s left",
+        "fitting  20%  C = 3 · about 2 min left",
+        "fitting 100%  done",
     ]
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from penstock.core.errors import Broken
 from penstock.training.calibration import fit_temperature, log_loss
-from penstock.training.rows import folds
+from penstock.training.rows import MANY_CLASSES, MOST_SCORES, enough_to_judge, folds
 from penstock.training.softmax_head import fit_path
 
 
@@ -36,6 +36,62 @@ def test_a_path_ends_where_a_direct_fit_does() -> None:
     along = [head.weights for head in fit_path(vectors, truth, 3, (1.0, 10.0, 100.0), tolerance=1e-6)]
     direct = next(fit_path(vectors, truth, 3, (100.0,), tolerance=1e-6))
     assert along[-1] == pytest.approx(direct.weights, abs=0.05 * float(np.abs(direct.weights).max()))
+
+
+def test_a_path_tells_how_far_each_fit_is() -> None:
+    vectors, truth = blobs_of_three()
+    seen: list[tuple[int, float]] = []
+    silent = [head.weights for head in fit_path(vectors, truth, 3, (1.0, 10.0))]
+    told = fit_path(vectors, truth, 3, (1.0, 10.0), tell=lambda place, share: seen.append((place, share)))
+    assert all((head.weights == weights).all() for head, weights in zip(told, silent, strict=True))
+    assert seen == sorted(seen) and {place for place, _ in seen} == {0, 1}
+    assert all(0 <= share <= 1 for _, share in seen) and max(seen)[1] > 0.9
+
+
+def many_classes(rows_each: int = 4) -> tuple[np.ndarray, np.ndarray, int]:
+    random, classes = np.random.default_rng(3), MANY_CLASSES + 50
+    truth = np.repeat(np.arange(classes), rows_each)
+    middles, mixing = random.normal(size=(classes, 24)), np.diag(np.linspace(0.1, 1.5, 24))
+    return (middles[truth] + random.normal(size=(len(truth), 24)) @ mixing).astype(np.float32), truth, classes
+
+
+def test_very_many_classes_get_linear_discriminants_that_beat_the_nearest_mean() -> None:
+    """A softmax over 5,000 classes held rows x classes at once and took an hour."""
+    vectors, truth, classes = many_classes()
+    held = np.arange(len(truth)) % 4 == 0
+    stiff, loose = fit_path(vectors[~held], truth[~held], classes, (1e-3, 300.0))
+    right = [(head.scores(vectors[held]).argmax(axis=1) == truth[held]).mean() for head in (stiff, loose)]
+    assert right[1] > right[0] + 0.1
+
+
+def test_discriminants_are_those_of_scikit_learn() -> None:
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    vectors, truth, classes = many_classes()
+    head = next(fit_path(vectors, truth, classes, (1e9,)))
+    other = LinearDiscriminantAnalysis(solver="lsqr").fit(vectors.astype(np.float64), truth)
+    ours, theirs = head.scores(vectors[:200]), other.decision_function(vectors[:200])
+    assert ours - ours.mean(axis=1, keepdims=True) == pytest.approx(
+        theirs - theirs.mean(axis=1, keepdims=True), rel=1e-4, abs=0.05
+    )
+
+
+def test_a_row_that_weighs_two_is_a_row_given_twice_to_discriminants() -> None:
+    vectors, truth, classes = many_classes(2)
+    twice = np.append(np.arange(len(truth)), [0, 5])
+    weights = np.ones(len(truth), dtype=np.float32)
+    weights[[0, 5]] = 2
+    repeated = next(fit_path(vectors[twice], truth[twice], classes, (1.0,)))
+    weighted = next(fit_path(vectors, truth, classes, (1.0,), weights=weights))
+    assert weighted.weights == pytest.approx(repeated.weights, abs=1e-3)
+    assert weighted.bias == pytest.approx(repeated.bias, abs=1e-2)
+
+
+def test_held_out_rows_are_thinned_where_their_scores_would_not_fit() -> None:
+    held = np.arange(50_000)
+    assert enough_to_judge(held, 77) is held
+    few = enough_to_judge(held, 5_000)
+    assert len(few) * 5_000 <= MOST_SCORES and few[0] == 0 and few[-1] == held[-1] and len(set(few)) == len(few)
 
 
 def test_vectors_without_any_spread_still_give_a_head() -> None:

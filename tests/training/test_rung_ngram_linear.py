@@ -14,7 +14,8 @@ from penstock.datasets.readers import read_rows
 from penstock.datasets.rows import Split, split_of
 from penstock.models.load import Loader
 from penstock.storage.blobs import BlobStore
-from penstock.training.ngram_linear import MANY_CLASSES
+from penstock.training import ngram_linear
+from penstock.training.rows import MANY_CLASSES
 from penstock.training.rungs import RUNGS, Trained, TrainRequest, save
 
 
@@ -103,3 +104,18 @@ def test_very_many_classes_are_learned_in_one_pass() -> None:
     right = sum(made.model.labels[at] == f"c{place}" for place, at in enumerate(answers.argmax(axis=1)))
     assert right > 180
     assert np.allclose(answers.sum(axis=1), 1, atol=1e-3)
+
+
+def test_a_long_fit_goes_class_by_class_and_tells_how_far_it_is(orders: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, float]] = []
+    at_once = train(orders)
+    monkeypatch.setattr(ngram_linear, "LONG_WORK", 0)
+
+    def progress(stage: str, done: float, total: float, note: str = "") -> None:
+        told.append((stage, done / total))
+
+    request = TrainRequest(train=orders, progress=progress)
+    one_by_one = RUNGS["ngram-linear.v1"].train(request)
+    assert one_by_one.model.predict(orders.texts) == pytest.approx(at_once.model.predict(orders.texts), abs=0.05)
+    shares = [share for stage, share in told if stage == "train"]
+    assert shares == sorted(shares) and shares[-1] == 1 and len(set(shares)) > 20

@@ -13,6 +13,7 @@ import numpy as np
 
 from penstock.models.tabular.encoding import Doubles
 from penstock.models.tabular.trees import Trees
+from penstock.runtime.progress import Tell, within
 from penstock.training.tabular.problem import Fitted, Indices, Problem
 
 ROUNDS = 600
@@ -43,13 +44,14 @@ def shapes(rows: int) -> tuple[Shape, ...]:
     return (MEDIUM, WIDE, BROAD) if rows >= LARGE else (STUMPS, SMALL, MEDIUM)
 
 
-def fit(problem: Problem, shape: Shape, seed: int) -> Fitted:
+def fit(problem: Problem, shape: Shape, seed: int, tell: Tell) -> Fitted:
     """Trees of one shape on all rows, and the held-out scores of the folds' trees."""
     centre, scale = _unit(problem)
     settings = _settings(problem, shape, seed)
     boosters, curves = [], []
-    for kept, out in problem.parts:
-        booster, curve = _train(problem, settings, kept, out, centre, scale)
+    fits = len(problem.parts) + 1
+    for number, (kept, out) in enumerate(problem.parts):
+        booster, curve = _train(problem, settings, kept, out, centre, scale, within(tell, number, fits))
         boosters.append(booster)
         curves.append(curve)
     length = max(map(len, curves))  # a fold that stopped early keeps its last loss
@@ -61,7 +63,8 @@ def fit(problem: Problem, shape: Shape, seed: int) -> Fitted:
         held[out] = centre + scale * np.asarray(scores).reshape(len(out), problem.outputs)
     more = max(1, round(rounds * (1 + 1 / max(2, len(problem.parts)))))  # a quarter more rows bear a few more rounds
     everything = np.arange(problem.rows)
-    booster, _ = _train(problem, {**settings, "num_iterations": more}, everything, None, centre, scale)
+    last = within(tell, fits - 1, fits)
+    booster, _ = _train(problem, {**settings, "num_iterations": more}, everything, None, centre, scale, last)
     trees = trees_of(booster, problem.outputs, centre, scale)
     return Fitted(trees, held, f"{more} rounds of trees of {shape.name}")
 
@@ -139,7 +142,13 @@ def _leaves_below(arrays: _Arrays, root: int) -> list[int]:
 
 
 def _train(
-    problem: Problem, settings: dict[str, Any], kept: Indices, out: Indices | None, centre: float, scale: float
+    problem: Problem,
+    settings: dict[str, Any],
+    kept: Indices,
+    out: Indices | None,
+    centre: float,
+    scale: float,
+    tell: Tell,
 ) -> tuple[Any, Sequence[float]]:
     """A booster fitted on `kept`, and its loss on `out` after every round."""
     import lightgbm
@@ -147,16 +156,22 @@ def _train(
     y: Doubles = (problem.y - centre) / scale
     data = lightgbm.Dataset(problem.x[kept], y[kept], params=settings, free_raw_data=False)
     if out is None:
-        return lightgbm.train(settings, data), ()
+        return lightgbm.train(settings, data, callbacks=[_told(tell)]), ()
     curve: dict[str, dict[str, list[float]]] = {}
     watched = lightgbm.Dataset(problem.x[out], y[out], reference=data, params=settings)
     callbacks: list[Any] = [
+        _told(tell),
         lightgbm.record_evaluation(curve),
         lightgbm.early_stopping(PATIENCE, verbose=False),
     ]
     booster = lightgbm.train(settings, data, valid_sets=[watched], callbacks=callbacks)
     (losses,) = curve["valid_0"].values()
     return booster, losses
+
+
+def _told(tell: Tell) -> Any:
+    """A callback of LightGBM's that tells how many of the rounds are grown."""
+    return lambda state: tell((state.iteration - state.begin_iteration) / (state.end_iteration - state.begin_iteration))
 
 
 def _settings(problem: Problem, shape: Shape, seed: int) -> dict[str, Any]:

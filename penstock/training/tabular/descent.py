@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from penstock.models.tabular.encoding import Doubles
+from penstock.runtime.progress import Tell
 from penstock.training.tabular.problem import Fitted, Indices, Problem
 from penstock.training.tabular.standard import standard_of
 
@@ -40,11 +41,13 @@ def descend(design: Doubles, target: Doubles, *, logistic: bool, steps: int = ST
     return weights, step
 
 
-def fit(problem: Problem) -> Fitted:
+def fit(problem: Problem, tell: Tell) -> Fitted:
     """The linear model of all rows, and what models of the other folds say of each row."""
     held = np.empty((problem.rows, problem.outputs))
-    for kept, out in problem.parts:
+    for number, (kept, out) in enumerate(problem.parts):
+        tell(number / (len(problem.parts) + 1))
         held[out] = _predict(problem, kept, problem.x[out])
+    tell(len(problem.parts) / (len(problem.parts) + 1))
     standard = standard_of(problem.x)
     weights, base, steps = _weights(problem, np.arange(problem.rows), standard.matrix(problem.x))
     return Fitted(standard.member(weights, base), held, f"gradient descent, {steps:,} steps")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from penstock.models.tabular.encoding import Doubles
+from penstock.runtime.progress import Tell
 from penstock.training.tabular.losses import loss_of
 from penstock.training.tabular.problem import Fitted, Indices, Problem
 from penstock.training.tabular.standard import Standard, standard_of
@@ -18,19 +19,22 @@ STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # of logistic regression, C: the
 PENALTIES = (0.1, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0)  # of ridge, alpha
 
 
-def fit(problem: Problem) -> Fitted:
+def fit(problem: Problem, tell: Tell) -> Fitted:
     """The best of the strengths on all rows, and its held-out scores."""
     standards = [(standard_of(problem.x[kept]), kept, out) for kept, out in problem.parts]
     best: tuple[float, float, Doubles] | None = None
-    for strength in STRENGTHS if problem.classes else PENALTIES:
+    strengths = STRENGTHS if problem.classes else PENALTIES
+    for place, strength in enumerate(strengths):
         held = np.empty((problem.rows, problem.outputs))
-        for standard, kept, out in standards:
+        for number, (standard, kept, out) in enumerate(standards):
+            tell((place + number / len(standards)) / (len(strengths) + 1))
             weights, base = _weights(problem, kept, standard, strength)
             held[out] = standard.matrix(problem.x[out]) @ weights.T + base
         loss = loss_of(held, problem)
         if best is None or loss < best[0]:
             best = loss, strength, held
     assert best is not None
+    tell(len(strengths) / (len(strengths) + 1))
     standard = standard_of(problem.x)
     weights, base = _weights(problem, np.arange(problem.rows), standard, best[1])
     named = f"C = {best[1]:g}" if problem.classes else f"alpha = {best[1]:g}"

@@ -13,14 +13,14 @@ from penstock.datasets.tabular.options import RegressionOptions
 from penstock.models.protocol import Parts
 from penstock.models.tabular.linear import Linear
 from penstock.models.tabular.model import Tabular, open_parts, settings_of, to_files
-from penstock.runtime.progress import Progress
+from penstock.runtime.progress import Progress, Tell, part
 from penstock.training.extras import training_libraries
 from penstock.training.records import Trained, TrainRequest
 from penstock.training.tabular.losses import loss_of
 from penstock.training.tabular.mixing import mix
 from penstock.training.tabular.problem import Fitted, Problem, problem_of
 
-Fit = Callable[[Problem], Fitted]
+Fit = Callable[[Problem, Tell], Fitted]
 
 
 def train_descent(request: TrainRequest) -> Trained:
@@ -65,7 +65,7 @@ def train_ensemble(request: TrainRequest) -> Trained:
 def _shaped(shape: Any, seed: int) -> Fit:
     from penstock.training.tabular import boosting
 
-    return lambda problem: boosting.fit(problem, shape, seed)
+    return lambda problem, tell: boosting.fit(problem, shape, seed, tell)
 
 
 def _needs(library: str) -> None:
@@ -86,17 +86,18 @@ def _train(
     fitted = _fitted(problem, wanted, request.progress)
     if best:
         fitted = [min(fitted, key=lambda each: loss_of(each.held, problem))]
-    request.progress("train", len(wanted), len(wanted) + 1, "calibrating")
+    request.progress("train", 100 * len(wanted) // (len(wanted) + 1), 100, "calibrating")
     trained = _finish(kind, problem, fitted, began)
-    request.progress("train", len(wanted) + 1, len(wanted) + 1, "done")
+    request.progress("train", 100, 100, "done")
     return trained
 
 
 def _fitted(problem: Problem, fits: Sequence[Fit], progress: Progress) -> list[Fitted]:
     done = []
     for place, fit in enumerate(fits):
-        progress("train", place, len(fits) + 1, "fitting")
-        done.append(fit(problem))
+        tell = part(progress, "train", place / (len(fits) + 1), (place + 1) / (len(fits) + 1), "fitting")
+        tell(0.0)
+        done.append(fit(problem, tell))
         if not np.isfinite(done[-1].held).all():
             raise Broken("a fit gave scores that are not finite", hint="look for huge numbers in the data")
     return done

@@ -21,6 +21,7 @@ from penstock.training.calibration import fit_temperature
 from penstock.training.extras import training_libraries
 from penstock.training.loop import ALONE, Fitted, Problem, Recipe, World, fit
 from penstock.training.records import Range, Space, Trained, TrainRequest, text_backbone
+from penstock.training.rows import enough_to_judge
 from penstock.training.text.rows import TextRows, held_out, text_rows
 from penstock.training.text.teaching import Lesson, losses, on_device
 from penstock.training.text.tokens import WIDTH, Table, token_table, tokenizer_of
@@ -138,6 +139,7 @@ def _calibrated(
     if rows.originals >= ENOUGH_ROWS:
         held = held[:: max(1, len(held) // MOST_HELD)]
         kept = np.flatnonzero(~np.isin(rows.origin, rows.origin[held]))
+    held = enough_to_judge(held, len(rows.labels))
     tried: list[tuple[float, float, Recipe, Learned, float]] = []
     for number, recipe in enumerate(run.recipes):
         found = learn(run, recipe, lesson, table, tokens, rows, kept, f"calibrate {number + 1}")
