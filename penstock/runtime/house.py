@@ -101,7 +101,10 @@ def _refuse_other_books(store: Store, workspace: Workspace) -> None:
 
 def _make_state(state: Path) -> None:
     try:
-        state.mkdir(parents=True, exist_ok=True)
+        state.parent.mkdir(parents=True, exist_ok=True)
+        state.mkdir(mode=0o700, exist_ok=True)
+        if state.stat().st_mode & 0o077:  # of an earlier version: e-mails, messages and key hashes lie in it
+            state.chmod(0o700)
         (state / ".gitignore").write_text("*\n")
     except OSError as error:
         raise BadInput(f"cannot write here: {error.strerror}", where=str(state)) from None

@@ -18,7 +18,7 @@ def exclusive(path: Path, purpose: str) -> Iterator[None]:
     Raises Conflict at once, naming the process that holds it and what it does.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

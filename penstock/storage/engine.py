@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -107,12 +108,29 @@ def is_sqlite(engine: sa.Engine) -> bool:
     return engine.dialect.name == "sqlite"
 
 
+def _keep_private(file: Path) -> None:
+    """Readable by its owner only, from the first byte: SQLite gives its log files the mode of the database.
+
+    A file that is there is never opened here: closing it would drop the locks that SQLite holds in this process.
+    """
+    try:
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        with suppress(PermissionError):  # another user's file
+            if file.stat().st_mode & 0o077:
+                file.chmod(0o600)
+    except OSError:
+        return  # SQLite says what is wrong with the place
+
+
 def _sqlite_engine(url: str, pool_size: int) -> sa.Engine:
     from pysqlite3 import dbapi2
 
     path = sa.make_url(url).database
     if path and path != ":memory:" and not Path(path).parent.is_dir():
         raise BadInput("the folder of the database does not exist", where=path)
+    if path and path != ":memory:":
+        _keep_private(Path(path))
     engine = sa.create_engine(
         sa.make_url(url).set(drivername="sqlite"),
         module=dbapi2,
