@@ -83,6 +83,8 @@ _SAID = frozenset(
     {"alike-label", "rare-label", "unseen-label", "no-target", "unreadable", *_TESTED, *COLUMN_KINDS - {"known-after"}}
 )
 """What whoever trains must be told, not only whoever inspects the data."""
+_SAID_OF_TEST = frozenset({"unlisted", "new-user"})
+"""The same, of what is tested; in train it is usual."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,8 @@ class CleaningReport:
 
     def told(self) -> tuple[str, ...]:
         """A sentence each: the findings that change what a figure means or what a label is."""
-        return tuple(map(_sentence, (f for f in self.findings if f.kind in _SAID and f.part != "feedback")))
+        said = {"train": _SAID, "test": _SAID | _SAID_OF_TEST, "feedback": frozenset[str]()}
+        return tuple(_sentence(finding) for finding in self.findings if finding.kind in said[finding.part])
 
     @property
     def contamination(self) -> Contamination:

@@ -8,10 +8,12 @@ from pydantic import ValidationError
 
 from penstock import tasks
 from penstock.core.errors import BadInput, PenstockError
+from penstock.datasets.rows import Prepared
 from penstock.evaluation.possible import impossible, unprovable
 from penstock.jobs.privacy import PRIVATE, check_privacy, gate_of, stated
 from penstock.jobs.privacy import TASK as TEXT
-from penstock.training.rungs import RUNGS
+from penstock.training.records import accepts
+from penstock.training.rungs import RUNGS, TrainRequest
 from penstock.workspace.loader import where
 from penstock.workspace.records import Product, Workspace
 
@@ -32,8 +34,10 @@ def check_workspace(workspace: Workspace) -> list[dict[str, Any]]:
 
 def _check_product(workspace: Workspace, name: str, product: Product) -> dict[str, Any]:
     check_words(workspace, name, product)
+    check_ladder(workspace, name, product)
     check_gate(workspace, name, product)
     prepared = tasks.get(product.task).prepare(product, workspace.folder, ())
+    _check_rungs(workspace, name, product, prepared)
     return {
         "product": name,
         "task": product.task,
@@ -43,6 +47,28 @@ def _check_product(workspace: Workspace, name: str, product: Product) -> dict[st
         "gate": [str(condition) for condition in gate_of(product)],
         "told": [*prepared.report.told(), *_not_provable(product, len(prepared.test))],
     }
+
+
+def _check_rungs(workspace: Workspace, name: str, product: Product, prepared: Prepared) -> None:
+    """Raises BadInput, with its line, for what a rung of the ladder would refuse once `train` comes to it."""
+    ladder = [RUNGS[rung] for rung in ladder_of(product) if RUNGS[rung].check is not accepts]
+    if not ladder:
+        return
+    train = tasks.get(product.task).split(prepared.train, product)
+    recipes = product.options.get("recipes", {})
+    done: list[tuple[Any, Any]] = []
+    for rung in ladder:
+        recipe = recipes.get(rung.name, {})
+        if (rung.check, recipe) in done:  # those of a table refuse the same
+            continue
+        done.append((rung.check, recipe))
+        try:
+            rung.check(TrainRequest(train=train, seed=product.seed, options=product.options, recipe=recipe))
+        except BadInput as error:
+            path = ("options", "recipes", rung.name) if recipe else ("options",) if product.options else ("ladder",)
+            place = where(workspace.folder, "products", name, *path)
+            told = f"{error.where}: {error.message}" if error.where else error.message
+            raise BadInput(f"train will refuse {rung.name}: {told}", where=place, hint=error.hint) from None
 
 
 def _not_provable(product: Product, rows: int) -> list[str]:
@@ -64,6 +90,16 @@ def check_words(workspace: Workspace, name: str, product: Product) -> None:
                 where=where(workspace.folder, "products", name, "gate"),
                 hint=f"metrics of {task.name}: {', '.join(task.gate_metrics)}",
             )
+
+
+def check_ladder(workspace: Workspace, name: str, product: Product) -> None:
+    """Raises BadInput where no rung is left to climb."""
+    if not ladder_of(product):
+        raise BadInput(
+            "every rung of the ladder needs a backbone, and the product names none",
+            where=where(workspace.folder, "products", name, "ladder"),
+            hint='name one: backbone = "english", described in [backbones.english]; or add a rung that needs none',
+        )
 
 
 def check_rung(task: str, rung: str, place: str) -> None:

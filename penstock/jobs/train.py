@@ -12,7 +12,7 @@ from typing import Any
 from penstock.core.errors import BadInput, Conflict
 from penstock.datasets.versions import find_version, load_rows
 from penstock.jobs.attempts import Work, begin, check_executor, make_version
-from penstock.jobs.check import check_gate, check_rung, check_words, ladder_of
+from penstock.jobs.check import check_gate, check_ladder, check_rung, check_words, ladder_of
 from penstock.jobs.climbing import check_minutes, climb
 from penstock.jobs.compress import recompress
 from penstock.jobs.learning import in_words, left_out, mark_learned, usable_feedback
@@ -90,6 +90,8 @@ def rungs_of(house: House, arguments: Mapping[str, Any]) -> list[str]:
     check_minutes(arguments.get("budget_minutes"))
     check_executor(arguments.get("executor") or "process", int(arguments.get("workers") or 1))
     check_gate(house.workspace, name, product)
+    if not arguments.get("rungs"):
+        check_ladder(house.workspace, name, product)
     rungs = arguments.get("rungs") or list(ladder_of(product))
     _check_rungs(product, rungs)
     check_privacy(product, rungs, "--rung")

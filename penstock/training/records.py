@@ -77,9 +77,15 @@ Space: TypeAlias = Mapping[str, Range | tuple[Any, ...]]
 """What a search may try of a rung's recipe: a range, or a few values."""
 
 
+def accepts(request: TrainRequest) -> None:
+    """What a rung refuses that has nothing to look at beforehand: nothing."""
+
+
 @dataclass(frozen=True)
 class Rung:
-    """A recipe by its registered name. backbone: what kind it stands on, "" for none. space: what a search may change
+    """A recipe by its registered name. backbone: what kind it stands on, "" for none. check: raises BadInput for what
+    `train` would refuse of the rows, the options or the recipe, by the same code; quick, and without a backbone or what
+    the rows' own cleaning refuses already. space: what a search may change
     of its recipe when the gate says no; empty: nothing. minutes: a rough guess of its time for 10,000 short texts on
     two cores, which orders what a budget allows before anything was measured."""
 
@@ -88,6 +94,7 @@ class Rung:
     backbone: Literal["", "text", "vision"] = ""
     space: Space = field(default_factory=dict)
     minutes: float = 0.5
+    check: Callable[[TrainRequest], None] = accepts
 
     @property
     def needs_backbone(self) -> bool:

@@ -12,18 +12,21 @@ from penstock.training.backbones import resolve
 from penstock.training.images.vision import resolve_vision
 from penstock.training.records import Rung, Trained, TrainRequest, save
 from penstock.training.text import blend, full, lora, private, static
+from penstock.training.text.rows import check_rows
 from penstock.workspace.records import Backbone as Source
 
 __all__ = ["RESOLVERS", "RUNGS", "Rung", "TrainRequest", "Trained", "save"]
 
 _TEXT = (
-    Rung("ngram-linear.v1", ngram_linear.train, minutes=0.1),
-    Rung(static.NAME, static.train, backbone="text", space=static.SPACE, minutes=0.5),
-    Rung("frozen-linear.v1", frozen_linear.train, backbone="text"),
-    Rung(private.NAME, private.train, backbone="text"),  # no space: choosing numbers by rows would cost privacy
-    Rung(lora.NAME, lora.train, backbone="text", space=lora.SPACE, minutes=3.0),
-    Rung(full.NAME, full.train, backbone="text", space=full.SPACE, minutes=4.0),
-    Rung(blend.NAME, blend.train, backbone="text", space=full.SPACE, minutes=5.0),
+    Rung("ngram-linear.v1", ngram_linear.train, minutes=0.1, check=check_rows),
+    Rung(static.NAME, static.train, backbone="text", space=static.SPACE, minutes=0.5, check=static.check),
+    Rung("frozen-linear.v1", frozen_linear.train, backbone="text", check=check_rows),
+    Rung(
+        private.NAME, private.train, backbone="text", check=private.check
+    ),  # no space: choosing numbers by rows would cost privacy
+    Rung(lora.NAME, lora.train, backbone="text", space=lora.SPACE, minutes=3.0, check=lora.check),
+    Rung(full.NAME, full.train, backbone="text", space=full.SPACE, minutes=4.0, check=full.check),
+    Rung(blend.NAME, blend.train, backbone="text", space=full.SPACE, minutes=5.0, check=full.check),
 )
 
 _ALL = (*_TEXT, *knowledge.RUNGS, *opinion.RUNGS, *recommendation.RUNGS, *images.RUNGS, *tabular.RUNGS)

@@ -12,6 +12,8 @@ from penstock.core.clock import SettableClock
 from penstock.core.errors import BadInput
 from penstock.datasets.interactions.preparing import item_of, prepare, pseudonym, read_interactions, records_of
 from penstock.datasets.rows import Prepared
+from penstock.tasks.recommendation import TASK
+from penstock.training.rungs import RUNGS, TrainRequest
 from penstock.workspace.records import Product
 
 HEADER = "user,item,time\n"
@@ -191,7 +193,25 @@ def test_a_test_file_of_its_own_keeps_its_rows_and_train_lacks_them(tmp_path: Pa
     (tmp_path / "test.csv").write_text(HEADER + "ann,i3,9\nbob,i9,9\nzoe,i1,9\n")
     text = HEADER + "".join(f"{user},{item},{time}\n" for user, item, time in ROWS)
     found = prepare(product(tmp_path, text, test="test.csv"), tmp_path)
-    assert pairs(found.test) == {("ann", "i3")}  # nobody in train knows i9, and zoe is not there
+    assert pairs(found.test) == {("ann", "i3"), ("bob", "i9")}, "nobody knows i9: it counts as wrong; zoe is refused"
     assert ("ann", "i3") not in pairs(found.train) and ("bob", "i3") in pairs(found.train)
     assert found.report.found("unlisted", "test") == found.report.found("new-user", "test") == 1
     assert found.report.found("test-in-train") == 1
+
+
+def test_test_rows_of_unknown_items_count_as_wrong_and_a_test_of_nothing_else_is_refused(tmp_path: Path) -> None:
+    text = HEADER + "".join(f"{user},{item},{time}\n" for user, item, time in ROWS)
+    (tmp_path / "test.csv").write_text(HEADER + "ann,i3,9\nbob,i9,9\n")
+    wanted = product(tmp_path, text, test="test.csv")
+    found = prepare(wanted, tmp_path)
+    (told,) = (each for each in found.report.findings if (each.kind, each.part) == ("unlisted", "test"))
+    assert (told.found, told.dropped) == (1, 0) and "count as wrong" in told.action
+    assert [line for line in found.report.told() if "items file lacks" in line and "count as wrong" in line]
+    train, test = records_of(found.train, wanted), records_of(found.test, wanted)
+    model = RUNGS["popularity.v1"].train(TrainRequest(train=train)).model
+    answers = model.predict(TASK.inputs(test))
+    both = TASK.measure(model, test, answers, 0).quality["hr_at_10"]
+    assert both.value == 0.5, "i3 is found, i9 cannot be"
+    (tmp_path / "test.csv").write_text(HEADER + "ann,I3,9\nbob,i9,9\n")
+    with pytest.raises(BadInput, match="no test row has an item that can be recommended"):
+        prepare(wanted, tmp_path)

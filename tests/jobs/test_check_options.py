@@ -12,6 +12,8 @@ from pydantic import Field
 from penstock import tasks
 from penstock.core.errors import BadInput
 from penstock.jobs.check import check_workspace
+from penstock.training.rungs import RUNGS, TrainRequest
+from penstock.training.tabular import problem
 from penstock.workspace.loader import load
 from penstock.workspace.records import Record
 
@@ -64,7 +66,7 @@ def test_an_option_that_the_task_does_not_know_is_refused_with_file_and_line(fol
 def test_an_option_that_the_task_cannot_use_says_why_and_where(
     folder: Path, monkeypatch: pytest.MonkeyPatch, line: str, said: str
 ) -> None:
-    task = replace(tasks.get("text-classification"), options=Options)
+    task = replace(tasks.get("text-classification"), options=Options, ladder=("popularity.v1",))
     monkeypatch.setattr("penstock.tasks.get", lambda name: task)
     (found,) = check_workspace(load(folder))
     assert (found["product"], found["train"] + found["test"]) == ("desk", 20)
@@ -106,3 +108,76 @@ def test_check_tells_that_train_will_refuse_a_gate_that_so_few_rows_cannot_prove
     (facts,) = check_workspace(load(folder))
     (told,) = facts["told"]
     assert told.startswith("train will refuse this gate on this test: accuracy >= 0.95: a model that answers all")
+
+
+BACKBONE = """
+[backbones.own]
+source = "path:own"
+"""
+DESK = 'backbone = "own"\nladder = ["ngram-linear.v1", "RUNG"]\noptions = { recipes = { "RUNG" = { RECIPE } } }'
+
+
+@pytest.mark.parametrize(
+    ("rung", "recipe", "why"),
+    [
+        ("full.v1", "epochs = 0", "epochs must be above 0"),
+        ("full.v1", "depth = 3", "unknown 'depth' in the recipe of full.v1"),
+        ("blend.v1", "batch = 1.5", "1.5 is not a whole number"),
+        ("lora.v1", "rank = 0", "rank must be a whole number from 1 to 256, not 0"),
+        ("lora.v1", "adversarial = 0.5", "adversarial needs an embedding that learns"),
+        ("static.v1", 'patience = 2, schedule = "constant"', "patience needs held-out rows"),
+    ],
+)
+def test_a_recipe_that_its_rung_would_refuse_is_refused_by_check_at_its_line(
+    folder: Path, rung: str, recipe: str, why: str
+) -> None:
+    options = DESK.replace("RUNG", rung).replace("RECIPE", recipe)
+    toml = TOML.replace("[products.desk.options]\ndepth = 3\n", "").replace(
+        'data = "desk.csv"', f'data = "desk.csv"\n{options}'
+    )
+    (folder / "penstock.toml").write_text(toml + BACKBONE)
+    with pytest.raises(BadInput) as caught:
+        check_workspace(load(folder))
+    assert str(caught.value).startswith(
+        f"penstock.toml:9: products.desk.options.recipes.{rung}: train will refuse {rung}"
+    )
+    assert why in str(caught.value)
+    with pytest.raises(BadInput) as refused:
+        RUNGS[rung].check(request_of(folder, rung))
+    assert refused.value.message in str(caught.value)
+
+
+def request_of(folder: Path, rung: str) -> TrainRequest:
+    product = load(folder).products["desk"]
+    task = tasks.get(product.task)
+    train = task.split(task.prepare(product, folder, ()).train, product)
+    return TrainRequest(train=train, options=product.options, recipe=product.options["recipes"][rung])
+
+
+def test_a_ladder_whose_rungs_all_lack_a_backbone_is_refused(folder: Path) -> None:
+    (folder / "penstock.toml").write_text(
+        TOML.replace("[products.desk.options]\ndepth = 3", 'ladder = ["frozen-linear.v1"]')
+    )
+    with pytest.raises(BadInput, match="every rung of the ladder needs a backbone"):
+        check_workspace(load(folder))
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "why"),
+    [
+        ("abc", 'monotone = { x = "+" }', "options.monotone.x: needs two labels or a number to predict"),
+        ("ab", "", "features; at most 3 are trained on"),
+    ],
+)
+def test_what_the_rungs_of_tables_would_refuse_is_refused_by_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: str, options: str, why: str
+) -> None:
+    if not options:
+        monkeypatch.setattr(problem, "MOST_FEATURES", 3)
+    rows = [f"{(n * 37) % 101},{'pqrs'[(n // 3) % 4]},{labels[(n * 7) % len(labels)]}" for n in range(120)]
+    (tmp_path / "t.csv").write_text("x,kind,y\n" + "\n".join(rows) + "\n")
+    toml = TOML.replace("text-classification", "tabular-classification").replace("desk.csv", "t.csv")
+    toml = toml.replace("accuracy", "auc").replace("depth = 3", f'target = "y"\n{options}')
+    (tmp_path / "penstock.toml").write_text(toml)
+    with pytest.raises(BadInput, match=f"train will refuse gradient-descent.v1: .*{why}"):
+        check_workspace(load(tmp_path))

@@ -20,6 +20,7 @@ from penstock.core.hashing import digest_of
 from penstock.datasets.interactions.files import read_columns
 from penstock.datasets.interactions.options import RecommendationOptions
 from penstock.datasets.interactions.values import Interaction, Item, id_of, text_of, time_of, weight_of
+from penstock.datasets.labels import UNSEEN
 from penstock.datasets.report import MAX_EXAMPLES, CleaningReport, Example, Finding, Part
 from penstock.datasets.rows import Prepared
 from penstock.workspace.records import Product
@@ -196,17 +197,17 @@ def _testable(
     options: RecommendationOptions,
     log: list[Finding],
 ) -> list[Interaction]:
-    """Test rows of users with enough to go by, of items that can be recommended."""
+    """Test rows of users with enough to go by. Those of items that cannot be recommended stay, and count as wrong. New
+    users leave: a request that names one is refused, and no answer to measure."""
     known = Counter(row.user for row in train)
-    good: list[Interaction] = []
-    strange: list[Interaction] = []
-    new: list[Interaction] = []
-    for row in test:
-        item = catalogue.get(row.item)
-        kept = strange if item is None or not item.listed else new if known[row.user] < options.min_history else good
-        kept.append(row)
-    _note(log, "unlisted", "test", strange, len(strange), "dropped: no such item can be recommended")
-    _note(log, "new-user", "test", new, len(new), "dropped: they cannot be tested by their id")
+    new = [row for row in test if known[row.user] < options.min_history]
+    good = [row for row in test if known[row.user] >= options.min_history]
+    strange = [row for row in good if row.item not in catalogue or not catalogue[row.item].listed]
+    _note(log, "unlisted", "test", strange, 0, UNSEEN)
+    _note(log, "new-user", "test", new, len(new), "dropped: a request by their id is refused, and not billed")
+    if good and len(strange) == len(good):
+        hint = "is `columns` right for both files? Ids are compared as they are written"
+        raise BadInput("no test row has an item that can be recommended", where=good[0].origin, hint=hint)
     return good
 
 

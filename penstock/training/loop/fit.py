@@ -50,7 +50,8 @@ def fit(
     much memory, BadInput for a recipe that this problem cannot follow.
     """
     recipe.check(stage)
-    check_possible(problem, recipe, stage)
+    embeds = problem.embedding is not None and bool(problem.embedding.requires_grad)
+    check_possible(recipe, stage, embeds=embeds, holds=problem.held is not None)
     run = _begin(problem, recipe, seed, checkpoint)
     if world.size > 1:
         sharing.check_same_start(problem.module, run.step, run.identity)

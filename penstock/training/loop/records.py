@@ -147,10 +147,10 @@ class Fitted:
     notes: tuple[str, ...] = field(default=())
 
 
-def check_possible(problem: Problem, recipe: Recipe, where: str) -> None:
-    """Raises BadInput for numbers that would do nothing here."""
-    if recipe.adversarial and (problem.embedding is None or not problem.embedding.requires_grad):
+def check_possible(recipe: Recipe, where: str, *, embeds: bool, holds: bool) -> None:
+    """Raises BadInput for numbers that would do nothing here. embeds: an embedding learns. holds: rows are held out."""
+    if recipe.adversarial and not embeds:
         raise BadInput("adversarial needs an embedding that learns, and here none does", where=where, hint="leave it 0")
-    if recipe.patience and problem.held is None:
+    if recipe.patience and not holds:
         hint = "leave it 0; rungs that hold rows out do so where there are many"
         raise BadInput("patience needs held-out rows, and here none are held out", where=where, hint=hint)

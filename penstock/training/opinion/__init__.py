@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from penstock.training.opinion.fit import train_fixed, train_seasonal
+from penstock.training.opinion.fit import check, train_fixed, train_seasonal
 from penstock.training.records import Rung
 
 RUNGS: tuple[Rung, ...] = (
-    Rung("fixed-threshold.v1", train_fixed),
-    Rung("seasonal-cusum.v1", train_seasonal),
+    Rung("fixed-threshold.v1", train_fixed, check=check),
+    Rung("seasonal-cusum.v1", train_seasonal, check=check),
 )

@@ -48,11 +48,7 @@ def _train(kind: str, request: TrainRequest) -> Trained:
     answers = answers_of(blank, history.documents, lambda done: request.progress("read history", done, total))
     series = series_from(blank, history, answers)
     if series.volume.sum() == 0:
-        raise BadInput(
-            "no document of the history names an entity",
-            where="options.entities",
-            hint="check the aliases: they must stand in the text as they are written",
-        )
+        raise _nobody_named()
     request.progress("calibrate", 0, 1)
     detector = fit(kind, series, options.false_alarms_per_month, request.seed)
     request.progress("calibrate", 1, 1)
@@ -74,6 +70,22 @@ def _train(kind: str, request: TrainRequest) -> Trained:
             f"{mentions:,} mentions in {total:,} documents, {series.length:,} {series.bucket}s",
             *describe(detector),
         ),
+    )
+
+
+def check(request: TrainRequest) -> None:
+    """Raises BadInput for a history that training refuses. The sentiment product's release is not asked for."""
+    history: History = request.train
+    matcher = Matcher(history.entities)
+    if not any(matcher.find(document.text) for document in history.documents):
+        raise _nobody_named()
+
+
+def _nobody_named() -> BadInput:
+    return BadInput(
+        "no document of the history names an entity",
+        where="options.entities",
+        hint="check the aliases: they must stand in the text as they are written",
     )
 
 

@@ -29,9 +29,15 @@ def _ensemble(request: TrainRequest) -> Trained:
     return train_ensemble(request)
 
 
+def _check(request: TrainRequest) -> None:
+    from penstock.training.tabular.problem import check
+
+    check(request)
+
+
 RUNGS: tuple[Rung, ...] = (
-    Rung("gradient-descent.v1", _descent),
-    Rung("tabular-linear.v1", _linear),
-    Rung("tabular-boosting.v1", _boosting),
-    Rung("tabular-ensemble.v1", _ensemble),
+    Rung("gradient-descent.v1", _descent, check=_check),
+    Rung("tabular-linear.v1", _linear, check=_check),
+    Rung("tabular-boosting.v1", _boosting, check=_check),
+    Rung("tabular-ensemble.v1", _ensemble, check=_check),
 )

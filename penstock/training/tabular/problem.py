@@ -60,8 +60,34 @@ class Problem:
         return Decision(self.labels[1], costs.threshold, costs.false_negative, costs.false_positive)
 
 
+@dataclass(frozen=True, eq=False)
+class _Begun:
+    """What is known of a problem before its rows are encoded; as in `Problem`."""
+
+    options: TableOptions
+    encoding: Encoding
+    labels: tuple[str, ...]
+    y: Doubles
+    classes: int
+    signs: NDArray[np.int64]
+
+
+def check(request: TrainRequest) -> None:
+    """Raises BadInput for what `problem_of` refuses, without encoding the rows."""
+    _begun(request)
+
+
 def problem_of(request: TrainRequest) -> Problem:
     """The request's rows. Labels are texts, values are numbers: so the task is known from the rows."""
+    begun, split = _begun(request), request.train
+    x = begun.encoding.matrix(split.inputs)
+    parts = _folds(split, begun.y, begun.classes, request.seed)
+    return Problem(
+        begun.encoding, x, begun.y, begun.labels, begun.classes, parts, begun.signs, begun.options, request.seed
+    )
+
+
+def _begun(request: TrainRequest) -> _Begun:
     split: TableSplit = request.train
     if len(split) < 2:
         raise BadInput("there are too few rows to train on", where="train", hint="add rows")
@@ -73,14 +99,11 @@ def problem_of(request: TrainRequest) -> Problem:
     if len(encoding.features) > MOST_FEATURES:
         message = f"the columns make {len(encoding.features):,} features; at most {MOST_FEATURES:,} are trained on"
         raise BadInput(message, where="train", hint="drop columns with many categories")
-    x = encoding.matrix(split.inputs)
     if labelled:
         labels, y, classes = _numbered(split, options)
     else:
         labels, y, classes = ESTIMATE, np.array(split.targets, dtype=np.float64), 0
-    parts = _folds(split, y, classes, request.seed)
-    signs = _signs(encoding, options, classes)
-    return Problem(encoding, x, y, labels, classes, parts, signs, options, request.seed)
+    return _Begun(options, encoding, labels, y, classes, _signs(encoding, options, classes))
 
 
 def _numbered(split: TableSplit, options: TableOptions) -> tuple[tuple[str, ...], Doubles, int]:

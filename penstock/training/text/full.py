@@ -14,9 +14,10 @@ from penstock.datasets.text_options import read_options
 from penstock.training.encoders import load_torch
 from penstock.training.extras import training_libraries
 from penstock.training.loop import Fitted, Recipe
+from penstock.training.loop.records import check_possible
 from penstock.training.records import Range, Space, Trained, TrainRequest
 from penstock.training.text.encoder import FEWEST_TO_HOLD, Start, finish, learn, network_of, start
-from penstock.training.text.rows import text_rows
+from penstock.training.text.rows import check_rows, text_rows
 
 NAME = "full.v1"
 RECIPE = Recipe(epochs=3.3, batch=32, peak=2e-4, smoothing=0.1)
@@ -39,7 +40,7 @@ def train(request: TrainRequest) -> Trained:
         import torch
     began = time.perf_counter()
     rows = text_rows(request)
-    recipe = usual(request.stands_for or len(request.train.labels)).changed(request.recipe, NAME)
+    recipe = recipe_of(request)
     seeds = read_options(request.options).ensemble
     begun = start(request, rows, NAME)
     with torch.random.fork_rng():
@@ -49,6 +50,17 @@ def train(request: TrainRequest) -> Trained:
     notes += [f"the mean of {seeds} trainings' weights, each in its own order"] if seeds > 1 else []
     told = replace(fits[0], notes=tuple(notes))
     return finish(request, begun, averaged(networks), recipe, told, NAME, {"ensemble": seeds}, began)
+
+
+def check(request: TrainRequest) -> None:
+    """Raises BadInput for rows and a recipe that `train` refuses."""
+    check_rows(request)
+    check_possible(recipe_of(request), NAME, embeds=True, holds=len(request.train) >= FEWEST_TO_HOLD)
+
+
+def recipe_of(request: TrainRequest) -> Recipe:
+    """The usual recipe for so many rows, with the request's numbers. Raises BadInput."""
+    return usual(request.stands_for or len(request.train.labels)).changed(request.recipe, NAME)
 
 
 def usual(rows: int) -> Recipe:

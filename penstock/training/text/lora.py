@@ -12,10 +12,11 @@ from penstock.core.errors import BadInput
 from penstock.training.encoders import load_torch
 from penstock.training.extras import training_libraries
 from penstock.training.loop import Recipe
+from penstock.training.loop.records import check_possible
 from penstock.training.onnx_export import Encoder
 from penstock.training.records import Range, Space, Trained, TrainRequest
-from penstock.training.text.encoder import finish, learn, network_of, start
-from penstock.training.text.rows import text_rows
+from penstock.training.text.encoder import FEWEST_TO_HOLD, finish, learn, network_of, start
+from penstock.training.text.rows import check_rows, text_rows
 
 NAME = "lora.v1"
 RANK = 16
@@ -34,9 +35,7 @@ def train(request: TrainRequest) -> Trained:
         import peft  # noqa: F401
         import torch
     began = time.perf_counter()
-    given = dict(request.recipe)
-    rank = _rank(given.pop("rank", RANK))
-    recipe = RECIPE.changed(given, NAME)
+    rank, recipe = _recipe(request)
     begun = start(request, text_rows(request), NAME)
     encoder = load_torch(begun.blobs, begun.backbone)
     with torch.random.fork_rng():
@@ -46,6 +45,13 @@ def train(request: TrainRequest) -> Trained:
         fitted = learn(request, begun, network, recipe, f"{NAME} of rank {rank}")
     merge(encoder)
     return finish(request, begun, network, recipe, fitted, NAME, {"rank": rank}, began)
+
+
+def check(request: TrainRequest) -> None:
+    """Raises BadInput for rows and a recipe that `train` refuses."""
+    check_rows(request)
+    _, recipe = _recipe(request)
+    check_possible(recipe, NAME, embeds=False, holds=len(request.train) >= FEWEST_TO_HOLD)
 
 
 def add_lora(encoder: Encoder, rank: int) -> None:
@@ -59,6 +65,12 @@ def add_lora(encoder: Encoder, rank: int) -> None:
 def merge(encoder: Encoder) -> None:
     """Add what was learned to the encoder's own weights; no other matrices are left."""
     encoder.module.model = encoder.module.model.merge_and_unload()
+
+
+def _recipe(request: TrainRequest) -> tuple[int, Recipe]:
+    given = dict(request.recipe)
+    rank = _rank(given.pop("rank", RANK))
+    return rank, RECIPE.changed(given, NAME)
 
 
 def _rank(given: Any) -> int:

@@ -85,17 +85,28 @@ def plan_for(privacy: Privacy, *, rows: int, weights: int) -> Plan:
 
     Raises BadInput where no noise does, or delta is no promise at all for so many rows.
     """
+    _check_delta(privacy, rows)
+    rate = min(RATE, MOST_ROWS_A_STEP / rows)
+    noise, epsilon, accountant = _noise_for(privacy, rate)
+    drowned = noise * np.sqrt(weights) / (rate * rows)  # the noise of a step against the longest step of the rows
+    step_size = float(np.clip(2.4 * drowned ** (-2 / 3), 0.1, 30))  # 8 was best on BANKING77 at 0.16, 2 to 3 at 0.93
+    return Plan(epsilon, privacy.delta, privacy.clip, noise, rate, STEPS, step_size / privacy.clip, accountant)
+
+
+def check(request: TrainRequest) -> None:
+    """Raises BadInput for rows and options that `train` refuses; whether epsilon can be met only training looks up."""
+    privacy = _stated(request)
+    _, truth = _labelled(request, privacy)
+    _check_delta(privacy, len(truth))
+
+
+def _check_delta(privacy: Privacy, rows: int) -> None:
     if privacy.delta * rows >= 1:
         raise BadInput(
             f"delta = {privacy.delta:g} is too much for {rows:,} rows: one of them could simply be told",
             where="options.privacy",
             hint=f"state delta = {0.1 / rows:.0e} or less",
         )
-    rate = min(RATE, MOST_ROWS_A_STEP / rows)
-    noise, epsilon, accountant = _noise_for(privacy, rate)
-    drowned = noise * np.sqrt(weights) / (rate * rows)  # the noise of a step against the longest step of the rows
-    step_size = float(np.clip(2.4 * drowned ** (-2 / 3), 0.1, 30))  # 8 was best on BANKING77 at 0.16, 2 to 3 at 0.93
-    return Plan(epsilon, privacy.delta, privacy.clip, noise, rate, STEPS, step_size / privacy.clip, accountant)
 
 
 def descend(vectors: Floats, truth: Integers, classes: int, plan: Plan, progress: Progress) -> tuple[Floats, Floats]:

@@ -56,12 +56,8 @@ def text_rows(request: TrainRequest) -> TextRows:
 
     Raises BadInput for rows that cannot train.
     """
-    options = read_options(request.options)
-    labels, truth = numbered(request.train)
+    options, labels, truth = _read(request)
     texts = tuple(request.train.texts)
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise BadInput("this rung learns from texts", where=f"train row {row + 1}")
     kept, weights, notes = _settle_suspects(texts, request.train.labels, truth, options, request.seed)
     texts, truth, weights = tuple(texts[row] for row in kept), truth[kept], weights[kept]
     if options.class_weights == "balanced":
@@ -86,6 +82,20 @@ def text_rows(request: TrainRequest) -> TextRows:
         notes=tuple(notes),
         read_at=request.train.origins,
     )
+
+
+def check_rows(request: TrainRequest) -> None:
+    """Raises BadInput for options that are none and for rows that cannot train."""
+    _read(request)
+
+
+def _read(request: TrainRequest) -> tuple[TextOptions, tuple[str, ...], Integers]:
+    options = read_options(request.options)
+    labels, truth = numbered(request.train)
+    for row, text in enumerate(request.train.texts):
+        if not isinstance(text, str):
+            raise BadInput("this rung learns from texts", where=f"train row {row + 1}")
+    return options, labels, truth
 
 
 def words_of(label: str) -> str:

@@ -20,9 +20,10 @@ from penstock.models.protocol import Floats, Integers, Parts
 from penstock.training.calibration import fit_temperature
 from penstock.training.extras import training_libraries
 from penstock.training.loop import ALONE, Fitted, Problem, Recipe, World, fit
+from penstock.training.loop.records import check_possible
 from penstock.training.records import Range, Space, Trained, TrainRequest, text_backbone
 from penstock.training.rows import enough_to_judge
-from penstock.training.text.rows import TextRows, held_out, text_rows
+from penstock.training.text.rows import TextRows, check_rows, held_out, text_rows
 from penstock.training.text.teaching import Lesson, losses, on_device
 from penstock.training.text.tokens import WIDTH, Table, token_table, tokenizer_of
 
@@ -60,6 +61,13 @@ def train(request: TrainRequest) -> Trained:
     lesson = Lesson(rows.truth, rows.weights)
     run = Run(recipes, NAME, request.seed, request.progress, request.checkpoint, request.world, request.until)
     return finish(run, rows, lesson, table, tokens, tokenizer_of(backbone), began)
+
+
+def check(request: TrainRequest) -> None:
+    """Raises BadInput for rows and a recipe that `train` refuses."""
+    check_rows(request)
+    for recipe in recipes_of(request.recipe, NAME):
+        check_possible(recipe, NAME, embeds=True, holds=False)
 
 
 def recipes_of(given: Mapping[str, Any], where: str) -> tuple[Recipe, ...]:
