@@ -8,16 +8,18 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from penstock.core.errors import BadInput
 from penstock.datasets.compare import normalise
-from penstock.datasets.lines import opened, read_all
+from penstock.datasets.lines import convert_hint, opened, read_all
 from penstock.datasets.readers import columns_of, csv_header, extension_of, iter_rows, read_rows
 from penstock.datasets.rows import Row
+
+_Writer: TypeAlias = Callable[[Path, bytes, Sequence[Row], Mapping[str, str]], bytes]
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,11 @@ def append_rows(target: Path, file: Path, columns: Mapping[str, str] | None = No
 
     Both files' columns are named by `columns`; other columns of `target` stay empty in the new rows. again: append
     also a file of which `target` holds every row already, which is most often a slip. Raises BadInput for such a file,
-    and at file:line when either file cannot be read; then nothing is written.
+    for a workbook as `target`, and at file:line when either file cannot be read; then nothing is written.
     """
+    writer = _writer(target)
     rows = read_rows(file, columns)
     named = columns_of(columns or {})
-    writer = {".csv": _csv, ".tsv": _csv, ".jsonl": _jsonl, ".ndjson": _jsonl, ".parquet": _parquet}
-    extension = extension_of(target)
     known: set[tuple[str, str]] = set()
     if target.exists() and target.stat().st_size:
         known = {_key(row) for row in iter_rows(target, columns)}  # a broken file is not made longer
@@ -51,9 +52,23 @@ def append_rows(target: Path, file: Path, columns: Mapping[str, str] | None = No
         whole = "its only row is" if repeats == 1 else f"all of its {repeats:,} rows are"
         hint = "was it added before? To append it all the same: --again"
         raise BadInput(f"{whole} in {target.name} already; nothing was added", where=file.name, hint=hint)
-    content = writer[extension](target, before, rows, named)
+    content = writer(target, before, rows, named)
     _replace(target, gzip.compress(content, mtime=0) if target.suffix.lower() == ".gz" else content)
     return Added(len(rows), repeats)
+
+
+def _writer(target: Path) -> _Writer:
+    """What joins rows to a file of the target's format. Raises BadInput for a workbook: written anew it would lose its
+    charts, and the values of its formulas."""
+    if (extension := extension_of(target)) == ".xlsx":
+        hint = (
+            f"add them in the program that keeps it; or keep the data as csv: {convert_hint(target, bare=True)}, "
+            "and name the file that it makes as `data` in penstock.toml"
+        )
+        raise BadInput("rows cannot be added to a workbook", where=target.name, hint=hint)
+    if extension == ".json":
+        return _json
+    return _parquet if extension == ".parquet" else _jsonl if extension in (".jsonl", ".ndjson") else _csv
 
 
 def _key(row: Row) -> tuple[str, str]:
@@ -79,6 +94,14 @@ def _csv(target: Path, before: bytes, rows: Sequence[Row], named: Mapping[str, s
 
 def _jsonl(target: Path, before: bytes, rows: Sequence[Row], named: Mapping[str, str]) -> bytes:
     return _joined(before, "".join(json.dumps(_values(row, named), ensure_ascii=False) + "\n" for row in rows))
+
+
+def _json(target: Path, before: bytes, rows: Sequence[Row], named: Mapping[str, str]) -> bytes:
+    """The list with the new objects at its end; what the file says beside the list stays."""
+    told: Any = json.loads(before.decode("utf-8-sig")) if before else []
+    own = told if isinstance(told, list) else next(each for each in told.values() if isinstance(each, list))
+    own += [_values(row, named) for row in rows]
+    return (json.dumps(told, ensure_ascii=False, indent=1) + "\n").encode()
 
 
 def _joined(before: bytes, more: str) -> bytes:

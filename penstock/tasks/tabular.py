@@ -17,7 +17,7 @@ from penstock.core.errors import BadInput, Broken, Unavailable
 from penstock.core.installing import install_hint
 from penstock.datasets.rows import Prepared
 from penstock.datasets.tabular.options import ClassificationOptions, RegressionOptions, TableOptions
-from penstock.datasets.tabular.preparing import prepare
+from penstock.datasets.tabular.preparing import labels_of, prepare
 from penstock.datasets.tabular.schema import TableSplit, Values, split_of
 from penstock.datasets.tabular.served import value_of
 from penstock.datasets.tabular.targets import target_of
@@ -106,6 +106,11 @@ def prepare_table(
 ) -> Prepared:
     """Rows of the product's table, cleaned and split. Raises BadInput at file:line, and for columns that leak."""
     return prepare(product, folder, extra, options(**product.options), labels=labels)
+
+
+def table_labels(product: Product, folder: Path) -> list[str]:
+    """The label of every row of the data as read. Raises BadInput at file:line."""
+    return labels_of(product, folder, ClassificationOptions(**product.options))
 
 
 def split(rows: Sequence[Mapping[str, Any]], product: Product) -> TableSplit:
@@ -293,6 +298,7 @@ CLASSIFICATION = Task(
     probes=probes,
     options=ClassificationOptions,
     correction=partial(correction, True),
+    labels=table_labels,
     example="risk",
     section=_SECTION.replace("GATE", 'auc = ">= 0.70"'),
     make_data=write_breast_cancer,

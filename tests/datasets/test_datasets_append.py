@@ -1,5 +1,6 @@
 """Adding rows to a data file: it keeps its format and its other columns, and is never left half written."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,9 @@ def new(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.jsonl", "a.jsonl.gz", "a.parquet", "a.tsv"])
+@pytest.mark.parametrize(
+    "name", ["a.csv", "a.csv.gz", "a.jsonl", "a.jsonl.gz", "a.parquet", "a.tsv", "a.json", "a.json.gz"]
+)
 def test_rows_join_a_file_of_any_format_or_make_it(tmp_path: Path, new: Path, name: str) -> None:
     assert append_rows(tmp_path / name, new) == Added(2, 0)
     assert append_rows(tmp_path / name, new, again=True) == Added(2, 2)
@@ -70,3 +73,25 @@ def test_repeats_among_new_rows_are_counted_and_other_labels_are_none(tmp_path: 
     append_rows(target, new)
     new.write_text("text,label\nD ,y\nd,z\ne,y\n")
     assert append_rows(target, new) == Added(3, 1)
+
+
+def test_a_list_of_objects_keeps_what_stands_beside_and_in_its_rows(tmp_path: Path, new: Path) -> None:
+    target = tmp_path / "a.json"
+    target.write_text('{"from": "the shop", "rows": [{"text": "é", "label": "x", "id": 7}]}')
+    append_rows(target, new)
+    whole = json.loads(target.read_text(encoding="utf-8"))
+    assert whole["from"] == "the shop" and whole["rows"][0] == {"text": "é", "label": "x", "id": 7}
+    assert pairs(target) == [("é", "x"), ("c, with comma", "x"), ("d", "y")]
+
+
+def test_a_workbook_is_refused_with_the_way_out(tmp_path: Path, new: Path) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for cells in (("text", "label"), ("a", "x")):
+        book.active.append(cells)
+    book.save(target := tmp_path / "a.xlsx")
+    before = target.read_bytes()
+    with pytest.raises(BadInput, match="cannot be added to a workbook") as caught:
+        append_rows(target, new)
+    assert "penstock data convert" in (caught.value.hint or "") and target.read_bytes() == before

@@ -122,4 +122,4 @@ def test_without_torch_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(Unavailable, match="torch") as caught:
         resolve(Backbone(source=f"path:{tiny_bert}"), "own", blobs)
-    assert "penstock[train]" in str(caught.value)
+    assert "[train]" in str(caught.value)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from penstock.datasets.tabular.noting import note_forms, note_left_out, note_mar
 from penstock.datasets.tabular.options import TableOptions
 from penstock.datasets.tabular.reading import Record, cell_of, read_table
 from penstock.datasets.tabular.schema import Kind
+from penstock.datasets.tabular.settling import Split, check_learnable, without_alike, without_rare
 from penstock.datasets.tabular.spelling import spelled_alike, spelled_as_known
 from penstock.datasets.tabular.splitting import moment, not_nearly_tested, not_tested, set_aside
 from penstock.datasets.tabular.targets import Row, check_targets, class_counts, described, target_of
@@ -60,23 +61,51 @@ def prepare(
     reading = _reading(records, options, product, log, labels=labels)
     note_markers([*records, *(tests or ())], options, log)
     train = spelled_alike(_rows(records, reading, "train", log), reading.categories)
-    train = without_leaks(train, options, product, log)
-    if tests is None:
-        train, test = set_aside(train, options, product.cleaning.test_share, product.seed)
-    else:
-        test = [_as_train(row, train) for row in _rows(tests, reading, "test", log)]
-        test = spelled_as_known(test, train, [name for name in reading.categories if name in train[0]["values"]])
-        train = not_tested(train, test, log)
-    note_zeros(train, options, log)
-    fresh = _feedback(extra, train, test, reading, product, log)
-    train, fresh = not_nearly_tested(train, fresh, test, log, drop=product.cleaning.drop_near_test)
-    least = product.cleaning.min_class_rows
-    check_targets(train, test, options, labels=labels, file=product.data, least=least)
+    test = [] if tests is None else _rows(tests, reading, "test", log)
+    split = Split(train, test, extra)
+    if labels:
+        split = without_alike(split, product.cleaning, log)
+    split = replace(split, train=without_leaks(split.train, options, product, log))
+    split = _apart(split, reading, product, log)
+    note_zeros(split.train, options, log)
+    fresh = _feedback(split.extra, split.train, split.test, reading, product, log)
+    train, fresh = not_nearly_tested(split.train, fresh, split.test, log, drop=product.cleaning.drop_near_test)
+    if labels:  # near repeats may have left a label too few
+        split = without_rare(Split(train, split.test, ()), product.cleaning, log)
+        train = split.train
+    test = split.test
+    check_targets(train, test, options, labels=labels, file=product.data)
+    if labels:
+        check_learnable(train, test, product.cleaning)
     classes = class_counts([*train, *fresh], test, log) if labels else ()
     note_unseen(train, test, log)
     rows, tested = _ordered([*train, *fresh]), _ordered(test)
     report = CleaningReport(len(records), len(tests or ()), len(extra), len(rows), len(tested), classes, tuple(log))
     return Prepared(rows, tested, report)
+
+
+def _apart(split: Split, reading: Reading, product: Product, log: list[Finding]) -> Split:
+    """Train without what is tested, and without labels that have too few rows where the options say so. Where no test
+    was given, a share of the data is set aside."""
+    options, train, test = reading.options, split.train, split.test
+    if product.test is not None:
+        inputs = train[0]["values"] if train else {}
+        test = [_as_train(row, train) for row in test]
+        test = spelled_as_known(test, train, [name for name in reading.categories if name in inputs])
+        split = replace(split, train=not_tested(train, test, log), test=test)
+    if reading.labels:
+        split = without_rare(split, product.cleaning, log)
+    if product.test is None:
+        train, test = set_aside(split.train, options, product.cleaning.test_share, product.seed)
+        split = replace(split, train=not_tested(train, test, log), test=test)
+    return split
+
+
+def labels_of(product: Product, folder: Path, options: TableOptions) -> list[str]:
+    """The label of every row of the data as read; rows without one are left out."""
+    records = read_table(folder / product.data, options.target, options.missing_of)
+    found = [target_of(each.cells.get(options.target), each.origin, label=True) for each in records]
+    return [str(label) for label in found if label is not None]
 
 
 def _reading(
@@ -191,9 +220,9 @@ def _check_named(options: TableOptions, records: Sequence[Record], file: str) ->
     for option, name in options.named:
         if name not in known:
             listed = ", ".join(map(repr, sorted(known)[:30]))
-            raise BadInput(
-                f"{option} names {name!r}, which is no column", where=file, hint=f"the columns are: {listed}"
-            )
+            none = f"leave `{option}` out where there is none; " if option in ("time", "group") else ""
+            hint = f"{none}the columns are: {listed}"
+            raise BadInput(f"{option} names {name!r}, which is no column", where=file, hint=hint)
 
 
 def _check_monotone(options: TableOptions, plan: Plan, file: str) -> None:

@@ -68,7 +68,8 @@ def moment(record: Record, column: str, form: str = "") -> str | float:
     number = number_of(cell, form_from(form) if form and form not in ORDERS else PLAIN)
     found = number if moment is None else moment
     if found is None:
-        raise BadInput(f"{cell[:60]!r} is neither a date nor a number", where=place)
+        hint = f"is {column!r} the column of times? Leave `time` out to split by content"
+        raise BadInput(f"{cell[:60]!r} is neither a date nor a number", where=place, hint=hint)
     return found
 
 

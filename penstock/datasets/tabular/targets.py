@@ -43,9 +43,7 @@ def target_of(
     return number
 
 
-def check_targets(
-    train: Sequence[Row], test: Sequence[Row], options: TableOptions, *, labels: bool, file: str, least: int
-) -> None:
+def check_targets(train: Sequence[Row], test: Sequence[Row], options: TableOptions, *, labels: bool, file: str) -> None:
     """There is something to tell apart, something to learn it from, and something to test it with."""
     if len(train) < 2 or not test:
         what = "training" if len(train) < 2 else "test"
@@ -62,10 +60,6 @@ def check_targets(
     if len(targets) > MOST_LABELS:
         hint = "for numbers the task is tabular-regression; is target the right column?"
         raise BadInput(f"the target has {len(targets):,} different labels", where=file, hint=hint)
-    for row in train:
-        if targets[row["target"]] < least:
-            message = f"the label {row['target']!r} has {targets[row['target']]} training rows, too few to learn"
-            raise BadInput(message, where=row["origin"], hint="add rows of this label, or delete its rows")
     positive = options.positive if isinstance(options, ClassificationOptions) else None
     if positive is not None and positive not in targets:
         hint = f"the labels are: {', '.join(map(repr, sorted(targets)[:20]))}"
