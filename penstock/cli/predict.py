@@ -87,6 +87,7 @@ def _row(asked: Any, output: Mapping[str, Any]) -> dict[str, Any]:
     from penstock.jobs.feedback_pages import cut, short
 
     row = {"input": cut(short(asked), 80), "answer": cut(short(output), 120)}
-    others = [f"{one['label']} {one['score']:.2f}" for one in output.get("top", ())[1:3] if "label" in one]
+    guesses = output.get("top", ())[output.get("reason") is None : 3]  # of an unsure answer, the best guess too
+    others = [f"{one['label']} {one['score']:.2f}" for one in guesses if "label" in one]
     words = [f"{part['text']} {part['weight']:+.2f}" for part in output.get("explanation", ())[:5]]
     return {**row, "next": ", ".join(others), "decided by": ", ".join(words)}

@@ -22,12 +22,15 @@ class Part:
 @dataclass(frozen=True)
 class Label:
     """The likeliest label of a text with its score, and the likeliest three as (label, score). explanation: the words
-    that decided, the heaviest first, where they were asked for."""
+    that decided, the heaviest first, where they were asked for. label: None where the product is unsure; `reason` is
+    "unsure" then. threshold: the score from which it is sure, where the product may be unsure."""
 
-    label: str
+    label: str | None
     score: float
     top: tuple[tuple[str, float], ...]
     explanation: tuple[Part, ...] = ()
+    reason: str | None = None
+    threshold: float | None = None
 
     @classmethod
     def from_output(cls, output: Mapping[str, Any]) -> Label:
@@ -37,7 +40,8 @@ class Label:
             Part(one["text"], int(one["start"]), int(one["end"]), float(one["weight"]))
             for one in output.get("explanation", ())
         )
-        return cls(output["label"], float(output["score"]), top, parts)
+        reason, threshold = output.get("reason"), output.get("threshold")
+        return cls(output["label"], float(output["score"]), top, parts, reason, threshold)
 
 
 def labels(

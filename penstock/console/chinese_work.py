@@ -56,6 +56,7 @@ CHINESE_WORK = {
     ),
     "It does not know: a person answers.": "它不知道：转由人工回答。",
     "not_sure": "把握不足",
+    "Unsure: a person answers.": "没有把握：转由人工回答。",
     "expired_entry": "条目已过期",
     "nothing_known": "没有相关条目",
     "score {score}, needed {threshold}": "得分 {score}，需达到 {threshold}",

@@ -58,6 +58,12 @@ def iter_rows(path: Path, columns: Mapping[str, str] | None = None) -> Iterator[
         yield made
 
 
+def iter_texts(path: Path, column: str) -> Iterator[tuple[str, str]]:
+    """(origin, text) of every row of a file, whatever other columns it has. Raises BadInput with file:line."""
+    for origin, values in _READERS[extension_of(path)](path, {"text": column}):
+        yield origin, _text(values["text"], f"{origin}: {column}")
+
+
 def _rows_or_errors(path: Path, columns: Mapping[str, str] | None) -> Iterator[Row | BadInput]:
     """Each row, or what is wrong with its values; what is wrong with the file itself is raised."""
     reader = _READERS[extension_of(path)]
@@ -176,7 +182,7 @@ def _delimiter(header: str, named: Mapping[str, str]) -> str:
     """A comma, unless the columns are found only between tabs or semicolons, as some spreadsheets write."""
     for delimiter in (",", "\t", ";"):
         names = [name.strip().strip('"') for name in header.strip().split(delimiter)]
-        if named["text"] in names and named["label"] in names:
+        if all(named[field] in names for field in ("text", "label") if field in named):
             return delimiter
     return ","
 

@@ -30,6 +30,8 @@ KINDS = {
     "rare-label": "rows whose label has too few rows",
     "alike-label": "LABELS THAT LOOK LIKE ANOTHER",
     "suspect": "labels that look wrong",
+    "in-scope": "out-of-scope texts that are labelled rows too",
+    "out-of-scope": "texts out of scope, kept apart",
     "personal-email": "rows with e-mail addresses",
     "personal-phone": "rows with phone numbers",
     "personal-id": "rows with Chinese ID numbers",

@@ -28,12 +28,14 @@ class Split:
 
     An input is whatever the task's models read: a text, an image (height, width, channels), a table's row. options: of
     the product, where its task measures by them. origins: where each row was read, for messages; () where nobody knows.
+    outside: inputs that no label fits, to calibrate or test "don't know" by; never learned from.
     """
 
     inputs: Sequence[Any]
     labels: Sequence[str]
     options: Any = None
     origins: Sequence[str] = ()
+    outside: Sequence[Any] = ()
 
     def __len__(self) -> int:
         return len(self.inputs)

@@ -18,7 +18,7 @@ def set_aside(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], 
     keeps two rows in train, which is what it takes to learn it, and of three rows or more has one in test; for that its
     outermost rows may cross.
     """
-    places = [(_place(row.text, seed), normalise(row.text)) for row in rows]
+    places = [(place_of(row.text, seed), normalise(row.text)) for row in rows]
     is_test = [place < share for place, _ in places]
     by_label: dict[str, list[int]] = defaultdict(list)
     for index, row in enumerate(rows):
@@ -35,7 +35,7 @@ def set_aside(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], 
     return train, test
 
 
-def _place(text: str, seed: int) -> float:
+def place_of(text: str, seed: int) -> float:
     """A number in [0, 1) that the text and the seed alone decide."""
     digest = hashlib.sha256(f"{seed}\n{normalise(text)}".encode()).digest()
     return int.from_bytes(digest[:8]) / 2**64

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from penstock.core.errors import BadInput
+from penstock.datasets.out_of_scope import OutOfScope
 from penstock.datasets.text_privacy import Privacy
-from penstock.workspace.records import Record
 
 
-class TextOptions(Record):
+class TextOptions(OutOfScope):
     """suspect_labels: what becomes of training rows whose label looks wrong. augment: changed copies to add, as a share
     of the rows. class_weights: "balanced" makes every label count alike. robust_rows: test rows that the robustness
     section changes, 0 for none. recipes: hyper-parameters by rung. ensemble: of so many seeds of full.v1 and blend.v1
     the weights are averaged. privacy: what private rungs promise. label_names: each label's own words become a training
-    row, which helps where rows are few."""
+    row, which helps where rows are few. abstain: the answer may be "unsure", by a threshold found on held-out training
+    rows, and on the out_of_scope texts where the product names a file of them."""
 
     suspect_labels: Literal["keep", "down-weight", "remove"] = "keep"
     augment: float = Field(default=0.0, ge=0, le=4, allow_inf_nan=False)
@@ -27,6 +28,16 @@ class TextOptions(Record):
     ensemble: int = Field(default=1, strict=True, ge=1, le=10)
     privacy: Privacy | None = None
     label_names: bool = Field(default=False, strict=True)
+    abstain: bool = Field(default=False, strict=True)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TextOptions:
+        asked = sorted(self.model_fields_set & OutOfScope.model_fields.keys())
+        if asked and not self.abstain:
+            raise ValueError(f"{asked[0]} needs abstain = true")
+        if self.abstain and self.privacy is not None:
+            raise ValueError("abstain reads held-out rows, which would cost privacy: leave one of the two out")
+        return self
 
 
 def read_options(given: Mapping[str, Any]) -> TextOptions:

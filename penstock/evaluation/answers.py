@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from penstock.core.errors import BadInput
 from penstock.evaluation import trivial as without
 from penstock.evaluation.intervals import Floats, Integers, Metric, bootstrap_rows, metric, wilson
-from penstock.evaluation.measured import Chart, Measured, Point, Section
+from penstock.evaluation.measured import Measured, Section
+from penstock.evaluation.thresholds import OTHERS, trade
 
 QUALITY = ("top1", "mrr", "coverage", "precision", "out_of_scope_recall", "f1")
 """top1, mrr: of questions that an entry answers, without any threshold. coverage: share of all questions answered at
@@ -28,7 +29,6 @@ ANSWERS_NOTHING = (
     "target_precision."
 )
 WORST = 20
-STEPS = 20
 _CHARS = 200
 
 
@@ -80,7 +80,10 @@ def measure_answers(
     return Measured(
         quality=quality,
         scores=tuple(first.astype(float).tolist()),
-        sections=(_trade(judged, threshold), _worst(judged, names, questions)),
+        sections=(
+            trade(judged.top, judged.right, threshold, note=ANSWERS_NOTHING if threshold > 1 else OTHERS),
+            _worst(judged, names, questions),
+        ),
         trivial=(
             without.compared(
                 "top1", without.SAME_ENTRY, first.astype(float), same.astype(float), value=float(same.mean())
@@ -139,34 +142,6 @@ def _macro_f1(judged: _Judged, seed: int) -> Metric:
     return metric(
         value, max(0.0, min(low, value - same.value + same.low)), min(1.0, max(high, value + same.high - same.value))
     )
-
-
-def _trade(judged: _Judged, threshold: float) -> Section:
-    """Coverage and precision at the threshold in use and at others."""
-    levels = sorted({*np.linspace(0, 1, STEPS + 1)[1:-1].round(2).tolist(), threshold})
-    rows, points = [], []
-    for level in levels:
-        answered = (judged.top >= level) & (judged.top > 0)
-        share, precision = (
-            wilson(int(answered.sum()), len(answered)),
-            wilson(int((judged.right & answered).sum()), int(answered.sum())),
-        )
-        shown = f"{precision.value:.1%}" if answered.any() else "none"
-        mark = "in use" if level == threshold else ""
-        rows.append((f"{level:.3f}", f"{share.value:.1%}", shown, mark))
-        if answered.any():
-            points.append(Point(share.value, precision.value, precision.low, precision.high, "precision"))
-    return Section(
-        title="Answered, and how rightly",
-        note=ANSWERS_NOTHING if threshold > 1 else _OTHERS,
-        header=("threshold", "share answered", "precision", "in use"),
-        rows=tuple(rows),
-        chart=Chart("lines", "share answered", "precision", tuple(points)) if len(points) > 1 else None,
-        numbers_from=0,
-    )
-
-
-_OTHERS = "What other thresholds would give on these questions; the one in use was set on training questions."
 
 
 def _worst(judged: _Judged, names: Sequence[str], questions: Sequence[str]) -> Section:

@@ -149,7 +149,10 @@ def summary_rows(report: Report) -> tuple[SummaryRow, ...]:
     margin, parity = report.gross_margin, report.parity
     strange = report.rows_of_unknown_labels
     unknown = f", {strange:,} with a label that train lacks: all wrong" if strange else ""
-    notes = {report.headline: f"{report.rows:,} test rows{unknown}", "macro_f1": f"{report.labels} labels"}
+    outside = report.rows - len(report.scores) if "out_of_scope_recall" in report.quality else 0
+    apart = f", and {outside:,} out of scope" if outside else ""
+    rows = f"{report.rows - outside:,} test rows{apart}{unknown}"
+    notes = {report.headline: rows, "macro_f1": f"{report.labels} labels"}
     notes |= {"ece": "calibration error, 15 bins"}
     for each in report.trivial:
         notes[each.metric] = "; ".join(filter(None, (notes.get(each.metric), f"{each.value:.4f} by {each.how}")))

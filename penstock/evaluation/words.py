@@ -187,6 +187,8 @@ _CHINESE: Mapping[str, str] = {
     "rows whose label has too few rows": "标签行数过少的行",
     "LABELS THAT LOOK LIKE ANOTHER": "与另一标签看起来相同的标签",
     "labels that look wrong": "疑似错误的标签",
+    "out-of-scope texts that are labelled rows too": "同时有标签的超范围文本",
+    "texts out of scope, kept apart": "单独保留的超范围文本",
     "rows with e-mail addresses": "含邮箱地址的行",
     "rows with phone numbers": "含电话号码的行",
     "rows with Chinese ID numbers": "含身份证号的行",

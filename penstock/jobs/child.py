@@ -22,6 +22,7 @@ from penstock.runtime.progress import Progress
 from penstock.training.cache import EmbeddingCache
 from penstock.training.loop.records import World
 from penstock.training.rungs import RESOLVERS, RUNGS, Rung, TrainRequest
+from penstock.training.unsure import train_unsure
 from penstock.workspace.records import Product
 
 
@@ -61,7 +62,8 @@ def climb(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     folder = arguments.get("checkpoint") if first else None
     before, say = counted(None if folder is None else Path(folder), told(arguments, progress))
     train, test = load_rows(house.blobs, _version(house, arguments))
-    trained = RUNGS[arguments["rung"]].train(training_request(house, arguments, train, say))
+    request = training_request(house, arguments, train, say)
+    trained = train_unsure(RUNGS[arguments["rung"]].train, request)
     return added(keep_and_measure(house, arguments, trained, test, say), before) if first else {}
 
 

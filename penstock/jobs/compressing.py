@@ -19,7 +19,7 @@ from penstock.jobs.measuring import keep_and_measure
 from penstock.jobs.privacy import check_compression
 from penstock.jobs.stand_ins import StandIns, stand_ins
 from penstock.models.load import Loader
-from penstock.models.protocol import Model
+from penstock.models.protocol import Model, unsure_below
 from penstock.registry.candidates import Candidate, get_candidate
 from penstock.runtime.child import Job, run_job
 from penstock.runtime.house import House, open_house
@@ -30,6 +30,7 @@ from penstock.training.compress import COMPRESSIONS, CompressRequest
 from penstock.training.compress.settings import parted
 from penstock.training.records import Trained
 from penstock.training.rungs import RUNGS
+from penstock.training.unsure import with_threshold
 
 
 def compress(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -55,7 +56,8 @@ def compress(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     rows = tasks.get(product.task).split(train, product)
     with stand_ins(house.blobs, kept) as standing:
         bench = _Bench(house, arguments["product"], say, standing, len(rows))
-        trained = _compressed(bench, house.blobs, arguments["by"], made, arguments["set"], rows, checkpoint)
+        made_of = _compressed(bench, house.blobs, arguments["by"], made, arguments["set"], rows, checkpoint)
+        trained = with_threshold(made_of, unsure_below(Loader(house.blobs).load(sources[0].artifact)))
         answer = keep_and_measure(house, arguments, trained, test, say)
     return {**added(answer, before), "parameters": {**answer["parameters"], "set": arguments["set"]}}
 

@@ -23,7 +23,7 @@ from penstock.workspace.loader import product_of
 
 NOT_KEPT = "not kept"
 MOST_SHOWN = 500
-_HEADLINES = ("label", "answer", "decision", "value", "estimate", "sentiment")
+_HEADLINES = ("label", "answer", "decision", "value", "estimate", "sentiment", "reason")
 """Of an output, what stands for it in a table: the first of these that it has."""
 
 

@@ -27,6 +27,7 @@ class Blend:
     weight: float
     temperature: float
     kind: str = KIND
+    unsure_below: float | None = None
 
     def predict(self, texts: Sequence[str]) -> Floats:
         """Probabilities (n, labels). Both answer a text alike in any batch, so the blend does too."""
@@ -50,4 +51,4 @@ def open_parts(parts: Parts) -> Blend:
         raise Broken("the halves of the blend have other labels", where=parts.where)
     if not (0.0 <= weight <= 1.0 and temperature > 0):
         raise Broken(f"a blend's weight cannot be {weight}, nor its temperature {temperature}", where=parts.where)
-    return Blend(parts.labels, first, second, weight, temperature)
+    return Blend(parts.labels, first, second, weight, temperature, unsure_below=parts.unsure_below)

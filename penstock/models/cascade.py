@@ -23,6 +23,7 @@ class Cascade:
     dear: Model
     threshold: float
     kind: str = KIND
+    unsure_below: float | None = None
 
     def predict(self, texts: Sequence[str]) -> Floats:
         """Probabilities (n, labels). Both halves answer a text alike in any batch, so the cascade does too."""
@@ -47,4 +48,4 @@ def open_parts(parts: Parts) -> Cascade:
         raise Broken("the halves of the cascade have other labels", where=parts.where)
     if not 0.0 <= threshold <= 2.0:  # above 1: the dear half answers all
         raise Broken(f"a cascade's threshold cannot be {threshold}", where=parts.where)
-    return Cascade(parts.labels, cheap, dear, threshold)
+    return Cascade(parts.labels, cheap, dear, threshold, unsure_below=parts.unsure_below)

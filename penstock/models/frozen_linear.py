@@ -26,6 +26,7 @@ class FrozenLinear:
     bias: Floats
     temperature: float
     kind: str = KIND
+    unsure_below: float | None = None
 
     def predict(self, texts: Sequence[str]) -> Floats:
         """Probabilities (n, labels)."""
@@ -49,7 +50,8 @@ def open_parts(parts: Parts, kind: str = KIND) -> FrozenLinear:
     temperature = float(parts.settings["temperature"])
     shape = (backbone.hidden, len(parts.labels))
     check_linear(parts.where, tensors["weights"], tensors["bias"], temperature, shape)
-    return FrozenLinear(parts.labels, backbone, tensors["weights"], tensors["bias"], temperature, kind)
+    weights, bias, below = tensors["weights"], tensors["bias"], parts.unsure_below
+    return FrozenLinear(parts.labels, backbone, weights, bias, temperature, kind, below)
 
 
 def open_tuned(parts: Parts) -> FrozenLinear:

@@ -29,6 +29,7 @@ class NgramLinear:
     bias: Floats
     temperature: float
     kind: str = KIND
+    unsure_below: float | None = None
 
     def predict(self, texts: Sequence[str]) -> Floats:
         """Probabilities (n, labels)."""
@@ -79,4 +80,5 @@ def open_parts(parts: Parts) -> NgramLinear:
     temperature = float(parts.settings["temperature"])
     shape = (len(vocabulary), len(parts.labels))
     check_linear(parts.where, tensors["weights"], tensors["bias"], temperature, shape)
-    return NgramLinear(parts.labels, vocabulary, tensors["weights"], tensors["bias"], temperature)
+    weights, bias = tensors["weights"], tensors["bias"]
+    return NgramLinear(parts.labels, vocabulary, weights, bias, temperature, unsure_below=parts.unsure_below)

@@ -17,6 +17,12 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 Integers: TypeAlias = npt.NDArray[np.int64]
 
 
+UNSURE_BELOW = "unsure_below"
+"""The setting of an artifact, and the field of a model, that holds the least probability it answers with."""
+NEVER = 1.01
+"""A threshold above every probability."""
+
+
 class Model(Protocol):
     """Scores `labels` for each input: classes, entries, items, or the parts of an estimate. What an input is, its
     task says. kind: the registered name of how, e.g. "ngram-linear.v1"."""
@@ -67,6 +73,18 @@ class Parts:
     path: Callable[[str], Path] | None = None
     load: Callable[[str], Model] | None = None
 
+    @property
+    def unsure_below(self) -> float | None:
+        """The least probability that a classifier answers with; None where it always answers. Raises Broken."""
+        found = self.settings.get(UNSURE_BELOW)
+        if found is None:
+            return None
+        if not 0.0 <= float(found) <= NEVER:
+            from penstock.core.errors import Broken
+
+            raise Broken(f"a threshold cannot be {found}", where=self.where)
+        return float(found)
+
     def text_backbone(self) -> Backbone:
         """The text encoder it stands on. Raises Broken when there is none."""
         from penstock.core.errors import Broken
@@ -79,3 +97,10 @@ class Parts:
 
 Opener: TypeAlias = Callable[[Parts], Model]
 """Makes the model of one kind from its parts. Raises Broken when they do not fit."""
+
+
+def unsure_below(model: Model) -> float | None:
+    """The least probability that the model answers with: below it the answer is "don't know". None: it always
+    answers."""
+    found: float | None = getattr(model, UNSURE_BELOW, None)
+    return found

@@ -36,6 +36,7 @@ class Static:
     bias: Floats
     temperature: float
     kind: str = KIND
+    unsure_below: float | None = None
 
     def predict(self, texts: Sequence[str]) -> Floats:
         """Probabilities (n, labels)."""
@@ -102,7 +103,8 @@ def open_parts(parts: Parts) -> Static:
         raise Broken(f"a table {table.shape} of {rows.shape} tokens does not fit its tokenizer", where=parts.where)
     if not np.isfinite(table).all() or table[0].any():
         raise Broken("the table of vectors is damaged", where=parts.where)
-    return Static(parts.labels, tokenizer, table, rows, tensors["weights"], tensors["bias"], temperature)
+    weights, bias, below = tensors["weights"], tensors["bias"], parts.unsure_below
+    return Static(parts.labels, tokenizer, table, rows, weights, bias, temperature, unsure_below=below)
 
 
 def read_tokenizer(content: bytes, where: str) -> Any:

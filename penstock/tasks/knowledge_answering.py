@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from penstock.core.errors import BadInput, Broken
 from penstock.datasets.knowledge.cleaning import clean
 from penstock.datasets.knowledge.entries import MAX_QUESTION_CHARS
 from penstock.datasets.knowledge.parts import Knowledge, amended_entries, knowledge_of
 from penstock.datasets.knowledge.reader import read_entries, read_questions, read_unanswerable
+from penstock.datasets.out_of_scope import OutOfScope
 from penstock.datasets.rows import Prepared
 from penstock.evaluation.answers import ANSWERS_NOTHING, QUALITY, TRIVIAL, measure_answers
 from penstock.evaluation.measured import Measured
+from penstock.evaluation.thresholds import CHINESE, OTHERS
 from penstock.models.knowledge.answering import Answering, Question, amended, speaks, today_utc
 from penstock.models.protocol import Floats, Model
 from penstock.tasks import Task
-from penstock.workspace.records import Product, Record
-from penstock.workspace.values import Ratio
+from penstock.workspace.records import Product
 
 TOP = 3
 PROBES = ("Where is my order?", "我的订单到哪了？", "x", "?!", "It broke after a day, and nobody answers. " * 20)
@@ -48,12 +48,8 @@ out_of_scope_share = 0.3           # of the questions in use that no entry answe
 """
 
 
-class Options(Record):
+class Options(OutOfScope):
     """[products.NAME.options]. out_of_scope: a file of questions that no entry answers, for calibration only."""
-
-    target_precision: Ratio = Field(default=0.95, ge=0.5, le=0.999)
-    out_of_scope_share: float = Field(default=0.3, ge=0.0, le=0.9)
-    out_of_scope: str | None = None
 
 
 def prepare(product: Product, folder: Path, extra: Sequence[Mapping[str, Any]]) -> Prepared:
@@ -257,20 +253,14 @@ TASK = Task(
         },
     },
     chinese={
+        **CHINESE,
         "question": "问题",
         "top1": "首位正确率",
         "mrr": "平均倒数排名",
-        "coverage": "回答率",
-        "precision": "回答的正确率",
         "f1": "F1",
         "out of scope recall": "超范围问题识别率",
-        "Answered, and how rightly": "回答率与正确率",
-        "What other thresholds would give on these questions; the one in use was set on training questions.": (
-            "其他阈值在这些问题上的结果；所用的阈值由训练问题确定。"
-        ),
+        OTHERS: "其他阈值在这些问题上的结果；所用的阈值由训练问题确定。",
         ANSWERS_NOTHING: "什么都不回答：留出的问题达不到目标正确率；请增加问法，或降低 target_precision。",
-        "threshold": "阈值",
-        "share answered": "回答率",
         "Surest wrong answers": "最有把握的错误回答",
         "Questions whose best entry is not the right one, the surest first.": "最佳条目不正确的问题，按把握从大到小。",
         "right entry": "正确条目",
@@ -279,7 +269,5 @@ TASK = Task(
         "answered": "已回答",
         "yes": "是",
         "no": "否",
-        "none": "无",
-        "in use": "使用中",
     },
 )

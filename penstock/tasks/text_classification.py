@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from penstock.core.errors import BadInput
 from penstock.datasets.prepare import prepare_texts
@@ -14,11 +15,14 @@ from penstock.datasets.readers import read_rows
 from penstock.datasets.rows import Split
 from penstock.datasets.text_options import TextOptions, read_options
 from penstock.evaluation.classification import QUALITY, TRIVIAL, measure_classes
+from penstock.evaluation.intervals import Metric
 from penstock.evaluation.measured import Classes, Measured, Section
 from penstock.evaluation.robustness import robustness
+from penstock.evaluation.thresholds import CHINESE as UNSURE_CHINESE
+from penstock.evaluation.thresholds import UNSURE, measure_unsure
 from penstock.models import explain as explaining
 from penstock.models.explain import strongest
-from penstock.models.protocol import Floats, Model, Part
+from penstock.models.protocol import Floats, Model, Part, unsure_below
 from penstock.models.vectors import in_bulk
 from penstock.tasks import Task
 from penstock.workspace.records import Product
@@ -32,6 +36,7 @@ ROBUST = "robust_accuracy"
 DECIDED = "What decided"
 DECIDED_NOTE = "The words that weighed most in the worst wrong answers; above 0 they spoke for the answer."
 CHINESE = {
+    **UNSURE_CHINESE,
     ROBUST: "鲁棒准确率",
     "Robustness": "鲁棒性",
     "The same test rows as they are, and changed as people in a hurry write; the line is the 95% interval.": (
@@ -51,6 +56,7 @@ CHINESE = {
     "Spoke for the answer": "支持该回答",
     "Spoke against it": "反对该回答",
 }
+UNSURE_REASON = "unsure"
 PROBES = ("Where is my order?", "我的订单到哪了？", "x", "It broke after a day, and nobody answers. " * 20)
 SECTION = """\
 {test_line}
@@ -61,17 +67,24 @@ gate = {{ accuracy = ">= 0.80", latency_p95_ms = "<= 50", gross_margin = ">= 0.7
 # What cleaning drops is always counted. min_class_rows: a label with fewer rows is an error; mask_personal_data makes
 # <email>, <phone> ... of e-mail addresses and numbers; drop_near_duplicates drops rows that nearly repeat another.
 cleaning = {{ max_chars = 10_000, min_class_rows = 2, mask_personal_data = false, drop_near_duplicates = false }}
+# options = {{ abstain = true, out_of_scope = "data/other.csv" }}   # may answer "unsure", e.g. to such texts
 """
 
 
 def split(rows: Sequence[Mapping[str, Any]], product: Product) -> Split:
     """Texts and their labels."""
-    texts, labels = (tuple(row[name] for row in rows) for name in ("text", "label"))
-    return Split(texts, labels, read_options(product.options), tuple(row.get("origin", "") for row in rows))
+    labelled = [row for row in rows if row["label"] is not None]
+    texts, labels = (tuple(row[name] for row in labelled) for name in ("text", "label"))
+    origins = tuple(row.get("origin", "") for row in labelled)
+    outside = tuple(row["text"] for row in rows if row["label"] is None)
+    return Split(texts, labels, read_options(product.options), origins, outside)
 
 
 def measure(model: Model, test: Split, answers: Floats, seed: int) -> Measured:
-    """Accuracy and all that classifiers are measured by, how it bears hasty writing, and what decided its errors."""
+    """Accuracy and all that classifiers are measured by, how it bears hasty writing, and what decided its errors; where
+    it may be unsure, how often it answers. answers: to the labelled texts, then to those out of scope."""
+    inside, outside = answers[: len(test)], answers[len(test) :]
+    answers = inside
     measured = measure_classes(model.labels, test.labels, answers, test.texts, seed)
     if measured.classes is None or not isinstance(test.options, TextOptions):
         return measured
@@ -79,12 +92,13 @@ def measure(model: Model, test: Split, answers: Floats, seed: int) -> Measured:
     right = np.array([index[label] for label in test.labels], dtype=np.int64)
     answered = answers.argmax(axis=1).astype(np.int64)
     rows = test.options.robust_rows
+    sure, table = _unsure(model, answers, outside, right == answered) if test.options.abstain else ({}, None)
     hasty = robustness(lambda texts: in_bulk(model, texts), test.texts, right, answered, most_rows=rows, seed=seed)
     decided = _decided(model, test.texts, measured.classes)
     return replace(
         measured,
-        quality=measured.quality if hasty is None else {**measured.quality, ROBUST: hasty.lowest},
-        sections=tuple(each for each in (None if hasty is None else hasty.section, decided) if each is not None),
+        quality={**measured.quality, **({} if hasty is None else {ROBUST: hasty.lowest}), **sure},
+        sections=tuple(each for each in (table, None if hasty is None else hasty.section, decided) if each is not None),
     )
 
 
@@ -98,10 +112,28 @@ def parse(inputs: list[Any], model: Model) -> list[str]:
 
 
 def render(model: Model, text: str, probabilities: Floats) -> dict[str, Any]:
-    """The likeliest label with its score, and the three likeliest; equal scores in the order of the labels."""
+    """The likeliest label with its score, and the three likeliest; equal scores in the order of the labels. Of a model
+    that may be unsure also its threshold, and below that no label but a reason."""
     order = np.argsort(-probabilities, kind="stable")[:TOP]  # the first is `_likeliest`
     top = [{"label": model.labels[index], "score": _score(probabilities[index])} for index in order]
-    return {"label": top[0]["label"], "score": top[0]["score"], "top": top}
+    threshold = unsure_below(model)
+    if threshold is None:
+        return {"label": top[0]["label"], "score": top[0]["score"], "top": top}
+    unsure = bool(probabilities[order[0]] < threshold)  # as it was measured: not by the rounded score
+    return {
+        "label": None if unsure else top[0]["label"],
+        "score": top[0]["score"],
+        "top": top,
+        "reason": UNSURE_REASON if unsure else None,
+        "threshold": round(threshold, 6),
+    }
+
+
+def _unsure(
+    model: Model, answers: Floats, outside: Floats, right: NDArray[np.bool_]
+) -> tuple[dict[str, Metric], Section]:
+    tops = (each.max(axis=1, initial=0.0).astype(np.float64) for each in (answers, outside))
+    return measure_unsure(next(tops), right, next(tops), unsure_below(model))
 
 
 def explain(model: Model, text: str, probabilities: Floats) -> tuple[Part, ...]:
@@ -168,12 +200,12 @@ TASK = Task(
     name="text-classification",
     unit="prediction",
     ladder=("ngram-linear.v1", "static.v1", "frozen-linear.v1", "lora.v1", "full.v1", "blend.v1"),
-    quality=(*QUALITY, ROBUST),
+    quality=(*QUALITY, ROBUST, *UNSURE),
     trivial=TRIVIAL,
     prepare=prepare_texts,
     labels=lambda product, folder: [row.label for row in read_rows(folder / product.data, product.columns)],
     split=split,
-    inputs=lambda test: test.inputs,
+    inputs=lambda test: (*test.inputs, *test.outside),
     measure=measure,
     parse=parse,
     render=render,
@@ -189,8 +221,10 @@ TASK = Task(
         "type": "object",
         "required": ["label", "score", "top"],
         "properties": {
-            "label": {"type": "string"},
+            "label": {"type": ["string", "null"], "description": "null where the product is unsure"},
             "score": {"type": "number"},
+            "reason": {"enum": [UNSURE_REASON, None], "description": "where the product may be unsure"},
+            "threshold": {"type": "number", "description": "where the product may be unsure: it is, below this score"},
             "top": {
                 "type": "array",
                 "items": {

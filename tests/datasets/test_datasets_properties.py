@@ -11,7 +11,7 @@ from penstock.datasets.compare import normalise
 from penstock.datasets.near import grams_of, near_pairs
 from penstock.datasets.personal import find, mask
 from penstock.datasets.rows import Row
-from penstock.datasets.splits import _place, set_aside
+from penstock.datasets.splits import place_of, set_aside
 from penstock.datasets.suspects import out_of_fold, suspects
 from penstock.workspace.records import Cleaning
 
@@ -122,7 +122,7 @@ def test_added_rows_move_only_the_row_that_had_to_cross(old: list[tuple[str, str
     moved = set(before) ^ {row for row in after if row.origin.startswith("a.csv")}
     sides: dict[str, list[bool]] = {}
     for row in rows(old):
-        sides.setdefault(row.label, []).append(_place(row.text, 0) < 0.2)
+        sides.setdefault(row.label, []).append(place_of(row.text, 0) < 0.2)
     # only of labels whose rows hashed to one side, but for one or none
     assert all(sides[row.label].count(False) < 2 or not any(sides[row.label]) for row in moved)
 

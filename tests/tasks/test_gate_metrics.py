@@ -23,7 +23,12 @@ def test_a_gate_may_name_exactly_what_is_measured(name: str) -> None:
 def test_a_text_classifier_is_measured_by_what_its_gate_may_name() -> None:
     task = tasks.get("text-classification")
     model = TinyModel(("a", "b"), seed=0)
-    rows = [{"text": "the first text", "label": "a"}, {"text": "another one", "label": "b"}]
-    test = task.split(rows, Product.model_validate({"task": task.name, "data": "x.csv", "gate": {}, "price": PRICE}))
-    measured = task.measure(model, test, model.predict(test.texts), 0)
+    rows = [
+        {"text": "the first text", "label": "a"},
+        {"text": "another one", "label": "b"},
+        {"text": "none of them", "label": None},
+    ]
+    stated = {"task": task.name, "data": "x.csv", "gate": {}, "price": PRICE, "options": {"abstain": True}}
+    test = task.split(rows, Product.model_validate(stated))
+    measured = task.measure(model, test, model.predict(task.inputs(test)), 0)
     assert tuple(measured.quality) == task.quality

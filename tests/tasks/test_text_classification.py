@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,13 @@ import pytest
 from evaluation.measured import Scripted
 
 from penstock import tasks
+from penstock.client import texts
 from penstock.core.errors import BadInput, NotFound
+from penstock.datasets.rows import Split
+from penstock.datasets.text_options import TextOptions
+from penstock.evaluation.thresholds import UNSURE
+from penstock.models.ngram_linear import NgramLinear
+from penstock.models.ngrams import learn_vocabulary
 
 TASK = tasks.get("text-classification")
 
@@ -93,3 +100,45 @@ def test_a_correction_that_is_no_label_of_a_text_is_refused_with_its_place(asked
 def test_what_a_release_is_tried_with_is_what_customers_may_send() -> None:
     tried = model("a", "b")
     assert TASK.parse(TASK.probes(tried), tried) == TASK.probes(tried)
+
+
+def test_below_its_threshold_an_answer_has_no_label_but_a_reason_and_the_best_guesses() -> None:
+    row = np.array([0.55, 0.45], dtype=np.float32)
+    unsure = replace(ngrams(), unsure_below=0.6)
+    assert TASK.render(unsure, "x", row) == {
+        "label": None,
+        "score": 0.55,
+        "top": [{"label": "a", "score": 0.55}, {"label": "b", "score": 0.45}],
+        "reason": "unsure",
+        "threshold": 0.6,
+    }
+    sure = TASK.render(replace(unsure, unsure_below=0.5), "x", row)
+    assert (sure["label"], sure["reason"], sure["threshold"]) == ("a", None, 0.5)
+    assert set(TASK.render(ngrams(), "x", row)) == {"label", "score", "top"}
+    typed = texts.Label.from_output(TASK.render(unsure, "x", row))
+    assert (typed.label, typed.reason, typed.top[0]) == (None, "unsure", ("a", 0.55))
+
+
+def test_the_measures_of_an_unsure_model_are_counted_by_hand() -> None:
+    answers = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.55, 0.45], [0.95, 0.05], [0.6, 0.4]], dtype=np.float32)
+    test = Split(("a1", "b1", "b2", "a2"), ("a", "b", "b", "a"), TextOptions(abstain=True, robust_rows=0))
+    test = replace(test, outside=("x", "y"))
+    measured = TASK.measure(replace(ngrams(), unsure_below=0.65), test, answers, 0)
+    values = {name: measured.quality[name].value for name in UNSURE}
+    assert values == pytest.approx({"coverage": 3 / 4, "precision": 2 / 3, "out_of_scope_recall": 1 / 2})
+    assert measured.quality["accuracy"].value == 3 / 4  # of the labelled rows, whatever the threshold
+    assert len(measured.scores) == 4
+    assert measured.sections[0].header == (
+        "threshold",
+        "share answered",
+        "precision",
+        "out-of-scope recall",
+        "in use",
+    )
+
+
+def ngrams() -> NgramLinear:
+    nothing = np.zeros((1, 2), dtype=np.float32)
+    words = learn_vocabulary(["a text", "another text"], 10_000)
+    weights = np.zeros((len(words), 2), dtype=np.float32)
+    return NgramLinear(("a", "b"), words, weights, nothing[0], 1.0)

@@ -17,11 +17,12 @@ from penstock.models.knowledge.answering import Answering, Question
 from penstock.models.knowledge.lexicon import make_lexicon
 from penstock.models.knowledge.words import pieces, words
 from penstock.models.load import Loader
+from penstock.models.protocol import NEVER
 from penstock.storage.blobs import BlobStore
 from penstock.training.backbones import resolve
 from penstock.training.knowledge import RUNGS, calibration, tuned
-from penstock.training.knowledge.calibration import NEVER, pick_threshold
 from penstock.training.records import TrainRequest, save
+from penstock.training.thresholds import pick_threshold
 from penstock.workspace.records import Backbone
 
 THINGS = ("lamp", "chair", "table", "sofa", "shelf", "carpet")

@@ -18,13 +18,13 @@ from penstock.models.knowledge.words import pieces
 from penstock.models.protocol import Floats, Integers
 from penstock.training.extras import training_libraries
 from penstock.training.knowledge.prior import Prior
+from penstock.training.thresholds import at_threshold, pick_threshold
 
 MOST_ROWS = 2_000
 MOST_FITS = 4_000_000  # rows times entries: about 100 MB of signals
 ENOUGH_ROWS = 50  # fewer found paraphrases cannot tell a precision of 95% from one of 85%
 PULL = 0.5  # of the prior, in rows
 SCALE = np.array([1.0, 1.0, 5.0, 1.0, 5.0, 5.0])  # a usual size of each weight, and of `none`
-NEVER = 1.01  # a threshold above every score
 
 Exact = npt.NDArray[np.float64]
 
@@ -88,41 +88,8 @@ def calibrate(
     threshold, precision, coverage = pick_threshold(*tops, weights, target)
     if int(cases.found.sum()) < ENOUGH_ROWS:
         threshold = max(threshold if threshold <= 1 else 0.0, prior.threshold(target))
-        precision, coverage = _at(threshold, *tops, weights)
+        precision, coverage = at_threshold(threshold, *tops, weights)
     return Calibrated(solution[:-1], float(solution[-1]), threshold, int(cases.found.sum()), precision, coverage)
-
-
-def pick_threshold(
-    found: tuple[Exact, npt.NDArray[np.bool_]], missed: Exact, weights: tuple[Exact, Exact], target: float
-) -> tuple[float, float, float]:
-    """(threshold, precision, coverage): the lowest score from which on the answers are right `target` of the time.
-
-    found: top scores of questions whose entry is there, and whether it is that entry's. missed: top scores of questions
-    that none answers. weights: of the rows of each. One wrong answer more is counted than was seen, as in conformal
-    prediction (Vovk 2005): else a handful of lucky rows would promise everything.
-    """
-    scores = np.concatenate([found[0], missed])
-    right = np.concatenate([found[1].astype(np.float64) * weights[0], np.zeros(len(missed))])
-    shares = np.concatenate(weights)
-    order = np.argsort(-scores, kind="stable")
-    scores, right, shares = scores[order], np.cumsum(right[order]), np.cumsum(shares[order])
-    one_more = float(np.concatenate(weights).mean())
-    last = np.append(scores[1:] < scores[:-1], True)  # a threshold cannot part equal scores
-    good = np.flatnonzero(last & (right / (shares + one_more) >= target))
-    if not len(good):
-        return NEVER, 0.0, 0.0
-    place = int(good[-1])
-    return float(scores[place]), float(right[place] / shares[place]), float(shares[place] / shares[-1])
-
-
-def _at(
-    threshold: float, found: tuple[Exact, npt.NDArray[np.bool_]], missed: Exact, weights: tuple[Exact, Exact]
-) -> tuple[float, float]:
-    """(precision, coverage) at a threshold, of what `pick_threshold` takes; (0, 0) where nothing is answered."""
-    answered = found[0] >= threshold, missed >= threshold
-    share = float(weights[0][answered[0]].sum() + weights[1][answered[1]].sum())
-    right = float(weights[0][answered[0] & found[1]].sum())
-    return (right / share, share / float(np.concatenate(weights).sum())) if share > 0 else (0.0, 0.0)
 
 
 def _without_itself(index: Index, question: str, row: int, own: int) -> Floats:

@@ -23,8 +23,8 @@ from penstock.models.knowledge.answering import (
     to_settings,
 )
 from penstock.models.knowledge.index import Index, Vectors, embedded, make_index
-from penstock.models.protocol import Floats, Parts
-from penstock.training.knowledge.calibration import NEVER, Calibrated, Cases, calibrate, make_cases
+from penstock.models.protocol import NEVER, Floats, Parts
+from penstock.training.knowledge.calibration import Calibrated, Cases, calibrate, make_cases
 from penstock.training.knowledge.prior import PRIORS, USED
 from penstock.training.records import Trained, TrainRequest, text_backbone
 
