@@ -17,6 +17,7 @@ from penstock.datasets.rows import Split
 from penstock.datasets.text_options import TextOptions, read_options
 from penstock.models.load import Loader
 from penstock.models.protocol import NEVER, UNSURE_BELOW, Integers, Model
+from penstock.models.vectors import in_bulk
 from penstock.storage.blobs import scratch
 from penstock.training.records import Trained, TrainRequest
 from penstock.training.thresholds import Exact, pick_threshold
@@ -112,7 +113,7 @@ def _asked(train: Callable[[TrainRequest], Trained], request: TrainRequest, held
 
 
 def _answers(model: Model, held: _Held) -> tuple[Exact, Any, Exact]:
-    inside, outside = model.predict(held.inside.inputs), model.predict(held.outside)
+    inside, outside = in_bulk(model, held.inside.inputs), in_bulk(model, held.outside)
     place = {label: number for number, label in enumerate(model.labels)}
     truth = np.array([place[label] for label in held.inside.labels])
     tops = (answers.max(axis=1, initial=0.0).astype(np.float64) for answers in (inside, outside))
