@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli.output import OPTIONS, note, show
+from penstock.cli.output import OPTIONS, note, show, shown_progress
 
 
 def register(app: typer.Typer) -> None:
@@ -29,13 +29,12 @@ def compress(
     from penstock.jobs.runner import open_workflows
     from penstock.jobs.train import gate_refused, outcome_rows
     from penstock.runtime.house import open_house
-    from penstock.runtime.progress import console_progress
 
     house = open_house(OPTIONS.workspace)
     arguments = plan(house, reference, number=candidate, by=by, other=other, given=set_ or ())
     product = arguments["product"]
     with (
-        console_progress() as progress,
+        shown_progress() as progress,
         open_workflows(house, executor=f"cli-compress-{product}", command=arguments, progress=progress) as workflows,
     ):
         result = workflows.run_or_resume("compress", arguments, note)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli.output import OPTIONS, note, show
+from penstock.cli.output import OPTIONS, note, show, shown_progress
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +23,6 @@ def demo(
     """Play the whole story on the example workspace over real HTTP, in under two minutes."""
     from penstock.core.errors import Conflict
     from penstock.demo.story import play
-    from penstock.runtime.progress import console_progress
 
     target = folder or _free(Path("penstock-demo"))
     if target.exists():
@@ -31,7 +30,7 @@ def demo(
             "the demo wants a fresh folder, but this one exists", where=str(target), hint="choose another --folder"
         )
     began = time.monotonic()
-    with console_progress() as progress:
+    with shown_progress() as progress:
         facts = play(target, lambda text: note(f"[{time.monotonic() - began:5.1f} s] {text}"), progress)
     rows = [{"what happened": f.what, "number": f.number, "look at it with": f.look} for f in facts]
     show(facts, rows=rows, title=f"From labelled files to money in the bank, in {time.monotonic() - began:.0f} seconds")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from penstock.cli.output import OPTIONS, note, show
+from penstock.cli.output import OPTIONS, note, show, shown_progress
 
 if TYPE_CHECKING:
     from penstock.monitoring.review import Verdict
@@ -88,11 +88,10 @@ def retrain(product: str) -> None:
     from penstock.jobs.runner import open_workflows
     from penstock.jobs.train import gate_refused, outcome_rows
     from penstock.runtime.house import open_house
-    from penstock.runtime.progress import console_progress
 
     house = open_house(OPTIONS.workspace)
     with (
-        console_progress() as progress,
+        shown_progress() as progress,
         open_workflows(house, executor=f"cli-train-{product}", command="retrain", progress=progress) as workflows,
     ):
         result = workflows.run_or_resume("retrain", {"product": product}, note)

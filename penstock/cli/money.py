@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from penstock.cli import billing, undo
-from penstock.cli.output import OPTIONS, note, print_table, show, text
+from penstock.cli.output import OPTIONS, note, print_table, show, shown_progress, text
 
 if TYPE_CHECKING:
     from penstock.billing.records import Payment
@@ -103,11 +104,10 @@ def bill_close(
     from penstock.jobs.money import close_month, invoice_rows
     from penstock.jobs.runner import open_workflows
     from penstock.runtime.house import open_house
-    from penstock.runtime.progress import console_progress
 
     house = open_house(OPTIONS.workspace)
     with (
-        console_progress() as progress,
+        shown_progress() as progress,
         open_workflows(house, executor="cli-close", progress=progress) as workflows,
     ):
         closed = close_month(workflows, period, catch_up=catch_up)
@@ -179,8 +179,8 @@ def invoice_show(number: str) -> None:
         show(facts)
         return
     head = {k: v for k, v in facts.items() if not isinstance(v, list | dict)}
-    instants = ("issued_at", "due_at")
-    print_table([{**{k: v for k, v in head.items() if k not in instants}, "customer": facts["buyer"]["name"]}])
+    times = {k: datetime.fromisoformat(head[k]) for k in ("issued_at", "due_at")}  # shown in the company's zone
+    print_table([{**head, "customer": facts["buyer"]["name"], **times}])
     hidden = ("period", "tiers", "events")
     print_table([{k: v for k, v in line.items() if k not in hidden} for line in facts["lines"]])
     if facts["credit_notes"]:

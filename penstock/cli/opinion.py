@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from penstock.cli.output import OPTIONS, note, show, text
+from penstock.cli.output import OPTIONS, note, show, shown_progress, text
 
 Product = Annotated[str, typer.Argument(help="A product of the task opinion-monitoring.")]
 Key = Annotated[str, typer.Option(help="The customer's key that pays: sk_live_…", envvar="PENSTOCK_KEY")]
@@ -28,10 +28,9 @@ def replay(product: Product, file: Path, key: Key, url: Url = None) -> None:
     from penstock.jobs.opinion import tend_product
     from penstock.jobs.opinion_push import replay as push
     from penstock.runtime.house import open_house
-    from penstock.runtime.progress import console_progress
 
     house = open_house(OPTIONS.workspace)
-    with console_progress() as progress:
+    with shown_progress() as progress:
         pushed = push(house, product, file, key, url, progress)
     tended = tend_product(house, product)
     show({"pushed": pushed, "tended": tended}, rows=[{**vars(pushed), "alerts": tended.alerts}])

@@ -8,17 +8,21 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.core.clock import local_text
 from penstock.core.errors import PenstockError
 from penstock.core.money import Money
+
+if TYPE_CHECKING:
+    from penstock.runtime.progress import Progress
 
 
 @dataclass
@@ -100,6 +104,18 @@ def note(message: str) -> None:
 def counted(number: int, noun: str) -> str:
     """`1 key`, `2 keys`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+@contextmanager
+def shown_progress() -> Iterator[Progress]:
+    """Progress on stderr: bars or lines for people, a note a line under --json."""
+    from penstock.runtime.progress import console_progress, line_progress
+
+    if OPTIONS.json:
+        yield line_progress(note)
+        return
+    with console_progress() as progress:
+        yield progress
 
 
 def as_row(item: Any) -> Mapping[str, Any]:

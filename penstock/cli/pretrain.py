@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from penstock.cli.output import OPTIONS, note, show
+from penstock.cli.output import OPTIONS, note, show, shown_progress
 
 
 def register(app: typer.Typer) -> None:
@@ -30,11 +30,10 @@ def pretrain(
 ) -> None:
     """Train a small text encoder with its own vocabulary on unlabelled texts of any language."""
     from penstock.jobs.pretrain import pretrain_backbone, pretrained_rows
-    from penstock.runtime.progress import console_progress
 
     numbers = {"minutes": minutes, "vocab": vocab, "layers": layers, "hidden": hidden, "seed": seed}
     given = {name: value for name, value in numbers.items() if value is not None}
-    with console_progress() as progress:
+    with shown_progress() as progress:
         done = pretrain_backbone(corpus, out, given, column=column, resume=resume, progress=progress)
     facts = {name: value for name, value in done.card.items() if name != "curves"}
     show({"folder": out, **facts}, rows=pretrained_rows(done), title=_title(done.card))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli.output import OPTIONS, note, print_table, show
+from penstock.cli.output import OPTIONS, note, print_table, show, shown_progress
 
 
 def register(app: typer.Typer) -> None:
@@ -87,10 +87,9 @@ def runs_export(
     """Write a product's runs for TensorBoard, or send them to MLflow; each run once."""
     from penstock.jobs.run_export import export_runs
     from penstock.runtime.house import open_house
-    from penstock.runtime.progress import console_progress
 
     house = open_house(OPTIONS.workspace)
-    with console_progress() as progress:
+    with shown_progress() as progress:
         done = export_runs(house, product, to=to, form=format, kind=kind, progress=progress)
     show(done)
     if format == "tensorboard":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from penstock.cli.output import OPTIONS, note, print_table, show
+from penstock.cli.output import OPTIONS, note, print_table, show, shown_progress
 from penstock.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ def train(
     from penstock.jobs.runner import open_workflows
     from penstock.jobs.train import gate_refused, outcome_rows, rungs_of
     from penstock.runtime.house import open_house
-    from penstock.runtime.progress import console_progress
 
     if html is not None and not explore:
         raise BadInput("only an exploration draws a frontier", where="--html", hint="add --explore")
@@ -60,7 +59,7 @@ def train(
     arguments["budget_minutes"] = _minutes(house, budget_minutes, budget_money)
     files = frontier_files(house, product, html) if explore else ()
     with (
-        console_progress() as progress,
+        shown_progress() as progress,
         open_workflows(
             house, executor=f"cli-train-{product}", command=[job, arguments], progress=progress
         ) as workflows,

@@ -56,7 +56,7 @@ def console_progress(stream: TextIO | None = None) -> Iterator[Progress]:
     while a stage tells nothing new."""
     out = stream or sys.stderr
     if not out.isatty():
-        with _repeated(lines := Lines(out)):
+        with _repeated(lines := Lines(lambda line: print(line, file=out, flush=True))):
             yield lines.tell
         return
     from rich.console import Console
@@ -93,11 +93,16 @@ class _Shown:
     shown_at: float
 
 
+def line_progress(say: Callable[[str], object]) -> Progress:
+    """Progress as plain lines, each of them given to `say`."""
+    return Lines(say).tell
+
+
 class Lines:
     """Progress as plain lines: when a stage begins, when it ends, and every 10 s between. `tell` is a Progress."""
 
-    def __init__(self, stream: TextIO, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._stream = stream
+    def __init__(self, say: Callable[[str], object], monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._say = say
         self._monotonic = monotonic
         self._open: dict[str, _Shown] = {}
         self._ended: set[str] = set()
@@ -140,7 +145,7 @@ class Lines:
             pace = f"{_in_words(spent)} so far" if spent >= LINE_EVERY_S else ""
         words = " · ".join(filter(None, (at.note, pace)))
         shown = "" if share is None else f" {share:4.0%}"
-        print(f"{stage}{shown}{f'  {words}' if words else ''}", file=self._stream, flush=True)
+        self._say(f"{stage}{shown}{f'  {words}' if words else ''}")
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def test_a_second_holder_is_told_who_holds_the_lock(tmp_path: Path) -> None:
 
 def test_progress_off_a_terminal_is_a_line_at_beginning_and_end_and_now_and_then() -> None:
     out, now = io.StringIO(), [0.0]
-    show = Lines(out, lambda: now[0]).tell
+    show = Lines(lambda line: print(line, file=out), lambda: now[0]).tell
     for done in range(101):
         now[0] = done * 0.15
         show("embedding", done, 100, f"{done} rows")
@@ -53,7 +53,7 @@ def test_progress_off_a_terminal_is_a_line_at_beginning_and_end_and_now_and_then
 def test_a_stage_that_stands_still_off_a_terminal_is_shown_again_every_ten_seconds() -> None:
     """A fit of 5,000 classes stood at "33% fitting" without end."""
     out, now = io.StringIO(), [0.0]
-    lines = Lines(out, lambda: now[0])
+    lines = Lines(lambda line: print(line, file=out), lambda: now[0])
     lines.tell("fitting", 0, 100, "C = 1")
     for second in range(1, 31):
         now[0] = float(second)
