@@ -7,7 +7,7 @@ labels, the split, leaks, feedback, near repeats, suspect labels. Cleaning what 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from penstock.core.errors import BadInput
@@ -42,9 +42,11 @@ def clean(
     seed: int,
     *,
     extra: Sequence[Row] = (),
+    aside: Callable[[Sequence[Row]], tuple[list[Row], list[Row]]] | None = None,
 ) -> Cleaned:
     """Clean `train`, and `test` or a share of train set aside by content (test None).
 
+    aside: (train, test) of the rows, where they are not split by their texts.
     extra: feedback that joins train after the test rows are fixed, so it never changes what is tested. A test row whose
     label train lacks stays, and can only be answered wrongly: customers will send its like. Raises BadInput naming all
     labels with too few rows, or when nothing is left to learn or to test.
@@ -60,7 +62,7 @@ def clean(
     _note(log, "rare-label", settled)
     base, tested = settled.train, settled.test
     if test is None:
-        base, tested = set_aside(base, options.test_share, seed)
+        base, tested = set_aside(base, options.test_share, seed) if aside is None else aside(base)
         base = _not_tested(base, tested, "train", log)
     rows = _with_feedback(base, tested, settled.extra, options, log)
     rows = _not_nearly_repeated(rows, tested, options, log)

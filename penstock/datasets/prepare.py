@@ -7,11 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from penstock.datasets.cleaning import clean
+from penstock.core.errors import BadInput
+from penstock.datasets import grouping
+from penstock.datasets.cleaning import Cleaned, clean
 from penstock.datasets.out_of_scope import parted, read_unlabelled
-from penstock.datasets.readers import read_rows
+from penstock.datasets.readers import columns_of, read_rows
+from penstock.datasets.report import Finding
 from penstock.datasets.rows import Prepared, Row, as_objects
-from penstock.datasets.text_options import read_options
+from penstock.datasets.text_options import TextOptions, read_options
 from penstock.workspace.records import Product
 
 
@@ -20,19 +23,72 @@ def prepare_texts(product: Product, folder: Path, extra: Sequence[Mapping[str, A
 
     extra: feedback rows that join train. The test rows are the same with and without them. Raises BadInput.
     """
+    options = read_options(product.options)
     train = read_rows(folder / product.data, product.columns)
     test = read_rows(folder / product.test, product.columns) if product.test is not None else None
-    cleaned = clean(train, test, product.cleaning, product.seed, extra=[Row(**row) for row in extra])
-    prepared = Prepared(as_objects(cleaned.train), as_objects(cleaned.test), cleaned.report)
-    outside = read_options(product.options).out_of_scope
-    return (
-        prepared if outside is None else _joined(prepared, product, folder / outside, [*cleaned.train, *cleaned.test])
-    )
+    rows = [Row(**row) for row in extra]
+    cells = _cells(options, product, folder)
+    if cells is None:
+        cleaned = clean(train, test, product.cleaning, product.seed, extra=rows)
+    else:
+        share, seed = product.cleaning.test_share, product.seed
+        cleaned = clean(
+            train,
+            None,
+            product.cleaning,
+            seed,
+            extra=rows,
+            aside=lambda base: (
+                grouping.by_group(base, cells, share, seed)
+                if options.group
+                else grouping.by_time(base, cells, str(options.time), share)
+            ),
+        )
+    found = _split_findings(cleaned, options, product, folder, cells)
+    report = replace(cleaned.report, findings=(*cleaned.report.findings, *found))
+    prepared = Prepared(as_objects(cleaned.train), as_objects(cleaned.test), report)
+    if options.out_of_scope is None:
+        return prepared
+    return _joined(prepared, product, folder / options.out_of_scope, [*cleaned.train, *cleaned.test])
+
+
+def _cells(options: TextOptions, product: Product, folder: Path) -> grouping.Cells | None:
+    """The column to split by, None where no option names one. Raises BadInput."""
+    column = options.group or options.time
+    if column is None:
+        return None
+    if product.test is not None:
+        name = "group" if options.group else "time"
+        hint = f"leave `{name}` out, or the test file, so that the data are split by {column!r}"
+        raise BadInput("a product with a test file is not split", where=f"options.{name}", hint=hint)
+    return grouping.column_of(folder / product.data, column)
+
+
+def _split_findings(
+    cleaned: Cleaned, options: TextOptions, product: Product, folder: Path, cells: grouping.Cells | None
+) -> tuple[Finding, ...]:
+    """What the rows were split by, or columns that they might better be."""
+    known = {row.origin for row in cleaned.train} if cells is None else cells.keys()
+    train = [row.origin for row in cleaned.train if row.origin in known]  # without feedback, which has no such column
+    test = [row.origin for row in cleaned.test]
+    if cells is not None:
+        kind, column = ("group", options.group) if options.group else ("time", options.time)
+        return (grouping.split_by("group" if kind == "group" else "time", str(column), cells, train, test),)
+    if product.test is not None:
+        return ()
+    named = columns_of(product.columns)
+    return grouping.hints(grouping.columns_beside(folder / product.data, (named["text"], named["label"])), train, test)
 
 
 def _joined(prepared: Prepared, product: Product, path: Path, known: Sequence[Row]) -> Prepared:
     """With the texts of the out-of-scope file, half of them to calibrate by and half to test with."""
     rows = read_unlabelled(path, product.columns.get("text", "text"))
     calibrating, testing, findings = parted(rows, known, product.cleaning.max_chars, product.seed)
-    report = replace(prepared.report, findings=(*prepared.report.findings, *findings))
+    report = replace(
+        prepared.report,
+        read_train=prepared.report.read_train + len(rows),
+        rows_train=prepared.report.rows_train + len(calibrating),
+        rows_test=prepared.report.rows_test + len(testing),
+        findings=(*prepared.report.findings, *findings),
+    )
     return Prepared([*prepared.train, *calibrating], [*prepared.test, *testing], report)

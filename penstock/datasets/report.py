@@ -37,6 +37,9 @@ KINDS = {
     "personal-id": "rows with Chinese ID numbers",
     "personal-card": "rows with bank card numbers",
     **{f"personal-{kind}": f"rows with {words}" for kind, words in personal_wide.KINDS.items()},
+    "split-by": "columns that the rows are split by",
+    "group-column": "COLUMNS THAT LOOK LIKE GROUPS OF ROWS",
+    "time-column": "COLUMNS THAT LOOK LIKE TIMES",
     # tables
     "leak": "COLUMNS LEFT OUT: THEY PREDICT THE TARGET TOO WELL",
     "leak-kept": "columns kept although they predict the target too well",
@@ -76,7 +79,10 @@ KINDS = {
 }
 """Each kind of finding, in words, in the order in which the report shows them."""
 
-COLUMN_KINDS = frozenset({"leak", "leak-kept", "known-after", "no-input", "zeros", "markers", "codes", "written-as"})
+COLUMN_KINDS = frozenset(
+    {"leak", "leak-kept", "known-after", "no-input", "zeros", "markers", "codes", "written-as"}
+    | {"split-by", "group-column", "time-column"}
+)
 """Findings of columns, not rows. A table names each, not the first alone: a column that is left out silently is missed
 too late."""
 _TESTED = ("test-in-train", "near-test")

@@ -18,7 +18,8 @@ class TextOptions(OutOfScope):
     section changes, 0 for none. recipes: hyper-parameters by rung. ensemble: of so many seeds of full.v1 and blend.v1
     the weights are averaged. privacy: what private rungs promise. label_names: each label's own words become a training
     row, which helps where rows are few. abstain: the answer may be "unsure", by a threshold found on held-out training
-    rows, and on the out_of_scope texts where the product names a file of them."""
+    rows, and on the out_of_scope texts where the product names a file of them. group, time: a column to split by:
+    all rows of a group on one side, or the latest rows to test."""
 
     suspect_labels: Literal["keep", "down-weight", "remove"] = "keep"
     augment: float = Field(default=0.0, ge=0, le=4, allow_inf_nan=False)
@@ -29,9 +30,13 @@ class TextOptions(OutOfScope):
     privacy: Privacy | None = None
     label_names: bool = Field(default=False, strict=True)
     abstain: bool = Field(default=False, strict=True)
+    group: str | None = Field(default=None, min_length=1)
+    time: str | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> TextOptions:
+        if self.group and self.time:
+            raise ValueError("group and time are two ways to split: leave one of them out")
         asked = sorted(self.model_fields_set & OutOfScope.model_fields.keys())
         if asked and not self.abstain:
             raise ValueError(f"{asked[0]} needs abstain = true")

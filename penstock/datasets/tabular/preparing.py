@@ -13,6 +13,7 @@ from typing import Any
 
 from penstock.core.errors import BadInput
 from penstock.core.hashing import canonical_json
+from penstock.datasets.grouping import hints
 from penstock.datasets.report import MAX_EXAMPLES, CleaningReport, Example, Finding, Part, shortened
 from penstock.datasets.rows import Prepared
 from penstock.datasets.tabular.columns import Plan, plan_columns, typed
@@ -79,6 +80,8 @@ def prepare(
         check_learnable(train, test, product.cleaning)
     classes = class_counts([*train, *fresh], test, log) if labels else ()
     note_unseen(train, test, log)
+    if product.test is None and not (options.group or options.time):
+        log += hints(_columns(records, options.target), *([row["origin"] for row in part] for part in (train, test)))
     rows, tested = _ordered([*train, *fresh]), _ordered(test)
     report = CleaningReport(len(records), len(tests or ()), len(extra), len(rows), len(tested), classes, tuple(log))
     return Prepared(rows, tested, report)
@@ -99,6 +102,16 @@ def _apart(split: Split, reading: Reading, product: Product, log: list[Finding])
         train, test = set_aside(split.train, options, product.cleaning.test_share, product.seed)
         split = replace(split, train=not_tested(train, test, log), test=test)
     return split
+
+
+def _columns(records: Sequence[Record], target: str) -> dict[str, dict[str, str]]:
+    """The table's columns of text, but the target's, by the origin of their rows."""
+    found: dict[str, dict[str, str]] = {}
+    for record in records:
+        for name, cell in record.cells.items():
+            if isinstance(cell, str) and name != target:
+                found.setdefault(name, {})[record.origin] = cell
+    return found
 
 
 def labels_of(product: Product, folder: Path, options: TableOptions) -> list[str]:
