@@ -233,3 +233,15 @@ def test_a_few_files_that_cannot_be_read_are_left_out_by_name(folder: Path) -> N
     assert prepare(product(options={"max_unreadable": "2%"}), folder).report.found("unreadable") == 2
     with pytest.raises(BadInput):
         prepare(product(options={"max_unreadable": 0.0}), folder)
+
+
+def test_a_table_may_name_a_few_files_that_are_gone(folder: Path) -> None:
+    lines = ["path,label", *(f"{kind}/{row:02}.png,{kind}" for kind in ("dark", "light") for row in range(20))]
+    (folder / "data" / "list.csv").write_text("\n".join([*lines, "dark/gone.png,dark"]))
+    with pytest.raises(BadInput, match=r"gone\.png") as caught:
+        prepare(product(data="data/list.csv"), folder)  # one of 41 is more than a hundredth
+    assert "max_unreadable" in str(caught.value) and caught.value.where == "list.csv:42"
+    found = prepare(product(data="data/list.csv", options={"max_unreadable": "5%"}), folder)
+    (finding,) = [f for f in found.report.findings if f.kind == "unreadable"]
+    assert (finding.found, finding.dropped, finding.examples[0].origin) == (1, 1, "list.csv:42")
+    assert any("list.csv:42" in sentence for sentence in found.report.told())

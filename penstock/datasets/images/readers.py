@@ -116,8 +116,8 @@ def _in_table(path: Path, columns: Mapping[str, str]) -> list[_Named]:
         file, label = (values[place].strip() if place < len(values) else "" for place in places)
         if not file or not label:
             wrong.append(BadInput("the row has no path or no label", where=where, hint="complete it, or delete it"))
-        elif not (path.parent / file).is_file():
-            wrong.append(BadInput(f"there is no file {file!r}", where=where, hint=f"paths begin at {path.parent}"))
+        elif "\0" in file:
+            wrong.append(BadInput("the path holds a NUL character", where=where, hint="correct it, or delete the row"))
         else:
             found.append((path.parent / file, label, where))
     if wrong:
@@ -177,6 +177,8 @@ def _size_or_error(named: _Named) -> tuple[int, int] | BadInput:
         return size_of(file.read_bytes(), origin, FILES)
     except BadInput as error:
         return error
+    except FileNotFoundError:  # a table may name what is gone
+        return BadInput(f"there is no file {str(file)!r}", where=origin, hint="paths begin at the table's folder")
     except OSError as error:
         return BadInput(f"cannot be read: {error.strerror}", where=origin, hint="check its permissions")
 
