@@ -11,8 +11,8 @@ from penstock.core.errors import BadInput
 from penstock.datasets import grouping
 from penstock.datasets.cleaning import Cleaned, clean
 from penstock.datasets.out_of_scope import parted, read_unlabelled
-from penstock.datasets.readers import columns_of, read_rows
-from penstock.datasets.report import Finding
+from penstock.datasets.readers import columns_of, read_most
+from penstock.datasets.report import Example, Finding, with_unreadable
 from penstock.datasets.rows import Prepared, Row, as_objects
 from penstock.datasets.text_options import TextOptions, read_options
 from penstock.workspace.records import Product
@@ -24,8 +24,9 @@ def prepare_texts(product: Product, folder: Path, extra: Sequence[Mapping[str, A
     extra: feedback rows that join train. The test rows are the same with and without them. Raises BadInput.
     """
     options = read_options(product.options)
-    train = read_rows(folder / product.data, product.columns)
-    test = read_rows(folder / product.test, product.columns) if product.test is not None else None
+    most = options.max_unreadable
+    train, unread = read_most(folder / product.data, product.columns, most)
+    test, untested = (None, ()) if product.test is None else read_most(folder / product.test, product.columns, most)
     rows = [Row(**row) for row in extra]
     cells = _cells(options, product, folder)
     if cells is None:
@@ -46,10 +47,21 @@ def prepare_texts(product: Product, folder: Path, extra: Sequence[Mapping[str, A
         )
     found = _split_findings(cleaned, options, product, folder, cells)
     report = replace(cleaned.report, findings=(*cleaned.report.findings, *found))
+    report = with_unreadable(report, "unreadable-row", _examples(unread), _examples(untested))
     prepared = Prepared(as_objects(cleaned.train), as_objects(cleaned.test), report)
     if options.out_of_scope is None:
         return prepared
     return _joined(prepared, product, folder / options.out_of_scope, [*cleaned.train, *cleaned.test])
+
+
+def labels_of(product: Product, folder: Path) -> list[str]:
+    """The label of every row of the data that can be read. Raises BadInput."""
+    most = read_options(product.options).max_unreadable
+    return [row.label for row in read_most(folder / product.data, product.columns, most)[0]]
+
+
+def _examples(wrong: Sequence[BadInput]) -> list[Example]:
+    return [Example(error.where or "", error.message, "") for error in wrong]
 
 
 def _cells(options: TextOptions, product: Product, folder: Path) -> grouping.Cells | None:

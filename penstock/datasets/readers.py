@@ -36,6 +36,13 @@ def read_rows(path: Path, columns: Mapping[str, str] | None = None) -> list[Row]
 
     Raises BadInput with where="file.csv:12" (line, or row of a parquet file) and what to do.
     """
+    return read_most(path, columns, 0.0)[0]
+
+
+def read_most(
+    path: Path, columns: Mapping[str, str] | None, most_unreadable: float
+) -> tuple[list[Row], tuple[BadInput, ...]]:
+    """The rows that can be read, and the errors of the others, which may be that share of all. Raises as read_rows."""
     rows: list[Row] = []
     wrong: list[BadInput] = []
     for made in _rows_or_errors(Path(path), columns):
@@ -43,11 +50,11 @@ def read_rows(path: Path, columns: Mapping[str, str] | None = None) -> list[Row]
             rows.append(made)
         else:
             wrong.append(made)
-    if wrong:
+    if len(wrong) > math.floor(most_unreadable * (len(rows) + len(wrong))):
         raise _all_of(wrong)
     if not rows:
         raise BadInput("holds no rows", where=path.name, hint="it needs a header and labelled rows below it")
-    return rows
+    return rows, tuple(wrong)
 
 
 def iter_rows(path: Path, columns: Mapping[str, str] | None = None) -> Iterator[Row]:
@@ -60,7 +67,10 @@ def iter_rows(path: Path, columns: Mapping[str, str] | None = None) -> Iterator[
 
 def iter_texts(path: Path, column: str) -> Iterator[tuple[str, str]]:
     """(origin, text) of every row of a file, whatever other columns it has. Raises BadInput with file:line."""
-    for origin, values in _READERS[extension_of(path)](path, {"text": column}):
+    for found in _READERS[extension_of(path)](path, {"text": column}):
+        if isinstance(found, BadInput):
+            raise found
+        origin, values = found
         yield origin, _text(values["text"], f"{origin}: {column}")
 
 
@@ -68,7 +78,11 @@ def _rows_or_errors(path: Path, columns: Mapping[str, str] | None) -> Iterator[R
     """Each row, or what is wrong with its values; what is wrong with the file itself is raised."""
     reader = _READERS[extension_of(path)]
     named = columns_of(columns or {})
-    for origin, values in reader(path, named):
+    for found in reader(path, named):
+        if isinstance(found, BadInput):
+            yield found
+            continue
+        origin, values = found
         try:
             yield Row(
                 text=_text(values["text"], f"{origin}: {named['text']}"),
@@ -131,7 +145,7 @@ def csv_header(path: Path, named: Mapping[str, str]) -> tuple[list[str], str]:
     return [name.strip() for name in next(csv.reader([line], delimiter=delimiter))], delimiter
 
 
-def _csv(path: Path, named: Mapping[str, str]) -> Iterator[_Record]:
+def _csv(path: Path, named: Mapping[str, str]) -> Iterator[_Record | BadInput]:
     lines = decoded_lines(path)
     header_line = next(lines, None)
     if header_line is None:
@@ -149,7 +163,7 @@ def _csv(path: Path, named: Mapping[str, str]) -> Iterator[_Record]:
         if len(record) == len(header):
             yield where, {field: record[place] for field, place in places.items()}
         else:
-            _ragged(record, header, where)
+            yield _ragged(record, header, where)
 
 
 def _csv_records(records: Any, path: Path) -> Iterator[tuple[str, list[str]]]:
@@ -173,9 +187,9 @@ def _places(header: Sequence[str], named: Mapping[str, str], where: str) -> dict
     return {field: header.index(name) for field, name in named.items()}
 
 
-def _ragged(record: Sequence[str], header: Sequence[str], where: str) -> None:
+def _ragged(record: Sequence[str], header: Sequence[str], where: str) -> BadInput:
     message = f"the row has {len(record)} columns, the header {len(header)}"
-    raise BadInput(message, where=where, hint='a text with commas, quotes or line breaks goes in quotes: "a, b"')
+    return BadInput(message, where=where, hint='a text with commas, quotes or line breaks goes in quotes: "a, b"')
 
 
 def _delimiter(header: str, named: Mapping[str, str]) -> str:
@@ -204,7 +218,7 @@ def _csv_error(error: csv.Error, where: str) -> BadInput:
 # jsonl
 
 
-def _jsonl(path: Path, named: Mapping[str, str]) -> Iterator[_Record]:
+def _jsonl(path: Path, named: Mapping[str, str]) -> Iterator[_Record | BadInput]:
     number = 0
     for number, line in enumerate(decoded_lines(path), 1):
         if not line.strip():
@@ -214,12 +228,15 @@ def _jsonl(path: Path, named: Mapping[str, str]) -> Iterator[_Record]:
             value = json.loads(line)
         except json.JSONDecodeError as error:
             hint = 'each line is one object: {"text": "...", "label": "..."}'
-            raise BadInput(f"is not JSON: {error.msg} (column {error.colno})", where=where, hint=hint) from None
+            yield BadInput(f"is not JSON: {error.msg} (column {error.colno})", where=where, hint=hint)
+            continue
         except (ValueError, RecursionError):
-            raise BadInput("is not JSON that can be read", where=where, hint="numbers or nesting go too far") from None
+            yield BadInput("is not JSON that can be read", where=where, hint="numbers or nesting go too far")
+            continue
         if not isinstance(value, dict):
             hint = 'each line is one object: {"text": "...", "label": "..."}'
-            raise BadInput(f"is {_kind(value)}, not an object", where=where, hint=hint)
+            yield BadInput(f"is {_kind(value)}, not an object", where=where, hint=hint)
+            continue
         _require(named, value, where)
         yield where, {field: value.get(name) for field, name in named.items()}
     if number == 0:
@@ -313,7 +330,7 @@ def _kind(value: object) -> str:
     return f"the {type(value).__name__} {str(value)[:40]}"
 
 
-_READERS: dict[str, Callable[[Path, Mapping[str, str]], Iterator[_Record]]] = {
+_READERS: dict[str, Callable[[Path, Mapping[str, str]], Iterator[_Record | BadInput]]] = {
     ".csv": _csv,
     ".tsv": _csv,
     ".jsonl": _jsonl,

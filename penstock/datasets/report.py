@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from penstock.core.errors import BadInput
@@ -52,6 +52,7 @@ KINDS = {
     "no-target": "rows without a target",
     "unseen-category": "values of categories that train lacks",
     "unfit-row": "feedback rows that do not fit the columns",
+    "unreadable-row": "ROWS THAT CANNOT BE READ",
     # knowledge
     "ambiguous": "paraphrases that another entry is asked by too",
     "repeated-paraphrase": "paraphrases that repeat another of their entry",
@@ -88,7 +89,16 @@ too late."""
 _TESTED = ("test-in-train", "near-test")
 _ALL_MATTER = COLUMN_KINDS | {"alike-label"}
 _SAID = frozenset(
-    {"alike-label", "rare-label", "unseen-label", "no-target", "unreadable", *_TESTED, *COLUMN_KINDS - {"known-after"}}
+    {
+        "alike-label",
+        "rare-label",
+        "unseen-label",
+        "no-target",
+        "unreadable",
+        "unreadable-row",
+        *_TESTED,
+        *COLUMN_KINDS - {"known-after"},
+    }
 )
 """What whoever trains must be told, not only whoever inspects the data."""
 _SAID_OF_TEST = frozenset({"unlisted", "new-user"})
@@ -208,6 +218,20 @@ class CleaningReport:
             return cls(**{**content, "findings": findings, "classes": classes})
         except (KeyError, TypeError) as error:
             raise BadInput(f"is not a cleaning report: {error}") from None
+
+
+def with_unreadable(
+    report: CleaningReport, kind: str, train: Sequence[Example], test: Sequence[Example]
+) -> CleaningReport:
+    """The report with what could not be read, as rows that were read and dropped. kind: what it is called."""
+    parts: tuple[tuple[Part, Sequence[Example]], ...] = (("train", train), ("test", test))
+    findings = tuple(
+        Finding(kind, part, len(wrong), len(wrong), "left out, as max_unreadable allows", tuple(wrong[:MAX_EXAMPLES]))
+        for part, wrong in parts
+        if wrong
+    )
+    read_train, read_test = report.read_train + len(train), report.read_test + len(test)
+    return replace(report, read_train=read_train, read_test=read_test, findings=(*findings, *report.findings))
 
 
 def shortened(text: str) -> str:

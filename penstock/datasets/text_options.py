@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 from penstock.core.errors import BadInput
 from penstock.datasets.out_of_scope import OutOfScope
 from penstock.datasets.text_privacy import Privacy
+from penstock.workspace.values import Ratio
 
 
 class TextOptions(OutOfScope):
@@ -19,7 +20,8 @@ class TextOptions(OutOfScope):
     the weights are averaged. privacy: what private rungs promise. label_names: each label's own words become a training
     row, which helps where rows are few. abstain: the answer may be "unsure", by a threshold found on held-out training
     rows, and on the out_of_scope texts where the product names a file of them. group, time: a column to split by:
-    all rows of a group on one side, or the latest rows to test."""
+    all rows of a group on one side, or the latest rows to test. max_unreadable: the share of a file's rows that may be
+    left out because they cannot be read, named in the cleaning report."""
 
     suspect_labels: Literal["keep", "down-weight", "remove"] = "keep"
     augment: float = Field(default=0.0, ge=0, le=4, allow_inf_nan=False)
@@ -29,6 +31,7 @@ class TextOptions(OutOfScope):
     ensemble: int = Field(default=1, strict=True, ge=1, le=10)
     privacy: Privacy | None = None
     label_names: bool = Field(default=False, strict=True)
+    max_unreadable: Ratio = Field(default=0.0, strict=True, ge=0, lt=1)
     abstain: bool = Field(default=False, strict=True)
     group: str | None = Field(default=None, min_length=1)
     time: str | None = Field(default=None, min_length=1)

@@ -228,6 +228,7 @@ _CHINESE: Mapping[str, str] = {
     "ENTRIES WHOSE LAST DAY IS OVER": "最后有效日已过的条目",
     "entries without a paraphrase": "没有其他问法的条目",
     "FILES THAT CANNOT BE READ": "无法读取的文件",
+    "ROWS THAT CANNOT BE READ": "无法读取的行",
     "images with contradicting labels": "类别互相矛盾的图片",
     "images of a single shade": "只有一种色调的图片",
     "corrected images that cannot be read": "无法读取的更正图片",

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.core.errors import BadInput
-from penstock.datasets.prepare import prepare_texts
-from penstock.datasets.readers import read_rows
+from penstock.datasets.prepare import labels_of, prepare_texts
 from penstock.datasets.rows import Split
 from penstock.datasets.text_options import TextOptions, read_options
 from penstock.evaluation.classification import QUALITY, TRIVIAL, measure_classes
@@ -203,7 +202,7 @@ TASK = Task(
     quality=(*QUALITY, ROBUST, *UNSURE),
     trivial=TRIVIAL,
     prepare=prepare_texts,
-    labels=lambda product, folder: [row.label for row in read_rows(folder / product.data, product.columns)],
+    labels=labels_of,
     split=split,
     inputs=lambda test: (*test.inputs, *test.outside),
     measure=measure,

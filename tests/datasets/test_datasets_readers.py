@@ -4,14 +4,17 @@ import gzip
 import io
 import json
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from penstock.core.errors import BadInput
-from penstock.datasets.readers import iter_rows, read_rows
+from penstock.datasets.prepare import prepare_texts
+from penstock.datasets.readers import iter_rows, read_most, read_rows
 from penstock.datasets.rows import Row
+from penstock.workspace.records import Product
 
 ROWS = [("my card is lost", "lost_card"), ("卡丢了，怎么办？", "lost_card"), ('a "quoted",\nbroken text', "other")]
 
@@ -220,3 +223,34 @@ def test_a_csv_of_ours_with_its_byte_order_mark_is_read_back(tmp_path: Path) -> 
     file = tmp_path / "标注.csv"
     file.write_bytes("\ufefftext,label\n退款,refund\n".encode())
     assert [(row.text, row.label) for row in read_rows(file)] == [("退款", "refund")]
+
+
+def test_a_stated_share_of_rows_that_cannot_be_read_is_left_out_and_named(tmp_path: Path) -> None:
+    lines = [f'{{"text": "row {number}", "label": "{"ab"[number % 2]}"}}' for number in range(97)]
+    (tmp_path / "r.jsonl").write_text("\n".join([*lines, "no json", '{"text": "c", "label": ""}', "[1]"]))
+    rows, wrong = read_most(tmp_path / "r.jsonl", {}, 0.03)
+    assert len(rows) == 97
+    assert [str(error.where).partition(": ")[0] for error in wrong] == [
+        "r.jsonl:98",
+        "r.jsonl:99",
+        "r.jsonl:100",
+    ]
+    with pytest.raises(BadInput, match="is not JSON") as caught:
+        read_most(tmp_path / "r.jsonl", {}, 0.02)
+    assert "r.jsonl:99" in str(caught.value) and "r.jsonl:100" in str(caught.value)
+    (tmp_path / "r.csv").write_text("text,label\n" + "hello,a\n" * 9 + "too,many,fields\n")
+    assert len(read_most(tmp_path / "r.csv", {}, 0.1)[0]) == 9
+
+
+def test_rows_left_out_are_in_the_report_of_a_product(tmp_path: Path) -> None:
+    texts = [f"{sha256(bytes([row])).hexdigest()} {'pay' if row % 2 else 'ship'},{'ab'[row % 2]}" for row in range(100)]
+    (tmp_path / "r.csv").write_text("\n".join(["text,label", *texts, "no label at all"]))
+    rest = {"task": "text-classification", "data": "r.csv", "gate": {}, "price": {"tiers": [{"unit_price": "0.001"}]}}
+    strict = Product.model_validate(rest)
+    with pytest.raises(BadInput, match="columns"):
+        prepare_texts(strict, tmp_path)
+    found = prepare_texts(Product.model_validate({**rest, "options": {"max_unreadable": "1%"}}), tmp_path)
+    report = found.report
+    assert report.found("unreadable-row") == 1 and report.read_train == 101
+    assert report.read_train + report.read_test - report.dropped == report.rows_train + report.rows_test
+    assert any("r.csv:102" in sentence for sentence in report.told())

@@ -21,7 +21,7 @@ from penstock.datasets.images.decode import Colour, content_of, decode, fitted
 from penstock.datasets.images.readers import LARGEST_SIDE, SMALLEST_SIDE, Pictures, read_pictures
 from penstock.datasets.images.rows import Picture, of_row, to_row
 from penstock.datasets.labels import UNSEEN, Settled, learnable, settle_alike, settle_rare, unseen
-from penstock.datasets.report import MAX_EXAMPLES, ClassCount, CleaningReport, Example, Finding, Part
+from penstock.datasets.report import MAX_EXAMPLES, ClassCount, CleaningReport, Example, Finding, Part, with_unreadable
 from penstock.datasets.rows import Prepared, Row
 from penstock.datasets.splits import set_aside
 from penstock.workspace.records import Cleaning, Product, Record
@@ -71,7 +71,8 @@ def prepare(product: Product, folder: Path, extra: Sequence[Mapping[str, Any]] =
         except BadInput as error:
             unreadable.append((Row("", row["label"], row["origin"], row.get("customer")), error.message))
     prepared = _cleaned(train, test, feedback, unreadable, product)
-    return _counted(prepared, found.unreadable, () if given is None else given.unreadable)
+    wrong = _unreadable(found.unreadable), _unreadable(() if given is None else given.unreadable)
+    return replace(prepared, report=with_unreadable(prepared.report, "unreadable", *wrong))
 
 
 def labels(product: Product, folder: Path) -> list[str]:
@@ -79,24 +80,8 @@ def labels(product: Product, folder: Path) -> list[str]:
     return [picture.label for picture in _read(product, folder, ImageOptions(**product.options)).read]
 
 
-def _counted(
-    prepared: Prepared, train: Sequence[tuple[BadInput, str]], test: Sequence[tuple[BadInput, str]]
-) -> Prepared:
-    """With the files that could not be read, as rows that were read and dropped."""
-    parts: tuple[tuple[Part, Sequence[tuple[BadInput, str]]], ...] = (("train", train), ("test", test))
-    findings = tuple(
-        Finding("unreadable", part, len(wrong), len(wrong), "left out, as max_unreadable allows", _unreadable(wrong))
-        for part, wrong in parts
-        if wrong
-    )
-    report = prepared.report
-    read_train, read_test = report.read_train + len(train), report.read_test + len(test)
-    counted = replace(report, read_train=read_train, read_test=read_test, findings=(*findings, *report.findings))
-    return replace(prepared, report=counted)
-
-
 def _unreadable(wrong: Sequence[tuple[BadInput, str]]) -> tuple[Example, ...]:
-    return tuple(Example(error.where or "", error.message, label) for error, label in wrong[:MAX_EXAMPLES])
+    return tuple(Example(error.where or "", error.message, label) for error, label in wrong)
 
 
 def _read(product: Product, folder: Path, options: ImageOptions) -> Pictures:
