@@ -114,7 +114,8 @@ def printed(invoice: Invoice, pay_to: PaymentDetails, *, draft: bool = False) ->
     locale = invoice.buyer["locale"] if invoice.buyer["locale"] in WORDS else "en"
     words = dict(WORDS[locale])
     zone = zone_of(invoice.seller["timezone"])
-    due_minor = 0 if invoice.void or draft else max(0, invoice.open_minor)
+    due_minor = 0 if invoice.void else max(0, invoice.open_minor)
+    asks = due_minor > 0 and not draft
 
     def amount(minor: int) -> str:
         return Money(minor, invoice.currency).display(locale)
@@ -123,34 +124,21 @@ def printed(invoice: Invoice, pay_to: PaymentDetails, *, draft: bool = False) ->
         return _date(moment.astimezone(zone), locale)
 
     totals = _totals(words, locale, invoice, invoice)
-    if invoice.credit_minor:
-        totals.append((words["credit" if invoice.credit_minor > 0 else "to_credit"], amount(-invoice.credit_minor)))
-    later = {
-        "paid": invoice.credit_minor - invoice.paid_minor,
-        "credit_notes": -invoice.reduced_minor,
-        "refunded": invoice.refunded_minor,
-    }
-    totals += [(words[word], amount(minor)) for word, minor in later.items() if minor and not (draft or invoice.void)]
-    note = words["settled"] if due_minor == 0 else words["pay_by"]
-    title = words["credit_note" if invoice.total_minor < 0 else "title"]
-    if invoice.void:
-        title, note = f"{title} · {words['void']}", words["voided"]
-    elif draft:
-        title, note = f"{title} · {words['draft']}", words["draft_note"]
-    elif due_minor == 0 and invoice.total_minor > 0:
-        title = f"{title} · {words['paid']}"
-    facts = [
-        (words["number"], invoice.number),
-        (words["issued"], day(invoice.issued_at)),
-        (words["due"], day(invoice.due_at)),
-        (words["period"], _month(invoice.period.name, locale)),
-    ]
+    totals += [(words[word], amount(minor)) for word, minor in _since(invoice) if minor and not invoice.void]
+    title, note = _said(invoice, words, draft=draft)
+    if draft:
+        words["amount_due"] = words["draft_due"]
+    number = words["draft"] if draft else invoice.number
+    dates = [] if draft else [(words["issued"], day(invoice.issued_at))]
+    if asks:
+        dates.append((words["due"], day(invoice.due_at)))
+    facts = [(words["number"], number), *dates, (words["period"], _month(invoice.period.name, locale))]
     return {
         "locale": locale,
         "words": words,
         "title": title,
-        "number": invoice.number,
-        "facts": facts if due_minor else facts[:2] + facts[3:],
+        "number": number,
+        "facts": facts,
         "seller": _party(invoice.seller, words),
         "buyer": _party(invoice.buyer, words),
         "lines": [_line(line, invoice.currency, locale, words) for line in invoice.lines],
@@ -161,11 +149,38 @@ def printed(invoice: Invoice, pay_to: PaymentDetails, *, draft: bool = False) ->
             number=invoice.number,
             reason=invoice.void.reason if invoice.void else "",
         ),
-        "pay_to": _pay_to(pay_to, words) if due_minor else [],
+        "pay_to": _pay_to(pay_to, words) if asks else [],
         "proof": words["proof"].format(number=invoice.number)
         if any(line.product for line in invoice.lines) and not draft
         else "",
     }
+
+
+def _since(invoice: Invoice) -> list[tuple[str, int]]:
+    """(word, minor units) of what came off the total, and what went back: with the total they sum to what is due."""
+    from_credit = min(invoice.credit_minor, invoice.paid_minor)  # credit that was taken on issue may have come back
+    return [
+        ("credit" if from_credit > 0 else "to_credit", -from_credit),
+        ("paid", from_credit - invoice.paid_minor),
+        ("taken_off", -invoice.returned_minor),
+        ("refunded", invoice.refunded_minor),
+    ]
+
+
+def _said(invoice: Invoice, words: dict[str, str], *, draft: bool) -> tuple[str, str]:
+    """The title, with the invoice's state where it asks for nothing, and the sentence below the amount."""
+    title = words["credit_note" if invoice.total_minor < 0 else "title"]
+    if invoice.void:
+        return f"{title} · {words['void']}", words["voided"]
+    if draft:
+        return f"{title} · {words['draft']}", words["draft_note"]
+    if invoice.open_minor > 0:
+        return title, words["pay_by"]
+    if invoice.total_minor <= 0:
+        return title, words["nothing_note"]
+    state = {"credited": "taken_off", "refunded": "refunded"}.get(invoice.state, "paid")
+    note = {"credited": "credited_note", "refunded": "refunded_note"}.get(invoice.state, "paid_note")
+    return f"{title} · {words[state]}", words[note]
 
 
 def _pay_to(details: PaymentDetails, words: dict[str, str]) -> list[tuple[str, str]]:

@@ -57,9 +57,14 @@ def refuse_twice(invoice: Invoice, given: tuple[Given, ...], asked: Money, most:
     """Raise Conflict when more is asked back than `most`, naming what was given back before, when and how."""
     if asked <= most:
         return
-    before = said(invoice, given)
+    if invoice.void:
+        raise Conflict("it is void: nothing of it is asked for", where=f"invoice {invoice.number}")
+    before, most = said(invoice, given), max(most, Money(0, invoice.currency))
+    problem = f"{asked} is more than the {most} of it that can still be given back"
+    if most.amount_minor == 0:
+        problem = "nothing of it is left to be given back"
     raise Conflict(
-        f"{asked} is more than the {most} of it that can still be given back" + (f": {before}" if before else ""),
+        problem + (f": {before}" if before else ""),
         where=f"invoice {invoice.number}",
         hint="what is wrong is given back once: see `penstock invoice payments`" if given else None,
     )
@@ -96,8 +101,12 @@ def _corrections(tx: Transaction, invoice: Invoice) -> Iterator[Given]:
 
 
 def _taken_of(tx: Transaction, invoice: Invoice, line: Line) -> tuple[int, datetime]:
-    """What later runs of the line's charge, and use not rated yet, took off this line; and when."""
+    """What later runs of the line's charge, and use not rated yet, took off this line; and when.
+
+    A run that stands on the same invoice (one issued anew after a void) is in its total already: it gives nothing back.
+    """
     runs = _runs(tx, invoice.customer, line.product or "", line.period)
+    own = {each.rating_run for each in invoice.lines}
     standing: list[tuple[str, int]] = []  # what each run asked for and no later one took off; the newest loses first
     taken, at = 0, invoice.issued_at
     present = charged_minor(tx, invoice.customer, line.product or "", line.period)
@@ -114,7 +123,7 @@ def _taken_of(tx: Transaction, invoice: Invoice, line: Line) -> tuple[int, datet
             rest -= part
             if amount > part:
                 standing.append((last, amount - part))
-            if last == line.rating_run:
+            if last == line.rating_run and id not in own:
                 taken, at = taken + part, moment
     return taken, at
 

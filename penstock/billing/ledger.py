@@ -128,6 +128,13 @@ def exists(tx: Transaction, operation: str) -> bool:
     return tx.first(query) is not None
 
 
+def is_reversed(tx: Transaction, operation: str) -> bool:
+    """Whether another operation booked the opposite of this one."""
+    one = ledger_operation.c
+    query = sa.select(one.operation).where(one.organisation == tx.organisation, one.reverses == operation)
+    return tx.first(query) is not None
+
+
 def balance(tx: Transaction, account: str, party: str | None = None) -> dict[str, int]:
     """The account's sum per currency, debit positive; of one party if it is given. Empty: nothing was booked.
 

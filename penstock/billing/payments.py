@@ -100,6 +100,8 @@ def cancel_payment(tx: Transaction, *, payment_operation: str, operation: str) -
         return before
     if paid.amount_minor < 0:
         raise Conflict(f"{payment_operation!r} took money back: there is nothing to cancel", hint="book a new payment")
+    if ledger.is_reversed(tx, payment_operation):
+        raise Conflict("this payment was taken back before", where=f"invoice {known.number}")
     known = get_invoice(tx, paid.invoice)
     left = known.paid_minor - known.refunded_minor
     if paid.method != CREDIT:

@@ -152,7 +152,7 @@ def give_credit_note(
             company=house.workspace.company,
             in_cash=in_cash,
         )
-        commissions.settle(tx)
+        commissions.settle(tx, [made.customer])
     return made
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from billing.shop import Shop, open_shop, usd
 from pydantic import ValidationError
 
-from penstock.billing import catalogue, payments
+from penstock.billing import catalogue, payments, undo
 from penstock.billing.credits import add_credit
+from penstock.billing.documents import printed
 from penstock.billing.invoices import get_invoice, pdf, to_json
+from penstock.billing.preview import preview
 from penstock.billing.records import Invoice
 from penstock.core.clock import SettableClock
+from penstock.core.money import Money
 from penstock.storage.engine import Store
 from penstock.workspace.records import PaymentDetails
 
@@ -100,6 +104,75 @@ def test_an_open_invoice_says_how_to_pay_and_a_paid_one_asks_for_nothing(shop: S
     assert "Invoice · Paid" in settled and "Nothing is due" in settled and "$0.00" in settled
     for part in ("Please pay", "Pay to", "DE89", "Due"):
         assert part not in settled, f"{part} stands in {settled}"
+
+
+def cents(text: str) -> int:
+    return int(text.replace("$", "").replace(",", "").replace(".", ""))
+
+
+def adds_up(document: dict[str, Any]) -> bool:
+    """Whether the total and all that is written below it sum to the amount in the box."""
+    amounts = [cents(amount) for _, amount in document["totals"]]
+    labels = [label for label, _ in document["totals"]]
+    return sum(amounts[labels.index("Total") :]) == cents(document["due"])
+
+
+@pytest.mark.parametrize(
+    ("paid", "noted", "refunded", "title", "note"),
+    [
+        (None, None, None, "Invoice", "Please pay by"),
+        ("all", None, None, "Invoice · Paid", "Paid in full. Nothing is due."),
+        ("all", None, "3.00", "Invoice · Paid", "Paid in full. Nothing is due."),
+        ("10.00", "5.00", None, "Invoice", "Please pay by"),
+        ("10.00", "all", None, "Invoice · Refunded", "What was paid is refunded. Nothing is due."),
+        (None, "all", None, "Invoice · Credited", "Credited in full. Nothing is due."),
+    ],
+)
+def test_what_was_paid_credited_and_refunded_adds_up_to_what_is_due(
+    shop: Shop, paid: str | None, noted: str | None, refunded: str | None, title: str, note: str
+) -> None:
+    shop.use(shop.customer(), 9_000, product="translate")
+    shop.wait_until("2026-12")
+    number = shop.invoice("2026-11").number
+
+    def money(text: str) -> Money | None:
+        return None if text == "all" else usd(text)
+
+    with shop.store.transaction() as tx:
+        if paid:
+            payments.pay(tx, invoice=number, amount=money(paid), operation="p")
+        if noted:
+            undo.credit_note(tx, invoice=number, amount=money(noted), reason="r", operation="n", company=shop.company)
+        if refunded:
+            payments.refund(tx, invoice=number, amount=usd(refunded), operation="r", reason="r")
+        document = printed(get_invoice(tx, number), PAY_TO)
+    assert document["title"] == title
+    assert document["note"].startswith(note)
+    assert adds_up(document), document["totals"]
+
+
+def test_credit_that_came_back_is_not_printed_as_paid(shop: Shop) -> None:
+    blue = shop.customer()
+    with shop.store.transaction() as tx:
+        add_credit(tx, blue, usd("2.00"), "bank-1")
+    shop.use(blue, 1_000, product="translate")
+    shop.wait_until("2026-12")
+    number = shop.invoice("2026-11").number
+    with shop.store.transaction() as tx:
+        assert "Paid from credit" in dict(printed(get_invoice(tx, number), PAY_TO)["totals"])
+        payments.cancel_payment(tx, payment_operation=f"credit/{number}", operation="c")
+        document = printed(get_invoice(tx, number), PAY_TO)
+    assert [label for label, _ in document["totals"]] == ["Net amount", "Tax 6%", "Total"] and adds_up(document)
+
+
+@pytest.mark.parametrize(("locale", "word"), [("en", "Draft"), ("zh-CN", "草稿")])
+def test_a_draft_says_what_would_be_due_and_has_no_day_of_issue(shop: Shop, locale: str, word: str) -> None:
+    shop.use(shop.customer(locale=locale), 1_000, product="translate")
+    [one] = preview(shop.store.transaction, shop.month("2026-11"), shop.company)
+    assert isinstance(one, Invoice)
+    document = printed(one, PAY_TO, draft=True)
+    assert document["number"] == word and document["due"].endswith("$10.60") and document["pay_to"] == []
+    assert document["facts"][0][1] == word and len(document["facts"]) == 2
 
 
 def test_a_chinese_invoice_says_how_to_pay_in_chinese(shop: Shop) -> None:

@@ -199,6 +199,31 @@ def test_a_correction_after_a_full_refund_gives_nothing_more(shop: Shop) -> None
         fix(shop, -1)
 
 
+def test_a_bill_issued_anew_after_a_correction_can_be_credited_in_full(shop: Shop) -> None:
+    fix(shop, -400)
+    void(shop)
+    again = next(one for one in shop.close("2026-11").invoices if one.void is None)
+    assert again.total_minor == 636  # 10.00 and -4.00 are lines of one invoice: the correction is in its total
+    with shop.store.transaction() as tx:
+        made = undo.credit_note(
+            tx, invoice=again.number, amount=None, reason="wrong", operation="n1", company=shop.company
+        )
+        assert made.total_minor == 636
+    assert invoice(shop, again.number).open_minor == 0
+
+
+def test_what_cannot_be_given_back_is_said_without_an_amount_below_zero(shop: Shop) -> None:
+    note(shop, None)
+    with pytest.raises(Conflict, match="nothing of it is left to be given back: credit note CN-2026-000001 gave back"):
+        note(shop, None, "n2")
+
+
+def test_a_void_invoice_is_not_credited(shop: Shop) -> None:
+    void(shop)
+    with pytest.raises(Conflict, match="it is void: nothing of it is asked for"):
+        note(shop, None)
+
+
 def test_a_credit_note_s_document_names_its_invoice_and_what_it_does(shop: Shop) -> None:
     from pypdf import PdfReader
 
