@@ -14,6 +14,7 @@ from penstock.billing import ledger
 from penstock.billing.credits import credit_balance
 from penstock.billing.subscriptions import allowance, subscription_of
 from penstock.billing.tables import invoice, invoice_line, standing, usage_grant
+from penstock.billing.taxes import rates_of
 from penstock.billing.terms import Terms, terms_of
 from penstock.billing.versions import price_for, priced_products
 from penstock.core.clock import Period, period_at
@@ -66,11 +67,12 @@ class Account:
     """A customer's credit and what stands against it, in major units of `currency`.
 
     open: unpaid on issued invoices, tax included. fees and charges: not invoiced yet, before tax.
+    tax_rates: by the name of the period.
     """
 
     currency: str
     credit: Decimal
-    tax_rate: Decimal
+    tax_rates: Mapping[str, Decimal]
     open: Decimal
     fees: tuple[Fee, ...]
     charges: tuple[Charged, ...]
@@ -83,7 +85,7 @@ class Account:
         for one in self.charges:
             extra = more if (one.product, one.period) == (product, period) else 0
             nets[one.period] += one.owed(one.held + extra, self.currency)
-        return self.open + sum((net + self._tax(net) for net in nets.values()), Decimal(0))
+        return self.open + sum((net + self._tax(net, month) for month, net in nets.items()), Decimal(0))
 
     def standing(self, terms: Terms) -> Standing:
         """The same in words and whole minor units."""
@@ -104,10 +106,10 @@ class Account:
             left=credit - self._up(owed),
         )
 
-    def _tax(self, net: Decimal) -> Decimal:
+    def _tax(self, net: Decimal, period: str) -> Decimal:
         """Rounded up, by period: at least what invoices will ask for."""
         places = exponent(self.currency)
-        tax = (net * self.tax_rate).scaleb(places).to_integral_value(ROUND_CEILING).scaleb(-places)
+        tax = (net * self.tax_rates[period]).scaleb(places).to_integral_value(ROUND_CEILING).scaleb(-places)
         return max(Decimal(0), tax)
 
     def _up(self, amount: Decimal) -> Money:
@@ -179,7 +181,9 @@ def account_of(tx: Transaction, customer: str, company: Company, holds: Held) ->
     credit = credit_balance(tx, customer)
     currency = credit.currency
     unpaid = Money(ledger.balance(tx, "receivable", customer).get(currency, 0), currency).to_decimal()
-    return Account(currency, credit.to_decimal(), company.tax_rate, unpaid, fees, tuple(charges))
+    rates = rates_of(tx, [customer])
+    by_month = {name: rates.of(customer, month.start).rate for name, month in months.items()}
+    return Account(currency, credit.to_decimal(), by_month, unpaid, fees, tuple(charges))
 
 
 def _open_months(tx: Transaction, customer: str, current: Period, timezone: str) -> dict[str, Period]:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,11 +24,11 @@ from penstock.billing.records import Invoice, Quarantine
 from penstock.billing.register import get_invoice, invoices_of
 from penstock.billing.subscriptions import Subscription, subscribers, subscriptions_of
 from penstock.billing.tables import invoice, invoice_line, rating_run
+from penstock.billing.taxes import InForce, rates_of, tax_by_rate
 from penstock.billing.terms import lock_customers
 from penstock.billing.versions import PriceVersion, get_price_versions, the_book
 from penstock.core.clock import Period, period_at
 from penstock.core.errors import Broken, PenstockError, Unavailable
-from penstock.core.money import round_half_away
 from penstock.identity.customers import Customer, get_customers
 from penstock.metering.quantities import late_spans, users
 from penstock.serving import usage_log
@@ -61,13 +60,17 @@ class Closing:
 
 @dataclass(frozen=True)
 class Draft:
-    """What an invoice is made of. credit_minor: what the customer paid in advance and has left."""
+    """What an invoice is made of. credit_minor: what the customer paid in advance and has left.
+
+    rate: of tax in `period`; each of the lines, with its own period's.
+    """
 
     number: str
     operation: str
     buyer: Customer
     period: Period
-    lines: tuple[dict[str, Any], ...]
+    rate: InForce
+    lines: tuple[tuple[dict[str, Any], InForce], ...]
     currency: str
     credit_minor: int
 
@@ -193,13 +196,15 @@ def _invoice(tx: Transaction, customers: Sequence[str], period: Period, company:
     if others:
         cutoff_seq = usage_log.watermark(tx)
         _rate_all(tx, others, period, cutoff_seq, company.timezone)
+        rates = rates_of(tx, others)
         lines = _lines(tx, others, period)
         buyers = get_customers(tx, others)
         numbers = _next_numbers(tx, company.timezone, len(others))
         operations = _operations(tx, others, period)
         currency, credits = the_book(tx).currency, credit_balances(tx, others)
         for number, customer in zip(numbers, others, strict=True):
-            theirs = (tuple(lines[customer]), currency, credits[customer])
+            taxed = tuple((line, rates.of(customer, line["period_start"])) for line in lines[customer])
+            theirs = (rates.of(customer, period.start), taxed, currency, credits[customer])
             draft = Draft(number, operations[customer], buyers[customer], period, *theirs)
             _issue(tx, draft, company, cutoff_seq)
     return {one.customer: one for one in invoices_of(tx, customers, period)}
@@ -322,9 +327,10 @@ def _usage_line(version: PriceVersion, run: RatingRun, *, late: bool) -> dict[st
 
 
 def _issue(tx: Transaction, draft: Draft, company: Company, cutoff_seq: int) -> None:
-    customer, currency, lines = draft.buyer.id, draft.currency, draft.lines
-    net = sum(line["amount_minor"] for line in lines)
-    tax = int(round_half_away(Decimal(net) * company.tax_rate))
+    customer, currency = draft.buyer.id, draft.currency
+    lines = [{**line, "tax_rate": str(one.rate)} for line, one in draft.lines]
+    taxes = tax_by_rate([(line["amount_minor"], one) for line, one in draft.lines] or [(0, draft.rate)])
+    net, tax = (sum(one[what] for one in taxes) for what in ("net_minor", "tax_minor"))
     credit = min(net + tax, max(0, draft.credit_minor))  # an invoice below zero gives its amount to the credit
     row = {
         "organisation": tx.organisation,
@@ -339,6 +345,7 @@ def _issue(tx: Transaction, draft: Draft, company: Company, cutoff_seq: int) -> 
         "credit_minor": credit,
         "cutoff_seq": cutoff_seq,
         **_snapshot(draft.buyer, company),
+        "tax": {"rates": taxes},
         "issued_at": tx.now,
         "due_at": tx.now + timedelta(days=company.payment_days),
     }
@@ -383,7 +390,6 @@ def _snapshot(buyer: Customer, company: Company) -> dict[str, Any]:
             "tax_id": buyer.tax_id,
             "locale": buyer.locale,
         },
-        "tax": {"rate": str(company.tax_rate)},
     }
 
 

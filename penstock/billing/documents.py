@@ -8,6 +8,7 @@ from decimal import Decimal
 from importlib.resources import files
 from typing import Any
 
+from penstock.billing import tax_lines
 from penstock.billing.document_words import UNITS, WORDS
 from penstock.billing.records import CreditNote, Invoice, Line, LineTier
 from penstock.core.clock import local_text, zone_of
@@ -53,12 +54,13 @@ def to_json(invoice: Invoice) -> dict[str, Any]:
                     for tier in line.tiers
                 ],
                 "amount": amount(line.amount_minor),
+                "tax_rate": str(line.tax_rate),
                 "events": f"/v1/invoices/{invoice.number}/lines/{line.number}/events" if line.product else None,
             }
             for line in invoice.lines
         ],
         "net": amount(invoice.net_minor),
-        "tax": {**invoice.tax, "amount": amount(invoice.tax_minor)},
+        "tax": tax_lines.invoice_json(invoice),
         "total": amount(invoice.total_minor),
         "paid_from_credit": amount(invoice.credit_minor),
         "paid": amount(invoice.paid_minor),
@@ -76,7 +78,8 @@ def note_json(note: CreditNote) -> dict[str, Any]:
     minor["returned"] = note.total_minor - note.reduced_minor
     amounts = {name: f"{Money(amount, note.currency).to_decimal():f}" for name, amount in minor.items()}
     facts = {"number": note.number, "invoice": note.invoice, "reason": note.reason, "operation": note.operation}
-    return {**facts, "currency": note.currency, **amounts, "issued_at": _instant(note.issued_at)}
+    rates = tax_lines.note_json(note)
+    return {**facts, "currency": note.currency, **amounts, "rates": rates, "issued_at": _instant(note.issued_at)}
 
 
 def pdf(invoice: Invoice, pay_to: PaymentDetails, *, draft: bool = False) -> bytes:
@@ -123,7 +126,7 @@ def printed(invoice: Invoice, pay_to: PaymentDetails, *, draft: bool = False) ->
     def day(moment: datetime) -> str:
         return _date(moment.astimezone(zone), locale)
 
-    totals = _totals(words, locale, invoice, invoice)
+    totals = tax_lines.totals(words, locale, invoice)
     totals += [(words[word], amount(minor)) for word, minor in _since(invoice) if minor and not invoice.void]
     title, note = _said(invoice, words, draft=draft)
     if draft:
@@ -141,9 +144,12 @@ def printed(invoice: Invoice, pay_to: PaymentDetails, *, draft: bool = False) ->
         "facts": facts,
         "seller": _party(invoice.seller, words),
         "buyer": _party(invoice.buyer, words),
-        "lines": [_line(line, invoice.currency, locale, words) for line in invoice.lines],
+        "lines": [
+            _line(line, invoice.currency, locale, words, with_rate=len(invoice.taxes) > 1) for line in invoice.lines
+        ],
         "totals": totals,
         "due": amount(due_minor),
+        "reasons": tax_lines.reasons(words, invoice),
         "note": note.format(
             date=day(invoice.void.voided_at if invoice.void else invoice.issued_at if draft else invoice.due_at),
             number=invoice.number,
@@ -228,7 +234,8 @@ def printed_note(note: CreditNote, invoice: Invoice, *, in_cash: bool = False) -
                 "tiers": [],
             }
         ],
-        "totals": _totals(words, locale, note, invoice),
+        "totals": tax_lines.totals(words, locale, invoice, note),
+        "reasons": [],
         "due": Money(note.total_minor, note.currency).display(locale),
         "note": " ".join(said),
         "pay_to": [],
@@ -236,29 +243,17 @@ def printed_note(note: CreditNote, invoice: Invoice, *, in_cash: bool = False) -
     }
 
 
-def _totals(words: dict[str, str], locale: str, one: Invoice | CreditNote, invoice: Invoice) -> list[tuple[str, str]]:
-    """Net, tax and total of an invoice, or of its credit note."""
-
-    def amount(minor: int) -> str:
-        return Money(minor, one.currency).display(locale)
-
-    totals = [(words["net"], amount(one.net_minor))]
-    if one.tax_minor:
-        rate = f"{(Decimal(invoice.tax['rate']) * 100).normalize():f}%"
-        totals.append((words["tax"].format(rate=rate), amount(one.tax_minor)))
-    return [*totals, (words["total"], amount(one.total_minor))]
-
-
-def _line(line: Line, currency: str, locale: str, words: dict[str, str]) -> dict[str, Any]:
+def _line(line: Line, currency: str, locale: str, words: dict[str, str], *, with_rate: bool = False) -> dict[str, Any]:
     unit = _unit(line.unit, line.quantity, locale)
     detail = words["fee"] if line.kind == "plan" else line.product or ""
     if line.kind == "late usage":
         detail = words["late"].format(period=_month(line.period.name, locale))
+    rate = tax_lines.said_rate(words, line.tax_rate) if with_rate else ""
     tiers = list(line.tiers)
     simple = len(tiers) == 1 and tiers[0].unit_price is not None
     return {
         "title": line.title,
-        "detail": detail if detail != line.title else "",
+        "detail": " · ".join(part for part in (detail if detail != line.title else "", rate) if part),
         "quantity": f"{_count(line.quantity, locale)} {unit}",
         "unit_price": _price(tiers[0].unit_price, currency, locale) if simple else "",
         "amount": Money(line.amount_minor, currency).display(locale),

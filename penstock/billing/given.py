@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from penstock.billing import tables
 from penstock.billing.rating import RatingRun, charged_minor, read_run
 from penstock.billing.records import Invoice, Line
+from penstock.billing.shares import LineShare, borne, less, read_shares, take
 from penstock.core.clock import Period
 from penstock.core.errors import Conflict
 from penstock.core.money import Money
@@ -45,6 +46,23 @@ def given_back(tx: Transaction, invoice: Invoice) -> tuple[Given, ...]:
         if row["id"] not in by_notes
     ]
     return (*notes, *refunds, *_corrections(tx, invoice))
+
+
+def shares_left(tx: Transaction, invoice: Invoice) -> tuple[LineShare, ...]:
+    """What each line of the invoice still bears: less what credit notes and refunds took of it, in their order."""
+    column = tables.refund.c
+    query = sa.select(tables.refund).where(column.organisation == tx.organisation, column.invoice == invoice.number)
+    by_notes = {one.refund for one in invoice.notes}
+    taken = [(one.issued_at, one.total_minor, one.shares) for one in invoice.notes]
+    taken += [
+        (row["refunded_at"], row["amount_minor"], read_shares(row["shares"]))
+        for row in tx.all(query)
+        if row["id"] not in by_notes
+    ]
+    left = borne(invoice)
+    for _, amount, shares in sorted(taken, key=lambda one: one[0]):
+        left = less(left, take(left, amount) if shares is None else shares)
+    return left
 
 
 def left_to_give(invoice: Invoice, given: tuple[Given, ...]) -> Money:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from penstock.billing import given, ledger, tables
 from penstock.billing.credits import add_credit, credit_balance
 from penstock.billing.records import Invoice, Payment, Refund
 from penstock.billing.register import get_invoice
+from penstock.billing.shares import LineShare, read_shares, take
 from penstock.billing.terms import lock_customer
 from penstock.core.errors import BadInput, Conflict, NotFound
 from penstock.core.money import Money
@@ -133,9 +135,10 @@ def refund(tx: Transaction, *, invoice: str, amount: Money, operation: str, reas
             where=f"invoice {invoice}",
         )
     given.refuse_twice(known, had, amount, given.left_to_give(known, had))
-    tax = tax_share(known, known.returned_minor, amount.amount_minor)
+    shares = take(given.shares_left(tx, known), amount.amount_minor)
+    tax = sum(one.tax_minor for one in shares)
     to_credit = amount.amount_minor - min(amount.amount_minor, max(0, cash_left(tx, known)))
-    return give(tx, known, amount.amount_minor, tax, to_credit, operation, reason)
+    return give(tx, known, amount.amount_minor, tax, to_credit, operation, reason, shares)
 
 
 def give(
@@ -146,8 +149,12 @@ def give(
     to_credit_minor: int,
     operation: str,
     reason: str,
+    shares: tuple[LineShare, ...] | None = None,
 ) -> Refund:
-    """Book money given back that was checked: `to_credit_minor` of it to the customer's credit, the rest in cash."""
+    """Book money given back that was checked: `to_credit_minor` of it to the customer's credit, the rest in cash.
+
+    shares: of which lines; None when a credit note says so.
+    """
     currency, customer = known.currency, known.customer
     entries: list[ledger.Entry] = [
         ("refunds", amount_minor - tax_minor, currency, customer),
@@ -163,9 +170,10 @@ def give(
         "to_credit_minor": to_credit_minor,
         "reason": reason,
         "refunded_at": tx.now,
+        "shares": sa.null() if shares is None else [one.as_json() for one in shares],
     }
-    tx.execute(sa.insert(tables.refund), row)
-    return Refund(**{name: row[name] for name in Refund.__dataclass_fields__})
+    tx.execute(sa.insert(tables.refund).values(row))
+    return _refund({**row, "shares": None if shares is None else row["shares"]})
 
 
 def list_payments(tx: Transaction, invoice: str | None = None) -> list[Payment]:
@@ -183,7 +191,12 @@ def list_refunds(tx: Transaction, invoice: str | None = None) -> list[Refund]:
     if invoice is not None:
         query = query.where(tables.refund.c.invoice == invoice)
     rows = tx.all(query.order_by(tables.refund.c.refunded_at, tables.refund.c.id))
-    return [Refund(**{name: row[name] for name in Refund.__dataclass_fields__}) for row in rows]
+    return [_refund(row) for row in rows]
+
+
+def _refund(row: Mapping[Any, Any]) -> Refund:
+    facts = {name: row[name] for name in Refund.__dataclass_fields__ if name != "shares"}
+    return Refund(**facts, shares=read_shares(row["shares"]))
 
 
 def record_payment(tx: Transaction, invoice: Invoice, amount_minor: int, *, operation: str, method: str) -> Payment:

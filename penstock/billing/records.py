@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+from penstock.billing.shares import LineShare
 from penstock.core.clock import Period
 
 State = Literal["open", "paid", "partly refunded", "refunded", "credited", "void"]
@@ -17,8 +18,9 @@ State = Literal["open", "paid", "partly refunded", "refunded", "credited", "void
 class Line:
     """One line: a plan's fee, or usage of a product in `period` (the period of use; late usage names an older one).
 
-    quantity: units (1 for a plan). tiers: units, unit price and exact amount per tier; unit price None means that
-    the plan includes them. The line's events are those of `period` with after_seq < seq <= cutoff_seq.
+    quantity: units (1 for a plan). tax_rate: of `period` (0.06 is 6%). tiers: units, unit price and exact amount per
+    tier; unit price None means that the plan includes them. The line's events are those of `period` with
+    after_seq < seq <= cutoff_seq.
     """
 
     number: int
@@ -34,6 +36,20 @@ class Line:
     amount_minor: int
     after_seq: int | None
     cutoff_seq: int | None
+    tax_rate: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True)
+class TaxPart:
+    """The lines of an invoice that have one rate of tax: their net, and the tax on it, rounded once.
+
+    reason: why the customer has a rate of its own; otherwise empty.
+    """
+
+    rate: Decimal
+    net_minor: int
+    tax_minor: int
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +76,7 @@ class CreditNote:
     """A numbered document that credits `total_minor` of an invoice, tax included.
 
     reduced_minor of it took off the open amount; the rest was paid, and given back by `refund` (its id).
+    shares: what it takes of each line; None for notes of old, of invoices with one rate of tax.
     """
 
     number: str
@@ -76,13 +93,14 @@ class CreditNote:
     seller: Mapping[str, Any]
     buyer: Mapping[str, Any]
     issued_at: datetime
+    shares: tuple[LineShare, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Invoice:
     """An issued invoice with what was since paid, refunded, credited or voided.
 
-    seller, buyer and tax are as they were on issue. credit_minor: taken from the customer's credit on issue
+    seller, buyer and taxes (by rate) are as they were on issue. credit_minor: taken from the customer's credit on issue
     (negative: given to it). open_minor: still to be paid. All amounts are minor units of `currency`.
     """
 
@@ -100,7 +118,7 @@ class Invoice:
     refunded_minor: int
     seller: Mapping[str, Any]
     buyer: Mapping[str, Any]
-    tax: Mapping[str, Any]
+    taxes: tuple[TaxPart, ...]
     issued_at: datetime
     due_at: datetime
     notes: tuple[CreditNote, ...] = ()
@@ -151,7 +169,10 @@ class Payment:
 
 @dataclass(frozen=True)
 class Refund:
-    """Money given back for an invoice; to_credit_minor of it went to the customer's credit."""
+    """Money given back for an invoice; to_credit_minor of it went to the customer's credit.
+
+    shares: what it takes of each line; None for the refund of a credit note, and for refunds of old.
+    """
 
     id: str
     operation: str
@@ -163,6 +184,7 @@ class Refund:
     currency: str
     reason: str
     refunded_at: datetime
+    shares: tuple[LineShare, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from penstock.billing.records import CreditNote, Invoice, Line, LineTier, Void
+from penstock.billing.records import CreditNote, Invoice, Line, LineTier, TaxPart, Void
+from penstock.billing.shares import read_shares
 from penstock.billing.tables import (
     credit_note,
     invoice,
@@ -25,7 +26,7 @@ from penstock.serving import usage_log
 from penstock.serving.usage_log import UsageEvent
 from penstock.storage.engine import Transaction
 
-_COMPUTED = {"period", "lines", "open_minor", "refunded_minor", "notes", "void"}
+_COMPUTED = {"period", "lines", "taxes", "open_minor", "refunded_minor", "notes", "void"}
 
 
 def get_invoice(tx: Transaction, number: str, *, customer: str | None = None) -> Invoice:
@@ -106,7 +107,8 @@ def _complete(tx: Transaction, rows: Sequence[sa.RowMapping]) -> list[Invoice]:
     return [
         Invoice(
             period=Period(row["period"], row["period_start"], row["period_end"]),
-            lines=lines.get(row["number"], ()),
+            lines=tuple(_line(line, _taxes(row)[0].rate) for line in lines.get(row["number"], ())),
+            taxes=_taxes(row),
             open_minor=unpaid.get(row["number"], 0),
             refunded_minor=refunded.get(row["number"], 0),
             notes=notes.get(row["number"], ()),
@@ -119,7 +121,10 @@ def _complete(tx: Transaction, rows: Sequence[sa.RowMapping]) -> list[Invoice]:
 
 def read_note(row: Mapping[Any, Any]) -> CreditNote:
     """A credit note from its row."""
-    return CreditNote(**{name: row[name] for name in CreditNote.__dataclass_fields__})
+    return CreditNote(
+        **{name: row[name] for name in CreditNote.__dataclass_fields__ if name != "shares"},
+        shares=read_shares(row["shares"]),
+    )
 
 
 def _notes(tx: Transaction, numbers: Iterable[str]) -> dict[str, tuple[CreditNote, ...]]:
@@ -139,13 +144,22 @@ def _voids(tx: Transaction, numbers: Iterable[str]) -> dict[str, Void]:
     }
 
 
-def _lines(tx: Transaction, numbers: Iterable[str]) -> dict[str, tuple[Line, ...]]:
+def _lines(tx: Transaction, numbers: Iterable[str]) -> dict[str, list[sa.RowMapping]]:
     column = invoice_line.c
     query = sa.select(invoice_line).where(column.organisation == tx.organisation, column.invoice.in_(numbers))
-    found: dict[str, tuple[Line, ...]] = {}
+    found: dict[str, list[sa.RowMapping]] = {}
     for row in tx.all(query.order_by(column.invoice, column.number)):
-        found[row["invoice"]] = (*found.get(row["invoice"], ()), _line(row))
+        found.setdefault(row["invoice"], []).append(row)
     return found
+
+
+def _taxes(row: Mapping[Any, Any]) -> tuple[TaxPart, ...]:
+    """An invoice's tax by rate. One that was issued before rates were dated has one rate."""
+    if "rates" not in row["tax"]:
+        return (TaxPart(Decimal(row["tax"].get("rate", "0")), row["net_minor"], row["tax_minor"]),)
+    return tuple(
+        TaxPart(Decimal(one["rate"]), one["net_minor"], one["tax_minor"], one["reason"]) for one in row["tax"]["rates"]
+    )
 
 
 def _open(tx: Transaction, numbers: Iterable[str]) -> dict[str, int]:
@@ -173,8 +187,9 @@ def _refunded(tx: Transaction, numbers: Iterable[str]) -> dict[str, int]:
     return {row["invoice"]: int(row["amount"]) for row in tx.all(query)}
 
 
-def _line(row: Mapping[Any, Any]) -> Line:
-    names = set(Line.__dataclass_fields__) - {"period", "tiers"}
+def _line(row: Mapping[Any, Any], rate: Decimal) -> Line:
+    """A line from its row; rate: of an invoice whose lines do not say theirs."""
+    names = set(Line.__dataclass_fields__) - {"period", "tiers", "tax_rate"}
     tiers = tuple(
         LineTier(
             tier["units"], None if tier["unit_price"] is None else Decimal(tier["unit_price"]), Decimal(tier["amount"])
@@ -182,4 +197,5 @@ def _line(row: Mapping[Any, Any]) -> Line:
         for tier in row["tiers"]
     )
     period = Period(row["period"], row["period_start"], row["period_end"])
-    return Line(period=period, tiers=tiers, **{name: row[name] for name in names})
+    rate = rate if row["tax_rate"] is None else Decimal(row["tax_rate"])
+    return Line(period=period, tiers=tiers, tax_rate=rate, **{name: row[name] for name in names})

@@ -91,6 +91,21 @@ subscription = sa.Table(
     sa.Index("ix_subscription_customer", "organisation", "customer", "started_at"),
 )
 
+tax_version = sa.Table(
+    "tax_version",
+    metadata,
+    _organisation(),
+    _text("id", key=True),
+    _text("customer", optional=True),  # null: the company's rate
+    sa.Column("number", sa.Integer, nullable=False),
+    _text("rate", optional=True),  # "0.06"; null: the customer has the company's again
+    _moment("effective_from"),
+    _text("reason"),
+    _moment("created_at"),
+    sa.UniqueConstraint("organisation", "customer", "number"),
+    sa.CheckConstraint("customer is not null or rate is not null", name="company_has_a_rate"),
+)
+
 customer_terms = sa.Table(
     "customer_terms",
     metadata,
@@ -248,6 +263,7 @@ invoice_line = sa.Table(
     _minor("amount_minor"),
     sa.Column("after_seq", sa.BigInteger),
     sa.Column("cutoff_seq", sa.BigInteger),
+    _text("tax_rate", optional=True),  # "0.06"; null on invoices of one rate, before rates were dated
     sa.Index("ix_invoice_line_rating_run", "organisation", "rating_run"),
     sa.CheckConstraint("kind in ('plan', 'usage', 'late usage')", name="known_kind"),
     sa.ForeignKeyConstraint(["organisation", "invoice"], ["invoice.organisation", "invoice.number"]),
@@ -286,6 +302,7 @@ credit_note = sa.Table(
     sa.Column("seller", sa.JSON, nullable=False),
     sa.Column("buyer", sa.JSON, nullable=False),
     _moment("issued_at"),
+    sa.Column("shares", sa.JSON),  # net and tax by line of the invoice
     sa.UniqueConstraint("organisation", "operation"),
     sa.CheckConstraint("total_minor = net_minor + tax_minor", name="adds_up"),
     sa.CheckConstraint("total_minor > 0", name="gives_something"),
@@ -329,6 +346,7 @@ refund = sa.Table(
     _currency(),
     _text("reason"),
     _moment("refunded_at"),
+    sa.Column("shares", sa.JSON),  # net and tax by line of the invoice; null for the refund of a credit note
     sa.UniqueConstraint("organisation", "operation"),
     sa.CheckConstraint("amount_minor > 0", name="returns_something"),
     sa.ForeignKeyConstraint(["organisation", "invoice"], ["invoice.organisation", "invoice.number"]),

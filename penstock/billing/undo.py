@@ -10,6 +10,7 @@ from penstock.billing import given, ledger, payments, tables
 from penstock.billing.documents import note_pdf
 from penstock.billing.records import CreditNote, Invoice, Void
 from penstock.billing.register import get_invoice, read_note
+from penstock.billing.shares import take
 from penstock.core.clock import period_at
 from penstock.core.errors import BadInput, Conflict, NotFound
 from penstock.core.money import Money
@@ -65,8 +66,9 @@ def credit_note(
     wanted = most if amount is None else amount
     given.refuse_twice(known, had, wanted if wanted.amount_minor > 0 else Money(1, known.currency), most)
     reduced = min(wanted.amount_minor, known.open_minor)
-    tax = payments.tax_share(known, known.returned_minor, wanted.amount_minor)
-    reduced_tax = payments.tax_share(known, known.returned_minor, reduced)
+    shares = take(given.shares_left(tx, known), wanted.amount_minor)
+    tax = sum(one.tax_minor for one in shares)
+    reduced_tax = tax * reduced // wanted.amount_minor
     taken: list[ledger.Entry] = [
         ("refunds", reduced - reduced_tax, known.currency, known.customer),
         ("tax_payable", reduced_tax, known.currency, None),
@@ -92,6 +94,7 @@ def credit_note(
         "seller": dict(known.seller),
         "buyer": {**known.buyer, "locale": get_customer(tx, known.customer).locale},
         "issued_at": tx.now,
+        "shares": [one.as_json() for one in shares],
     }
     tx.execute(sa.insert(tables.credit_note), row)
     counters.bump(tx, "terms")

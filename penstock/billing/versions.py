@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock.billing.tables import book, plan_version, price_version
+from penstock.billing.taxes import publish_rates
 from penstock.core.clock import Period
 from penstock.core.errors import Conflict, NotFound
 from penstock.core.hashing import digest_of
@@ -63,14 +64,17 @@ class PlanVersion:
 def publish(tx: Transaction, workspace: Workspace) -> tuple[str, ...]:
     """Make new versions of the prices and plans that differ from the newest ones; answer their keys.
 
+    And new versions of the tax rates that differ: see `taxes`.
+
     Raises Conflict when the company's currency or time zone changed: what was sold is kept in the old ones.
     """
     _open_book(tx, workspace.company)
+    rates = publish_rates(tx, workspace.company)
     currency = workspace.company.currency
     made = [_publish_price(tx, name, product, currency) for name, product in sorted(workspace.products.items())]
     made += [_publish_plan(tx, name, plan, currency) for name, plan in sorted(workspace.plans.items())]
     changed = tuple(key for key in made if key)
-    if changed:
+    if changed or rates:
         counters.bump(tx, "prices")
     return changed
 

@@ -132,6 +132,8 @@ def _archive_words(said: Archiving, timezone: str) -> list[str]:
 
 
 def _facts(known: Sheet) -> dict[str, Any]:
+    from penstock.billing.taxes import percent
+
     who, plan = known.customer, known.plan
     facts = {field: getattr(who, field) for field in ("name", "id", "email", "locale", "address", "tax_id")}
     valid = [f"{key.name} ({key.id})" for key in known.keys if key.revoked_at is None]
@@ -141,6 +143,7 @@ def _facts(known: Sheet) -> dict[str, Any]:
         "since": who.created_at,
         "archived": who.archived_at,
         "terms": known.terms,
+        "tax": known.tax and f"{percent(known.tax.rate)} {known.tax.reason}".strip(),
         "plan": f"{plan.plan.plan} v{plan.plan.number}" if plan else None,
         "plan_since": plan.started_at if plan else None,
         "keys": valid,

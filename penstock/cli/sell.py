@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli import attributions, customers, plans, terms
+from penstock.cli import attributions, customers, plans, tax, terms
 from penstock.cli.asking import DryRun, Yes, confirmed
 from penstock.cli.output import OPTIONS, as_row, counted, note, show
 
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     customer.command("limits")(customer_limits)
     customers.register(customer)
     customer.command("terms")(terms.customer_terms)
+    customer.command("tax")(tax.customer_tax)
     key = typer.Typer(help="The secrets that programs call with.", no_args_is_help=True)
     key.command("create")(key_create)
     key.command("list")(key_list)

@@ -37,6 +37,16 @@ CHINESE_ERRORS = {
     "nothing is open: it is paid": "没有未付金额：已付清",
     "{amount} is more than the {left} that was paid and not refunded": "{amount} 超过了已付且未退的 {left}",
     "{amount} is not an amount to pay or refund": "{amount} 不能用于付款或退款",
+    "another tax rate from {month} would change months that are invoiced: {months}": (
+        "自 {month} 起更改税率会影响已出账的月份：{months}"
+    ),
+    "date it from a month that is not invoiced yet; what an invoice got wrong is taken back by: "
+    "penstock invoice void, or penstock invoice credit-note": "请从尚未出账的月份起生效；账单有误请作废或开具贷项账单",
+    "{text} is not a share; write a percentage in quotes, e.g. {example}": "{text} 不是百分比；请写成如 6%",
+    "{text} is more than 100%": "{text} 超过 100%",
+    "write e.g. {a}, {b}, or company to end its own": "请写成如 6%、0%，或 company（恢复公司税率）",
+    "a reason is needed": "须填写原因",
+    "it stands on the customer's invoices": "将印在客户账单上",
     "{amount} is not an amount to add": "{amount} 不能用于充值",
     "credit starts above zero": "充值金额须大于零",
     "operation {operation} was used before for {before}": "编号 {operation} 已用于 {before}",

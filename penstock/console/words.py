@@ -36,6 +36,7 @@ DONE = {  # what a page says after a form, by the key in ?done=
     "revoked": "Revoked: gateways refuse the key within a second.",
     "rolled-back": "Rolled back: gateways switch within a second.",
     "unarchived": "Taken back. Its keys stay revoked and its plan ended.",
+    "tax-set": "The tax rate is set, from its month on.",
     "terms-set": "The terms are set: gateways follow within a second.",
     "voided": "The invoice is void. Closing its month again issues what is right.",
     "training": "Training has begun; its candidates will stand here when they are judged.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from penstock.billing import catalogue
+from penstock.billing.taxes import BEGINNING, TaxVersion, rates_of
 from penstock.channels import agreements
 from penstock.core.clock import period_at, zone_of
 from penstock.jobs.check import check_words
@@ -54,7 +55,9 @@ def _check(house: House) -> None:
 
 
 def _publish(tx: Transaction, house: House) -> tuple[str, ...]:
+    rates = rates_of(tx, ()).company
     published = [_in_force(tx, house, key) for key in catalogue.publish(tx, house.workspace)]
+    published += [_rate_in_force(house, one) for one in rates_of(tx, ()).company if one not in rates and _says(one)]
     published += [_for_newcomers(key, "partners and customers") for key in agreements.publish(tx, house.workspace)]
     applied = {key: value for key, value in dump(house.workspace).items() if key != "folder"}
     put_document(tx, APPLIED, without_secrets(applied))  # a backup of the database must not open it
@@ -71,6 +74,18 @@ def _in_force(tx: Transaction, house: House, key: str) -> str:
     zone = house.workspace.company.timezone
     starts = period_at(tx.now, zone).end.astimezone(zone_of(zone))
     return f"{key}: in force for everyone from {starts:%Y-%m-%d %H:%M} ({zone}); this month keeps the price it has"
+
+
+def _says(version: TaxVersion) -> bool:
+    """Not the rate of a company without tax, in force before anything was sold."""
+    return bool(version.rate) or version.effective_from > BEGINNING
+
+
+def _rate_in_force(house: House, version: TaxVersion) -> str:
+    if version.effective_from == BEGINNING:
+        return f"company.tax_rate {version.percent}: in force now"
+    month = period_at(version.effective_from, house.workspace.company.timezone).name
+    return f"company.tax_rate {version.percent}: in force for use and fees of {month} and later, until another begins"
 
 
 def _for_newcomers(key: str, who: str) -> str:

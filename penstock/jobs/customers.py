@@ -11,6 +11,7 @@ from penstock.billing import credits, limits, terms
 from penstock.billing.catalogue import Subscription, open_subscription, unsubscribe
 from penstock.billing.invoices import list_invoices
 from penstock.billing.plan_changes import PlanChange, preview_end
+from penstock.billing.taxes import InForce, now_in_force
 from penstock.channels import reviews
 from penstock.channels.attribution import attribution_of
 from penstock.channels.partners import Partner, get_partner, partners_of_customer
@@ -36,11 +37,13 @@ class OpenInvoice:
 class Sheet:
     """A customer with all that belongs to it.
 
-    brought_by: the partner that brought it; review: why that is or was held; partners: those that it is itself.
+    tax: the rate of this month, None before anything was published. brought_by: the partner that brought it; review:
+    why that is or was held; partners: those that it is itself.
     """
 
     customer: Customer
     terms: str
+    tax: InForce | None
     plan: Subscription | None
     keys: tuple[Key, ...]
     limits: Mapping[str, int]
@@ -80,6 +83,7 @@ def sheet(tx: Transaction, ref: str) -> Sheet:
     return Sheet(
         customer=who,
         terms=terms.terms_of(tx, who.id),
+        tax=now_in_force(tx, who.id),
         plan=open_subscription(tx, who.id),
         keys=tuple(list_keys(tx, who.id)),
         limits=limits.list_limits(tx, who.id),

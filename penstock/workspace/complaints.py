@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from penstock.workspace.positions import Path
 from penstock.workspace.records import Misplaced, Workspace, dangling
@@ -148,11 +149,16 @@ def _known_keys(path: Path) -> list[str]:
     kind: Any = Workspace
     for part in path:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            kind = kind.model_fields[str(part)].annotation
+            kind = _by_key(kind)[str(part)].annotation
         else:
             kind = get_args(kind)[0 if isinstance(part, int) else 1]
         kind = _bare(kind)
-    return [name for name in kind.model_fields if name != "folder"]
+    return [name for name in _by_key(kind) if name != "folder"]
+
+
+def _by_key(kind: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The record's fields by the key that the file has for each."""
+    return {field.alias or name: field for name, field in kind.model_fields.items()}
 
 
 def _bare(kind: Any) -> Any:

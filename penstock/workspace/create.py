@@ -188,7 +188,7 @@ currency = "USD"                   # of all prices here: an ISO 4217 code such a
 timezone = "UTC"                   # months are billed in it, e.g. "Asia/Shanghai"
 locale = "en"                      # or "zh-CN"
 # address = ""                     # printed on invoices, as is tax_id
-# tax_rate = "6%"                  # added to net prices
+# tax_rate = "6%"                  # added to net prices; a changed rate holds from the next month on
 # payment_days = 14
 
 [costs]                            # what compute costs you: every candidate is priced with it

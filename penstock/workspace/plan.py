@@ -17,7 +17,7 @@ _SINGLE = ("company", "costs", "mail", "storage", "gateway", "office")
 _NAMED = ("backbones", "products", "plans", "agreements")
 _SIGNS = {"add": "+", "change": "~", "remove": "-"}
 _PASSWORD = re.compile(r"(://[^:/@\s]*):[^@/\s]*@")
-_SHARES = ("share", "tax_rate")
+_SHARES = ("share", "tax_rate", "rate")
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from penstock.core.errors import PenstockError
 from penstock.core.hashing import digest_of
 from penstock.core.money import exact_money
-from penstock.workspace.values import Currency, Price9, Ratio, Share, Slug, TimeZone, fraction
+from penstock.workspace.values import Currency, Month, Price9, Ratio, Share, Slug, TimeZone, fraction
 
 
 class Misplaced(ValueError):
@@ -32,7 +32,7 @@ class Record(BaseModel):
 
     def digest(self) -> str:
         """Hash of the content: two equal records have equal digests."""
-        return digest_of(self.model_dump(mode="json"))
+        return digest_of(dump(self))
 
 
 def _iban(value: object) -> object:
@@ -56,8 +56,15 @@ class PaymentDetails(Record):
     note: str = Field(default="", max_length=500)
 
 
+class DatedRate(Record):
+    """A rate of tax from the beginning of a month on, e.g. "2026-01"; in the file the month is `from`."""
+
+    rate: Share
+    start: Month = Field(alias="from")
+
+
 class Company(Record):
-    """Who sells. `tax_rate` is added on top of net prices, e.g. "6%"."""
+    """Who sells. `tax_rate` is added on top of net prices, e.g. "6%"; `tax` says instead from when which rate holds."""
 
     name: str = Field(min_length=1, max_length=120)
     currency: Currency = "USD"
@@ -66,8 +73,18 @@ class Company(Record):
     address: str = ""
     tax_id: str = ""
     tax_rate: Share = Decimal(0)
+    tax: tuple[DatedRate, ...] = ()
     payment_days: int = Field(default=14, strict=True, ge=0, le=365)
     payment: PaymentDetails = PaymentDetails()
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Company:
+        months = [one.start for one in self.tax]
+        if self.tax and self.tax_rate:
+            raise ValueError("tax_rate and [[company.tax]] both say a rate: keep the dated ones")
+        if len(set(months)) < len(months):
+            raise ValueError(f"two rates of [[company.tax]] begin in the same month: {', '.join(months)}")
+        return self
 
 
 class Costs(Record):
@@ -351,4 +368,4 @@ def _known(names: Collection[str]) -> str:
 
 def dump(record: Record) -> dict[str, Any]:
     """A record as JSON values (decimals as strings): for hashes, plans and the database."""
-    return record.model_dump(mode="json")
+    return record.model_dump(mode="json", by_alias=True)

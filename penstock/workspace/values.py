@@ -29,7 +29,8 @@ def _price(value: object) -> Decimal:
     return amount
 
 
-def _share(value: object) -> Decimal:
+def share_of(value: object) -> Decimal:
+    """The fraction that a percentage says: 0.06 for "6%". Raises ValueError for what is none of at most 100."""
     if not (isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,4})?%", value)):
         raise ValueError(f'{value!r} is not a share; write a percentage in quotes, e.g. "20%"')
     fraction = Decimal(value[:-1]) / 100
@@ -68,7 +69,8 @@ def _timezone(value: object) -> object:
 
 
 Price9 = Annotated[Decimal, BeforeValidator(_price)]
-Share = Annotated[Decimal, BeforeValidator(_share)]
+Share = Annotated[Decimal, BeforeValidator(share_of)]
+Month = Annotated[str, StringConstraints(pattern=r"^(19[7-9]|2\d\d)\d-(0[1-9]|1[0-2])$")]
 Ratio = Annotated[float, BeforeValidator(_ratio)]
 """A number such as 0.2; a percentage in quotes is the same."""
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]

@@ -101,6 +101,7 @@ def lines(here: Harbour, folder: Path) -> dict[str, list[str]]:
         "customer limit": [blue, "helpdesk", "9000"],
         "customer limits": [blue],
         "customer terms": ["Quiet Co", "invoice"],
+        "customer tax": ["Quiet Co", "0%", "--from", "2099-01", "--reason", "exempt"],
         "key create": ["Quiet Co", "--days", "9"],
         "key list": [],
         "subscription start": ["Quiet Co", "team"],

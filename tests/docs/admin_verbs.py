@@ -31,6 +31,7 @@ VERBS = {
     "credit add": "POST /admin/v1/credits",
     "credit balance": "GET /admin/v1/customers/{customer}/credit",
     "customer terms": "PUT /admin/v1/customers/{customer}/terms",
+    "customer tax": "PUT /admin/v1/customers/{customer}/tax",
     "partner add": "POST /admin/v1/partners",
     "partner list": "GET /admin/v1/partners",
     "partner move": "POST /admin/v1/partners/{partner}/move",

@@ -3,6 +3,7 @@
 import importlib
 import json
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 import penstock
+from penstock.billing.records import TaxPart
 from penstock.billing.register import get_invoice
+from penstock.billing.taxes import InForce, rates_of
 from penstock.billing.terms import terms_of
 from penstock.core.errors import BadInput, Unavailable
 from penstock.identity.customers import add_customer
@@ -93,6 +96,8 @@ def test_invoices_of_an_earlier_schema_stay_and_their_month_can_be_invoiced_anew
         " '2026-10', :now, :now, 10, 'prediction', '[]', 100, 0, 7)",
         "insert into payment values ('main', 'pay_1', 'p1', '2026-000001', 'c', 50, 3, 'USD', 'bank', :now)",
         "insert into customer_terms values ('main', 'c', 'prepaid')",
+        "insert into book values ('main', 'USD', 'UTC', :now)",
+        "insert into document values ('main', 'workspace', '{\"company\": {\"tax_rate\": \"0.06\"}}', :now)",
     )
     with engine.begin() as connection:
         for row in rows:
@@ -105,6 +110,8 @@ def test_invoices_of_an_earlier_schema_stay_and_their_month_can_be_invoiced_anew
         kept = get_invoice(tx, "2026-000001")
         assert (kept.total_minor, kept.lines[0].rating_run, kept.notes, kept.void) == (106, "run_1", (), None)
         assert terms_of(tx, "c") == "prepaid"
+        assert (kept.taxes, kept.lines[0].tax_rate) == ((TaxPart(Decimal("0.06"), 100, 6),), Decimal("0.06"))
+        assert rates_of(tx, ["c"]).of("c", kept.period.start) == InForce(Decimal("0.06"))
     with pytest.raises(sa.exc.DBAPIError, match="never changed or deleted"), engine.begin() as connection:
         connection.execute(sa.text("delete from invoice"))
     with pytest.raises(sa.exc.DBAPIError), engine.begin() as connection:

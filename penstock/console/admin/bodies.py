@@ -69,6 +69,12 @@ class PaymentTerms(Body):
     terms: str = Field(description="prepaid: use stops when credit no longer covers what is owed; or invoice.")
 
 
+class OwnTax(Body):
+    rate: str = Field(description='E.g. "6%", "0%" (exempt), or "company" to end its own.')
+    start: str = Field(alias="from", description="The first month, YYYY-MM.")
+    reason: str = Field(description="It stands on the customer's invoices.")
+
+
 class NewLimit(Body):
     customer: str
     product: str

@@ -7,6 +7,7 @@ from datetime import timedelta
 from starlette.responses import Response
 
 from penstock.billing import accrual, credits, limits
+from penstock.billing.taxes import customer_rates, now_in_force, set_customer_rate
 from penstock.billing.terms import checked_terms, set_terms
 from penstock.channels.attribution import attribute
 from penstock.channels.reviews import review_of
@@ -129,6 +130,20 @@ def terms_set(desk: AtDesk, customer: str, body: bodies.PaymentTerms) -> Respons
         return answer({"customer": who.id, **vars(accrual.standing_of(tx, who.id, desk.company))})
 
 
+def tax_show(desk: AtDesk, customer: str) -> Response:
+    """The customer's tax rate this month, and the versions that it has of its own."""
+    with desk.house.store.read() as tx:
+        who = get_customer(tx, customer)
+        return answer({"customer": who.id, "now": now_in_force(tx, who.id), "own": customer_rates(tx, who.id)})
+
+
+def tax_set(desk: AtDesk, customer: str, body: bodies.OwnTax) -> Response:
+    """Give a customer a tax rate of its own from a month on, for a reason. Invoiced months keep their rate."""
+    with desk.house.store.transaction() as tx:
+        facts = {"start": body.start, "reason": body.reason, "timezone": desk.company.timezone}
+        return answer(set_customer_rate(tx, customer, body.rate, **facts))
+
+
 def limit_set(desk: AtDesk, body: bodies.NewLimit) -> Response:
     """Cap the units of a product that a customer can use in a month, or lift the cap."""
     with desk.house.store.transaction() as tx:
@@ -154,6 +169,8 @@ ROUTES = (
     Route("PUT", "/admin/v1/customers/{customer}/consent", customer_consent, "admin"),
     Route("GET", "/admin/v1/customers/{customer}/credit", credit_balance, "admin"),
     Route("PUT", "/admin/v1/customers/{customer}/terms", terms_set, "admin"),
+    Route("GET", "/admin/v1/customers/{customer}/tax", tax_show, "admin"),
+    Route("PUT", "/admin/v1/customers/{customer}/tax", tax_set, "admin"),
     Route("GET", "/admin/v1/customers/{customer}/limits", limits_list, "admin"),
     Route("GET", "/admin/v1/keys", keys_list, "admin"),
     Route("POST", "/admin/v1/keys", key_create, "admin", 201),

@@ -13,6 +13,7 @@ from penstock.billing.accrual import standing_of
 from penstock.billing.catalogue import open_subscription, priced_products, subscribe, unsubscribe
 from penstock.billing.invoices import list_invoices
 from penstock.billing.plan_changes import preview_end, preview_start
+from penstock.billing.taxes import customer_rates, now_in_force, set_customer_rate
 from penstock.billing.terms import checked_terms, set_terms
 from penstock.channels.attribution import attribute, attribution_of
 from penstock.channels.partners import get_partner
@@ -21,6 +22,7 @@ from penstock.console import render
 from penstock.console.desk import AtDesk
 from penstock.console.guard import Route, form_of
 from penstock.console.pages.parts import back, field, months, part, whole_number
+from penstock.core.clock import period_at
 from penstock.core.errors import NotFound
 from penstock.core.money import exact_money
 from penstock.identity.customers import (
@@ -127,6 +129,15 @@ def terms(request: Request, desk: AtDesk, customer: str) -> Response:
     return back(f"/customers/{customer}", "terms-set")
 
 
+def tax(request: Request, desk: AtDesk, customer: str) -> Response:
+    """Give the customer a tax rate of its own from a month on, or the company's again."""
+    form = form_of(request)
+    facts = {"start": field(form, "month"), "reason": field(form, "reason"), "timezone": desk.company.timezone}
+    with desk.house.store.transaction() as tx:
+        set_customer_rate(tx, get_customer(tx, customer).id, field(form, "rate"), **facts)
+    return back(f"/customers/{customer}", "tax-set")
+
+
 def plan(request: Request, desk: AtDesk, customer: str) -> Response:
     """Change the plan; a blank one ends it."""
     form = form_of(request)
@@ -183,10 +194,13 @@ def _page(request: Request, desk: AtDesk, customer: str, *, new_key: str | None 
         who = get_customer(tx, customer)
         figures = next(one for one in overview(tx, desk.house.workspace, chosen.shown).customers if one.id == who.id)
         brought = attribution_of(tx, who.id)
+        own = customer_rates(tx, who.id)
         facts = {
             "who": who,
             "figures": figures,
             "standing": standing,
+            "tax": now_in_force(tx, who.id),
+            "own_rates": [(period_at(one.effective_from, desk.company.timezone).name, one) for one in own],
             "months": chosen,
             "new_key": new_key,
             "keys": list(reversed(list_keys(tx, who.id))),
@@ -215,6 +229,7 @@ ROUTES = (
     Route("POST", "/customers/{customer}/credit", credit, "operator", page=show),
     Route("GET", "/customers/{customer}/plan", plan_preview, "operator"),
     Route("POST", "/customers/{customer}/terms", terms, "operator", page=show),
+    Route("POST", "/customers/{customer}/tax", tax, "operator", page=show),
     Route("POST", "/customers/{customer}/plan", plan, "operator", page=show),
     Route("POST", "/customers/{customer}/edit", edit, "operator", page=show),
     Route("POST", "/customers/{customer}/archive", archive_it, "operator", page=show),
