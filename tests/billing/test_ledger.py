@@ -101,7 +101,7 @@ def test_verify_finds_what_does_not_hold_and_says_what_to_do(shop: Shop) -> None
         problems = {problem.message: problem for problem in ledger.verify(tx)}
     assert set(problems) == {
         "operation stray sums to 2 minor units of USD, not to zero",
-        "its invoices less its payments leave 100 minor units open, the ledger 107",
+        "its invoices less payments, notes and voids leave 100 minor units open, the ledger 107",
         "its credit is -3 minor units, below zero",
         "invoice numbers of 2026 have gaps: [2] of 2",
     }
