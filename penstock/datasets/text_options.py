@@ -20,8 +20,9 @@ class TextOptions(OutOfScope):
     the weights are averaged. privacy: what private rungs promise. label_names: each label's own words become a training
     row, which helps where rows are few. abstain: the answer may be "unsure", by a threshold found on held-out training
     rows, and on the out_of_scope texts where the product names a file of them. group, time: a column to split by:
-    all rows of a group on one side, or the latest rows to test. max_unreadable: the share of a file's rows that may be
-    left out because they cannot be read, named in the cleaning report."""
+    all rows of a group on one side, or the latest rows to test. refit: once the gate has said yes, the recipe is
+    trained again on the test rows too, and a release serves that. max_unreadable: the share of a file's rows that may
+    be left out because they cannot be read, named in the cleaning report."""
 
     suspect_labels: Literal["keep", "down-weight", "remove"] = "keep"
     augment: float = Field(default=0.0, ge=0, le=4, allow_inf_nan=False)
@@ -33,11 +34,14 @@ class TextOptions(OutOfScope):
     label_names: bool = Field(default=False, strict=True)
     max_unreadable: Ratio = Field(default=0.0, strict=True, ge=0, lt=1)
     abstain: bool = Field(default=False, strict=True)
+    refit: bool = Field(default=False, strict=True)
     group: str | None = Field(default=None, min_length=1)
     time: str | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> TextOptions:
+        if self.refit and self.privacy is not None:
+            raise ValueError("refit learns from the test rows, which would cost privacy: leave one of the two out")
         if self.group and self.time:
             raise ValueError("group and time are two ways to split: leave one of them out")
         asked = sorted(self.model_fields_set & OutOfScope.model_fields.keys())

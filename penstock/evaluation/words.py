@@ -33,7 +33,21 @@ SHARES = frozenset(
 )
 """Metrics that people read as percentages."""
 
+ANSWERS_ALWAYS = "It always answers one of its labels, also for an input that fits none."
+ABSTAINS = "Where it is not sure it gives no label; it may still be sure of an input that fits none."
+REFIT = (
+    "Once the gate had said yes, the recipe was trained again on the training and the test rows, {rows} in all, and "
+    "this model is what a release serves. Every figure here is of the model before that. The two agree on {agreement} "
+    "of the test rows, and {kept} of the rows that the judged model answers rightly are still answered rightly."
+)
+NOT_REFIT = (
+    "Trained again on the training and the test rows, the recipe kept only {kept} of the right answers, or did not "
+    "answer the same after saving: a release serves the judged model."
+)
+
 _CHINESE: Mapping[str, str] = {
+    "refit": "重新训练",
+    "served": "发布的模型",
     "accuracy": "准确率",
     "macro_f1": "宏平均 F1",
     "ece": "校准误差",
@@ -156,9 +170,14 @@ _CHINESE: Mapping[str, str] = {
     "Figures hold for inputs like the test rows; on others it may do worse.": (
         "以上数字适用于与测试集相似的输入；对其他输入可能更差。"
     ),
-    "It always answers one of its labels, also for an input that fits none.": (
-        "即使输入不属于任何类别，它也会给出其中一个类别。"
+    ABSTAINS: ("没有把握时不给出类别；但对不属于任何类别的输入，仍可能自认为有把握。"),
+    REFIT: (
+        "通过门禁后，同一配方又用训练行与测试行（共 {rows} 行）重新训练，发布时提供的是这个模型。"
+        "此处所有数字都属于重新训练之前的模型。两者在 {agreement} 的测试行上一致；"
+        "受评模型答对的行中，{kept} 仍然答对。"
     ),
+    NOT_REFIT: ("用训练行与测试行重新训练后，只保留了 {kept} 的正确回答，或保存前后回答不一致：发布时提供受评模型。"),
+    ANSWERS_ALWAYS: ("即使输入不属于任何类别，它也会给出其中一个类别。"),
     "{rows} of them have a label that the training rows lack, and count as wrong.": (
         "其中 {rows} 行的类别在训练数据中没有，均计为错误。"
     ),

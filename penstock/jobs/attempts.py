@@ -18,7 +18,7 @@ from penstock import tasks
 from penstock.core.errors import BadInput, Conflict, PenstockError
 from penstock.datasets.versions import list_versions
 from penstock.jobs.elapsed import forget
-from penstock.jobs.judging import check_uses, incumbent_of, judge_candidate, record_failed
+from penstock.jobs.judging import check_uses, incumbent_of, judge_candidate, record_failed, verdict_on
 from penstock.jobs.learning import learned_rows
 from penstock.jobs.privacy import check_spending
 from penstock.jobs.resuming import checkpoint_folder, remove_checkpoint, remove_stale
@@ -118,6 +118,8 @@ def attempt(
     name = name or rung
     incumbent = step(f"incumbent of {name}", incumbent_of, work.house, work.product)
     trained = step(f"train {name}", _train, work, rung, dict(recipe or {}), incumbent, name, seconds)
+    if work.house.workspace.products[work.product].options.get("refit"):
+        trained = step(f"refit {name}", _refit, work, rung, dict(recipe or {}), trained)
     outcome: dict[str, Any] = step(f"judge {name}", _judge, work, rung, name, trained, incumbent)
     return outcome
 
@@ -181,6 +183,22 @@ def _train(
     trained = watched(work, name, run, folder, rung=rung, parameters=_searched(recipe))
     together = {"workers": work.workers} if work.executor == "ray" else {}
     return {**trained, **together, "parameters": {**trained["parameters"], **_searched(recipe), **together}}
+
+
+def _refit(work: Work, rung: str, recipe: Mapping[str, Any], trained: Mapping[str, Any]) -> dict[str, Any]:
+    """What was trained, and the recipe trained again on the test rows too where the gate says yes; judged is the
+    former."""
+    if not verdict_on(work.house, work.product, work.version["id"], trained).passed:
+        return dict(trained)
+    arguments = {**_arguments(work, rung, recipe), "artifact": trained["artifact"]}
+    began = time.perf_counter()
+    made = run_child("penstock.jobs.child", "refit", arguments, work.progress)
+    return {
+        **trained,
+        "parameters": {**trained["parameters"], "refit": made["refit"]},
+        "notes": [*trained["notes"], made["note"]],
+        "wall_s": trained["wall_s"] + time.perf_counter() - began,
+    }
 
 
 def watched(

@@ -14,6 +14,7 @@ from penstock.jobs.consent import check_made, check_trained
 from penstock.jobs.elapsed import added, counted
 from penstock.jobs.learning import why_no_row
 from penstock.jobs.measuring import keep_and_measure
+from penstock.jobs.refitting import refitted
 from penstock.jobs.trials import search_recipe
 from penstock.models.load import Loader
 from penstock.runtime.child import Job, run_job
@@ -65,6 +66,18 @@ def climb(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     request = training_request(house, arguments, train, say)
     trained = train_unsure(RUNGS[arguments["rung"]].train, request)
     return added(keep_and_measure(house, arguments, trained, test, say), before) if first else {}
+
+
+def refit(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Train a rung on the test rows too, save what comes of it, and compare it with the judged `artifact`."""
+    house, say = _house(arguments), told(arguments, progress)
+    return refitted(
+        house,
+        arguments,
+        *load_rows(house.blobs, _version(house, arguments)),
+        train=lambda rows: RUNGS[arguments["rung"]].train(training_request(house, arguments, rows, say)),
+        progress=say,
+    )
 
 
 def search(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -126,7 +139,7 @@ def _house(arguments: dict[str, Any]) -> House:
     return open_house(Path(arguments["folder"]))
 
 
-JOBS: dict[str, Job] = {"make-version": make_version, "climb": climb, "search": search}
+JOBS: dict[str, Job] = {"make-version": make_version, "climb": climb, "refit": refit, "search": search}
 
 if __name__ == "__main__":
     run_job(JOBS)

@@ -51,11 +51,9 @@ def incumbent_of(house: House, product: str) -> dict[str, Any]:
         live = releases.live(tx, product)
         if live is None:
             return {"candidate": None, "report": None, "artifact": None}
-        return {
-            "candidate": live.candidate,
-            "report": candidates.get_candidate(tx, live.candidate).report_blob,
-            "artifact": live.artifact,
-        }
+        judged = candidates.get_candidate(tx, live.candidate)
+        # what was judged, not what was trained again since: that has seen the test rows
+        return {"candidate": judged.id, "report": judged.report_blob, "artifact": judged.artifact}
 
 
 def check_uses(house: House, product: str, version_id: str) -> int:
@@ -93,11 +91,8 @@ def judge_candidate(
     work, e.g. "RUN_ID full.v1"; doing it again records nothing twice but the decision. made_from: candidates' ids.
     """
     report = get_report(house.blobs, trained["report"])
-    other = get_report(house.blobs, trained["incumbent_report"]) if trained["incumbent_report"] else None
     conditions = gate_of(house.workspace.products[product])
-    with house.store.read() as tx:
-        contamination = find_version(tx, product, version_id).report.contamination
-    verdict = judge(report, conditions, other, contamination)
+    verdict = verdict_on(house, product, version_id, trained)
     same: dict[str, Any] = {"product": product, "rung": rung, "dataset_version": version_id, "seed": report.seed}
     same |= {"seconds": trained["seconds"], "parameters": trained["parameters"]}
     workers = trained.get("workers", 1)  # each burns as much as the one that answered
@@ -134,6 +129,15 @@ def judge_candidate(
             **same,
         )
     return {**_outcome(candidate, report, verdict), "run": run.number, "notes": trained["notes"]}
+
+
+def verdict_on(house: House, product: str, version_id: str, trained: Mapping[str, Any]) -> Verdict:
+    """What the gate says of what the child answered; records nothing."""
+    report = get_report(house.blobs, trained["report"])
+    other = get_report(house.blobs, trained["incumbent_report"]) if trained["incumbent_report"] else None
+    with house.store.read() as tx:
+        contamination = find_version(tx, product, version_id).report.contamination
+    return judge(report, gate_of(house.workspace.products[product]), other, contamination)
 
 
 def _outcome(candidate: candidates.Candidate, report: Report, verdict: Verdict) -> dict[str, Any]:

@@ -12,12 +12,13 @@ from penstock.core.errors import BadInput, Conflict, GateRefused, Unavailable
 from penstock.datasets.versions import DatasetVersion, find_version
 from penstock.evaluation.html import Figure, Page, report_html, report_page
 from penstock.evaluation.report import Report, summary_rows
+from penstock.evaluation.words import speaker
 from penstock.jobs.artifacts import get_report
 from penstock.jobs.drawings import Drawing, figures
 from penstock.jobs.frontier import chosen_among
 from penstock.registry.candidates import Candidate, find_candidate, get_candidate, list_candidates
 from penstock.registry.decisions import Decision, latest_decision
-from penstock.registry.model_card import model_card
+from penstock.registry.model_card import model_card, refit_in_words
 from penstock.registry.releases import list_releases
 from penstock.runtime.house import House
 from penstock.storage.engine import Transaction
@@ -54,7 +55,9 @@ class CandidateReport:
     def reason_rows(self) -> list[dict[str, Any]]:
         if self.decision is None:
             return []
-        return [{"": "yes" if reason["passed"] else "no", "reason": reason["text"]} for reason in self.decision.reasons]
+        rows = [{"": "yes" if reason["passed"] else "no", "reason": reason["text"]} for reason in self.decision.reasons]
+        refit = refit_in_words(self.candidate, speaker("en"))
+        return rows if refit is None else [*rows, {"": "", "reason": refit}]
 
     def html(self, house: House | None = None) -> str:
         """The report as one self-contained page in the company's language. house: keeps its charts, and has them drawn
@@ -92,11 +95,16 @@ class CandidateReport:
     def _chinese(self) -> Mapping[str, str]:
         return {} if self.product is None else tasks.get(self.product.task).chinese
 
+    def _refit(self) -> dict[str, str]:
+        told = refit_in_words(self.candidate, speaker(self.locale))
+        return {} if told is None else {"refit": told, "served": self.candidate.served}
+
     def _candidate(self) -> dict[str, Any]:
         facts = {
             **vars(self.candidate),
             "created_at": local_text(self.candidate.created_at, self.timezone),
             "currency": self.currency,
+            **self._refit(),
         }
         title = self.product.title if self.product is not None else ""
         return {**facts, "title": title or self.candidate.product, "data_version": self.version.number}

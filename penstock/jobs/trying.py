@@ -99,7 +99,7 @@ def named(house: House, product: str, *, candidate: str | None = None, release: 
 
 def load(house: House, chosen: Chosen) -> Model:
     """The chosen model as a gateway would serve it. Raises NotFound or Broken when its artifact is not whole."""
-    model = Loader(house.blobs).load(chosen.candidate.artifact)
+    model = Loader(house.blobs).load(chosen.candidate.served)
     amend = chosen.task.amend
     if chosen.amendment is None or amend is None:
         return model
@@ -144,7 +144,7 @@ class Bench:
 
     def load(self, chosen: Chosen) -> Model:
         """The chosen model, loaded now or before."""
-        place = (chosen.candidate.artifact, chosen.amendment.number if chosen.amendment else 0)
+        place = (chosen.candidate.served, chosen.amendment.number if chosen.amendment else 0)
         with self._lock:
             found = self._models.pop(place, None)
         if found is None:

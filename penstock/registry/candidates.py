@@ -38,6 +38,18 @@ class Candidate:
     made_from: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def refit(self) -> Mapping[str, Any] | None:
+        """What it became when it was trained again on all rows, once the gate had said yes: "artifact", "rows",
+        "agreement", "kept", "holds"."""
+        found: Mapping[str, Any] | None = self.parameters.get("refit")
+        return found
+
+    @property
+    def served(self) -> str:
+        """The artifact that a release of it serves: the judged one, or what was trained again on all rows."""
+        return str(self.refit["artifact"]) if self.refit is not None and self.refit["holds"] else self.artifact
+
 
 def add_candidate(
     tx: Transaction,

@@ -33,7 +33,8 @@ _PURPOSE = b"penstock decision v1\n"  # one secret, one purpose: a signature mad
 class Decision:
     """The gate's answer on a candidate. reasons, conditions: JSON values. incumbent: the candidate compared with.
 
-    hashes: artifact, report, backbone, dataset_version and rows (the test split). test_uses: candidates this split has
+    hashes: artifact, report, backbone, dataset_version and rows (the test split); served, where the recipe was trained
+    again on all rows. test_uses: candidates this split has
     judged so far, this one included. signature: hex HMAC-SHA256 over all the rest.
     """
 
@@ -142,6 +143,7 @@ def _hashes(candidate: Candidate, rows_digest: str) -> dict[str, str | None]:
         "backbone": candidate.backbone,
         "dataset_version": candidate.dataset_version,
         "rows": rows_digest,
+        **({} if candidate.refit is None else {"served": candidate.served}),
     }
 
 

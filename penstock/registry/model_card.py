@@ -8,7 +8,17 @@ from types import MappingProxyType
 from penstock.datasets.report import COLUMN_KINDS
 from penstock.datasets.versions import DatasetVersion
 from penstock.evaluation.report import Report, summary_rows
-from penstock.evaluation.words import Say, finding_in_words, plain_number, reason_in_words, speaker
+from penstock.evaluation.words import (
+    ABSTAINS,
+    ANSWERS_ALWAYS,
+    NOT_REFIT,
+    REFIT,
+    Say,
+    finding_in_words,
+    plain_number,
+    reason_in_words,
+    speaker,
+)
 from penstock.registry.candidates import Candidate
 from penstock.registry.decisions import Decision
 from penstock.workspace.records import Product
@@ -34,7 +44,7 @@ def model_card(
     name = product.title if product is not None and product.title else candidate.product
     sections = (
         (say("What it does"), _purpose(candidate, report, product, say)),
-        (say("Data"), _data(version, report, say)),
+        (say("Data"), _data(candidate, version, report, say)),
         (say("Metrics"), _metrics(report, say)),
         (say("gate"), _decision(decision, locale, say)),
         (say("Limits"), _limits(report, decision, say)),
@@ -59,12 +69,13 @@ def _purpose(candidate: Candidate, report: Report, product: Product | None, say:
     yield f"- {say('seconds')}: {candidate.seconds:.1f}"
 
 
-def _data(version: DatasetVersion, report: Report, say: Say) -> Iterator[str]:
+def _data(candidate: Candidate, version: DatasetVersion, report: Report, say: Say) -> Iterator[str]:
     rows = say("Trained on {train} rows, tested on {test} rows.")
     yield rows.format(train=f"{version.rows_train:,}", test=f"{version.rows_test:,}")
     if strange := report.rows_of_unknown_labels:
         told = say("{rows} of them have a label that the training rows lack, and count as wrong.")
         yield told.format(rows=f"{strange:,}")
+    yield from _refit(candidate, say)
     yield ""
     yield f"- {say('data_version')}: {version.number} ({_code(version.source)})"
     for finding in version.report.findings:
@@ -73,6 +84,21 @@ def _data(version: DatasetVersion, report: Report, say: Say) -> Iterator[str]:
             yield f"- {what}"
         else:
             yield f"- {what} ({say(finding.part)}): {finding.found:,}; {say('Dropped')}: {finding.dropped:,}"
+
+
+def _refit(candidate: Candidate, say: Say) -> Iterator[str]:
+    if (told := refit_in_words(candidate, say)) is not None:
+        yield ""
+        yield told
+
+
+def refit_in_words(candidate: Candidate, say: Say) -> str | None:
+    """What became of training it once more on all rows; None where nobody asked for that."""
+    refit = candidate.refit
+    if refit is None:
+        return None
+    shares = {name: f"{refit[name]:.1%}" for name in ("agreement", "kept")}
+    return say(REFIT if refit["holds"] else NOT_REFIT).format(rows=f"{refit['rows']:,}", **shares)
 
 
 def _metrics(report: Report, say: Say) -> Iterator[str]:
@@ -108,7 +134,7 @@ def _limits(report: Report, decision: Decision | None, say: Say) -> Iterator[str
         tested = [one for one in report.classes.per_class if one.support]
         weakest = sorted(tested, key=lambda one: (one.f1.value, one.label))[:WEAKEST]
         named = ", ".join(f"{_code(one.label)} (F1 {one.f1.value:.2f})" for one in weakest)
-        yield f"- {say('It always answers one of its labels, also for an input that fits none.')}"
+        yield f"- {say(ABSTAINS if 'coverage' in report.quality else ANSWERS_ALWAYS)}"
         yield f"- {say('Weakest labels')}: {named}"
     if decision is not None:
         uses = say("This test split has judged {uses} candidates; the more it judges, the less it proves.")

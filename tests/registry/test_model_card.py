@@ -136,3 +136,12 @@ def test_columns_left_out_are_named_with_the_reason_in_both_languages(judged: tu
     assert "因预测力好得可疑而去掉的列: `duration'<b>` (单独 AUC 0.810，其余各列合计 0.783，全部合计 0.921)" in chinese
     assert "`id` (标识符); `c` (始终相同)" in chinese
     assert "`plan` ('none' 出现在 240 / 600 行中)" in chinese
+
+
+def test_a_card_does_not_say_that_a_model_always_answers_which_may_be_unsure(
+    judged: tuple[Candidate, Decision],
+) -> None:
+    unsure = replace(MEASURED, quality={**MEASURED.quality, "coverage": MEASURED.quality["accuracy"]})
+    assert "It always answers one of its labels" in card(*judged)
+    assert "It always answers one of its labels" not in card(*judged, measured=unsure)
+    assert "Where it is not sure it gives no label" in card(*judged, measured=unsure)

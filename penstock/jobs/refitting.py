@@ -1,0 +1,72 @@
+"""A recipe trained again on all labelled rows, once the gate has said yes to what it learned from the training rows.
+
+Nothing is measured of it that a gate could ask: it has seen the test rows. It is only held against the judged model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from penstock import tasks
+from penstock.datasets.rows import Split
+from penstock.evaluation.parity import MOST_DIFFERENCE, answers_of
+from penstock.models.load import Loader
+from penstock.models.protocol import unsure_below
+from penstock.runtime.house import House
+from penstock.runtime.progress import Progress
+from penstock.training.records import Trained, save
+from penstock.training.unsure import with_threshold
+
+LEAST_KEPT = 0.95
+"""Of the judged model's right answers on the test rows. Training has now seen these rows: who loses more went wrong."""
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def refitted(
+    house: House,
+    arguments: Mapping[str, Any],
+    train_rows: Rows,
+    test_rows: Rows,
+    *,
+    train: Callable[[list[Mapping[str, Any]]], Trained],
+    progress: Progress,
+) -> dict[str, Any]:
+    """What a candidate keeps of it under "refit", and a note for people. arguments: product and artifact are read."""
+    product, loader = house.workspace.products[arguments["product"]], Loader(house.blobs)
+    learned = [*train_rows, *(row for row in test_rows if row["label"] is not None)]
+    judged = loader.load(arguments["artifact"])
+    trained = with_threshold(train(learned), unsure_below(judged))
+    artifact = save(trained, house.blobs)
+    test: Split = tasks.get(product.task).split(test_rows, product)
+    progress("refit", 0, 1, "comparing with the judged model")
+    before, after, unsaved = (
+        answers_of(model, test.inputs, lambda done: None) for model in (judged, loader.load(artifact), trained.model)
+    )
+    answered, again = (
+        np.array([model.labels[at] for at in answers.argmax(axis=1)])
+        for model, answers in ((judged, before), (trained.model, after))
+    )
+    right = answered == np.array(test.labels)
+    kept = float((again == answered)[right].mean()) if right.any() else 0.0
+    same = float(np.abs(after - unsaved).max(initial=0.0)) <= MOST_DIFFERENCE
+    refit = {
+        "artifact": artifact,
+        "rows": sum(row["label"] is not None for row in learned),
+        "agreement": float((again == answered).mean()),
+        "kept": kept,
+        "holds": bool(same and kept >= LEAST_KEPT),
+    }
+    progress("refit", 1, 1, "done")
+    return {"refit": refit, "note": _note(refit)}
+
+
+def _note(refit: Mapping[str, Any]) -> str:
+    first = f"trained again on all {refit['rows']:,} labelled rows: {refit['kept']:.1%} of the right answers kept, "
+    first += f"{refit['agreement']:.1%} of the test rows answered alike"
+    if refit["holds"]:
+        return f"{first}; a release serves this model, and every figure is of the one before"
+    return f"{first}, which is too little (at least {LEAST_KEPT:.0%} kept) or not the same once saved; it is not served"
