@@ -45,8 +45,8 @@ MOST_COLUMNS = 20  # looked at, of one file
 
 
 def column_of(path: Path, column: str) -> Cells:
-    """A column of a data file. Raises BadInput where it lacks it."""
-    return dict(iter_texts(path, column))
+    """A column of a data file, of the rows that can be read. Raises BadInput where it lacks it."""
+    return dict(iter_texts(path, column, readable=True))
 
 
 def by_group(rows: Sequence[Row], groups: Cells, share: float, seed: int) -> tuple[list[Row], list[Row]]:

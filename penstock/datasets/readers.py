@@ -65,10 +65,13 @@ def iter_rows(path: Path, columns: Mapping[str, str] | None = None) -> Iterator[
         yield made
 
 
-def iter_texts(path: Path, column: str) -> Iterator[tuple[str, str]]:
-    """(origin, text) of every row of a file, whatever other columns it has. Raises BadInput with file:line."""
+def iter_texts(path: Path, column: str, *, readable: bool = False) -> Iterator[tuple[str, str]]:
+    """(origin, text) of every row of a file, whatever other columns it has. readable: only of those that can be read.
+    Raises BadInput with file:line."""
     for found in _READERS[extension_of(path)](path, {"text": column}):
         if isinstance(found, BadInput):
+            if readable:
+                continue
             raise found
         origin, values = found
         yield origin, _text(values["text"], f"{origin}: {column}")

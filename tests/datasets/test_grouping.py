@@ -92,6 +92,14 @@ def test_feedback_joins_train_and_moves_no_test_row(folder: Path) -> None:
     ]
 
 
+def test_a_row_that_may_be_unreadable_does_not_keep_from_splitting(folder: Path) -> None:
+    with (folder / "rows.csv").open("a", encoding="utf-8") as stream:
+        stream.write("\nfour, commas, too, many, in, this, row")
+    prepared = prepare_texts(product(group="userId", max_unreadable=0.05), folder)
+    first, second = sides(prepared, column(folder, "userId"))
+    assert first and second and not first & second
+
+
 def test_what_cannot_be_split_by_is_refused_with_its_place(folder: Path) -> None:
     with pytest.raises(BadInput, match="'nobody'"):
         prepare_texts(product(group="nobody"), folder)
