@@ -16,7 +16,7 @@ from penstock.billing.rating import RatingRun, charged_minor, read_run
 from penstock.billing.records import Invoice, Line
 from penstock.billing.shares import LineShare, borne, less, read_shares, take
 from penstock.core.clock import Period
-from penstock.core.errors import Conflict
+from penstock.core.errors import Conflict, NotFound
 from penstock.core.money import Money
 from penstock.storage.engine import Transaction
 
@@ -49,7 +49,32 @@ def given_back(tx: Transaction, invoice: Invoice) -> tuple[Given, ...]:
 
 
 def shares_left(tx: Transaction, invoice: Invoice) -> tuple[LineShare, ...]:
-    """What each line of the invoice still bears: less what credit notes and refunds took of it, in their order."""
+    """What each line of the invoice still bears: less credit notes, refunds and corrections of its use."""
+    left, whole = _without_corrections(tx, invoice), {one.line: one for one in borne(invoice)}
+    taken = [
+        LineShare(line.number, line.tax_rate, net, _with_tax(whole[line.number], net) - net)
+        for line, net, _ in _corrected(tx, invoice)
+        if line.number in whole
+    ]
+    return less(left, taken)
+
+
+def most_of(invoice: Invoice, given: tuple[Given, ...], left: tuple[LineShare, ...], line: int | None) -> Money:
+    """The most that can be given back of the invoice, or of one line. Raises NotFound for a line it has not."""
+    if line is not None and line not in {one.number for one in invoice.lines}:
+        hint = f"it has {len(invoice.lines)} lines"
+        raise NotFound(f"invoice {invoice.number} has no line {line}", where="line", hint=hint)
+    bears = sum(max(0, one.gross_minor) for one in left if line in (None, one.line))
+    return min(left_to_give(invoice, given), Money(bears, invoice.currency))
+
+
+def of_line(left: tuple[LineShare, ...], line: int | None) -> tuple[LineShare, ...]:
+    """The shares of this line; of all of them (None)."""
+    return tuple(one for one in left if line in (None, one.line))
+
+
+def _without_corrections(tx: Transaction, invoice: Invoice) -> tuple[LineShare, ...]:
+    """What the lines bear less what credit notes and refunds took, in the order in which they did."""
     column = tables.refund.c
     query = sa.select(tables.refund).where(column.organisation == tx.organisation, column.invoice == invoice.number)
     by_notes = {one.refund for one in invoice.notes}
@@ -88,16 +113,22 @@ def refuse_twice(invoice: Invoice, given: tuple[Given, ...], asked: Money, most:
     )
 
 
-def refuse_overcorrected(tx: Transaction, invoice: Invoice) -> None:
-    """Raise Conflict when a correction of usage gives back what another command gave back before."""
-    given = given_back(tx, invoice)
-    if left_to_give(invoice, given).amount_minor < 0:
-        total = Money(invoice.total_minor, invoice.currency)
-        raise Conflict(
-            f"more than its total of {total} would be given back: {said(invoice, given)}",
-            where=f"invoice {invoice.number}",
-            hint="correct fewer units: what is wrong is given back once",
-        )
+def refuse_overcorrected(tx: Transaction, invoice: Invoice, product: str, period: str) -> None:
+    """Raise Conflict when a correction of a product-month gives back more than its lines here still bear."""
+    given, kept = given_back(tx, invoice), {one.line: one for one in _without_corrections(tx, invoice)}
+    whole = {one.line: one for one in borne(invoice)}
+    for line, net, _ in _corrected(tx, invoice):
+        one = whole.get(line.number)
+        if one is None or (line.product, line.period.name) != (product, period):
+            continue
+        full, gone = _with_tax(one, line.amount_minor), one.gross_minor - kept[line.number].gross_minor
+        if gone + _with_tax(one, net) > full:
+            raise Conflict(
+                f"more than the {Money(full, invoice.currency)} of its line {line.number}, {product} in {period}, "
+                f"would be given back: {said(invoice, given)}",
+                where=f"invoice {invoice.number}",
+                hint="correct fewer units: what is wrong is given back once",
+            )
 
 
 def said(invoice: Invoice, given: tuple[Given, ...]) -> str:
@@ -109,13 +140,24 @@ def said(invoice: Invoice, given: tuple[Given, ...]) -> str:
 
 
 def _corrections(tx: Transaction, invoice: Invoice) -> Iterator[Given]:
+    whole = {one.line: one for one in borne(invoice)}
+    for line, net, at in _corrected(tx, invoice):
+        amount = _with_tax(whole[line.number], net) if line.number in whole else net
+        yield Given(f"a correction of {line.product} in {line.period.name}", amount, at, "penstock usage correct")
+
+
+def _corrected(tx: Transaction, invoice: Invoice) -> Iterator[tuple[Line, int, datetime]]:
+    """Each line that corrections took something off, how much of its net, and when."""
     for line in invoice.lines:
         if line.product is not None and line.amount_minor > 0:
             net, at = _taken_of(tx, invoice, line)
             if net:
-                tax = invoice.tax_minor * net // invoice.net_minor if invoice.net_minor else 0
-                what = f"a correction of {line.product} in {line.period.name}"
-                yield Given(what, net + tax, at, "penstock usage correct")
+                yield line, net, at
+
+
+def _with_tax(one: LineShare, net_minor: int) -> int:
+    """A part of a line's net with the tax on it."""
+    return net_minor + (one.tax_minor * net_minor // one.net_minor if one.net_minor else 0)
 
 
 def _taken_of(tx: Transaction, invoice: Invoice, line: Line) -> tuple[int, datetime]:

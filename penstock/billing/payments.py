@@ -116,7 +116,9 @@ def cancel_payment(tx: Transaction, *, payment_operation: str, operation: str) -
     return _insert_payment(tx, known, -paid.amount_minor, tax, operation, paid.method)
 
 
-def refund(tx: Transaction, *, invoice: str, amount: Money, operation: str, reason: str) -> Refund:
+def refund(
+    tx: Transaction, *, invoice: str, amount: Money, operation: str, reason: str, line: int | None = None
+) -> Refund:
     """Give money back the way it came: first what was paid in cash, the rest to the customer's credit.
 
     The same operation again changes nothing. Raises Conflict when more is asked back than was paid.
@@ -134,8 +136,9 @@ def refund(tx: Transaction, *, invoice: str, amount: Money, operation: str, reas
             + (f": {given.said(known, had)}" if had else ""),
             where=f"invoice {invoice}",
         )
-    given.refuse_twice(known, had, amount, given.left_to_give(known, had))
-    shares = take(given.shares_left(tx, known), amount.amount_minor)
+    left = given.shares_left(tx, known)
+    given.refuse_twice(known, had, amount, given.most_of(known, had, left, line))
+    shares = take(given.of_line(left, line), amount.amount_minor)
     tax = sum(one.tax_minor for one in shares)
     to_credit = amount.amount_minor - min(amount.amount_minor, max(0, cash_left(tx, known)))
     return give(tx, known, amount.amount_minor, tax, to_credit, operation, reason, shares)

@@ -49,8 +49,9 @@ def credit_note(
     operation: str,
     company: Company,
     in_cash: bool = False,
+    line: int | None = None,
 ) -> CreditNote:
-    """Credit `amount` of the invoice, tax included, or all that was not given back yet (None).
+    """Credit `amount` of the invoice, tax included, or all that was not given back yet (None); of one `line`, if given.
 
     It first reduces what is open. What is more was paid, and goes to the customer's credit, or back in cash: one of
     the two. The same operation again changes nothing. Raises Conflict when more would be given back than there is.
@@ -62,11 +63,12 @@ def credit_note(
         payments.same(operation, (before.total_minor,), (amount.amount_minor if amount else before.total_minor,))
         return before
     had = given.given_back(tx, known)
-    most = given.left_to_give(known, had)
+    left = given.shares_left(tx, known)
+    most = given.most_of(known, had, left, line)
     wanted = most if amount is None else amount
     given.refuse_twice(known, had, wanted if wanted.amount_minor > 0 else Money(1, known.currency), most)
     reduced = min(wanted.amount_minor, known.open_minor)
-    shares = take(given.shares_left(tx, known), wanted.amount_minor)
+    shares = take(given.of_line(left, line), wanted.amount_minor)
     tax = sum(one.tax_minor for one in shares)
     reduced_tax = tax * reduced // wanted.amount_minor
     taken: list[ledger.Entry] = [
@@ -119,7 +121,7 @@ def get_note(tx: Transaction, number: str) -> CreditNote:
 
 
 def refuse_overcorrected(tx: Transaction, customer: str, product: str, period: str) -> None:
-    """After a correction: Conflict when an invoice of this charge gives back more than its total by it."""
+    """After a correction: Conflict when an invoice gives back more by it than its lines of this charge bear."""
     line = tables.invoice_line.c
     query = (
         sa.select(line.invoice)
@@ -129,7 +131,7 @@ def refuse_overcorrected(tx: Transaction, customer: str, product: str, period: s
         .distinct()
     )
     for row in tx.all(query):
-        given.refuse_overcorrected(tx, get_invoice(tx, row["invoice"]))
+        given.refuse_overcorrected(tx, get_invoice(tx, row["invoice"]), product, period)
 
 
 def _pay_back(

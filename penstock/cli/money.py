@@ -273,6 +273,9 @@ def invoice_refund(
     number: str,
     amount: Annotated[str, typer.Option()],
     reason: Annotated[str, typer.Option()],
+    line: Annotated[
+        int | None, typer.Option(help="The line it is about. Default: all, by what each still bears.")
+    ] = None,
     operation: Annotated[str | None, typer.Option(help="Your own id: the same id counts once.")] = None,
 ) -> None:
     """Record money given back, and take back the commission on it."""
@@ -280,7 +283,8 @@ def invoice_refund(
     from penstock.jobs.money import give_refund
     from penstock.runtime.house import open_house
 
-    made = give_refund(open_house(OPTIONS.workspace), number, amount=amount, operation=operation, reason=reason)
+    house = open_house(OPTIONS.workspace)
+    made = give_refund(house, number, amount=amount, operation=operation, reason=reason, line=line)
     row = {"invoice": made.invoice, "refunded": Money(made.amount_minor, made.currency)}
     to_credit = Money(made.to_credit_minor, made.currency)
     show(made, rows=[{**row, "of_it_to_credit": to_credit, "reason": made.reason, "operation": made.operation}])

@@ -28,6 +28,9 @@ def invoice_credit_note(
     number: str,
     reason: Reason,
     amount: Annotated[str | None, typer.Option(help="Tax included. Default: all not yet given back.")] = None,
+    line: Annotated[
+        int | None, typer.Option(help="The line it is about. Default: all, by what each still bears.")
+    ] = None,
     refund: Annotated[
         bool, typer.Option("--refund", help="What was paid goes back in cash, not to the customer's credit.")
     ] = False,
@@ -40,7 +43,7 @@ def invoice_credit_note(
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
-    made = give_credit_note(house, number, amount=amount, reason=reason, operation=operation, in_cash=refund)
+    made = give_credit_note(house, number, amount=amount, reason=reason, operation=operation, in_cash=refund, line=line)
     amounts = {
         "credited": made.total_minor,
         "of it tax": made.tax_minor,

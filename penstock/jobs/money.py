@@ -122,11 +122,14 @@ def take_back_payment(house: House, payment_operation: str, *, operation: str | 
     return made
 
 
-def give_refund(house: House, number: str, *, amount: str, operation: str | None, reason: str) -> Refund:
-    """Record a refund of an invoice, and take the commission on it back, in one transaction."""
+def give_refund(
+    house: House, number: str, *, amount: str, operation: str | None, reason: str, line: int | None = None
+) -> Refund:
+    """Record a refund of an invoice, or of one line of it, and take the commission on it back, in one transaction."""
     with house.store.transaction() as tx:
         back = exact_money(amount, invoices.get_invoice(tx, number).currency)
-        made = payments.refund(tx, invoice=number, amount=back, operation=operation or tx.new_id("op"), reason=reason)
+        operation = operation or tx.new_id("op")
+        made = payments.refund(tx, invoice=number, amount=back, operation=operation, reason=reason, line=line)
         commissions.settle(tx, [made.customer])
     return made
 
@@ -138,9 +141,19 @@ def void_invoice(house: House, number: str, *, reason: str, operation: str | Non
 
 
 def give_credit_note(
-    house: House, number: str, *, amount: str | None, reason: str, operation: str | None, in_cash: bool = False
+    house: House,
+    number: str,
+    *,
+    amount: str | None,
+    reason: str,
+    operation: str | None,
+    in_cash: bool = False,
+    line: int | None = None,
 ) -> CreditNote:
-    """Credit an invoice (default: all that was not given back), and take the commission on what was paid back."""
+    """Credit an invoice, or one line of it, and take back the commission on what was paid.
+
+    amount: None for all that was not given back.
+    """
     with house.store.transaction() as tx:
         currency = invoices.get_invoice(tx, number).currency
         made = undo.credit_note(
@@ -151,6 +164,7 @@ def give_credit_note(
             operation=operation or tx.new_id("op"),
             company=house.workspace.company,
             in_cash=in_cash,
+            line=line,
         )
         commissions.settle(tx, [made.customer])
     return made

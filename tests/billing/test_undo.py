@@ -182,7 +182,7 @@ def test_one_wrong_is_given_back_once_whichever_command_comes_first(shop: Shop) 
     refund(shop, "4.00")
     with pytest.raises(Conflict, match=r"a refund gave back 4.00 USD on 2026-12-01 \(`penstock invoice refund`\)"):
         note(shop, "0.25")
-    with pytest.raises(Conflict, match=r"more than its total of 10.60 USD would be given back: a refund"):
+    with pytest.raises(Conflict, match=r"more than the 10.60 USD of its line 1, .* would be given back: a refund"):
         fix(shop, -400, "fix-2")
     shop.wait_until("2027-01")
     assert shop.invoice("2026-12").total_minor == -636
@@ -235,3 +235,45 @@ def test_a_credit_note_s_document_names_its_invoice_and_what_it_does(shop: Shop)
     text = " ".join(page.extract_text() for page in PdfReader(io.BytesIO(document)).pages)
     for part in ("Credit note", "CN-2026-000001", FIRST, "wrong price", "Tax 6%", "$10.60", "$2.60", "$8.00"):
         assert part in text, f"{part} is missing in {text}"
+
+
+def test_what_a_note_took_of_a_line_is_not_corrected_too(store: Store, clock: SettableClock) -> None:
+    """An invoice with a plan's fee and use: below its total, the same use is given back once all the same."""
+    shop = open_shop(store, clock, tax_rate="6%")
+    customer = shop.customer()
+    with store.transaction() as tx:
+        catalogue.subscribe(tx, customer, "team")
+    shop.wait_until("2026-12", 3)
+    shop.use(customer, 1_190, product="translate")
+    shop.wait_until("2027-01")
+    [number] = [one.number for one in shop.close("2026-12").invoices]
+
+    def credit(amount: str, line: int | None, operation: str) -> None:
+        with store.transaction() as tx:
+            undo.credit_note(
+                tx, invoice=number, amount=usd(amount), reason="wrong", operation=operation,
+                company=shop.company, line=line,
+            )  # fmt: skip
+
+    def correct_use(units: int, operation: str) -> None:
+        with store.transaction() as tx:
+            time = shop.month("2026-12").end - timedelta(days=1)
+            correct(
+                tx, customer=customer, product="translate", units=units, time=time, reason="sent twice",
+                operation=operation, timezone=shop.company.timezone,
+            )  # fmt: skip
+            undo.refuse_overcorrected(tx, customer, "translate", "2026-12")
+
+    with pytest.raises(Conflict, match=r"12.62 USD is more than the 12.61 USD"):
+        credit("12.62", 2, "n0")
+    credit("6.00", 2, "n1")
+    with pytest.raises(Conflict, match=r"of its line 2, translate in 2026-12.*credit note .* gave back 6.00 USD"):
+        correct_use(-1_190, "all")
+    correct_use(-600, "some")
+    with pytest.raises(Conflict, match="usage correct"):
+        credit("1.00", 2, "n2")
+    credit("1.00", 1, "n3")
+    with pytest.raises(Conflict):
+        correct_use(-590, "rest")
+    with store.read() as tx:
+        assert ledger.verify(tx) == []

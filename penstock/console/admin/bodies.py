@@ -159,12 +159,14 @@ class NewCreditNote(Body):
     reason: str
     operation: str | None = None
     in_cash: bool = Field(default=False, description="What was paid goes back in cash, not to the customer's credit.")
+    line: int | None = Field(default=None, description="The line it is about. Default: all, by what each still bears.")
 
 
 class NewRefund(Body):
     amount: str
     reason: str
     operation: str | None = None
+    line: int | None = Field(default=None, description="The line it is about. Default: all, by what each still bears.")
 
 
 class Sending(Body):

@@ -106,8 +106,7 @@ def invoice_pay(desk: AtDesk, number: str, body: bodies.NewPayment) -> Response:
 
 def invoice_refund(desk: AtDesk, number: str, body: bodies.NewRefund) -> Response:
     """Record money given back, and take back the commission on it."""
-    made = give_refund(desk.house, number, amount=body.amount, operation=body.operation, reason=body.reason)
-    return answer(made, 201)
+    return answer(give_refund(desk.house, number, **body.model_dump()), 201)
 
 
 def invoice_payments(desk: AtDesk, number: str) -> Response:
