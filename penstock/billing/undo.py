@@ -62,8 +62,7 @@ def credit_note(
     if before is not None:
         payments.same(operation, (before.total_minor,), (amount.amount_minor if amount else before.total_minor,))
         return before
-    had = given.given_back(tx, known)
-    left = given.shares_left(tx, known)
+    had, left = given.given_back(tx, known), given.shares_left(tx, known)
     most = given.most_of(known, had, left, line)
     wanted = most if amount is None else amount
     given.refuse_twice(known, had, wanted if wanted.amount_minor > 0 else Money(1, known.currency), most)
