@@ -173,10 +173,11 @@ def account_of(tx: Transaction, customer: str, company: Company, holds: Held) ->
     charges = []
     for (product, month), used in totals.items():
         extra = holds.of(product) if month == current.name else holds.of(product, month)
-        if used or extra or month == current.name:
+        asked_minor = invoiced.get((product, month), 0)  # of use that was since corrected to nothing, it comes back
+        if used or extra or asked_minor or month == current.name:
             price = price_for(tx, product, months[month])
             free = allowance(tx, customer, product, months[month])
-            asked = Decimal(invoiced.get((product, month), 0)).scaleb(-exponent(price.currency))
+            asked = Decimal(asked_minor).scaleb(-exponent(price.currency))
             charges.append(Charged(product, month, used, extra, free, price.price, asked))
     credit = credit_balance(tx, customer)
     currency = credit.currency

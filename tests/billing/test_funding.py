@@ -17,6 +17,7 @@ from penstock.core.clock import SettableClock
 from penstock.core.errors import BadInput, Conflict, CreditExhausted, NotFound, QuotaExceeded
 from penstock.core.ids import random_ids
 from penstock.core.money import Money
+from penstock.metering.corrections import correct
 from penstock.serving.funding import Grant
 from penstock.storage.engine import Store
 
@@ -275,6 +276,21 @@ def test_open_invoices_are_owed_before_use_is_served(store: Store, clock: Settab
         payments.pay_from_credit(tx, invoice="2026-000001", amount=None, operation="onto")
         after = standing_of(tx, blue, shop.company)
         assert (after.credit, after.open_invoices, after.left) == (usd("0.60"), usd("0.00"), usd("0.16"))
+
+
+def test_what_was_invoiced_and_then_corrected_to_nothing_is_owed_no_longer(shop: Shop) -> None:
+    blue = shop.customer()
+    shop.use(blue, 300, product="translate")
+    shop.wait_until("2026-12")
+    assert shop.invoice("2026-11").total_minor == 300
+    time = shop.month("2026-11").end - timedelta(days=1)
+    with shop.store.transaction() as tx:
+        correct(
+            tx, customer=blue, product="translate", units=-300, time=time, reason="a test",
+            operation="fix", timezone=shop.company.timezone,
+        )  # fmt: skip
+        now = standing_of(tx, blue, shop.company)
+    assert (now.open_invoices, now.running_use, now.owed) == (usd("3.00"), usd("-3.00"), usd("0.00"))
 
 
 def test_credit_never_changes_how_a_customer_pays(shop: Shop) -> None:
