@@ -87,7 +87,7 @@ def test_invoices_of_an_earlier_schema_stay_and_their_month_can_be_invoiced_anew
             connection.execute(sa.text("create database before_undo"))
         engine.dispose()
         url = str(sa.make_url(url).set(database="before_undo").render_as_string(hide_password=False))
-    engine = at_revision(url, "0015")
+    engine = at_revision(url, "0007")
     now = "2026-11-01T00:00:00.000000Z"
     rows = (
         "insert into invoice values ('main', '2026-000001', 'invoice/2026-10/c', 'c', '2026-10', :now, :now, 'USD',"

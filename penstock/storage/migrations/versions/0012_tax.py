@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008"
-down_revision = "0016"
+revision = "0012"
+down_revision = "0011"
 
 
 def upgrade() -> None:

@@ -7,8 +7,8 @@ is multiplied by what one old minor unit is in new ones.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0015"
-down_revision = "0013"
+revision = "0007"
+down_revision = "0006"
 
 _TWO_DIGITS = ("AFN", "ALL", "IRR", "KPW", "LAK", "LBP", "MGA", "MMK", "RSD", "SOS", "SYP", "YER")
 FACTORS = dict.fromkeys(_TWO_DIGITS, 100) | {"IQD": 1000}

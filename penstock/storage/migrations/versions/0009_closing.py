@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0005"
-down_revision = "0010"
+revision = "0009"
+down_revision = "0008"
 
 ADDED = (
     ("ix_usage_event_month", "usage_event", ["organisation", "customer", "time", "product", "seq", "units"]),
