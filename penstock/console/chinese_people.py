@@ -58,19 +58,19 @@ PEOPLE = {
     "Held for review": "待审核",
     "Held for review: nothing it earns is paid out.": "待审核：其佣金暂不支付。",
     "It is honest: clear it": "属实，放行",
-    "Reject: take its commissions back": "驳回，收回佣金",
+    "Reject: take its commissions back": "拒绝，收回佣金",
     "Signs that a partner brought itself. While one is held, nothing it earns is paid out.": (
         "疑似伙伴自我推荐。待审核期间，其佣金不予支付。"
     ),
     "cleared": "已放行",
-    "rejected": "已驳回",
+    "rejected": "已拒绝",
     "in review": "审核中",
     "same mailbox": "同一邮箱",
     "same company domain": "同一公司域名",
     "same tax number": "同一税号",
     "{amount} held for review": "{amount} 待审核",
     "{count} customers look as if their partner brought itself: clear or reject them": (
-        "{count} 位客户疑似伙伴自我推荐：请放行或驳回"
+        "{count} 位客户疑似伙伴自我推荐：请放行或拒绝"
     ),
     "{amount} is held for review below.": "{amount} 待审核，见下。",
 }

@@ -354,6 +354,8 @@ def _chinese_reason(reason: Mapping[str, Any], say: Say) -> str:
         return _chinese_trivial(reason, name, verdict, say)
     if reason["kind"] == "contamination":
         needs = f"要求不超过 {reason['threshold']:.0%}：{verdict}"
+        if not reason["value"]:
+            return f"与测试行相同或近似的训练行已全部移除，{needs}"
         return f"训练数据中仍有与测试行相同或近似的行（占测试行的 {reason['value']:.1%}），{needs}"
     if reason["value"] is None:
         return f"{name}无法计算：最低售价为零：不满足"

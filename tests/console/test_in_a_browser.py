@@ -156,6 +156,14 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
     assert found == []
 
 
+def test_a_phone_shows_where_one_is(chromium: Any, address: str, company: Harbour) -> None:
+    page = signed_in(chromium, address, company, 390, "light", "en")
+    page.goto(f"{address}/apply")
+    box = page.locator(".side nav [aria-current]").bounding_box()
+    page.context.close()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+
+
 def test_a_report_fits_a_phone(chromium: Any, address: str, company: Harbour) -> None:
     page = signed_in(chromium, address, company, 390, "light", "en")
     page.goto(f"{address}/products/helpdesk/candidates/2")

@@ -282,6 +282,13 @@ def test_every_reason_of_a_decision_is_told_in_chinese(kind: int) -> None:
     assert re.search("[一-鿿]", chinese) and not re.search("[A-Za-z]{3}", chinese)
 
 
+def test_in_chinese_too_no_row_of_the_test_is_left_where_all_left_training() -> None:
+    reason = {"kind": "contamination", "metric": "contamination", "passed": True, "threshold": 0.01}
+    none, some = (reason_in_words({**reason, "value": v}, "zh-CN", speaker("zh-CN")) for v in (0.0, 0.004))
+    assert "已全部移除" in none and "仍有" not in none
+    assert "仍有" in some and "0.4%" in some
+
+
 def test_another_language_is_refused_with_the_known_ones() -> None:
     with pytest.raises(BadInput, match="'fr'") as caught:
         page(measured(), "fr")

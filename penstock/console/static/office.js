@@ -99,7 +99,15 @@ function again() {
   if (place) setTimeout(() => renew(place), 3000);
 }
 
+/* On a phone the navigation scrolls sideways: where we are must be in sight. */
+function showHere() {
+  const nav = document.querySelector(".side nav");
+  const here = nav?.querySelector("[aria-current]");
+  if (here) nav.scrollLeft = here.offsetLeft - nav.offsetLeft - (nav.clientWidth - here.offsetWidth) / 2;
+}
+
 nameCells(document);
+showHere();
 follow();
 again();
 if (location.hash) document.getElementById(location.hash.slice(1))?.focus?.();
