@@ -69,7 +69,8 @@ def _watch(
         if not announced and time.monotonic() - began > told + SAY_EVERY_S:
             told = time.monotonic() - began
             missing = [name for name in parts if not (rendezvous / f"{name}.json").exists()]
-            sys.stderr.write(f"still starting: {' and '.join(missing)} ({told:.0f} s)\n")
+            if missing:  # both may have become ready since the last look
+                sys.stderr.write(f"still starting: {' and '.join(missing)} ({told:.0f} s)\n")
         if not announced and all((rendezvous / f"{name}.json").exists() for name in parts):
             announced = _announce(rendezvous, addresses)
     return 0

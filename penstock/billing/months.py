@@ -47,7 +47,7 @@ def refuse_unfinished(tx: Transaction, period: Period) -> None:
         raise Conflict(
             f"{period.name} has not ended: it runs until {local_text(period.end, the_book(tx).timezone)}",
             where="period",
-            hint="close it after that; what was used so far is in `penstock usage export`",
+            hint="close it after that; until then `penstock bill preview` shows the invoices so far",
         )
 
 

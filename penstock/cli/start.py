@@ -83,10 +83,11 @@ def apply(
         text("\n".join(lines(changes)))
     if not changes:
         return
+    if dry_run:
+        note("a dry run publishes nothing; `penstock apply` would say:")
     for line in preview_apply(house) if dry_run else apply_workspace(house):
         note(line)
     if dry_run:
-        note("nothing was published: that was a dry run")
         return
     note("a gateway or office that runs read this file when it started: restart `penstock up` for options to change")
 

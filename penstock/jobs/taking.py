@@ -76,7 +76,8 @@ def _readable(file: Path, scratch: Path) -> tuple[Path, list[str]]:
     found = convert(file)
     made = scratch / f"{file.name.split('.')[0]}{found.extension}"
     made.write_text(found.content, encoding="utf-8", newline="")
-    return made, [*found.notes, f"converted to {made.name}; {file} stays as it is"]
+    kind = found.extension.lstrip(".")
+    return made, [*found.notes, f"the workspace gets a copy in UTF-8, as {kind}; {file} itself is unchanged"]
 
 
 def _columns(task: str, head: Head, given: Mapping[str, str], file: Path) -> dict[str, str]:
@@ -154,13 +155,13 @@ def settled_section(section: str, taken: Taken, rare_labels: str | None) -> str:
 def _without_english(line: str, language: str) -> str:
     reads = f"the texts are {language}, which the English backbone does not read"
     return (
-        f'# {reads}: n-grams need no backbone.\n# backbone = "multilingual"        # see [backbones.multilingual] below'
+        f'# {reads}: n-grams need no backbone.\n# backbone = "multilingual"        # see [backbones.multilingual] above'
     )
 
 
 MULTILINGUAL = """\
 # The texts are {language}: the English backbone would know hardly a word. Without one, `penstock train` climbs n-grams.
-# Where this machine may fetch models, take the comments from these lines and from `backbone` above:
+# Where this machine may fetch models, take the comments from these lines and from `backbone` below:
 # [backbones.multilingual]
 # source = "hub:intfloat/multilingual-e5-small"   # MIT licence, a hundred languages{chinese}
 # Pin it after the first training: `penstock doctor` prints the sha256 of the weights that were fetched.

@@ -106,7 +106,7 @@ def _name(name: str | None, data: Path | None) -> str:
 def _place(folder: Path, source: Path) -> Path:
     """Where a data file will lie inside the workspace; itself when it lies there already."""
     if not source.exists():
-        hint = "give the path of a csv, jsonl or parquet file, or of a folder with a folder of images per class"
+        hint = "give a csv, tsv, jsonl, json, parquet or xlsx file, or a folder with a folder of images per class"
         raise BadInput("there is no such file", where=str(source), hint=hint)
     if source.resolve().is_relative_to(folder.resolve()):
         return source.resolve()

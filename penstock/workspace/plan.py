@@ -100,7 +100,8 @@ def _said(field: str, value: Any) -> str:
     if field in _SHARES and isinstance(value, str):
         return f"{float(value) * 100:g}%"
     if isinstance(value, Mapping):
-        parts = [f"{name} {_said(name, part)}" for name, part in value.items() if part not in _EMPTY]
+        said = ((name, _said(name, part)) for name, part in value.items() if part not in _EMPTY)
+        parts = [f"{name} {words}" for name, words in said if words]  # a section of which nothing is said
         return "; ".join(parts) if any(isinstance(part, dict | list) for part in value.values()) else ", ".join(parts)
     if isinstance(value, list):
         return ", ".join(_said("", part) for part in value)

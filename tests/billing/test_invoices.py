@@ -55,8 +55,9 @@ def test_a_month_that_has_not_ended_is_not_closed(shop: Shop) -> None:
     blue = shop.customer()
     shop.use(blue, 10)
     shop.clock.set(shop.month("2026-11").end - timedelta(seconds=1))
-    with pytest.raises(Conflict, match="2026-11 has not ended"):
+    with pytest.raises(Conflict, match="2026-11 has not ended") as early:
         shop.close("2026-11")
+    assert "penstock bill preview" in str(early.value.hint)
     with pytest.raises(Conflict), shop.store.transaction() as tx:
         invoice_customer(tx, blue, shop.month("2026-11"), shop.company)
     shop.clock.advance(timedelta(seconds=1))

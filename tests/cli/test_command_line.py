@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +13,7 @@ import pytest
 from analytics.harbour import Harbour, open_harbour
 
 from penstock import app
+from penstock.app.up import _watch
 from penstock.cli.output import OPTIONS
 from penstock.cli.root import run
 from penstock.core.clock import SettableClock
@@ -75,6 +79,35 @@ def test_up_says_at_once_what_it_does(monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.setattr(app, "run_up", up)
     assert run(["up", "--open"]) == 0 and run(["up"]) == 0
     assert asked == [True, False]
+
+
+def test_up_names_nothing_as_starting_once_all_is_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("penstock.app.up.SAY_EVERY_S", 0.0)
+    for part in ("gateway", "office"):
+        (tmp_path / f"{part}.json").write_text('{"address": "http://127.0.0.1:1"}')
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    stop = threading.Event()
+    threading.Timer(0.5, stop.set).start()
+    try:
+        _watch({"gateway": sleeper, "office": sleeper}, tmp_path, tmp_path / "all.json", stop, browse=False)
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+    assert (tmp_path / "all.json").exists()
+    assert "still starting" not in capsys.readouterr().err
+
+
+def test_a_dry_run_of_apply_says_so_before_what_would_be_in_force(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = str(tmp_path / "shop")
+    assert run(["init", shop]) == 0
+    capsys.readouterr()
+    assert run(["--workspace", shop, "apply", "--dry-run"]) == 0
+    said = capsys.readouterr().err
+    assert 0 <= said.index("publishes nothing") < said.index("in force now")
 
 
 def test_a_release_without_a_price_is_said_to_the_operator(

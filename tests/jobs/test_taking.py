@@ -85,6 +85,19 @@ def test_an_odd_file_becomes_a_workspace_that_check_accepts(tmp_path: Path, name
     assert (tmp_path / name).read_bytes() == content  # the owner's file stays as it is
 
 
+def test_a_conversion_says_which_file_changed_and_where_the_backbone_stands(tmp_path: Path) -> None:
+    file = tmp_path / "gbk.csv"
+    file.write_bytes(FILES["gbk.csv"][0])
+    told: list[str] = []
+    make_workspace(tmp_path / "shop", TASK, data=file, say=told.append)
+    assert f"the workspace gets a copy in UTF-8, as csv; {file} itself is unchanged" in told
+    lines = (tmp_path / "shop" / "penstock.toml").read_text(encoding="utf-8").splitlines()
+    section = lines.index("# [backbones.multilingual]")
+    (backbone,) = [at for at, line in enumerate(lines) if line.startswith('# backbone = "multilingual"')]
+    assert section < backbone and "[backbones.multilingual] above" in lines[backbone]
+    assert "`backbone` below" in lines[section - 1]
+
+
 def test_a_workbook_becomes_a_workspace(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     for row in [("Text", "Label"), *ENGLISH]:

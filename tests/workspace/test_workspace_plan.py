@@ -82,3 +82,8 @@ def test_a_database_password_never_shows(workspace: Workspace) -> None:
     changes = plan(applied, edited(workspace, ("[costs]", storage)))
     assert "geheim" not in repr(changes)
     assert changes == (Change("change", "storage.database", "", "postgresql://penstock:***@db/penstock"),)
+
+
+def test_a_section_of_which_nothing_is_said_leaves_no_word(workspace: Workspace) -> None:
+    (company,) = [line for line in lines(plan(None, workspace)) if line.startswith("+ company")]
+    assert company.endswith("payment_days 14")
