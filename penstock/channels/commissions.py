@@ -200,7 +200,13 @@ def _net_that_counts(tx: Transaction, event: sa.RowMapping, own: tuple[sa.Column
     net: int = event["net_minor"]
     if net >= 0 or event["total_minor"] < 0:
         return net
-    counted, _ = _sums(tx, *own, commission.c.invoice == event["invoice"])
+    of_invoice = (*own, commission.c.invoice == event["invoice"])
+    counted, _ = _sums(tx, *of_invoice)
+    paid = tx.scalar(sa.select(sa.func.coalesce(sa.func.sum(commission.c.paid_minor), 0)).where(*of_invoice))
+    if (
+        int(paid) + event["paid_minor"] == 0
+    ):  # all goes back: the tax in a payment and in its refund may be rounded apart
+        return -max(0, counted)
     return max(net, -max(0, counted))
 
 
