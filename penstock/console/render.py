@@ -38,6 +38,7 @@ NAVIGATION = (
     ("/ledger", "Ledger"),
     ("/apply", "Apply"),
 )
+_PART_OF = {"/preview": "/invoices"}  # a page of a section that its address does not name
 
 
 def environment() -> Environment:
@@ -88,7 +89,7 @@ def context(request: Request) -> dict[str, Any]:
     company = state.desk.company
     lang, zone = language(request), zone_of(company.timezone)
     session = getattr(request.state, "session", None)
-    path = request.url.path
+    path = _PART_OF.get(request.url.path, request.url.path)
     return {
         "lang": lang,
         "t": lambda text, **values: translate(lang, text, **values),

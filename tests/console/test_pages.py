@@ -327,6 +327,7 @@ def test_a_long_list_comes_in_parts(browser: Browser, harbour: Harbour) -> None:
 def test_a_month_is_looked_at_before_it_is_closed(browser: Browser, harbour: Harbour, language: str, word: str) -> None:
     browser.cookies.set("penstock_language", language)
     page = browser.get("/preview?period=2026-11").text
+    assert 'href="/invoices" aria-current="page"' in page  # the navigation shows the section it belongs to
     assert word in page and "Blue Shop" in page and f"/preview/{harbour.blue}/pdf?period=2026-11" in page
     assert browser.get(f"/preview/{harbour.blue}/pdf?period=2026-11").content.startswith(b"%PDF")
     assert harbour.invoices[harbour.blue] in browser.get("/preview?period=2026-10").text
