@@ -273,7 +273,7 @@ def test_whatever_customers_do_no_version_holds_a_row_of_one_who_says_no(
                 corrected(house, who, f"text {turn}")
             case _:
                 with store.read() as tx:
-                    rows = learned_rows(house, tx, "helpdesk", usable_feedback(tx, "helpdesk"))
+                    rows = learned_rows(house, tx, "helpdesk", usable_feedback(house, tx, "helpdesk"))
                 if draw.random() < 0.5:  # somebody changes its mind while the rows are cleaned
                     with store.transaction() as tx:
                         set_training_consent(tx, who, draw.random() < 0.5)
