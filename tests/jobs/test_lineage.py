@@ -42,6 +42,7 @@ task = "text-classification"
 data = "rows.csv"
 gate = { accuracy = ">= 0.1" }
 price = { tiers = [{ unit_price = "0.10" }] }
+cleaning = { drop_near_test = false }
 """
 ASKED = (
     ["where is parcel {}", "parcel {} is late", "track parcel {}"],
