@@ -20,19 +20,23 @@ NAMED = frozenset(
 """Keys whose values are a customer's own words, or mappings by names that people chose: labels, columns, products."""
 
 
-def faults(value: Any, path: str = "") -> Iterator[str]:
-    """What in a JSON value is of the screen: "rows[0].p95 ms: not a snake_case key"."""
+def faults(value: Any, path: str = "", *, currency: bool = False) -> Iterator[str]:
+    """What in a JSON value is of the screen: "rows[0].p95 ms: not a snake_case key".
+
+    currency: an object around it names the currency of its minor units.
+    """
     if isinstance(value, dict):
+        currency = currency or "currency" in value
         for key, inner in value.items():
             here = f"{path}.{key}".lstrip(".")
             if not _KEY.fullmatch(key):
                 yield f"{here}: not a snake_case key"
-            if key.endswith("_minor") and "currency" not in value:
+            if key.endswith("_minor") and not currency:
                 yield f"{here}: minor units of no currency"
             if key not in NAMED:
-                yield from faults(inner, here)
+                yield from faults(inner, here, currency=currency)
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from faults(inner, f"{path}[{index}]")
+            yield from faults(inner, f"{path}[{index}]", currency=currency)
     elif isinstance(value, str) and (_RANGE.fullmatch(value) or _PERCENT.fullmatch(value)):
         yield f"{path}: {value!r} is the screen's text, not a value"
