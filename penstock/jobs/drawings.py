@@ -25,16 +25,19 @@ from penstock.runtime.house import House
 MODULE = "penstock.jobs.drawing"
 MOST_KEPT = 200  # reports in one language, some 150 KB each
 Drawn = TypeVar("Drawn")
-PATIENCE_S = 4.0  # longer than drawing takes on a quiet machine
+PATIENCE_S = 4.0  # of a page: longer than drawing takes on a quiet machine
+FILE_PATIENCE_S = 120.0  # of a file to keep, which has nothing to show without its charts
 _one_at_a_time = threading.Lock()  # several would only share the same processors
 _lock = threading.Lock()
 _under_way: dict[Path, Future[Any]] = {}
 
 
-def figures(house: House, digest: str, locale: str, chinese: Mapping[str, str]) -> tuple[Figure, ...]:
-    """The charts of the report of that digest."""
+def figures(
+    house: House, digest: str, locale: str, chinese: Mapping[str, str], *, patience_s: float | None = None
+) -> tuple[Figure, ...]:
+    """The charts of the report of that digest. patience_s: how long to wait for them, by default as a page does."""
     arguments = {"blobs": str(house.workspace.blobs), "digest": digest, "locale": locale, "chinese": dict(chinese)}
-    return _kept(house, "figures", arguments, tuple[Figure, ...])
+    return _kept(house, "figures", arguments, tuple[Figure, ...], patience_s)
 
 
 def opinion(house: House, month: Month, locale: str) -> dict[str, Any]:
@@ -56,7 +59,9 @@ class Drawing(Exception):
     """It is still being drawn: ask again in a moment."""
 
 
-def _kept(house: House, job: str, arguments: dict[str, Any], kind: type[Drawn]) -> Drawn:
+def _kept(
+    house: House, job: str, arguments: dict[str, Any], kind: type[Drawn], patience_s: float | None = None
+) -> Drawn:
     """What the job draws from these arguments, drawn by a child process at most once for them and a version. Raises
     Drawing when that takes longer than a page should wait; it goes on, and the next call has it."""
     key = digest_of([job, arguments, penstock.__version__])[:40]
@@ -70,7 +75,7 @@ def _kept(house: House, job: str, arguments: dict[str, Any], kind: type[Drawn]) 
             doing = _under_way[place] = Future()
             threading.Thread(target=_draw, args=(doing, place, job, arguments), name="drawing", daemon=True).start()
     try:
-        return msgspec.convert(doing.result(PATIENCE_S), kind)
+        return msgspec.convert(doing.result(PATIENCE_S if patience_s is None else patience_s), kind)
     except TimeoutError:
         raise Drawing from None
 

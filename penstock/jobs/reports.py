@@ -14,7 +14,7 @@ from penstock.evaluation.html import Figure, Page, report_html, report_page
 from penstock.evaluation.report import Report, summary_rows
 from penstock.evaluation.words import speaker
 from penstock.jobs.artifacts import get_report
-from penstock.jobs.drawings import Drawing, figures
+from penstock.jobs.drawings import FILE_PATIENCE_S, Drawing, figures
 from penstock.jobs.frontier import chosen_among
 from penstock.registry.candidates import Candidate, find_candidate, get_candidate, list_candidates
 from penstock.registry.decisions import Decision, latest_decision
@@ -172,8 +172,8 @@ def named_candidate(tx: Transaction, house: House, reference: str, number: str |
 
 
 def _whole(house: House, digest: str, locale: str, chinese: Mapping[str, str]) -> tuple[Figure, ...]:
-    """A file to keep has all its charts. Raises Unavailable while they are being drawn."""
+    """A file to keep has all its charts: it waits for them. Raises Unavailable when that takes minutes."""
     try:
-        return figures(house, digest, locale, chinese)
+        return figures(house, digest, locale, chinese, patience_s=FILE_PATIENCE_S)
     except Drawing:
         raise Unavailable("the charts are being drawn", hint="try again in a moment") from None
