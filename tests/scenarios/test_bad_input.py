@@ -250,4 +250,4 @@ def test_an_amount_that_would_have_to_be_rounded_is_refused(penstock: Penstock) 
     penstock("customer", "add", "Maple", "--email", "it@maple.example.com")
     answer = penstock("credit", "add", "Maple", "5.001")
     assert answer.code == 2
-    assert "more decimals" in answer.err
+    assert "not an exact amount of USD" in answer.err
