@@ -16,10 +16,10 @@ def test_changes_around_a_live_release_are_said(folder: Path, penstock: Penstock
 
     penstock("customer", "add", "Maple", "--email", "it@maple.example.com")
     penstock("customer", "limit", "Maple", "router", "300")
-    assert penstock("customer", "limits", "Maple", "--json").json() == {"router": 300}
+    assert penstock("customer", "limits", "Maple", "--json").json() == [{"product": "router", "units_per_month": 300}]
 
     edit(folder, 'unit_price = "0.10"', 'unit_price = "0.20"')
-    assert "products.router.price v2, in force from next month on" in penstock("apply").err
+    assert "products.router.price v2: in force for everyone from" in penstock("apply").err
 
     live = penstock("releases", "router", "--json").json()[0]
     blob = folder / ".penstock" / "blobs" / live["artifact"][:2] / live["artifact"]

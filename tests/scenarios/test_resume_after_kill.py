@@ -21,6 +21,8 @@ from tests.scenarios.conftest import Penstock, edit
 ROOT = Path(__file__).parents[2]
 COMMAND = ["train", "router", "--rung", "full.v1", "--json"]
 
+REFUSED = 3  # by the gate: so small a model is no better than the commonest label; what counts is that it was trained
+
 
 def begin(folder: Path, module: str = "penstock") -> subprocess.Popen[str]:
     words = [sys.executable, "-m", module, "--workspace", str(folder), *COMMAND]
@@ -58,13 +60,13 @@ def test_a_fine_tune_killed_in_the_middle_ends_as_if_it_had_not_been(folder: Pat
 
     second = begin(folder)
     answer, said = second.communicate(timeout=240)
-    assert second.returncode == 0, said
+    assert second.returncode == REFUSED, said
     assert "continuing job" in said and "cleaning" not in said
     assert "resumed at step" in answer
     assert not list((folder / ".penstock" / "runs").glob("*"))  # what it went on from is gone
     undisturbed = begin(folder)
     _, said = undisturbed.communicate(timeout=240)
-    assert undisturbed.returncode == 0, said
+    assert undisturbed.returncode == REFUSED, said
 
     house = open_house(folder)
     with house.store.read() as tx:
@@ -85,6 +87,6 @@ def test_when_only_the_child_is_killed_the_same_command_goes_on_too(folder: Path
 
     second = begin(folder)  # another run of the workflow: the first one ended
     answer, said = second.communicate(timeout=240)
-    assert second.returncode == 0, said
+    assert second.returncode == REFUSED, said
     assert "continuing job" not in said and "resumed at step" in answer
     assert not list((folder / ".penstock" / "runs").glob("*"))
