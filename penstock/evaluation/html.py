@@ -115,7 +115,7 @@ def report_page(
     own words. figures: what `report_figures` drew of the same report before; drawn now where they are None.
     """
     say = speaker(locale, chinese)
-    facts = {key: value for key, value in candidate.items() if value not in (None, "")}
+    facts = {key: value for key, value in candidate.items() if value not in (None, "", (), [], {})}
     currency = str(facts.get("currency", ""))
     return Page(
         heading=str(facts.get("title") or facts.get("product") or say("Candidate")),

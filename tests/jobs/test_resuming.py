@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobs.climbing import DIAL, at_once, company, dialled
+from jobs.climbing import DIAL, any_rung, at_once, company, dialled
 from scenarios.conftest import edit
 
 from penstock.core.errors import BadInput, Broken, Conflict, PenstockError, Unavailable
@@ -108,6 +108,7 @@ def test_a_job_whose_surroundings_changed_is_ended_and_the_next_starts_anew(
 ) -> None:
     monkeypatch.setattr(attempts, "run_child", ended_by(executors.Interrupted(), []))
     monkeypatch.setitem(RUNGS, DIAL, dialled())
+    any_rung(monkeypatch)
     first = workflows_of(company(tmp_path))
     with first:
         begun: Handle = first.start("train", ASKED)

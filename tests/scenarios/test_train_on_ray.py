@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from penstock.core.hashing import sha256_of_file
-from tests.scenarios.conftest import Penstock
+from tests.scenarios.conftest import Penstock, rows, write_csv
 from tests.training.bert import write_bert
 
 pytestmark = pytest.mark.xdist_group("ray")  # a cluster fills two processors: not two of them at once
@@ -22,6 +22,7 @@ def test_two_workers_train_a_model_that_the_gate_judges(folder: Path, penstock: 
     toml = toml.replace('accuracy = ">= 0.60"', 'accuracy = ">= 0.05"')
     toml += f'\n[backbones.own]\nsource = "path:bert"\nsha256 = "{digest}"\n'
     (folder / "penstock.toml").write_text(toml)
+    write_csv(folder / "data" / "router.csv", rows(120))  # enough for a model that is better than no model
     done = penstock("train", "router", "--executor", "ray", "--workers", "2", "--json")
     assert done.code == 0, done.err
     assert "starting Ray" in done.err

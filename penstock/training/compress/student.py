@@ -69,7 +69,7 @@ def teacher_of(request: CompressRequest, name: str, copies: float) -> Teacher:
     if not isinstance(model, FrozenLinear):
         raise BadInput(f"{name} takes a linear head on an encoder, not a {model.kind} model", where=_where(request))
     own = request.train.options  # the product's, as the source's own rung had them: the same rows are held out again
-    options = own.model_dump() if isinstance(own, TextOptions) else {}
+    options = own.model_dump(exclude_unset=True) if isinstance(own, TextOptions) else {}
     asked = as_training(request, {**options, "augment": copies})
     rows = text_rows(asked)
     if rows.labels != model.labels:
