@@ -58,7 +58,7 @@ WORDS = {
     },
     "zh-CN": {
         "title": "账单",
-        "credit_note": "贷项账单",
+        "credit_note": "贷项通知单",
         "number": "编号",
         "issued": "开具日期",
         "due": "付款期限",

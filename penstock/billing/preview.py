@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import TypeVar
 
 from penstock.billing.closing import Transactions, close_so_far, customers_so_far, pages
 from penstock.billing.records import Invoice, Quarantine
@@ -15,14 +13,12 @@ from penstock.core.errors import Conflict
 from penstock.storage.engine import Transaction
 from penstock.workspace.records import Company
 
-Result = TypeVar("Result")
-
 DRAFT = "draft"
 """The number of an invoice that is not issued."""
 
 
 def preview(
-    transaction: Transactions, period: Period, company: Company, customers: Sequence[str] | None = None
+    dry_run: Transactions, period: Period, company: Company, customers: Sequence[str] | None = None
 ) -> Iterator[Invoice | Quarantine]:
     """The invoices of a month as they would be now, by customer; those that are issued already as they are.
 
@@ -31,9 +27,12 @@ def preview(
     customers' locks for as long as closing it would.
     """
     if customers is None:
-        customers = _rolled_back(transaction, lambda tx: customers_so_far(tx, period))
+        with dry_run() as tx:
+            customers = customers_so_far(tx, period)
     for page in pages(customers):
-        yield from _rolled_back(transaction, partial(_drafts, customers=page, period=period, company=company))
+        with dry_run() as tx:
+            drafts = _drafts(tx, page, period, company)
+        yield from drafts
 
 
 def _drafts(tx: Transaction, customers: Sequence[str], period: Period, company: Company) -> list[Invoice | Quarantine]:
@@ -44,17 +43,3 @@ def _drafts(tx: Transaction, customers: Sequence[str], period: Period, company: 
     return [
         replace(one, number=DRAFT) if isinstance(one, Invoice) and one.number not in issued else one for one in found
     ]
-
-
-class _RolledBack(Exception):
-    """Ends a transaction whose work is not kept."""
-
-
-def _rolled_back(transaction: Transactions, work: Callable[[Transaction], Result]) -> Result:
-    results: list[Result] = []
-    try:
-        with transaction() as tx:
-            results.append(work(tx))
-            raise _RolledBack
-    except _RolledBack:
-        return results[0]

@@ -41,7 +41,7 @@ CHINESE_ERRORS = {
         "自 {month} 起更改税率会影响已出账的月份：{months}"
     ),
     "date it from a month that is not invoiced yet; what an invoice got wrong is taken back by: "
-    "penstock invoice void, or penstock invoice credit-note": "请从尚未出账的月份起生效；账单有误请作废或开具贷项账单",
+    "penstock invoice void, or penstock invoice credit-note": "请从未出账的月份起生效；账单有误请作废或开贷项通知单",
     "{text} is not a share; write a percentage in quotes, e.g. {example}": "{text} 不是百分比；请写成如 6%",
     "{text} is more than 100%": "{text} 超过 100%",
     "write e.g. {a}, {b}, or company to end its own": "请写成如 6%、0%，或 company（恢复公司税率）",

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 MONEY = {
     "Money received in advance. How the customer pays stays as it is.": "预先收到的款项。客户的付款方式不变。",
-    "Credit note…": "贷项账单……",
+    "Credit note…": "贷项通知单……",
     "A numbered document that reduces what is open. What is more was paid, and goes to the customer's credit.": (
         "有编号的单据，先减少未付金额；超出部分已付，转入客户余额。"
     ),
     "Amount with tax, at most {amount}": "含税金额，至多 {amount}",
     "What was paid goes back by bank instead": "已付部分改为退回银行账户",
-    "Issue the credit note": "开具贷项账单",
+    "Issue the credit note": "开具贷项通知单",
     "Void…": "作废……",
     "The invoice keeps its number and asks for nothing. Its month can be closed again for this customer.": (
         "账单保留编号，不再要求付款。该客户的这个月可重新结账。"
     ),
     "Void the invoice": "作废账单",
     "Void since {day}: {reason}": "已于 {day} 作废：{reason}",
-    "credit note": "贷项账单",
+    "credit note": "贷项通知单",
     "{amount} off what was open": "未付金额减少 {amount}",
-    "The credit note is issued.": "贷项账单已开具。",
+    "The credit note is issued.": "贷项通知单已开具。",
     "The invoice is void. Closing its month again issues what is right.": "账单已作废。重新结账即可开具正确的账单。",
     "void": "已作废",
     "credited": "已冲销",

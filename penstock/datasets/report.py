@@ -246,7 +246,7 @@ def _sentence(finding: Finding) -> str:
         named = "; ".join(map(_shown, finding.examples[:MOST_SHOWN]))
         more = f"; and {finding.found - MOST_SHOWN} more" if finding.found > MOST_SHOWN else ""
         return f"{words} ({finding.action}): {named}{more}"
-    return f"{finding.found:,} {words} ({finding.part}; {finding.action}), e.g. {_first(finding)}"
+    return f"{words}: {finding.found:,} ({finding.part}; {finding.action}), e.g. {_first(finding)}"
 
 
 def _first(finding: Finding) -> str:

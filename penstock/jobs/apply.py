@@ -36,17 +36,8 @@ def apply_workspace(house: House) -> tuple[str, ...]:
 def preview_apply(house: House) -> tuple[str, ...]:
     """The lines of `apply_workspace`, and its refusals, without publishing: it is done, and then rolled back."""
     _check(house)
-    lines: tuple[str, ...] = ()
-    try:
-        with house.store.transaction() as tx:
-            lines = _publish(tx, house)
-            raise _RolledBack
-    except _RolledBack:
-        return lines
-
-
-class _RolledBack(Exception):
-    """Ends a transaction that was only tried."""
+    with house.store.dry_run() as tx:
+        return _publish(tx, house)
 
 
 def _check(house: House) -> None:

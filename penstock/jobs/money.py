@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from penstock.billing import invoices, payments, undo
+from penstock.billing.closing import Transactions
 from penstock.billing.months import months_to_bill, refuse_skipped, refuse_unfinished, unclosed_months
 from penstock.billing.preview import DRAFT, preview
 from penstock.billing.records import CreditNote, Invoice, Payment, Quarantine, Refund, Void
@@ -176,7 +179,7 @@ def preview_month(house: House, period: str | None, customer: str | None = None)
     if customer is not None:
         with house.store.read() as tx:
             chosen = [get_customer(tx, customer).id]
-    return preview(house.store.transaction, month(house, period), house.workspace.company, chosen)
+    return preview(partial(_in_turn, house, house.store.dry_run), month(house, period), house.workspace.company, chosen)
 
 
 def draft_pdf(house: House, invoice: Invoice) -> bytes:
@@ -296,14 +299,21 @@ def _customers_to_invoice(house: House, period: Period) -> list[str]:
 
 
 def _close_page(house: House, customers: Sequence[str], period: Period) -> dict[str, Any]:
-    began = time.monotonic()
-    with house.store.transaction() as tx:
+    with _in_turn(house, house.store.transaction) as tx:
         # prepaid credit pays at once, so the commission on it is part of the same step
         made = invoices.close_customers(tx, customers, period, house.workspace.company, commissions.settle)
-    if is_sqlite(house.store.engine):
-        time.sleep((time.monotonic() - began) * SHARE_LEFT)
     aside = [one for one in made if isinstance(one, invoices.Quarantine)]
     return {
         "invoices": [one.number for one in made if isinstance(one, invoices.Invoice)],
         "quarantined": [{"customer": one.customer, "name": one.name, "reason": one.reason} for one in aside],
     }
+
+
+@contextmanager
+def _in_turn(house: House, transaction: Transactions) -> Iterator[Transaction]:
+    """One of many transactions in a row that leaves SQLite's one writer to others for a while before the next."""
+    began = time.monotonic()
+    with transaction() as tx:
+        yield tx
+    if is_sqlite(house.store.engine):
+        time.sleep((time.monotonic() - began) * SHARE_LEFT)

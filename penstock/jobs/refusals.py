@@ -90,7 +90,7 @@ def _better(product: Product, name: str, near: Mapping[str, Any], budget: float 
     elif missing := [rung for rung in known if rung not in ladder]:
         found.append(f"rungs that the product's ladder leaves out: {', '.join(missing)}")
     if budget is None and helped_by_search(near) and any(RUNGS[rung].space for rung in ladder):
-        found.append(f"let it search better numbers: penstock train {name} --budget-minutes 30")
+        found.append(f"let it search for better settings: penstock train {name} --budget-minutes 30")
     return [*found, f"add training rows, or correct labels (penstock data inspect {name})"]
 
 

@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import math
+import re
 import time
 from collections.abc import Callable, Iterator, MutableMapping
 from concurrent.futures import Executor
@@ -120,11 +121,24 @@ def _decoded(body: bytes, kind: Any) -> Any:
             _check_finite(body)  # in a longer one what msgspec found first is told
         message, _, place = str(error).partition(" - at `$")
         where = place.rstrip("`").lstrip(".") or "body"
-        raise BadInput(message.replace("`", "'"), where=where, hint="see /openapi.json for the shape") from None
+        raise BadInput(_in_words(message), where=where, hint="see /openapi.json for the shape") from None
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         _check_finite(body)
         detail = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise Malformed(f"the body is not JSON in UTF-8: {detail}", where="body") from None
+
+
+_KINDS = {"array": "a list", "object": "an object", "str": "text", "int": "a whole number", "float": "a number"}
+_KINDS |= {"bool": "true or false"}
+
+
+def _in_words(message: str) -> str:
+    """msgspec's "Expected `array`, got `str`" as "must be a list, not text"; its other messages as they are."""
+    found = re.fullmatch(r"Expected `(.+)`, got `(.+)`", message)
+    if found is None:
+        return message.replace("`", "'")
+    wanted, given = (" or ".join(_KINDS.get(kind, kind) for kind in side.split(" | ")) for side in found.groups())
+    return f"must be {wanted}, not {given}"
 
 
 def _check_finite(body: bytes) -> None:

@@ -82,8 +82,22 @@ class Store:
                     connection.exec_driver_sql("set transaction isolation level repeatable read, read only")
                 yield Transaction(connection, self.organisation, self.clock, self.ids)
 
+    @contextmanager
+    def dry_run(self) -> Iterator[Transaction]:
+        """A writing transaction that is rolled back at the end of the block: what it found out is all that stays."""
+        try:
+            with self.transaction() as tx:
+                yield tx
+                raise _RolledBack
+        except _RolledBack:
+            pass
+
     def close(self) -> None:
         self.engine.dispose()
+
+
+class _RolledBack(Exception):
+    """Ends a transaction whose work is not kept."""
 
 
 def open_store(

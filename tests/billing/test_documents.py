@@ -168,7 +168,7 @@ def test_credit_that_came_back_is_not_printed_as_paid(shop: Shop) -> None:
 @pytest.mark.parametrize(("locale", "word"), [("en", "Draft"), ("zh-CN", "草稿")])
 def test_a_draft_says_what_would_be_due_and_has_no_day_of_issue(shop: Shop, locale: str, word: str) -> None:
     shop.use(shop.customer(locale=locale), 1_000, product="translate")
-    [one] = preview(shop.store.transaction, shop.month("2026-11"), shop.company)
+    [one] = preview(shop.store.dry_run, shop.month("2026-11"), shop.company)
     assert isinstance(one, Invoice)
     document = printed(one, PAY_TO, draft=True)
     assert document["number"] == word and document["due"].endswith("$10.60") and document["pay_to"] == []

@@ -34,7 +34,7 @@ def test_a_running_month_is_previewed_and_nothing_is_kept(shop: Shop) -> None:
     shop.use(blue, 600)
     shop.use(red, 50)
     before = contents(shop)
-    found = list(preview(shop.store.transaction, shop.month("2026-11"), shop.company))
+    found = list(preview(shop.store.dry_run, shop.month("2026-11"), shop.company))
     assert {one.buyer["name"]: one.net_minor for one in found if isinstance(one, Invoice)} == {"Blue": 4940, "Red": 20}
     assert {one.number for one in found if isinstance(one, Invoice)} == {DRAFT}
     assert contents(shop) == before
@@ -45,7 +45,7 @@ def test_a_preview_after_the_month_is_what_closing_it_then_asks(shop: Shop) -> N
         customer = shop.customer(name, email=f"{name}@example.com")
         shop.use(customer, 1_234)
     shop.wait_until("2026-12")
-    drafts = list(preview(shop.store.transaction, shop.month("2026-11"), shop.company))
+    drafts = list(preview(shop.store.dry_run, shop.month("2026-11"), shop.company))
     issued = shop.close("2026-11").invoices
     assert [one.number for one in issued] == ["2026-000001", "2026-000002", "2026-000003"], "no number was used up"
 
@@ -55,16 +55,16 @@ def test_a_preview_after_the_month_is_what_closing_it_then_asks(shop: Shop) -> N
         return one.customer, one.net_minor, one.tax_minor, one.total_minor, lines
 
     assert sorted(map(facts, drafts), key=str) == sorted(map(facts, issued), key=str)
-    again = list(preview(shop.store.transaction, shop.month("2026-11"), shop.company))
+    again = list(preview(shop.store.dry_run, shop.month("2026-11"), shop.company))
     assert sorted(one.number for one in again if isinstance(one, Invoice)) == [one.number for one in issued]
 
 
 def test_one_customer_may_be_asked_for_and_a_month_to_come_is_refused(shop: Shop) -> None:
     blue = shop.customer("Blue")
     shop.use(blue, 10)
-    [one] = preview(shop.store.transaction, shop.month("2026-11"), shop.company, [blue])
+    [one] = preview(shop.store.dry_run, shop.month("2026-11"), shop.company, [blue])
     assert isinstance(one, Invoice) and one.net_minor == 4
     with pytest.raises(Conflict, match="has not begun"):
-        list(preview(shop.store.transaction, shop.month("2027-01"), shop.company, [blue]))
+        list(preview(shop.store.dry_run, shop.month("2027-01"), shop.company, [blue]))
     with shop.store.read() as tx:
         assert list_invoices(tx) == []

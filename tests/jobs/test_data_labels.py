@@ -64,8 +64,8 @@ def test_check_says_what_was_merged_and_which_labels_look_alike(tmp_path: Path) 
     folder = workspace(tmp_path, *more, cleaning='cleaning = { rare_labels = "merge:other" }')
     (facts,) = check_workspace(load(folder))
     assert len(facts["told"]) == 2
-    assert facts["told"][0].startswith("1 labels that look like another (train; kept apart; ")
-    assert "2 rows whose label has too few rows (train; labelled 'other'" in facts["told"][1]
+    assert facts["told"][0].startswith("labels that look like another: 1 (train; kept apart; ")
+    assert "rows whose label has too few rows: 2 (train; labelled 'other'" in facts["told"][1]
 
 
 def test_data_that_nothing_can_be_learned_of_still_have_labels(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import penstock.serving
 from penstock.core.errors import BadInput, NotFound, PenstockError
+from penstock.serving.exchange import _decoded
 from penstock.serving.problems import problem_of
 
 
@@ -47,3 +49,23 @@ def test_the_gateway_s_own_words_name_no_command() -> None:
     files = [one for one in Path(penstock.serving.__file__).parent.glob("*.py") if one.name != "problems.py"]
     assert len(files) > 10
     assert [file.name for file in files if words.search(file.read_text(encoding="utf-8"))] == []
+
+
+class _Body(msgspec.Struct):
+    inputs: list[str] | None = None
+    top: int = 1
+
+
+@pytest.mark.parametrize(
+    ("body", "where", "says"),
+    [
+        (b'{"inputs": "x"}', "inputs", "must be a list or null, not text"),
+        (b'{"inputs": [1]}', "inputs[0]", "must be text, not a whole number"),
+        (b'{"top": 1.5}', "top", "must be a whole number, not a number"),
+        (b"[]", "body", "must be an object, not a list"),
+    ],
+)
+def test_a_value_of_another_type_is_told_in_jsons_words(body: bytes, where: str, says: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        _decoded(body, _Body)
+    assert (refused.value.where, refused.value.message) == (where, says)

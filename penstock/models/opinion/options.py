@@ -5,24 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from penstock.core.clock import zone_of
-from penstock.core.errors import PenstockError
 from penstock.models.opinion.series import Bucket
 from penstock.workspace.records import MailServer, Record
-from penstock.workspace.values import Ratio, Slug
+from penstock.workspace.values import Ratio, Slug, TimeZone
 
-
-def _zone(value: object) -> object:
-    try:
-        zone_of(str(value))
-    except PenstockError as error:
-        raise ValueError(f"{error.message}; {error.hint}") from None
-    return value
-
-
-Zone = Annotated[str, BeforeValidator(_zone)]
 Labels = tuple[Annotated[str, StringConstraints(min_length=1, max_length=200)], ...]
 
 
@@ -58,7 +46,7 @@ class Options(Record):
     positive: Labels = ("positive",)
     negative: Labels = ("negative",)
     bucket: Bucket = "day"
-    timezone: Zone = "UTC"
+    timezone: TimeZone = "UTC"
     false_alarms_per_month: float = Field(default=0.3, ge=0.01, le=30)
     planted: PlantedShifts = PlantedShifts()
     webhooks: tuple[Webhook, ...] = ()
