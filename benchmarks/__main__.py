@@ -23,6 +23,8 @@ ALL = (
         for database in ("sqlite", "postgres")
         for events in ("100000", "1000000", "5000000")
     ),
+    ["benchmarks.neighbours"],
+    ["benchmarks.neighbours", "--rung", "frozen-linear.v1"],
     ["benchmarks.crash", "--database", "sqlite"],
     ["benchmarks.crash", "--database", "postgres"],
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import sys
 from pathlib import Path
 
 from penstock.app.customer_api import customer_endpoints
@@ -13,13 +15,18 @@ from penstock.runtime.house import House, open_house
 from penstock.serving.gateway import GatewayDeps
 from penstock.serving.server import serve
 
+SWITCH_S = 0.0005  # a request changes threads some thirty times; each may wait so long for a model written in Python
+
 
 def run_gateway(folder: Path, *, host: str | None = None, port: int | None = None, announce: Path | None = None) -> int:
     """Serve until SIGTERM or Ctrl-C, then drain. announce: a file to write {"address": …} to, once ready."""
     house = open_house(folder)
     settings = house.workspace.gateway
+    sys.setswitchinterval(SWITCH_S)
 
     def ready(address: str) -> None:
+        gc.collect()
+        gc.freeze()  # what is loaded stays: a collection that walks all of it would stop every request for a while
         print(f"gateway ready at {address}", flush=True)  # noqa: T201 - said once, to whoever started it
         if announce is not None:
             announce.write_text(json.dumps({"address": address}))

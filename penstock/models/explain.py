@@ -6,8 +6,8 @@ It knows what a model answers and nothing else of it. Labels are indices; weight
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Generator, Sequence
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -19,16 +19,27 @@ MOST_SPANS = 24  # each costs one more answer of the model
 _LEAST = 1e-30  # a probability below it is as good as none, and its logarithm no number
 
 
+Steps = Generator[None, None, tuple[Part, ...]]
+"""Work that pauses wherever others may have their turn, and returns its parts."""
+
+T = TypeVar("T")
+
+
 def explain(model: Model, text: str, label: int) -> tuple[Part, ...]:
     """What each part of the text adds to the label's score, in the order of the text.
 
     Of a cascade, the half that answered is asked.
     """
+    return drained(steps(model, text, label))
+
+
+def steps(model: Model, text: str, label: int) -> Steps:
+    """The same in steps, each about one answer of the model."""
     if isinstance(model, Cascade):
         model = model.half(text)
     if hasattr(model, "explain"):
         return cast(Explains, model).explain(text, label)
-    return occlusion(model, text, label)
+    return (yield from occlusion_steps(model, text, label))
 
 
 def occlusion(model: Model, text: str, label: int) -> tuple[Part, ...]:
@@ -37,13 +48,30 @@ def occlusion(model: Model, text: str, label: int) -> tuple[Part, ...]:
     Words, and characters of unspaced scripts; of a longer text, stretches of several, at most 24 in all. Words that
     mean something only together share too little of it.
     """
+    return drained(occlusion_steps(model, text, label))
+
+
+def occlusion_steps(model: Model, text: str, label: int) -> Steps:
+    """`occlusion`, one answer of the model a step. A row is the same alone as in a batch."""
     parts = stretches(spans(text), MOST_SPANS)
-    without = [text[:start] + text[end:] for start, end in parts]
-    logs = np.log(np.maximum(model.predict([text, *without]).astype(np.float64), _LEAST))
+    rows = []
+    for asked in (text, *(text[:start] + text[end:] for start, end in parts)):
+        rows.append(model.predict([asked])[0])
+        yield
+    logs = np.log(np.maximum(np.stack(rows).astype(np.float64), _LEAST))
     scores = logs[:, label] - logs.mean(axis=1)
     return tuple(
         Part(start, end, float(scores[0] - score)) for (start, end), score in zip(parts, scores[1:], strict=True)
     )
+
+
+def drained(steps: Generator[None, None, T]) -> T:
+    """What the steps return, taken without a pause."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as ended:
+            return cast(T, ended.value)
 
 
 def stretches(parts: Sequence[tuple[int, int]], most: int) -> list[tuple[int, int]]:

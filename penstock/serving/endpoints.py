@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ import msgspec
 import sqlalchemy as sa
 
 from penstock.core.errors import BadInput, Broken
+from penstock.serving.turns import Workers
 from penstock.serving.writer import UsageWriter
 from penstock.storage.engine import Store, Transaction
 
@@ -66,7 +66,7 @@ async def run_endpoint(
     endpoint: Endpoint,
     store: Store,
     writer: UsageWriter,
-    readers: Executor,
+    readers: Workers,
     *,
     customer: str,
     path: Mapping[str, str],
@@ -86,5 +86,5 @@ async def run_endpoint(
             return call(tx)
 
     if endpoint.method == "GET":
-        return await asyncio.get_running_loop().run_in_executor(readers, read)
+        return await readers.run(customer, read)
     return await asyncio.shield(asyncio.wrap_future(writer.call(call)))

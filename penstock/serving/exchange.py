@@ -11,7 +11,6 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterator, MutableMapping
-from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -26,9 +25,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from penstock.core.errors import BadInput, NotFound, PenstockError, Unavailable
 from penstock.serving.admission import Pace
 from penstock.serving.problems import Malformed, TooLarge, TooSlow, WrongMethod, problem_of
+from penstock.serving.turns import Workers
 
 BODY_TIMEOUT_S = 10.0
 LOOP_BYTES = 16_384  # decoded in some ten microseconds; what is longer costs more than handing it to a thread
+MOST_PARTS = 100_000  # lists and objects of a body: decoding so many stops every thread for some 15 ms, all it may
 _PLACES = 10_000  # values that are searched for the one that is not finite: some milliseconds
 _log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Exchange:
     product: str = ""
     pace: Pace | None = None
     status: int = 0
+    body_bytes: int = 0  # of the body that was read
 
 
 class Edge:
@@ -96,24 +98,36 @@ async def on_error(request: Request, error: Exception) -> Response:
     return refusal(error, exchange_of(request))
 
 
-async def read_json(request: Request, readers: Executor, limit_bytes: int, kind: Any = Any) -> Any:
+async def read_json(request: Request, decoders: Workers, owner: str, limit_bytes: int, kind: Any = Any) -> Any:
     """The body as `kind` (None when empty and any value will do). Raises TooLarge, TooSlow, Malformed, BadInput.
 
-    readers: threads for bodies that are too long to be decoded on the event loop, where everybody would wait.
+    decoders: threads for bodies that are too long to be decoded on the event loop, where everybody would wait.
+    owner: the customer, whose turn it takes there.
     """
+    body = await read_body(request, limit_bytes)
+    if not body and kind is Any:
+        return None
+    if len(body) > LOOP_BYTES:
+        return await decoders.run(owner, _decoded, body, kind)
+    return _decoded(body, kind)
+
+
+async def read_body(request: Request, limit_bytes: int) -> bytes:
+    """All of the body. Raises TooLarge, TooSlow."""
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             body = await _read(request, limit_bytes)
     except TimeoutError:
         raise TooSlow(f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s") from None
-    if not body and kind is Any:
-        return None
-    if len(body) > LOOP_BYTES:
-        return await asyncio.get_running_loop().run_in_executor(readers, _decoded, body, kind)
-    return _decoded(body, kind)
+    exchange_of(request).body_bytes = len(body)
+    return body
 
 
 def _decoded(body: bytes, kind: Any) -> Any:
+    if body.count(b"[") + body.count(b"{") > MOST_PARTS:
+        raise BadInput(
+            f"the body holds more than {MOST_PARTS:,} lists and objects", where="body", hint="send fewer inputs at once"
+        )
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
@@ -187,12 +201,13 @@ async def _read(request: Request, limit_bytes: int) -> bytes:
     told = request.headers.get("content-length", "")
     if told.isdigit() and int(told) > limit_bytes:
         raise _too_large(limit_bytes)
-    body = b""
+    chunks, received = [], 0
     async for chunk in request.stream():
-        body = chunk if not body else body + chunk
-        if len(body) > limit_bytes:
+        chunks.append(chunk)
+        received += len(chunk)
+        if received > limit_bytes:
             raise _too_large(limit_bytes)
-    return body
+    return b"".join(chunks)
 
 
 def _too_large(limit_bytes: int) -> TooLarge:

@@ -5,10 +5,11 @@ It knows tasks and their wire; what an explained input costs, its product says.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from typing import Any
 
 from penstock.core.errors import BadInput
-from penstock.models.explain import MOST_SPANS, strongest
+from penstock.models.explain import MOST_SPANS, drained, strongest
 from penstock.models.protocol import Model
 from penstock.serving.engine import Render
 from penstock.tasks import Task
@@ -35,11 +36,19 @@ def render_explained(task: Task) -> Render:
 
     start, end: characters (Unicode code points) of the input. weight: above 0 it spoke for the label answered.
     """
-    explain = task.explain
-    if explain is None:
-        return task.render
+    steps = render_in_steps(task)
+    return lambda model, text, scores: drained(steps(model, text, scores))
 
-    def render(model: Model, text: Any, scores: Any) -> dict[str, Any]:
+
+def render_in_steps(task: Task) -> Callable[[Model, Any, Any], Generator[None, None, dict[str, Any]]]:
+    """The same, made in steps: between two of them a thread may do other work."""
+    explain = task.explain
+
+    def render(model: Model, text: Any, scores: Any) -> Generator[None, None, dict[str, Any]]:
+        answer = task.render(model, text, scores)
+        if explain is None:
+            return answer
+        parts = yield from explain(model, text, scores)
         told = [
             {
                 "text": text[part.start : part.end],
@@ -47,8 +56,8 @@ def render_explained(task: Task) -> Render:
                 "end": part.end,
                 "weight": round(part.weight, _DIGITS),
             }
-            for part in strongest(explain(model, text, scores))
+            for part in strongest(parts)
         ]
-        return {**task.render(model, text, scores), "explanation": told}
+        return {**answer, "explanation": told}
 
     return render

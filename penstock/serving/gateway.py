@@ -9,9 +9,9 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -30,7 +30,7 @@ from penstock.serving import metrics
 from penstock.serving.admission import REFRESH_EVERY_S, STALE_AFTER_S, Buckets, Watcher
 from penstock.serving.endpoints import Endpoint, check_endpoints, run_endpoint
 from penstock.serving.engine import Engine
-from penstock.serving.exchange import Edge, Exchange, exchange_of, on_error, read_json, within
+from penstock.serving.exchange import LOOP_BYTES, Edge, Exchange, exchange_of, on_error, read_json, within
 from penstock.serving.explained import check_explained
 from penstock.serving.funding import Funding
 from penstock.serving.grants import Grants
@@ -39,6 +39,7 @@ from penstock.serving.parsing import Parsing
 from penstock.serving.predict import Ask, Predictions, find_served, payload_hash
 from penstock.serving.problems import Malformed
 from penstock.serving.releases import Loads, ServedReleases
+from penstock.serving.turns import Workers
 from penstock.serving.uploads import is_upload, read_uploads
 from penstock.serving.writer import UsageWriter
 from penstock.storage.engine import Store
@@ -53,6 +54,7 @@ OWN_ROUTES = (
     ("GET", "/metrics"),
     ("GET", "/openapi.json"),
 )
+MOST_QUERY_BYTES = 4_096  # taking apart 64 KB of "a&a&a" would hold up the event loop for 20 ms
 _log = logging.getLogger(__name__)
 
 
@@ -120,7 +122,8 @@ class Gateway:
         name = deps.gateway or deps.store.ids("gw")
         self.grants = Grants(self.writer, deps.funding, name, deps.store.clock.now)
         self.buckets = Buckets(deps.settings.requests_per_minute)
-        self.readers = ThreadPoolExecutor(4, thread_name_prefix="reader")
+        self.decoders = Workers("body-decoder", 1, most_waiting=256)  # decoding keeps every other thread from running
+        self.readers = Workers("reader", 4, most_waiting=1_024)
         self.parsing = Parsing()
         self.predictions = Predictions(
             deps.store, self.writer, self.engine, self.grants, parsing=self.parsing, readers=self.readers
@@ -143,32 +146,35 @@ class Gateway:
         require_product(key, product)
         settled = self.releases.settled
         served = find_served(self.releases.live, self.releases.problems, product, settled=settled)
-        inputs, explain = await self._inputs(request, task)
+        inputs, explain = await self._inputs(request, task, key.customer)
         if explain:
             check_explained(task, len(inputs))
         deadline_s = self.deps.timing.deadline_s
+        size = exchange.body_bytes
+        hashing = partial(payload_hash, product, inputs, explain=explain)
         ask = Ask(
             exchange.id,
             exchange.idempotent,
             key,
             product,
             inputs,
-            payload_hash(product, inputs, explain=explain),
+            await self.decoders.run(key.customer, hashing) if size > LOOP_BYTES else hashing(),
             started + deadline_s,
             len(inputs) * (self.deps.products[product].explain_units if explain else 1),
             explain,
+            size,
         )
         reply = await within(deadline_s, self.predictions.answer(ask, served, task))
         headers = {"Idempotent-Replay": "true"} if reply.replay else None
         return Response(reply.body, media_type="application/json", headers=headers)
 
-    async def _inputs(self, request: Request, task: Task) -> tuple[list[Any], bool]:
+    async def _inputs(self, request: Request, task: Task, owner: str) -> tuple[list[Any], bool]:
         """The inputs as sent, and whether to explain; a file where the task takes files is an input in base 64."""
         settings = self.deps.settings
         if task.uploads and is_upload(request):
-            files = await read_uploads(request, settings.max_body_bytes, settings.max_inputs)
+            files = await read_uploads(request, self.decoders, owner, settings.max_body_bytes, settings.max_inputs)
             return _counted(files, settings.max_inputs), False
-        body = await read_json(request, self.readers, settings.max_body_bytes, _Body)
+        body = await read_json(request, self.decoders, owner, settings.max_body_bytes, _Body)
         return _counted(body.inputs, settings.max_inputs), body.explain
 
     async def models(self, request: Request) -> Response:
@@ -208,7 +214,7 @@ class Gateway:
         key = self._admit(request, exchange_of(request))
         body = None
         if endpoint.method != "GET":
-            body = await read_json(request, self.readers, self.deps.settings.max_body_bytes)
+            body = await read_json(request, self.decoders, key.customer, self.deps.settings.max_body_bytes)
         running = run_endpoint(
             endpoint,
             self.deps.store,
@@ -216,7 +222,7 @@ class Gateway:
             self.readers,
             customer=key.customer,
             path=dict(request.path_params),
-            query=dict(request.query_params),
+            query=_query(request),
             body=body,
         )
         return Response(await within(self.deps.timing.deadline_s, running), media_type="application/json")
@@ -255,7 +261,8 @@ class Gateway:
             stale_after_s=self.deps.timing.stale_after_s,
         )
         self.writer.start()
-        self.engine.start()
+        for threads in (self.engine, self.parsing, self.decoders, self.readers):
+            threads.start()
         self.releases.start()
         try:
             await asyncio.to_thread(self.watcher.start)
@@ -274,13 +281,14 @@ class Gateway:
     async def _stop(self, watcher: Watcher) -> None:
         """Work in hand first, then its grants, then the writer: the last things it commits."""
         self.parsing.close()
+        self.decoders.close()
         await asyncio.to_thread(self.engine.close)
         await self.grants.close()
         if not await asyncio.to_thread(self.writer.close):
             _log.error("the usage writer did not finish in time; unanswered requests may be sent again")
         await asyncio.to_thread(watcher.close)
         self.releases.close()
-        self.readers.shutdown(wait=False)
+        self.readers.close()
 
     async def _tend(self) -> None:
         while True:
@@ -358,6 +366,12 @@ def _group(path: str, endpoints: tuple[Endpoint, ...], gateway: Gateway) -> Rout
         return await gateway.call(by_method["GET" if request.method == "HEAD" else request.method], request)
 
     return Route(path, dispatch, methods=list(by_method))
+
+
+def _query(request: Request) -> dict[str, str]:
+    if len(request.scope["query_string"]) > MOST_QUERY_BYTES:
+        raise Malformed(f"the query is longer than {MOST_QUERY_BYTES:,} bytes", where="query")
+    return dict(request.query_params)
 
 
 def _counted(inputs: list[Any], most: int) -> list[Any]:

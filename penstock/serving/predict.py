@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -19,10 +18,11 @@ import msgspec
 from penstock.core.errors import BadInput, Conflict, Exhausted, NotFound, Unavailable
 from penstock.identity.keys import Key
 from penstock.serving.engine import Engine
-from penstock.serving.explained import COST, render_explained
+from penstock.serving.explained import COST, render_in_steps
 from penstock.serving.grants import Grants, Hold
 from penstock.serving.parsing import Parsing
 from penstock.serving.releases import Served
+from penstock.serving.turns import Workers
 from penstock.serving.usage_log import Answer, Outcome, UsageEvent, recall
 from penstock.serving.writer import UsageWriter, Use
 from penstock.storage.engine import Store
@@ -46,13 +46,14 @@ class Prediction(msgspec.Struct):
     id: str
     product: str
     release: str
-    outputs: list[Any]
+    outputs: msgspec.Raw
     usage: Usage
 
 
 @dataclass(frozen=True)
 class Ask:
-    """A request that was admitted. inputs: as sent. units: that it counts. explain: with the words that decided."""
+    """A request that was admitted. inputs: as sent, in a body of body_bytes. units: that it counts. explain: with the
+    words that decided."""
 
     id: str
     idempotent: bool
@@ -63,6 +64,7 @@ class Ask:
     deadline: float  # time.monotonic()
     units: int
     explain: bool = False
+    body_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Predictions:
         grants: Grants,
         *,
         parsing: Parsing,
-        readers: Executor,
+        readers: Workers,
     ) -> None:
         self._store = store
         self._writer = writer
@@ -123,8 +125,8 @@ class Predictions:
             done.set_result(reply)  # None: it failed, and who waited tries in turn
 
     async def _answer(self, ask: Ask, served: Served, task: Task) -> Reply:
-        self._engine.check_room(len(ask.inputs), cost=COST if ask.explain else 1)
-        self._parsing.check_room(task, len(ask.inputs))
+        self._engine.check_room(len(ask.inputs), ask.key.customer, cost=COST if ask.explain else 1)
+        self._parsing.check_room(task, ask.key.customer, ask.inputs, ask.body_bytes)
         try:
             # held before anything is read: reading an image is work, too much of it to do for nothing
             hold = await self._grants.hold(ask.key.customer, ask.product, ask.units)
@@ -139,10 +141,19 @@ class Predictions:
 
     async def _work(self, ask: Ask, served: Served, task: Task, hold: Hold) -> Outcome:
         try:
-            parsed = await self._parsing.parse(task, ask.inputs, served.model, ask.deadline)
-            render = render_explained(task) if ask.explain else task.render
-            cost = COST if ask.explain else 1
-            predicting = self._engine.submit(served.model, render, parsed, ask.deadline, cost=cost)
+            parsed = await self._parsing.parse(
+                task, ask.key.customer, ask.inputs, served.model, ask.deadline, size_bytes=ask.body_bytes
+            )
+            predicting = self._engine.submit(
+                served.model,
+                render_in_steps(task) if ask.explain else task.render,
+                parsed,
+                ask.deadline,
+                cost=COST if ask.explain else 1,
+                owner=ask.key.customer,
+                kind=ask.product,
+                finish=_encoded,
+            )
             outputs = await asyncio.wrap_future(predicting)
             recording = self._writer.record(_use(ask, served, hold, outputs, self._event(ask, served)))
         except BaseException:
@@ -157,7 +168,7 @@ class Predictions:
             with self._store.read() as tx:
                 return recall(tx, self._event(ask, served))
 
-        return await asyncio.get_running_loop().run_in_executor(self._readers, look)
+        return await self._readers.run(ask.key.customer, look)
 
     def _event(self, ask: Ask, served: Served) -> UsageEvent:
         return UsageEvent(
@@ -173,7 +184,12 @@ class Predictions:
         )
 
 
-def _use(ask: Ask, served: Served, hold: Hold, outputs: list[Any], event: UsageEvent) -> Use:
+def _encoded(outputs: list[Any]) -> msgspec.Raw:
+    """Encoded in the inference thread: many outputs would hold up the event loop."""
+    return msgspec.Raw(_encoder.encode(outputs))
+
+
+def _use(ask: Ask, served: Served, hold: Hold, outputs: msgspec.Raw, event: UsageEvent) -> Use:
     usage = Usage(event.units, decimal_text(hold.amount()), hold.currency)
     body = _encoder.encode(Prediction(ask.id, ask.product, served.release.id, outputs, usage))
     answer = Answer(event.source, event.id, event.customer, event.product, ask.inputs, body, event.time)

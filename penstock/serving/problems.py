@@ -56,6 +56,10 @@ class WrongMethod(BadInput):
         self.allow = allow
 
 
+class QueueFull(RateLimited):
+    """So much of one customer's work waits that no more of it is taken; other customers are not affected."""
+
+
 class Overloaded(Unavailable):
     """More work is queued than this gateway takes. retry_after_s: about when there will be room."""
 
@@ -86,6 +90,7 @@ _KINDS: tuple[tuple[type[Exception], int, str, str], ...] = (  # the first that 
     (GateRefused, 409, "gate-refused", "The gate said no"),
     (Unauthorised, 401, "unauthorised", "A valid API key is needed"),
     (Forbidden, 403, "forbidden", "This key may not do that"),
+    (QueueFull, 429, "queue-full", "Too much of yours is waiting"),
     (RateLimited, 429, "rate-limited", "Too many requests"),
     (QuotaExceeded, 429, "quota-exceeded", "The quota is used up"),
     (CreditExhausted, 402, "credit-exhausted", "The credit is used up"),

@@ -9,12 +9,14 @@ import asyncio
 import base64
 from collections.abc import AsyncGenerator
 
+from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from penstock.core.errors import BadInput
-from penstock.serving.exchange import BODY_TIMEOUT_S
-from penstock.serving.problems import Malformed, TooLarge, TooSlow
+from penstock.serving.exchange import read_body
+from penstock.serving.problems import Malformed
+from penstock.serving.turns import Workers
 
 MULTIPART = "multipart/form-data"
 BODY_TYPES = ("image/png", "image/jpeg", "image/webp")
@@ -25,27 +27,25 @@ def is_upload(request: Request) -> bool:
     return _media_type(request) in (MULTIPART, *BODY_TYPES)
 
 
-async def read_uploads(request: Request, limit_bytes: int, most_files: int) -> list[str]:
+async def read_uploads(request: Request, decoders: Workers, owner: str, limit_bytes: int, most_files: int) -> list[str]:
     """The files in the order sent, each in base64: the inputs of the request. A form's field names do not matter.
 
-    limit_bytes: of the body as sent. A form without files gives none. Raises TooLarge, TooSlow, Malformed, and BadInput
-    for more than `most_files` or for a field that is no file.
+    decoders: where the form is taken apart, which takes too long for the event loop. owner: the customer, whose turn it
+    takes there. limit_bytes: of the body as sent. A form without files gives none. Raises TooLarge, TooSlow, Malformed,
+    and BadInput for more than `most_files` or for a field that is no file.
     """
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            return await _read(request, limit_bytes, most_files)
-    except TimeoutError:
-        raise TooSlow(f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s") from None
-
-
-async def _read(request: Request, limit_bytes: int, most_files: int) -> list[str]:
-    told = request.headers.get("content-length", "")
-    if told.isdigit() and int(told) > limit_bytes:
-        raise _too_large(limit_bytes)
-    body = _counted(request, limit_bytes)
+    body = await read_body(request, limit_bytes)
     if _media_type(request) != MULTIPART:
-        return [_base64(b"".join([chunk async for chunk in body]))]
-    parser = _Form(request.headers, body, max_files=most_files, max_fields=0, max_part_size=limit_bytes)
+        return [await decoders.run(owner, _base64, body)]
+    return await decoders.run(owner, _files, request.headers, body, most_files)
+
+
+def _files(headers: Headers, body: bytes, most_files: int) -> list[str]:
+    return asyncio.run(_read(headers, body, most_files))  # the parser is written for an event loop: it gets its own
+
+
+async def _read(headers: Headers, body: bytes, most_files: int) -> list[str]:
+    parser = _Form(headers, _once(body), max_files=most_files, max_fields=0, max_part_size=len(body))
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -68,13 +68,8 @@ class _Form(MultiPartParser):
         self.ended = True
 
 
-async def _counted(request: Request, limit_bytes: int) -> AsyncGenerator[bytes, None]:
-    received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
-        if received > limit_bytes:
-            raise _too_large(limit_bytes)
-        yield chunk
+async def _once(body: bytes) -> AsyncGenerator[bytes, None]:
+    yield body
 
 
 def _base64(content: bytes) -> str:
@@ -83,10 +78,6 @@ def _base64(content: bytes) -> str:
 
 def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _too_large(limit_bytes: int) -> TooLarge:
-    return TooLarge(f"the body is larger than {limit_bytes:,} bytes", where="body", hint="send fewer inputs at once")
 
 
 def _not_a_form(message: str, most_files: int) -> Exception:

@@ -3,7 +3,7 @@ its wire format; its rungs are named here and trained elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,9 @@ class Task:
     parse(inputs, model): the wire's inputs as the model reads them; raises BadInput naming `inputs[3].field`.
     render(model, input, scores): one answer (labels,) as the wire's output.
     probes(model): a few inputs that any model of this kind must answer, used before a release is served.
-    explain(model, input, scores): what each part of an input, a text, adds to its answer, in the text's order; None
-    where answers cannot be explained so.
+    explain(model, input, scores): what each part of an input, a text, adds to its answer, in the text's order, made in
+    steps: it yields wherever others may have their turn, about once an answer of the model; None where answers cannot
+    be explained so.
     correction(input, text): a customer's correction of one wire input as a row for `prepare`'s extra; raises BadInput.
     Cheap: it is also asked when the feedback is recorded, and what is costly waits for `prepare`.
     amend(model, content): the model with facts that need no training (an entry added, an item out of stock), or None
@@ -74,7 +75,7 @@ class Task:
     input_schema: Mapping[str, Any]
     output_schema: Mapping[str, Any]
     options: type[Record] = NoOptions
-    explain: Callable[[Model, Any, Floats], Sequence[Part]] | None = None
+    explain: Callable[[Model, Any, Floats], Generator[None, None, Sequence[Part]]] | None = None
     correction: Callable[[Any, str], Mapping[str, Any]] = _no_correction
     amend: Callable[[Model, Mapping[str, Any]], Model] | None = None
     amendment_rows: Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]]] = lambda content: ()

@@ -21,7 +21,7 @@ from penstock.evaluation.thresholds import CHINESE as UNSURE_CHINESE
 from penstock.evaluation.thresholds import UNSURE, measure_unsure
 from penstock.models import explain as explaining
 from penstock.models.explain import strongest
-from penstock.models.protocol import Floats, Model, Part, unsure_below
+from penstock.models.protocol import Floats, Model, unsure_below
 from penstock.models.vectors import in_bulk
 from penstock.tasks import Task
 from penstock.workspace.records import Product
@@ -135,9 +135,9 @@ def _unsure(
     return measure_unsure(next(tops), right, next(tops), unsure_below(model))
 
 
-def explain(model: Model, text: str, probabilities: Floats) -> tuple[Part, ...]:
+def explain(model: Model, text: str, probabilities: Floats) -> explaining.Steps:
     """What each word adds to the score of the likeliest label."""
-    return explaining.explain(model, text, _likeliest(probabilities))
+    return explaining.steps(model, text, _likeliest(probabilities))
 
 
 def correction(text: Any, label: str) -> Mapping[str, Any]:

@@ -110,7 +110,7 @@ def test_an_explained_request_is_dropped_between_its_inputs_once_its_time_is_ove
         assert engine.queued == 4 * 25 == 4 * COST
         assert begun.acquire(timeout=10)
         with pytest.raises(Overloaded) as caught:
-            engine.submit(model, task.render, ["a"], time.monotonic() + 10)
+            engine.submit(model, task.render, ["a"], time.monotonic() + 10, owner="another")
         assert caught.value.retry_after_s == pytest.approx(100 * 0.005)
         time.sleep(0.25)
         going.set()
@@ -129,7 +129,7 @@ def test_a_queue_with_room_for_a_plain_request_may_have_none_for_an_explained_on
         waiting = pool.submit(gateway.predict, ["a"])
         wait_for(lambda: _queued(gateway) == 1)
         told = ask(gateway, {"inputs": ["a"], "explain": True})
-        assert problem(told, 503)["type"].endswith(":overloaded")
+        assert problem(told, 429)["type"].endswith(":queue-full")
         assert gateway.predict(["b"]).status_code == waiting.result().status_code == 200
 
 

@@ -10,7 +10,9 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from penstock.core.errors import BadInput
+from penstock.serving.exchange import Exchange
 from penstock.serving.problems import Malformed, TooLarge
+from penstock.serving.turns import Workers
 from penstock.serving.uploads import is_upload, read_uploads
 
 BOUNDARY = "xyzzy"
@@ -25,7 +27,9 @@ def request_of(body: bytes, content_type: str, chunk: int = 50, length: int | No
     headers = [(b"content-type", content_type.encode())]
     if length is not None:
         headers.append((b"content-length", str(length).encode()))
-    return Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive)
+    return Request(
+        {"type": "http", "method": "POST", "path": "/", "headers": headers, "exchange": Exchange("r", False)}, receive
+    )
 
 
 def form_of(parts: list[tuple[str, str | None, bytes]]) -> bytes:
@@ -40,8 +44,16 @@ def form_of(parts: list[tuple[str, str | None, bytes]]) -> bytes:
 def read(
     body: bytes, content_type: str = f"multipart/form-data; boundary={BOUNDARY}", limit: int = 10_000
 ) -> list[bytes]:
-    found = asyncio.run(read_uploads(request_of(body, content_type), limit, 3))
-    return [base64.b64decode(text) for text in found]
+    return [base64.b64decode(text) for text in uploads(request_of(body, content_type), limit)]
+
+
+def uploads(request: Request, limit: int) -> list[str]:
+    decoders = Workers("decoder", 1, most_waiting=2)
+    decoders.start()
+    try:
+        return asyncio.run(read_uploads(request, decoders, "quay", limit, 3))
+    finally:
+        decoders.close()
 
 
 def test_files_of_a_form_arrive_in_their_order() -> None:
@@ -67,7 +79,7 @@ def test_a_body_beyond_the_limit_is_refused_before_it_is_kept() -> None:
     with pytest.raises(TooLarge):
         read(form_of([("a", "a.png", b"x" * 10_000)]))
     with pytest.raises(TooLarge):
-        asyncio.run(read_uploads(request_of(b"", "image/png", length=20_000), 10_000, 3))
+        uploads(request_of(b"", "image/png", length=20_000), 10_000)
 
 
 def test_more_files_than_inputs_are_refused() -> None:
