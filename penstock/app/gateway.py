@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from penstock.app.customer_api import customer_endpoints
@@ -12,6 +15,7 @@ from penstock.billing.funding import LedgerFunding
 from penstock.jobs.check import check_words
 from penstock.models.load import Loader
 from penstock.runtime.house import House, open_house
+from penstock.runtime.slots import slot
 from penstock.serving.gateway import GatewayDeps
 from penstock.serving.server import serve
 
@@ -31,9 +35,19 @@ def run_gateway(folder: Path, *, host: str | None = None, port: int | None = Non
         if announce is not None:
             announce.write_text(json.dumps({"address": address}))
 
-    serve(gateway_deps(house), host or settings.host, settings.port if port is None else port, on_ready=ready)
+    with slot(house.workspace.state / "gateways", lambda: house.store.ids("gw"), partial(_take_over, house)) as name:
+        deps = replace(gateway_deps(house), gateway=name)
+        serve(deps, host or settings.host, settings.port if port is None else port, on_ready=ready)
     house.close()
     return 0
+
+
+def _take_over(house: House, gateway: str) -> None:
+    """Give back what a gateway that ended still held: its customers need not wait until it expires."""
+    with house.store.transaction() as tx:
+        grants = LedgerFunding(house.workspace.company).reclaim(tx, [gateway])
+    if grants:
+        logging.getLogger(__name__).warning("returned %d grants of a gateway that ended without doing so", grants)
 
 
 def gateway_deps(house: House) -> GatewayDeps:

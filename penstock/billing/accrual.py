@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -22,14 +23,24 @@ from penstock.core.money import Money, exponent, money
 from penstock.identity.customers import get_customer
 from penstock.metering.totals import running
 from penstock.storage.engine import Transaction
+from penstock.storage.schema import Instant
 from penstock.workspace.records import Company, Price
+
+GRACE_S = 60  # a grant's units stay held this long after it expired: work begun before may still be settled
+FRESH_S = 35  # a living gateway renews its grants of 60 s every 20 s, so they have longer than that to go
+IDLE_S = 6  # and it returns what was not used for 5 s
 
 
 @dataclass(frozen=True)
 class Held:
-    """Units that gateways hold in open grants and have not used, by (product, period name)."""
+    """Units that gateways hold in open grants and have not used, by (product, period name).
+
+    back_in_s: seconds until the first of them may come back: some, from a gateway that lives; else when the last grant
+    of one that ended expires and its grace is over. None when nothing is held.
+    """
 
     units: Mapping[tuple[str, str], int]
+    back_in_s: float | None = None
 
     def of(self, product: str, period: str | None = None) -> int:
         """Held of the product: of grants opened in `period`, or of all (they may be used now, whenever opened)."""
@@ -87,6 +98,17 @@ class Account:
             nets[one.period] += one.owed(one.held + extra, self.currency)
         return self.open + sum((net + self._tax(net, month) for month, net in nets.items()), Decimal(0))
 
+    def cost(self, product: str, period: str, more: int) -> Decimal:
+        """What `more` units of a charge cost at the place where they would be used, with tax, unrounded."""
+        [one] = [each for each in self.charges if (each.product, each.period) == (product, period)]
+        place = one.units + one.held - one.allowance
+        net = one.price.amount(max(0, place + more)) - one.price.amount(max(0, place))
+        return net * (1 + self.tax_rates[period])
+
+    def without_holds(self) -> Account:
+        """As if everything held came back unused."""
+        return replace(self, charges=tuple(replace(one, held=0) for one in self.charges))
+
     def standing(self, terms: Terms) -> Standing:
         """The same in words and whole minor units."""
         fees = sum((fee.amount for fee in self.fees), Decimal(0))
@@ -140,24 +162,35 @@ class Standing:
 def standing_of(tx: Transaction, customer: str, company: Company) -> Standing:
     """How the customer stands now. Needs a writing transaction. Raises NotFound for a customer that is not known."""
     who = get_customer(tx, customer).id
-    return account_of(tx, who, company, held(tx, who, tx.now)).standing(terms_of(tx, who))
+    return account_of(tx, who, company, held(tx, who, tx.shared_now)).standing(terms_of(tx, who))
 
 
-def held(tx: Transaction, customer: str, alive_after: datetime) -> Held:
-    """What open grants that expire after `alive_after` still hold."""
+def held(tx: Transaction, customer: str, now: datetime) -> Held:
+    """What open grants hold, up to their expiry and grace. now: the shared time."""
     column = usage_grant.c
     unused = sa.case((column.units > column.used, column.units - column.used), else_=0)
     query = (
-        sa.select(column.product, column.period, sa.func.sum(unused).label("units"))
+        sa.select(column.product, column.period, sa.func.sum(unused).label("units"), _last_expiry(column))
         .where(
             column.organisation == tx.organisation,
             column.customer == customer,
             column.state == "open",
-            column.expires_at > alive_after,
+            column.expires_at > now - timedelta(seconds=GRACE_S),
         )
         .group_by(column.product, column.period)
     )
-    return Held({(row["product"], row["period"]): int(row["units"]) for row in tx.all(query)})
+    rows = tx.all(query)
+    expiries = [row["expires_at"] for row in rows if row["units"]]
+    back_in_s = min((_back_in_s((expiry - now).total_seconds()) for expiry in expiries), default=None)
+    return Held({(row["product"], row["period"]): int(row["units"]) for row in rows}, back_in_s)
+
+
+def _last_expiry(column: Any) -> sa.Label[datetime]:
+    return sa.func.max(column.expires_at, type_=Instant()).label("expires_at")
+
+
+def _back_in_s(left_s: float) -> float:
+    return IDLE_S if left_s > FRESH_S else max(1.0, left_s + GRACE_S)
 
 
 def account_of(tx: Transaction, customer: str, company: Company, holds: Held) -> Account:
@@ -165,7 +198,7 @@ def account_of(tx: Transaction, customer: str, company: Company, holds: Held) ->
 
     Reads the months since its last invoice, and the month before this one. Needs a writing transaction.
     """
-    current = period_at(tx.now, company.timezone)
+    current = period_at(tx.shared_now, company.timezone)
     months = _open_months(tx, customer, current, company.timezone)
     fees = _fees(tx, customer, months)
     totals = running(tx, customer, [(product, month) for product in priced_products(tx) for month in months.values()])

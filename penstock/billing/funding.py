@@ -8,7 +8,7 @@ total, so less use never costs more.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
@@ -16,6 +16,7 @@ from decimal import ROUND_CEILING, Decimal
 import sqlalchemy as sa
 
 from penstock.billing import accrual
+from penstock.billing.accrual import GRACE_S
 from penstock.billing.limits import limit_of
 from penstock.billing.subscriptions import allowance
 from penstock.billing.tables import usage_grant
@@ -34,7 +35,6 @@ from penstock.workspace.records import Company
 BLOCK_UNITS = 1_000
 GRANT_S = 60
 SHORTEST_S = 5  # a grant opened as its month ends lives on for so long: one that is over at once serves nobody
-GRACE_S = 60  # a grant's units stay held this long after it expired: work begun before may still be settled
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,11 @@ class LedgerFunding:
         """
         if not 1 <= units <= MOST_UNITS:
             raise BadInput(f"cannot hold {units:,} units", where="units", hint=f"1 to {MOST_UNITS:,} a request")
-        period = period_at(tx.now, self.company.timezone)
+        now = tx.shared_now  # not this machine's: another gateway's clock may be minutes from it
+        period = period_at(now, self.company.timezone)
         version = price_for(tx, product, period)
         prepaid = lock_customer(tx, customer) == "prepaid"
-        held = accrual.held(tx, customer, tx.now - timedelta(seconds=GRACE_S))  # before totals: rather twice than never
+        held = accrual.held(tx, customer, now)  # before totals: rather twice than never
         most = 2 * max(units, BLOCK_UNITS)
         so_far = running(tx, customer, [(product, period)])[product, period.name] + held.of(product)
         most = min(most, _quota(tx, customer, product, period, so_far, units, self.company.timezone))
@@ -63,7 +64,6 @@ class LedgerFunding:
             most = self._affordable(tx, customer, product, period, held, units, most)
         granted = max(units, min(BLOCK_UNITS, most // 2))
         free = allowance(tx, customer, product, period)
-        now = tx.now
         expires_at = max(now + timedelta(seconds=SHORTEST_S), min(now + timedelta(seconds=GRANT_S), period.end))
         grant = Grant(tx.new_id("gnt"), granted, so_far, version.price, free, version.currency, expires_at)
         row = {
@@ -78,7 +78,7 @@ class LedgerFunding:
             "used": 0,
             "currency": grant.currency,
             "state": "open",
-            "opened_at": tx.now,
+            "opened_at": now,
             "expires_at": expires_at,
         }
         tx.execute(sa.insert(usage_grant), row)
@@ -103,16 +103,25 @@ class LedgerFunding:
                 sa.update(usage_grant).where(*_grant(tx, grant), usage_grant.c.state == "open").values(state="closed")
             )
 
+    def reclaim(self, tx: Transaction, gateways: Collection[str]) -> int:
+        """Close what is open of gateways that are no more, so that their unused units are back at once. Answers how
+        many grants. The caller knows that their processes have ended; what one sent last is waited for, by its locks.
+        """
+        column = usage_grant.c
+        theirs = (column.organisation == tx.organisation, column.gateway.in_(gateways), column.state == "open")
+        return tx.execute(sa.update(usage_grant).where(*theirs).values(state="closed")).rowcount
+
     def renew(self, tx: Transaction, gateway: str) -> Mapping[str, datetime]:
         """Extend the gateway's open grants by 60 s, within their month; answer id -> new expiry."""
-        column, until = usage_grant.c, sa.literal(tx.now + timedelta(seconds=GRANT_S), Instant())
+        now = tx.shared_now
+        column, until = usage_grant.c, sa.literal(now + timedelta(seconds=GRANT_S), Instant())
         mine = (column.organisation == tx.organisation, column.gateway == gateway, column.state == "open")
         tx.execute(
             sa.update(usage_grant)
-            .where(*mine, column.expires_at > tx.now)
+            .where(*mine, column.expires_at > now)
             .values(expires_at=sa.case((column.period_end < until, column.period_end), else_=until))
         )
-        rows = tx.all(sa.select(column.id, column.expires_at).where(*mine, column.expires_at > tx.now))
+        rows = tx.all(sa.select(column.id, column.expires_at).where(*mine, column.expires_at > now))
         return {row["id"]: row["expires_at"] for row in rows}
 
     def _affordable(
@@ -145,10 +154,7 @@ class LedgerFunding:
             middle = (low + high) // 2
             low, high = (middle, high) if fits(middle) else (low, middle)
         if low < units:
-            left = account.credit - now
-            cost = account.owed(product, period.name, units) - now
-            missing = now + cost - account.credit
-            raise _no_credit(product, units, left, cost, _rounded_up(missing, account.currency))
+            raise _no_credit(account, product, period.name, units, held.back_in_s)
         return low
 
 
@@ -158,7 +164,7 @@ def expire_grants(tx: Transaction) -> int:
     done = sa.update(usage_grant).where(
         column.organisation == tx.organisation,
         column.state == "open",
-        column.expires_at <= tx.now - timedelta(seconds=GRACE_S),
+        column.expires_at <= tx.shared_now - timedelta(seconds=GRACE_S),
     )
     return tx.execute(done.values(state="expired")).rowcount
 
@@ -173,17 +179,26 @@ def _quota(tx: Transaction, customer: str, product: str, period: Period, so_far:
         raise QuotaExceeded(
             f"the monthly limit of {limit:,} units of {product} leaves {left:,}; {units:,} were asked for",
             hint=f"it starts anew at {local_text(period.end, timezone)}; the seller can raise it",
-            retry_after_s=(period.end - tx.now).total_seconds(),
+            retry_after_s=(period.end - tx.shared_now).total_seconds(),
         )
     return left
 
 
-def _no_credit(product: str, units: int, left: Decimal, cost: Decimal, missing: Money) -> CreditExhausted:
-    return CreditExhausted(
-        f"the credit left is {left.normalize():f} {missing.currency}; {units:,} units of {product} "
-        f"cost {cost.normalize():f} {missing.currency} with tax",
-        hint=f"add at least {missing} of credit",
-    )
+def _no_credit(
+    account: accrual.Account, product: str, period: str, units: int, back_in_s: float | None
+) -> CreditExhausted:
+    """What is left and what was asked; where the held units would do, when they are back."""
+    currency, free = account.currency, account.without_holds()
+    left, cost = account.credit - account.owed(), account.cost(product, period, units)
+    missing = _rounded_up(account.owed(product, period, units) - account.credit, currency)
+    told = f"the credit left is {left.normalize():f} {currency}"
+    if (held := account.owed() - free.owed()) > 0:
+        told += f", and {held.normalize():f} {currency} more is held for requests and by gateways"
+    told += f"; {units:,} units of {product} cost {cost.normalize():f} {currency} with tax"
+    if back_in_s is None or free.owed(product, period, units) > account.credit:
+        return CreditExhausted(told, hint=f"add at least {missing} of credit")
+    hint = f"what is held and not used comes back: send it again then, or add at least {missing} of credit"
+    return CreditExhausted(told, hint=hint, retry_after_s=back_in_s)
 
 
 def _owing(account: accrual.Account) -> CreditExhausted:

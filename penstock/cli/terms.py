@@ -69,7 +69,7 @@ def _meaning(name: str, terms: str, now: Standing) -> str:
 
 
 def _facts(now: Standing) -> dict[str, Any]:
-    return {**vars(now), "balance": now.credit}  # balance: the credit's name of old
+    return {**vars(now), "balance": now.left}
 
 
 def _row(name: str, now: Standing) -> dict[str, Any]:

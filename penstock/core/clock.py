@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -17,12 +18,19 @@ class Clock(Protocol):
 
     def now(self) -> datetime: ...
 
+    def shared(self, database: Callable[[], datetime]) -> datetime:
+        """The time that all processes on one database agree on, whatever their machines' clocks say."""
+        ...
+
 
 class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+    def shared(self, database: Callable[[], datetime]) -> datetime:
+        return database()
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,9 @@ class ShiftedClock:
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
 
+    def shared(self, database: Callable[[], datetime]) -> datetime:
+        return database() + self.ahead
+
 
 class SettableClock:
     """A clock that stands still until it is moved: for tests and for closing a month that has not ended."""
@@ -44,11 +55,28 @@ class SettableClock:
     def now(self) -> datetime:
         return self._now
 
+    def shared(self, database: Callable[[], datetime]) -> datetime:
+        return self._now
+
     def set(self, moment: datetime) -> None:
         self._now = moment.astimezone(UTC)
 
     def advance(self, step: timedelta) -> None:
         self._now += step
+
+
+@dataclass(frozen=True)
+class SkewedClock:
+    """A machine's clock that is wrong by `ahead`, beside the true one: for tests."""
+
+    true: Clock
+    ahead: timedelta
+
+    def now(self) -> datetime:
+        return self.true.now() + self.ahead
+
+    def shared(self, database: Callable[[], datetime]) -> datetime:
+        return self.true.shared(database)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from penstock.core.errors import PenstockError, RateLimited, Unauthorised, Unavailable
 from penstock.identity import keys
@@ -22,18 +22,21 @@ from penstock.storage.engine import Store
 
 STALE_AFTER_S = 3.0
 REFRESH_EVERY_S = 0.25
+SKEW = timedelta(seconds=2)  # between this machine's clock and the database's: beyond it, the log says so
 _MONEY_TOPICS = ("prices", "terms")
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the gateway knows of the database, as of `read_at` (time.monotonic() before the read)."""
+    """What the gateway knows of the database, as of `read_at` (time.monotonic() before the read). ahead: how far this
+    machine's clock is ahead of the database's."""
 
     keys: Mapping[str, Key]
     live: tuple[Live, ...]
     generations: Mapping[str, int]
     read_at: float
+    ahead: timedelta
 
 
 class Watcher:
@@ -76,6 +79,11 @@ class Watcher:
     def stale(self) -> bool:
         return self.age_s > self._stale_after_s
 
+    def now(self) -> datetime:
+        """The time as the database has it: use that is dated by a wrong clock would fall into another month."""
+        ahead = timedelta(0) if self._snapshot is None else self._snapshot.ahead
+        return self._store.clock.now() - ahead
+
     def authenticate(self, header: str | None, now: datetime) -> Key:
         """The key that an Authorization header proves. Raises Unauthorised; Unavailable when the keys are stale."""
         snapshot = self._snapshot
@@ -99,15 +107,24 @@ class Watcher:
         before, read_at = self._snapshot, time.monotonic()
         with self._store.read() as tx:
             present = counters.generations(tx)
+            ahead = self._store.clock.now() - tx.shared_now
             if before is not None and present == before.generations:
-                self._snapshot = Snapshot(before.keys, before.live, present, read_at)
-                return
-            found = Snapshot({key.id: key for key in keys.active_keys(tx)}, live(tx), present, read_at)
+                found = Snapshot(before.keys, before.live, present, read_at, ahead)
+            else:
+                found = Snapshot({key.id: key for key in keys.active_keys(tx)}, live(tx), present, read_at, ahead)
         self._snapshot = found
+        _tell_skew(None if before is None else before.ahead, ahead)
         if before is None or before.live != found.live:
             self._on_releases(found.live)
         if before is not None and any(before.generations.get(t) != present.get(t) for t in _MONEY_TOPICS):
             self._on_money()
+
+
+def _tell_skew(before: timedelta | None, ahead: timedelta) -> None:
+    if abs(ahead) > SKEW and (before is None or abs(before) <= SKEW):
+        seconds = ahead.total_seconds()
+        way = "ahead of" if seconds > 0 else "behind"
+        _log.warning("this machine's clock is %.0f s %s the database's, whose time is used", abs(seconds), way)
 
 
 @dataclass(frozen=True)

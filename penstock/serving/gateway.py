@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -120,13 +121,13 @@ class Gateway:
         self.engine = Engine(deps.settings.queue_inputs)
         self.releases = ServedReleases(deps.loader, self.tasks)
         name = deps.gateway or deps.store.ids("gw")
-        self.grants = Grants(self.writer, deps.funding, name, deps.store.clock.now)
+        self.grants = Grants(self.writer, deps.funding, name)
         self.buckets = Buckets(deps.settings.requests_per_minute)
         self.decoders = Workers("body-decoder", 1, most_waiting=256)  # decoding keeps every other thread from running
         self.readers = Workers("reader", 4, most_waiting=1_024)
         self.parsing = Parsing()
         self.predictions = Predictions(
-            deps.store, self.writer, self.engine, self.grants, parsing=self.parsing, readers=self.readers
+            deps.store, self.writer, self.engine, self.grants, parsing=self.parsing, readers=self.readers, now=self.now
         )
         self.watcher: Watcher | None = None
         self.start_error: Exception | None = None
@@ -227,6 +228,10 @@ class Gateway:
         )
         return Response(await within(self.deps.timing.deadline_s, running), media_type="application/json")
 
+    def now(self) -> datetime:
+        """The time that the gateways of one database share."""
+        return self.deps.store.clock.now() if self.watcher is None else self.watcher.now()
+
     def problems(self) -> list[str]:
         """Why this gateway should get no requests at present."""
         found = []
@@ -302,7 +307,7 @@ class Gateway:
     def _admit(self, request: Request, exchange: Exchange) -> Key:
         if self.watcher is None:
             raise Unavailable("the gateway is starting")
-        key = self.watcher.authenticate(request.headers.get("authorization"), self.deps.store.clock.now())
+        key = self.watcher.authenticate(request.headers.get("authorization"), self.now())
         belongs_to(request.scope, key.customer)
         now = time.monotonic()
         try:

@@ -133,11 +133,10 @@ class _Pair:
 class Grants:
     """All grants of one gateway. `hold` is called per request, `tend` about once a second, `close` at the end."""
 
-    def __init__(self, writer: UsageWriter, funding: Funding, gateway: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, writer: UsageWriter, funding: Funding, gateway: str) -> None:
         self._writer = writer
         self._funding = funding
         self._gateway = gateway
-        self._now = now
         self._pairs: dict[tuple[str, str], _Pair] = {}
         self._renewed_at = time.monotonic()
 
@@ -225,7 +224,7 @@ class Grants:
             grant = self._funding.open_grant(
                 tx, gateway=self._gateway, customer=pair.customer, product=pair.product, units=units
             )
-            return check_grant(grant), tx.now
+            return check_grant(grant), tx.shared_now
 
         grant, now = await self._write(write)
         life = (grant.expires_at - now).total_seconds()
@@ -236,7 +235,7 @@ class Grants:
     async def _renew(self, in_use: list[Open]) -> None:
         before = time.monotonic()
         try:
-            expiries, now = await self._write(lambda tx: (dict(self._funding.renew(tx, self._gateway)), tx.now))
+            expiries, now = await self._write(lambda tx: (dict(self._funding.renew(tx, self._gateway)), tx.shared_now))
         except PenstockError as error:
             _log.warning("grants could not be renewed: %s", error.message)
             return

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -94,6 +95,7 @@ class Predictions:
         *,
         parsing: Parsing,
         readers: Workers,
+        now: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._writer = writer
@@ -101,6 +103,7 @@ class Predictions:
         self._grants = grants
         self._parsing = parsing
         self._readers = readers
+        self._now = now
         self._under_way: dict[tuple[str, str], tuple[str, asyncio.Future[Reply | None]]] = {}
 
     async def answer(self, ask: Ask, served: Served, task: Task) -> Reply:
@@ -178,7 +181,7 @@ class Predictions:
             product=ask.product,
             release=served.release.id,
             key=ask.key.id,
-            time=self._store.clock.now(),
+            time=self._now(),
             units=ask.units,
             payload_hash=ask.payload_hash,
         )

@@ -145,6 +145,6 @@ def _headers(error: Exception, status: int) -> dict[str, str]:
     wait = getattr(error, "retry_after_s", None)
     if status == 503 and wait is None:
         wait = 1.0
-    if status in (429, 503) and wait is not None:
+    if status in (402, 429, 503) and wait is not None:
         headers["Retry-After"] = str(max(1, math.ceil(wait)))
     return headers

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,18 @@ class Transaction:
     @property
     def now(self) -> datetime:
         return self.clock.now()
+
+    @property
+    def shared_now(self) -> datetime:
+        """The database's time, which all processes share: for leases, and whatever another process must agree on."""
+        return self.clock.shared(self._database_now)
+
+    def _database_now(self) -> datetime:
+        if self.connection.dialect.name == "sqlite":  # its processes are on one machine, so it is that one's clock
+            text = self.scalar(sa.text("select strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')"))
+            return datetime.fromisoformat(text)
+        found: datetime = self.scalar(sa.text("select clock_timestamp()"))
+        return found.astimezone(UTC)
 
     def new_id(self, prefix: str) -> str:
         return self.ids(prefix)

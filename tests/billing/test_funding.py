@@ -319,3 +319,55 @@ def test_adding_credit_counts_once(shop: Shop) -> None:
         for wrong in (Money(100, "EUR"), usd("0.00"), usd("-1.00")):
             with pytest.raises(BadInput):
                 add_credit(tx, blue, wrong, "bank-2")
+
+
+def test_what_a_dead_gateway_holds_is_told_as_held_with_the_time_it_comes_back(shop: Shop) -> None:
+    blue = prepaid(shop, "4.00")  # 1,000 units
+    dead = hold(shop, blue, 900)
+    serve(shop, blue, dead, 634)
+    with pytest.raises(CreditExhausted) as refused:
+        hold(shop, blue, 110, gateway="gw-2")
+    assert refused.value.message == (
+        "the credit left is 0.4 USD, and 1.06 USD more is held for requests and by gateways; "
+        "110 units of helpdesk cost 0.42 USD with tax"
+    )
+    assert refused.value.retry_after_s == 6  # a gateway that lives returns what it does not use
+    for seconds, wait in ((61, 59), (58, 1)):
+        shop.clock.advance(timedelta(seconds=seconds))
+        with pytest.raises(CreditExhausted) as refused:
+            hold(shop, blue, 110, gateway="gw-2")
+        assert refused.value.retry_after_s == wait and "comes back" in str(refused.value.hint)
+        with shop.store.transaction() as tx:
+            now = standing_of(tx, blue, shop.company)
+        assert (now.running_use, now.held, now.left) == (usd("2.54"), usd("1.06"), usd("0.40"))
+    shop.clock.advance(timedelta(seconds=1))
+    assert hold(shop, blue, 110, gateway="gw-2").units >= 110
+
+
+def test_credit_that_is_really_used_up_comes_back_by_payment_only(shop: Shop) -> None:
+    blue = prepaid(shop, "0.10")
+    serve(shop, blue, hold(shop, blue, 25), 25)
+    with pytest.raises(CreditExhausted) as refused:
+        hold(shop, blue, 1)
+    assert refused.value.retry_after_s is None and refused.value.hint == "add at least 0.01 USD of credit"
+
+
+def test_a_refusal_names_the_price_of_a_unit_whatever_invoices_round(store: Store, clock: SettableClock) -> None:
+    shop = open_shop(store, clock, helpdesk=[{"unit_price": "0.003"}])
+    blue = prepaid(shop, "5.00")
+    shop.use(blue, 1_666)  # 4.998: a line of it asks for 5.00
+    with pytest.raises(CreditExhausted) as refused:
+        hold(shop, blue, 1)
+    assert refused.value.message == "the credit left is 0 USD; 1 units of helpdesk cost 0.003 USD with tax"
+
+
+def test_a_gateway_that_starts_again_reclaims_what_it_held(shop: Shop) -> None:
+    blue = prepaid(shop, "4.00")
+    dead, other = hold(shop, blue, 600), hold(shop, blue, 300, gateway="gw-2")
+    serve(shop, blue, dead, 100)
+    with shop.store.transaction() as tx:
+        assert shop.funding.reclaim(tx, ["gw-1"]) == 1
+    assert hold(shop, blue, 600).units == 600  # 100 used, 300 held by the other
+    serve(shop, blue, other, 300)
+    with shop.store.transaction() as tx:
+        assert standing_of(tx, blue, shop.company).left == usd("0.00")

@@ -43,7 +43,7 @@ def with_grants(company: Company, funding: CountingFunding, work: Callable[[Gran
     writer.start()
 
     async def run() -> None:
-        await work(Grants(writer, funding, "gw_1", company.store.clock.now))
+        await work(Grants(writer, funding, "gw_1"))
 
     try:
         asyncio.run(run())

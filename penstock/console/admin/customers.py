@@ -119,7 +119,7 @@ def credit_balance(desk: AtDesk, customer: str) -> Response:
     with desk.house.store.transaction() as tx:
         who = get_customer(tx, customer)
         now = accrual.standing_of(tx, who.id, desk.company)
-        return answer({"customer": who.id, "balance": now.credit, **vars(now)})
+        return answer({"customer": who.id, "balance": now.left, **vars(now)})
 
 
 def terms_set(desk: AtDesk, customer: str, body: bodies.PaymentTerms) -> Response:
