@@ -16,6 +16,7 @@ from penstock.core.folding import fold
 from penstock.storage.engine import Transaction
 
 NAMED_MAX = 5
+_MOST_ALIKE = 100
 
 
 def resolve(
@@ -38,8 +39,9 @@ def resolve(
     key = fold(ref)
     if not key:
         raise NotFound(f"no {what} {ref!r}", where=what, hint=f"see `penstock {what} list`")
-    matches = sa.or_(table.c.name_key == key, table.c.email_key == key, *more)
-    found = tx.all(rows.where(matches).order_by(table.c.created_at, table.c.id).limit(NAMED_MAX + 1))
+    ids = _ids_of(tx, table, table.c.name_key == key, table.c.email_key == key, *more)
+    matching = rows.where(table.c.id.in_(ids)).order_by(table.c.created_at, table.c.id)
+    found = tx.all(matching.limit(NAMED_MAX + 1)) if ids else []
     if not found:
         raise NotFound(f"no {what} {ref!r}", where=what, hint=f"see `penstock {what} list`")
     if len(found) > 1:
@@ -54,14 +56,24 @@ def similar(
 ) -> Sequence[sa.RowMapping]:
     """The rows (other than id `but`) that a new `name` or `email` could be mistaken for, by name or e-mail address."""
     keys = [fold(name), fold(email)]
-    alike = rows.where(table.c.name_key.in_(keys) | table.c.email_key.in_(keys))
-    if but is not None:
-        alike = alike.where(table.c.id != but)
+    ids = [one for one in _ids_of(tx, table, table.c.name_key.in_(keys), table.c.email_key.in_(keys)) if one != but]
+    if not ids:
+        return []
     same_first = sa.case((table.c.name == name, 0), else_=1)
-    return tx.all(alike.order_by(same_first, table.c.created_at, table.c.id).limit(NAMED_MAX + 1))
+    return tx.all(
+        rows.where(table.c.id.in_(ids)).order_by(same_first, table.c.created_at, table.c.id).limit(NAMED_MAX + 1)
+    )
 
 
 def named(found: Sequence[sa.RowMapping]) -> str:
     """Candidates in one line: `Ada <ada@example.com> (cus_…), …`."""
     texts = [f"{row['name']} <{row['email']}> ({row['id']})" for row in found[:NAMED_MAX]]
     return ", ".join(texts + ["…"] * (len(found) > NAMED_MAX))
+
+
+def _ids_of(tx: Transaction, table: sa.Table, *conditions: sa.ColumnElement[bool]) -> list[str]:
+    """Of rows that meet one of the conditions, each looked up by its own index: of an OR, SQLite reads the whole
+    organisation. Of more than a hundred any hundred are as good to be named."""
+    own = table.c.organisation == tx.organisation
+    found = sa.union(*(sa.select(table.c.id).where(own, one) for one in conditions)).limit(_MOST_ALIKE)
+    return [row["id"] for row in tx.all(found)]

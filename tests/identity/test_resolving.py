@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -105,3 +107,27 @@ def test_a_database_made_before_gets_its_keys(tmp_path: Path) -> None:
     with store.read() as tx:
         assert get_customer(tx, "ada lovelace").id == get_customer(tx, "ada@example.com").id == "cus_1"
     store.close()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_customer_is_found_and_added_without_reading_the_others(store: Store) -> None:
+    """Postgres joins the indexes of an OR by itself; SQLite would read every customer of the company."""
+    seen: list[tuple[str, Any]] = []
+
+    def look(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith("SELECT"):
+            seen.append((statement, parameters))
+
+    with store.transaction() as tx:
+        ada = add_customer(tx, name="Ada", email="ada@example.com")
+    sa.event.listen(store.engine, "before_cursor_execute", look)
+    with store.transaction() as tx:
+        add_customer(tx, name="Bea", email="bea@example.com")
+        assert get_customer(tx, "ADA@example.com") == ada
+    sa.event.remove(store.engine, "before_cursor_execute", look)
+    with store.engine.connect() as connection:
+        steps = [
+            row[3] for text, given in seen for row in connection.exec_driver_sql(f"explain query plan {text}", given)
+        ]
+    assert any(step.startswith("SEARCH customer") for step in steps)
+    assert not [one for one in steps if re.search(r"(SCAN customer|customer\b.*\(organisation=\?\))", one)]

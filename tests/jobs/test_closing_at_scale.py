@@ -110,8 +110,9 @@ def _wide_on_postgres(node: dict[str, Any]) -> Iterator[str]:
     for below in node.get("Plans", ()):
         yield from _wide_on_postgres(below)
     table, index = node.get("Relation Name"), node.get("Index Name", "")
-    reads = table in GROWING or any(re.search(rf"_{name}(_|$)", index) for name in GROWING)
-    sparse = re.search("_(credit_note|invoice_void)(_|$)", index)  # few rows: undone invoices, not customers' use
+    # a bitmap's scan of an index names no table; few rows: undone invoices and tax rates, not customers' use
+    sparse = re.search("_(credit_note|invoice_void|tax_version)(_|$)", index)
+    reads = table in GROWING or (table is None and any(re.search(rf"_{name}(_|$)", index) for name in GROWING))
     if not reads or sparse or node["Node Type"] in ("Bitmap Heap Scan", "ModifyTable", "LockRows"):
         return
     if not re.search(rf"\b({ONE_CUSTOMERS})\)?(::\w+)? = ", node.get("Index Cond", "")):
@@ -177,7 +178,7 @@ def test_a_payment_is_settled_without_reading_other_payments(store: Store, page:
         commissions.settle(tx, customers[:1])
     with watched(store) as wide, store.transaction() as tx:
         commissions.settle(tx)
-    assert not any(reads_of_others(store, statement) for statement in narrow)
+    assert {text: steps for text, parameters in narrow if (steps := reads_of_others(store, (text, parameters)))} == {}
     assert any(reads_of_others(store, statement) for statement in wide)  # the check itself can fail
 
 
