@@ -186,6 +186,10 @@ def test_a_gzip_bomb_is_left_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(lines, "_SMALL_BYTES", 1_000_000)
     path = tmp_path / "bomb.csv.gz"
     path.write_bytes(gzip.compress(b"text,label\n" + b"aaaaaaaaaaaaaaaaaaa,b\n" * 500_000))
+    with pytest.raises(BadInput, match="unpacks to more than"), monkeypatch.context() as unread:
+        unread.setattr(gzip.GzipFile, "readline", None)  # its own length, at its end, is believed when it is too much
+        read_rows(path)
+    path.write_bytes(path.read_bytes() + gzip.compress(b"a,b\n"))  # but not when it is little
     with pytest.raises(BadInput, match="unpacks to more than"):
         read_rows(path)
     honest = tmp_path / "honest.csv.gz"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -67,6 +68,21 @@ def test_an_entity_bomb_is_no_feed() -> None:
     bomb = b'<!DOCTYPE r [<!ENTITY a "x"><!ENTITY b "&a;&a;&a;&a;">]><rss version="2.0"><channel><item>'
     bomb += b"<title>&b;</title></item></channel></rss>"
     assert all(len(one.text) < 100 for one in parse(bomb, now=NOW).documents)
+
+
+@pytest.mark.parametrize("markup", ["&lt;", "&lt;!--", "&lt;a ", "&lt;div&gt;", "&lt;script&gt;"])
+def test_markup_without_an_end_takes_no_longer_than_its_length(markup: str) -> None:
+    """160,000 such characters took 40 s and more, twice as many four times as long."""
+    many = markup * (640_000 // len(markup))
+    item = f"<item><guid>x</guid><title>{many}</title><description>{many} end</description></item></channel>"
+    began = time.monotonic()
+    parse(RSS.replace(b"</channel>", item.encode(), 1), now=NOW)
+    assert time.monotonic() - began < 15  # a second where nothing else runs
+
+
+def test_more_entries_than_anyone_reads_are_refused() -> None:
+    with pytest.raises(BadInput, match="more than 10,000 entries"):
+        parse(b"<rss><channel>" + b"<item>" * 10_001, now=NOW)
 
 
 def test_a_feed_is_asked_for_only_if_it_changed(store: Store) -> None:
