@@ -105,7 +105,7 @@ def build(folder: Path, customers: int, events: int, seed: int) -> Period:
     this = period_at(datetime.now(UTC), "Asia/Shanghai")
     last = period_at(this.start - timedelta(days=1), "Asia/Shanghai")
     clock = SettableClock(last.start + timedelta(hours=1))
-    house = open_house(folder, clock=clock)
+    house = open_house(folder, clock=clock, create=True)
     apply_workspace(house)
     ids = _customers(house, customers)
     chance = random.Random(seed)

@@ -267,7 +267,7 @@ def in_engine(
     workspace: Path, texts: Sequence[str], labels: Sequence[str], *, only: Sequence[int] | None = None
 ) -> None:
     """What each candidate of the workspace keeps and costs. only: these numbers."""
-    house = open_house(workspace)
+    house = open_house(workspace, create=True)
     loader = Loader(house.blobs)
     found = [each for each in _candidates(house) if not only or each.number in only]
     models = [loader.load(candidate.artifact) for candidate in found]

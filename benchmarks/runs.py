@@ -51,7 +51,7 @@ def filled(folder: Path, count: int) -> Path:
     """A workspace with so many runs of one product."""
     folder.mkdir()
     (folder / "penstock.toml").write_text(TOML)
-    house = open_house(folder)
+    house = open_house(folder, create=True)
     with house.store.transaction() as tx:
         for number in range(count):
             quality = 0.5 + number / (3 * count)

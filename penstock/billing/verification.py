@@ -26,7 +26,8 @@ from penstock.billing.tables import quarantine as quarantine_table
 from penstock.core.errors import Broken, NotFound
 from penstock.identity.customers import names_of
 from penstock.metering.sql import insert_new
-from penstock.storage.engine import Transaction
+from penstock.storage.engine import Store, Transaction
+from penstock.storage.integrity import damages
 from penstock.storage.schema import sequence
 
 Customers = Sequence[str] | None
@@ -43,6 +44,17 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.customer or 'the books'}: {self.message}\n  {self.repair}"
+
+
+def verify_all(store: Store) -> list[Problem]:
+    """What is damaged in the database itself; where it is whole, everything that does not hold in the books."""
+    if damaged := damages(store.engine):
+        return [Problem(None, f"the database is damaged: {line}", _RESTORE) for line in damaged]
+    with store.read() as tx:
+        return verify(tx)
+
+
+_RESTORE = "stop Penstock, keep a copy of the files, restore the newest backup: docs/how-to/back-up.md"
 
 
 def verify(tx: Transaction) -> list[Problem]:

@@ -310,12 +310,11 @@ def _payment_row(made: Payment) -> dict[str, Any]:
 
 
 def ledger_verify() -> None:
-    """Check every invariant of the books. Exits 1 when one does not hold."""
-    from penstock.billing.verification import verify
+    """Check the database itself and every invariant of the books. Exits 1 when one does not hold."""
+    from penstock.billing.verification import verify_all
     from penstock.runtime.house import open_house
 
-    with open_house(OPTIONS.workspace).store.read() as tx:
-        problems = verify(tx)
+    problems = verify_all(open_house(OPTIONS.workspace).store)
     show(
         {"problems": problems}, rows=[{"problem": str(p)} for p in problems] or [{"ledger": "sound: every sum is zero"}]
     )

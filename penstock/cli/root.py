@@ -13,6 +13,7 @@ import typer
 
 from penstock import __version__
 from penstock.cli import (
+    backup,
     completion,
     compress,
     data,
@@ -73,6 +74,7 @@ def build() -> typer.Typer:
         opinion,
         recommendation,
         pretrain,
+        backup,
         demo,
         completion,
     ):

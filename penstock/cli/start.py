@@ -38,6 +38,7 @@ def init(
     """Make a workspace: a folder with penstock.toml, ready to train. The data are looked at: what was taken for what is
     told, and what check would refuse is refused here. Without --data and --name, a copy of the task's example."""
     from penstock.jobs.start import make_workspace
+    from penstock.runtime.house import open_house
 
     label = "target" if task.startswith("tabular") else "label"
     columns = {field: given for field, given in (("text", text_column), (label, label_column)) if given is not None}
@@ -47,6 +48,7 @@ def init(
     made = make_workspace(
         folder, task, data=data, test=test, name=name, columns=columns, rare_labels=rare_labels, say=note
     )
+    open_house(folder, create=True).close()
     product = next(iter(made.products))  # an example names first what others build on
     note(f"made {folder}/penstock.toml\nnext: cd {folder} && penstock check && penstock train {product}")
 
@@ -75,7 +77,7 @@ def apply(
     from penstock.runtime.house import open_house
     from penstock.workspace.plan import lines
 
-    house = open_house(OPTIONS.workspace)
+    house = open_house(OPTIONS.workspace, create=True)
     changes = plan_workspace(house)
     if OPTIONS.json:
         show([{"kind": c.kind, "key": c.key, "before": c.before, "after": c.after} for c in changes])

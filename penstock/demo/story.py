@@ -70,7 +70,7 @@ class Stage:
 def play(folder: Path, say: Callable[[str], None], progress: Progress) -> list[Fact]:
     """Play the whole story in `folder`, which must not exist. Answers the facts; leaves the workspace behind."""
     shutil.copytree(EXAMPLE, folder)
-    stage = Stage(open_house(folder), say, progress)
+    stage = Stage(open_house(folder, create=True), say, progress)
     sell_price_list(stage)
     for product in stage.house.workspace.products:
         train_and_release(stage, product)
@@ -288,10 +288,10 @@ def improve(stage: Stage, buyer: Buyer, complaints: list[Message]) -> None:
 
 def verify_books(stage: Stage) -> None:
     from penstock.billing.ledger import balances
-    from penstock.billing.verification import verify
+    from penstock.billing.verification import verify_all
 
+    problems = verify_all(stage.house.store)
     with stage.house.store.read() as tx:
-        problems = verify(tx)
         accounts = balances(tx)
     if problems:
         raise Broken("the ledger does not hold:\n" + "\n".join(map(str, problems)))

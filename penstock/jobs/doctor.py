@@ -14,14 +14,16 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from penstock.core.errors import PenstockError
+from penstock.core.errors import NotFound, PenstockError
 from penstock.core.hashing import sha256_of_file
 from penstock.core.installing import install_hint, package_hint
 from penstock.models.load import Loader
 from penstock.registry.releases import live_releases
-from penstock.runtime.house import open_house
+from penstock.runtime.house import database_of, open_house
 from penstock.storage import migrate
-from penstock.storage.engine import OLDEST_SAFE_SQLITE, open_engine
+from penstock.storage.engine import is_sqlite, open_engine, translated_errors
+from penstock.storage.integrity import damages, how
+from penstock.storage.sqlite import OLDEST_SAFE_SQLITE
 from penstock.workspace.loader import load
 from penstock.workspace.records import Workspace
 
@@ -83,26 +85,44 @@ def _sqlite() -> Finding:
 
 
 def _database(workspace: Workspace) -> Iterator[Finding]:
-    url = os.environ.get("PENSTOCK_DATABASE") or workspace.database_url
+    url = database_of(workspace)
     shown = sa.make_url(url).render_as_string(hide_password=True)
-    if url.startswith("sqlite") and not Path(sa.make_url(url).database or "").exists():
-        yield Finding("database", "ok", f"{shown} (not made yet)")
-        return
     try:
-        migrate.upgrade(url)
-        engine = open_engine(url)
-        with engine.connect() as connection:
-            if engine.dialect.name == "sqlite":
-                answer = connection.exec_driver_sql("PRAGMA quick_check").scalar()
-                sound = answer == "ok"
-                remedy = "" if sound else "stop Penstock and restore the newest backup of .penstock"
-                yield Finding("database", "ok" if sound else "bad", f"{shown}: {answer}", remedy)
-            else:
-                version = connection.exec_driver_sql("show server_version").scalar()
-                yield Finding("database", "ok", f"{shown}: Postgres {version}")
-        engine.dispose()
+        migrate.upgrade(url, create=False)
+    except NotFound as error:
+        used = workspace.blobs.exists()  # whoever kept models here had a database too
+        verdict: Literal["doubt", "bad"] = "bad" if used else "doubt"
+        yield Finding("database", verdict, f"{shown}: {'gone' if used else 'not made yet'}", error.hint or "")
+        return
     except PenstockError as error:
         yield Finding("database", "bad", error.message, error.hint or "")
+        return
+    engine = open_engine(url)
+    try:
+        with translated_errors():
+            yield from _opened(engine, shown)
+    except PenstockError as error:
+        yield Finding("database", "bad", error.message, error.hint or "")
+    finally:
+        engine.dispose()
+
+
+def _opened(engine: sa.Engine, shown: str) -> Iterator[Finding]:
+    """Whether it is whole, can be written, and keeps what it acknowledged."""
+    if damaged := damages(engine):
+        remedy = "stop Penstock, keep a copy of the files, restore the newest backup: docs/how-to/back-up.md"
+        yield Finding("database", "bad", f"{shown}: {'; '.join(damaged)}", remedy)
+        return
+    yield Finding("database", "ok", f"{shown}: whole ({how(engine)})")
+    with engine.connect() as connection, connection.begin() as trial:
+        connection.exec_driver_sql("update alembic_version set version_num = version_num")
+        trial.rollback()
+    if not is_sqlite(engine):
+        with engine.connect() as connection:
+            version = connection.exec_driver_sql("show server_version").scalar()
+            kept = connection.exec_driver_sql("show fsync").scalar() == "on"
+        remedy = "" if kept else "set fsync = on in postgresql.conf: a power cut would lose what was acknowledged"
+        yield Finding("postgres", "ok" if kept else "bad", f"{version}, fsync {'on' if kept else 'off'}", remedy)
 
 
 def _releases(folder: Path) -> Iterator[Finding]:

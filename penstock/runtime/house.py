@@ -52,15 +52,17 @@ class House:
         self.store.close()
 
 
-def open_house(folder: Path, *, clock: Clock | None = None) -> House:
+def open_house(folder: Path, *, clock: Clock | None = None, create: bool = False, database: str = "") -> House:
     """Load `folder`/penstock.toml, bring its database to the present schema, and open it.
 
-    PENSTOCK_DATABASE overrides the workspace's database. Raises BadInput or Unavailable with the place and the remedy.
+    create: make the database if there is none, as `init` and `apply` do; any other command that found none would
+    show an empty company. database: instead of PENSTOCK_DATABASE, which is instead of the workspace's own.
+    Raises NotFound without a database, BadInput or Unavailable with the place and the remedy.
     """
     workspace = load(folder)
     _make_state(workspace.state)
-    url = os.environ.get("PENSTOCK_DATABASE") or workspace.database_url
-    migrate.upgrade(url)
+    url = database or database_of(workspace)
+    migrate.upgrade(url, create=create)
     store = open_store(url, workspace.organisation, clock=clock or rehearsal_clock(workspace.state))
     try:
         _refuse_other_books(store, workspace)
@@ -68,6 +70,11 @@ def open_house(folder: Path, *, clock: Clock | None = None) -> House:
         store.close()
         raise
     return House(workspace, store, BlobStore(workspace.blobs), url)
+
+
+def database_of(workspace: Workspace) -> str:
+    """The address of the workspace's database: PENSTOCK_DATABASE, else what the file says."""
+    return os.environ.get("PENSTOCK_DATABASE") or workspace.database_url
 
 
 def rehearsal_clock(state: Path) -> ShiftedClock | None:

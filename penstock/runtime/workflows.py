@@ -329,7 +329,7 @@ def _open_system_engine(state: Path, database_url: str) -> sa.Engine:
     if not database_url.startswith("sqlite"):
         return open_engine(database_url)
     state.mkdir(parents=True, exist_ok=True)
-    engine = open_engine(f"sqlite:///{state / 'workflows.sqlite'}")
+    engine = open_engine(f"sqlite:///{state / 'workflows.sqlite'}", create=True)
 
     @sa.event.listens_for(engine, "before_cursor_execute", retval=True)
     def _begin_once(

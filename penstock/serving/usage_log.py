@@ -173,6 +173,26 @@ def find_answers(tx: Transaction, identities: Collection[Identity]) -> dict[Iden
     return {one.identity: one for one in found}
 
 
+def latest_answers(tx: Transaction, release: str, limit: int) -> list[Answer]:
+    """The answers that a release gave last and that are still kept, the newest first."""
+    query = (
+        sa.select(answer)
+        .join(usage_event, _WITH_ANSWER)
+        .where(usage_event.c.organisation == tx.organisation, usage_event.c.release == release)
+        .order_by(usage_event.c.seq.desc())
+        .limit(limit)
+    )
+    return [Answer(**{name: row[name] for name in Answer.__dataclass_fields__}) for row in tx.all(query)]
+
+
+def extent(tx: Transaction) -> tuple[int, int, int]:
+    """(the highest number, how many events, their units) of the whole log."""
+    column = usage_event.c
+    sums = sa.select(sa.func.max(column.seq), sa.func.count(column.seq), sa.func.sum(column.units))
+    last, count, units = tuple(tx.execute(sums.where(column.organisation == tx.organisation)).one())
+    return int(last or 0), int(count), int(units or 0)
+
+
 def keys_of(tx: Transaction, identities: Collection[Identity]) -> dict[Identity, str]:
     """The keys that some requests were made with, each by (customer, request id). For a page of them, not for all."""
     if not identities:

@@ -14,6 +14,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import sqlalchemy as sa
+
 from penstock.core.errors import PenstockError, Unavailable
 from penstock.serving.funding import Funding
 from penstock.serving.usage_log import SEQUENCE, Answer, Outcome, UsageEvent, append
@@ -153,16 +155,20 @@ class UsageWriter:
         except PenstockError as error:  # the write's own verdict (credit exhausted, …): the database is well
             item.future.set_exception(error)
         except Exception as error:  # noqa: BLE001 - handed to whoever asked; the thread must live
-            item.future.set_exception(error)
+            if _is_the_database(error):
+                self._fail([item], error)
+            else:
+                item.future.set_exception(error)
         else:
             self._problem = None
             item.future.set_result(result)
 
     def _fail(self, items: list[_Item], error: Exception) -> None:
         message = error.message if isinstance(error, PenstockError) else type(error).__name__
-        if isinstance(error, Unavailable):
+        if _is_the_database(error):
             self._problem = f"usage cannot be recorded: {message}"
-        _log.error("usage could not be recorded (%d waiting answers refused): %s", len(items), message)
+        cause = error.message if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}"
+        _log.error("usage could not be recorded (%d waiting answers refused): %s", len(items), cause)
         for item in items:
             refusal = _refusal(f"usage cannot be recorded: {message}")
             refusal.__cause__ = error
@@ -190,6 +196,13 @@ def _record(tx: Transaction, funding: Funding, uses: list[Use]) -> list[Outcome]
     if settled:
         funding.settle(tx, list(settled.items()))
     return outcomes
+
+
+def _is_the_database(error: Exception) -> bool:
+    """Whether the database failed, and would fail others too: not what one row broke, a rule or a type of it."""
+    if isinstance(error, sa.exc.DBAPIError):
+        return not isinstance(error, sa.exc.IntegrityError | sa.exc.DataError)
+    return isinstance(error, Unavailable)
 
 
 def _refusal(message: str) -> Unavailable:

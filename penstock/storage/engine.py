@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,9 +14,12 @@ from penstock.core.clock import Clock, SystemClock
 from penstock.core.errors import BadInput, Broken, Unavailable
 from penstock.core.ids import Ids, random_ids
 from penstock.core.installing import install_hint
+from penstock.storage.sqlite import BUSY_TIMEOUT_MS, sqlite_engine
 
-BUSY_TIMEOUT_MS = 10_000
-OLDEST_SAFE_SQLITE = (3, 51, 3)  # 3.7.0 to 3.51.2 can corrupt a database when a WAL reset races a checkpoint
+_DAMAGED = ("malformed", "is not a database", "XX001", "XX002")
+"""SQLite's words and Postgres' codes for pages that do not hold what they must."""
+
+_READ_ONLY = "25006"  # Postgres' code; SQLite's error is an operational one
 
 
 @dataclass(frozen=True)
@@ -120,70 +121,22 @@ def open_store(
     return Store(engine, organisation, clock or SystemClock(), ids or random_ids)
 
 
-def open_engine(url: str, *, pool_size: int = 5) -> sa.Engine:
-    """An engine with this house's settings: durable commits and serialised writers."""
+def open_engine(url: str, *, pool_size: int = 5, create: bool = False) -> sa.Engine:
+    """An engine with this house's settings: durable commits and serialised writers. create: make a SQLite file that
+    is absent; without it the first connection raises Unavailable.
+
+    Once a page was found damaged, every transaction of this engine is refused: nothing is sold on such books.
+    """
     if url.startswith("sqlite"):
-        return _sqlite_engine(url, pool_size)
+        return _refuse_damage(sqlite_engine(url, pool_size, create=create))
     if url.startswith("postgres"):
-        return _postgres_engine(url, pool_size)
+        return _refuse_damage(_postgres_engine(url, pool_size))
     kind = url.partition(":")[0]  # no more of it: it may hold a password
     raise BadInput(f"unknown database {kind!r}", hint="use sqlite:///FILE or postgresql://USER@HOST/NAME")
 
 
 def is_sqlite(engine: sa.Engine) -> bool:
     return engine.dialect.name == "sqlite"
-
-
-def _keep_private(file: Path) -> None:
-    """Readable by its owner only, from the first byte: SQLite gives its log files the mode of the database.
-
-    A file that is there is never opened here: closing it would drop the locks that SQLite holds in this process.
-    """
-    try:
-        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        with suppress(PermissionError):  # another user's file
-            if file.stat().st_mode & 0o077:
-                file.chmod(0o600)
-    except OSError:
-        return  # SQLite says what is wrong with the place
-
-
-def _sqlite_engine(url: str, pool_size: int) -> sa.Engine:
-    from pysqlite3 import dbapi2
-
-    path = sa.make_url(url).database
-    if path and path != ":memory:" and not Path(path).parent.is_dir():
-        raise BadInput("the folder of the database does not exist", where=path)
-    if path and path != ":memory:":
-        _keep_private(Path(path))
-    engine = sa.create_engine(
-        sa.make_url(url).set(drivername="sqlite"),
-        module=dbapi2,
-        poolclass=sa.QueuePool,
-        pool_size=pool_size,
-        max_overflow=20,
-        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def _connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # we send BEGIN ourselves
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        # IMMEDIATE: a writer that starts by reading would fail with "locked" when it comes to write
-        read = connection.get_execution_options().get("penstock_read")
-        connection.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
-
-    return engine
 
 
 def _postgres_engine(url: str, pool_size: int) -> sa.Engine:
@@ -193,7 +146,7 @@ def _postgres_engine(url: str, pool_size: int) -> sa.Engine:
         raise BadInput(
             "the Postgres driver is not installed", where=_hide_password(url), hint=install_hint("postgres")
         ) from None
-    return sa.create_engine(
+    engine = sa.create_engine(
         sa.make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=20,
@@ -201,13 +154,63 @@ def _postgres_engine(url: str, pool_size: int) -> sa.Engine:
         isolation_level="READ COMMITTED",
     )
 
+    @sa.event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        # a server, database or role may be set to acknowledge before the disk has it; said for the session, so that
+        # a later change there does not reach it
+        with connection.cursor() as cursor:
+            found = cursor.execute("show synchronous_commit").fetchone()[0]
+            cursor.execute(f"set synchronous_commit to {found if found in _DURABLE else 'on'}")
+        connection.commit()
+
+    return engine
+
+
+_DURABLE = ("on", "remote_apply")
+
+
+def _refuse_damage(engine: sa.Engine) -> sa.Engine:
+    found: list[str] = []
+
+    @sa.event.listens_for(engine, "handle_error")
+    def _notice(context: sa.engine.ExceptionContext) -> None:
+        if text := damage(context.original_exception):
+            found.append(text)
+
+    @sa.event.listens_for(engine, "begin", insert=True)  # before BEGIN itself
+    def _begin(_connection: sa.Connection) -> None:
+        if found:
+            raise _damaged(found[0])
+
+    return engine
+
+
+def damage(error: BaseException | None) -> str | None:
+    """What a driver's error says of damaged pages; None for any other error."""
+    text = f"{getattr(error, 'sqlstate', None) or ''} {error}".strip()
+    return text if any(sign in text for sign in _DAMAGED) else None
+
+
+def _damaged(text: str) -> Unavailable:
+    return Unavailable(
+        f"the database is damaged: {text}",
+        hint="stop Penstock, keep a copy of the files, and restore the newest backup: docs/how-to/back-up.md",
+    )
+
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """The database's own operational errors as `Unavailable`, with what to do; a sum beyond 64 bits as `Broken`."""
+    """The database's own operational errors as `Unavailable`, with what to do, damaged pages too; a sum beyond 64 bits
+    as `Broken`."""
     try:
         yield
-    except sa.exc.OperationalError as error:
+    except sa.exc.DBAPIError as error:
+        if text := damage(error.orig):
+            raise _damaged(text) from error
+        if getattr(error.orig, "sqlstate", None) == _READ_ONLY:
+            raise Unavailable(f"the database answered: {error.orig}", hint=_hint("readonly")) from error
+        if not isinstance(error, sa.exc.OperationalError):
+            raise
         text = str(_first(error).orig).strip()
         if text == "integer overflow":  # SQLite's word for a sum; Postgres sums without a bound
             raise Broken("a sum of amounts or units is larger than 64 bits can hold") from error
@@ -233,7 +236,7 @@ def _hint(text: str) -> str:
     if "full" in text:
         return "free some disk space; nothing of this step was kept, so it can simply be run again"
     if "readonly" in text or "unable to open" in text:
-        return "check that the database file and its folder can be written by this user"
+        return "check that this user may write the database: its file and folder, or the role's settings"
     return "check that the database runs and its address in [storage] is right"
 
 

@@ -8,22 +8,28 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from penstock.core.errors import BadInput
+from penstock.core.errors import BadInput, NotFound
 from penstock.storage.engine import open_engine, translated_errors
 
 _VERSIONS = Path(__file__).parent / "migrations" / "versions"
 _LINKS = re.compile(r'^(revision|down_revision) = "(\w+)"', re.MULTILINE)
 
 
-def upgrade(url: str) -> bool:
-    """Create or migrate the database at `url`. Answers whether anything was done.
+def upgrade(url: str, *, create: bool = True) -> bool:
+    """Bring the database at `url` to this code's schema. create: also where there is none yet, or an empty one.
+    Answers whether anything was done.
 
-    Raises BadInput when it was made by a newer Penstock, Unavailable when it cannot be reached.
+    Raises NotFound when there is none and none may be made, BadInput when it was made by a newer Penstock,
+    Unavailable when it cannot be reached.
     """
-    engine = open_engine(url)
+    if not create and (file := sqlite_file(url)) is not None and not file.exists():
+        raise missing(url)
+    engine = open_engine(url, create=create)
     try:
         with translated_errors():
             found = _revision(engine)
+            if found is None and not create:
+                raise missing(url)
             head, known = chain()
             if found == head:
                 return False
@@ -37,6 +43,22 @@ def upgrade(url: str) -> bool:
             return True
     finally:
         engine.dispose()
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite database; None for one that is no file."""
+    name = sa.make_url(url).database if url.startswith("sqlite") else None
+    return None if name in (None, "", ":memory:") else Path(str(name))
+
+
+def missing(url: str) -> NotFound:
+    """What is said where a database should be and none is."""
+    return NotFound(
+        "there is no database of Penstock here",
+        where=sa.make_url(url).render_as_string(hide_password=True),
+        hint="for a new workspace, `penstock apply` makes it; if there was one, put it back, or restore a backup: "
+        "penstock restore FILE --to FOLDER",
+    )
 
 
 @cache

@@ -28,7 +28,7 @@ TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """A workspace with one open alert; calls `penstock opinion …` with --json and answers what it said."""
     (tmp_path / "penstock.toml").write_text(TOML % "")
-    house = open_house(tmp_path)
+    house = open_house(tmp_path, create=True)
     go_live(house.store, save_model(house.blobs, opinion_model()), "brands")
     with house.store.transaction() as tx:
         customer = add_customer(tx, name="Quay PR", email="pr@quay.example").id

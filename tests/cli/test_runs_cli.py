@@ -31,7 +31,7 @@ Call = Callable[..., tuple[int, str, str]]
 def call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Call:
     """A workspace with three runs; calls `penstock runs …` and answers exit code, stdout and stderr."""
     (tmp_path / "penstock.toml").write_text(TOML)
-    house = open_house(tmp_path)
+    house = open_house(tmp_path, create=True)
     with house.store.transaction() as tx:
         record(tx, "a", accuracy=0.9, curves_blob=put_curves(house.blobs, {"loss": LOSS}), notes=[NOTED])
         record(tx, "b", accuracy=0.8, kind="trial", seconds=3.0)
@@ -89,7 +89,7 @@ def test_the_next_page_is_told_and_holds_the_rest(call: Call) -> None:
 
 
 def test_five_thousand_runs_are_listed_a_page_at_a_time(call: Call, tmp_path: Path) -> None:
-    house = open_house(tmp_path)
+    house = open_house(tmp_path, create=True)
     with house.store.transaction() as tx:
         fill(tx, 5_000, product="busy")
     house.close()

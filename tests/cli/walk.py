@@ -135,6 +135,9 @@ def lines(here: Harbour, folder: Path) -> dict[str, list[str]]:
         "feedback reject": [said],
         "customer archive": ["New Co"],
         "customer unarchive": ["New Co"],
+        "backup": [str(folder / "all.backup"), "--without-secrets"],
+        "restore": [str(folder / "all.backup"), "--to", str(folder.parent / "restored"), "--without-secrets"],
+        "drill": [str(folder / "all.backup"), "--without-secrets"],
     }
     return known
 

@@ -57,7 +57,7 @@ def company(
     """A house with 360 short messages of three subjects, 90 or so of them to test."""
     write_csv(folder / "data" / "router.csv", rows(120))
     (folder / "penstock.toml").write_text(TOML.format(ladder=ladder, gate=gate, more=more, tail=tail), encoding="utf-8")
-    return open_house(folder)
+    return open_house(folder, create=True)
 
 
 def at_once(module: str, job: str, arguments: dict[str, Any], progress: Progress = no_progress) -> dict[str, Any]:

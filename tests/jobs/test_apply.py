@@ -50,7 +50,7 @@ monthly = "{monthly}"
 def test_a_dry_run_tells_what_apply_then_does_with_its_dates(tmp_path: Path) -> None:
     def opened(text: str) -> House:
         (tmp_path / "penstock.toml").write_text(text)
-        return open_house(tmp_path, clock=SettableClock(datetime(2026, 11, 15, tzinfo=UTC)))
+        return open_house(tmp_path, clock=SettableClock(datetime(2026, 11, 15, tzinfo=UTC)), create=True)
 
     first = opened(file_with("0.0040"))
     assert apply_workspace(first) == ("products.helpdesk.price v1: in force now", "plans.team v1: in force now")
@@ -71,7 +71,7 @@ def test_open_books_are_never_shown_in_another_currency_or_by_other_months(
     tmp_path: Path, field: str, other: str
 ) -> None:
     (tmp_path / "penstock.toml").write_text(file_with("0.0040"))
-    apply_workspace(open_house(tmp_path))
+    apply_workspace(open_house(tmp_path, create=True))
     (tmp_path / "penstock.toml").write_text(file_with("0.0040", **{field: other}))
     with pytest.raises(Conflict, match=f"the books are kept in .*; {other} would change") as refused:
         open_house(tmp_path)  # every command and process begins with it

@@ -133,7 +133,7 @@ def test_a_recipe_set_by_hand_is_not_searched_over(tmp_path: Path) -> None:
     text = (tmp_path / "penstock.toml").read_text()
     fixed = text.replace("robust_rows = 0", f'robust_rows = 0, recipes = {{ "{DIAL}" = {{ wrong = 0.05 }} }}')
     (tmp_path / "penstock.toml").write_text(fixed)
-    house = open_house(tmp_path)
+    house = open_house(tmp_path, create=True)
     result = climbed(house, budget_minutes=60)
     assert [outcome["passed"] for outcome in result["outcomes"]] == [True]
     assert all_runs(house)[0].parameters["wrong"] == 0.05

@@ -72,7 +72,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def house(folder: Path) -> Iterator[House]:
-    opened = open_house(folder)
+    opened = open_house(folder, create=True)
     yield opened
     opened.close()
 

@@ -43,7 +43,7 @@ ROWS = [
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     """A live release of two entries that answers what it scores 0.3 or more."""
     (tmp_path / "penstock.toml").write_text(TOML)
-    opened = open_house(tmp_path)
+    opened = open_house(tmp_path, create=True)
     trained = RUNGS[0].train(TrainRequest(train=knowledge_of(ROWS)))
     trained.settings["threshold"] = 0.3
     artifact = save(trained, opened.blobs)

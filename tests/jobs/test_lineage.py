@@ -61,7 +61,7 @@ def desk(tmp_path: Path) -> House:
     """A workspace whose data name no customer."""
     (tmp_path / "penstock.toml").write_text(DESK)
     write_rows(tmp_path, [f"{text},{label}" for text, label in ROWS])
-    return open_house(tmp_path)
+    return open_house(tmp_path, create=True)
 
 
 def write_rows(folder: Path, lines: list[str], header: str = "text,label") -> None:

@@ -167,7 +167,7 @@ def test_an_exploration_under_privacy_only_rounds_and_tells_why(
     toml = tmp_path / "penstock.toml"
     privacy = "privacy = { epsilon = 8.0, total = 8.0 }"  # one training; int8 costs nothing
     toml.write_text(toml.read_text().replace("robust_rows = 0", f"robust_rows = 0, {privacy}"))
-    house = open_house(tmp_path)
+    house = open_house(tmp_path, create=True)
     result = explore(house, {"product": "router", "rungs": [], "budget_minutes": 60}, no_progress)
     why = {each["rung"]: each["why"] for each in result["not_tried"]}
     for name in ("prune.v1 of 1", "distil.v1 of 1"):

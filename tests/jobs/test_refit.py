@@ -37,7 +37,7 @@ def house(folder: Path, *, refit: bool = True, **stated: Any) -> House:
     text = file.read_text(encoding="utf-8")
     asked = "robust_rows = 0, refit = true" if refit else "robust_rows = 0"
     file.write_text(text.replace("robust_rows = 0", asked), encoding="utf-8")
-    return open_house(folder)
+    return open_house(folder, create=True)
 
 
 def trained(of: House, rung: str = "ngram-linear.v1") -> candidates.Candidate:

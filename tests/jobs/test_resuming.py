@@ -65,7 +65,7 @@ def test_the_same_command_finds_the_checkpoint_of_a_killed_child(
     assert train(house, ASKED, no_progress)["outcomes"][0]["passed"]  # another run of the workflow
     assert seen[1] == seen[0] and not seen[0].exists()
     edit(tmp_path, "robust_rows = 0", "robust_rows = 1")
-    train(open_house(tmp_path), ASKED, no_progress)
+    train(open_house(tmp_path, create=True), ASKED, no_progress)
     assert seen[2] != seen[0]
 
 
@@ -115,7 +115,7 @@ def test_a_job_whose_surroundings_changed_is_ended_and_the_next_starts_anew(
         with pytest.raises(Unavailable, match="stopped before its end"):
             first.result(begun)
     change(tmp_path)
-    house = open_house(tmp_path)
+    house = open_house(tmp_path, create=True)
     again = workflows_of(house)
     with again:
         with pytest.raises(Conflict, match=says) as refused:

@@ -32,7 +32,7 @@ MANY_LOSSES = [(float(step), 1 / (step + 1)) for step in range(1_500)]  # more t
 def house(tmp_path: Path) -> Iterator[House]:
     """Three runs: one with curves and many parameters, one on Chinese words, one that failed."""
     (tmp_path / "penstock.toml").write_text(TOML)
-    opened = open_house(tmp_path)
+    opened = open_house(tmp_path, create=True)
     many = {f"n{number}": number for number in range(120)}
     with opened.store.transaction() as tx:
         curves = put_curves(opened.blobs, {"loss": MANY_LOSSES, "held": [(5.0, 0.8)]})

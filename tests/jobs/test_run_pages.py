@@ -34,7 +34,7 @@ price = { tiers = [{ unit_price = "0.10" }] }
 def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
     """Two trainings with curves that differ in their peak, a trial, and one that failed."""
     (tmp_path / "penstock.toml").write_text(TOML % getattr(request, "param", "en"))
-    opened = open_house(tmp_path)
+    opened = open_house(tmp_path, create=True)
     curves = put_curves(opened.blobs, {"loss": LOSS, "held": [(10.0, 0.7), (39.0, 0.8)], "rate": LOSS})
     with opened.store.transaction() as tx:
         for operation, accuracy, peak in (("a", 0.90, 1e-4), ("b", 0.93, 3 * 1e-4)):

@@ -47,7 +47,7 @@ def serving(house: House, monkeypatch: pytest.MonkeyPatch, kind: str = "hybrid-i
 
 @pytest.fixture
 def house(folder: Path, monkeypatch: pytest.MonkeyPatch) -> House:
-    opened = open_house(folder)
+    opened = open_house(folder, create=True)
     serving(opened, monkeypatch)
     return opened
 

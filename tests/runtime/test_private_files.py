@@ -22,7 +22,7 @@ def test_the_state_folder_and_the_database_are_private(tmp_path: Path, before: i
         (state / "penstock.sqlite").touch(mode=0o644)
     umask = os.umask(0o022)
     try:
-        house = open_house(tmp_path)
+        house = open_house(tmp_path, create=True)
         with house.store.transaction():
             pass
         assert state.stat().st_mode & 0o777 == 0o700

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from penstock.cli.root import run
+from penstock.storage import migrate
 
 SUBJECTS = {
     "refund": ("money back", "refund", "reimburse me", "return the payment"),
@@ -77,11 +79,21 @@ class Said:
 Penstock = Callable[..., Said]
 
 
+@pytest.fixture(scope="session")
+def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database without a row, as `penstock init` makes it."""
+    file = tmp_path_factory.mktemp("new") / "penstock.sqlite"
+    migrate.upgrade(f"sqlite:///{file}")
+    return file
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, new_database: Path) -> Path:
     """A sound workspace with one product."""
     write_csv(tmp_path / "data" / "router.csv", rows())
     (tmp_path / "penstock.toml").write_text(TOML)
+    (tmp_path / ".penstock").mkdir()
+    shutil.copy(new_database, tmp_path / ".penstock")
     return tmp_path
 
 

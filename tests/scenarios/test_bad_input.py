@@ -43,7 +43,7 @@ def test_a_wrong_workspace_file_is_refused_with_its_line(folder: Path, penstock:
     assert answer.code == 2
     for words in said:
         assert words in answer.err, answer.err
-    assert not (folder / ".penstock").exists()
+    assert [file.name for file in (folder / ".penstock").iterdir()] == ["penstock.sqlite"]  # nothing was written
 
 
 DATA = {
@@ -138,7 +138,7 @@ def test_a_locked_database_is_named_with_a_remedy(
     folder: Path, penstock: Penstock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     penstock("apply")
-    monkeypatch.setattr("penstock.storage.engine.BUSY_TIMEOUT_MS", 100)
+    monkeypatch.setattr("penstock.storage.sqlite.BUSY_TIMEOUT_MS", 100)
     engine = open_engine(f"sqlite:///{folder / '.penstock' / 'penstock.sqlite'}")
     with engine.begin():  # BEGIN IMMEDIATE: holds the one write lock
         answer = penstock("customer", "add", "Maple", "--email", "it@maple.example.com")

@@ -40,7 +40,7 @@ def test_what_was_booked_keeps_its_value_and_stays_unchangeable(empty_url: str) 
                 connection.execute(sa.text(POSTING), entry)
     engine.dispose()
     migrate.upgrade(empty_url)
-    engine = open_engine(empty_url)
+    engine = open_engine(empty_url, create=True)
     with engine.connect() as connection:
         kept = connection.execute(
             sa.text("select organisation, amount_minor from posting where amount_minor > 0")

@@ -20,8 +20,7 @@ from penstock.billing.taxes import InForce, rates_of
 from penstock.billing.terms import terms_of
 from penstock.core.errors import BadInput, Unavailable
 from penstock.identity.customers import add_customer
-from penstock.storage import engine as engine_module
-from penstock.storage import migrate
+from penstock.storage import migrate, sqlite
 from penstock.storage.engine import Store, open_engine, open_store
 from penstock.storage.schema import Instant, generation, metadata
 
@@ -39,7 +38,7 @@ def test_a_time_comes_back_exactly_and_sorts_as_time(store: Store) -> None:
 def test_a_database_of_newer_code_is_left_alone(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'p.sqlite'}"
     assert migrate.upgrade(url) and not migrate.upgrade(url)
-    engine = open_engine(url)
+    engine = open_engine(url, create=True)
     with engine.begin() as connection:
         connection.execute(sa.text("update alembic_version set version_num = '9999'"))
     engine.dispose()
@@ -51,7 +50,7 @@ def at_revision(url: str, revision: str) -> sa.Engine:
     """A database as an earlier Penstock left it."""
     config = Config()
     config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
-    engine = open_engine(url)
+    engine = open_engine(url, create=True)
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
@@ -68,7 +67,7 @@ def test_feedback_of_an_earlier_schema_keeps_what_the_customer_asked(tmp_path: P
         connection.execute(sa.text(f"insert into feedback values ({values})"), kept)  # noqa: S608
     engine.dispose()
     assert migrate.upgrade(url) and not migrate.upgrade(url)
-    engine = open_engine(url)
+    engine = open_engine(url, create=True)
     with engine.connect() as connection:
         row = connection.execute(sa.text("select * from feedback")).mappings().one()
     engine.dispose()
@@ -82,7 +81,7 @@ def test_invoices_of_an_earlier_schema_stay_and_their_month_can_be_invoiced_anew
 ) -> None:
     url = f"sqlite:///{tmp_path / 'p.sqlite'}" if kind == "sqlite" else f"{request.getfixturevalue('postgres_url')}"
     if kind == "postgres":
-        engine = open_engine(url)
+        engine = open_engine(url, create=True)
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(sa.text("create database before_undo"))
         engine.dispose()
@@ -104,7 +103,7 @@ def test_invoices_of_an_earlier_schema_stay_and_their_month_can_be_invoiced_anew
             connection.execute(sa.text(row.replace(":now", f"'{now}'")))
     engine.dispose()
     assert migrate.upgrade(url)
-    engine = open_engine(url)
+    engine = open_engine(url, create=True)
     store = Store(engine, "main")
     with store.read() as tx:
         kept = get_invoice(tx, "2026-000001")
@@ -127,7 +126,7 @@ def test_invoices_of_an_earlier_schema_stay_and_their_month_can_be_invoiced_anew
 def test_a_reader_does_not_wait_for_a_writer_and_a_second_writer_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 50)
     url = f"sqlite:///{tmp_path / 'p.sqlite'}"
     migrate.upgrade(url)
     store = open_store(url, "main")

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from penstock.billing import ledger
-from penstock.billing.verification import verify
+from penstock.billing.verification import verify_all
 from penstock.console import render
 from penstock.console.desk import AtDesk
 from penstock.console.guard import Route
@@ -17,7 +17,7 @@ def show(request: Request, desk: AtDesk, check: bool = False) -> Response:
     """Balances; with ?check=true also the verdict on the books."""
     with desk.house.store.read() as tx:
         found = ledger.balances(tx)
-        problems = verify(tx) if check else None
+    problems = verify_all(desk.house.store) if check else None
     rows = [
         {
             "account": one.account,
