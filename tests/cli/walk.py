@@ -114,7 +114,7 @@ def lines(here: Harbour, folder: Path) -> dict[str, list[str]]:
         "partner move": ["Reed & Co"],
         "attribution list": [],
         "attribution check": [],
-        "usage correct": [blue, "helpdesk", "-1", "--reason", "test", "--operation", "op 1"],
+        "usage correct": [blue, "helpdesk", "-1", "--period", "2026-11", "--reason", "test", "--operation", "op 1"],
         "bill close": month,
         "bill preview": [],
         "bill aside": [],
@@ -136,7 +136,7 @@ def lines(here: Harbour, folder: Path) -> dict[str, list[str]]:
         "customer archive": ["New Co"],
         "customer unarchive": ["New Co"],
         "backup": [str(folder / "all.backup"), "--without-secrets"],
-        "restore": [str(folder / "all.backup"), "--to", str(folder.parent / "restored"), "--without-secrets"],
+        "restore": [str(folder / "all.backup"), "--to", str(folder / "restored"), "--without-secrets"],
         "drill": [str(folder / "all.backup"), "--without-secrets"],
     }
     return known
