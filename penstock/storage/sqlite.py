@@ -41,7 +41,9 @@ def sqlite_engine(url: str, pool_size: int, *, create: bool) -> sa.Engine:
             return dbapi2.connect(":memory:", **options)
         mode = "rwc" if create and not files.known else "rw"
         if mode == "rw" and not files.database.exists():
-            raise _misplaced("the database file is not there", files.database)
+            if files.known:
+                raise _misplaced("the database file was renamed or removed", files.database)
+            raise Unavailable("the database file is not there", where=str(files.database), hint="see penstock doctor")
         return dbapi2.connect(f"file:{quote(str(files.database))}?mode={mode}", uri=True, **options)
 
     engine = sa.create_engine(

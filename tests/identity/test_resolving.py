@@ -93,7 +93,7 @@ def test_a_database_made_before_gets_its_keys(tmp_path: Path) -> None:
     from alembic.config import Config
 
     url = f"sqlite:///{tmp_path / 'old.sqlite'}"
-    engine = open_engine(url)
+    engine = open_engine(url, create=True)
     config = Config()
     config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
     with engine.begin() as connection:
