@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from penstock.app.account_api import account
 from penstock.billing import invoices
 from penstock.core.errors import BadInput
 from penstock.jobs.learning import check_correction, proposes_labels
@@ -15,6 +16,7 @@ from penstock.monitoring.events import record_event
 from penstock.runtime.house import House
 from penstock.serving.endpoints import Endpoint, EndpointRequest
 
+ACCOUNT = "Your balance (paid, used, held, left), limits with what is used of them, and prices"
 LARGEST_PAGE = 1_000
 MOST_DIGITS = 18  # of a number that a database's 64-bit integer surely holds
 
@@ -29,6 +31,7 @@ def customer_endpoints(house: House) -> tuple[Endpoint, ...]:
         return _feedback(house, request)
 
     return (
+        Endpoint("GET", "/v1/account", "customer", partial(account, house), ACCOUNT, writes=True),
         Endpoint("POST", "/v1/feedback", "customer", said, "Rate or correct one output of an earlier answer"),
         Endpoint("GET", "/v1/usage", "customer", usage, "Units used in a month, by product and by day"),
         Endpoint("GET", "/v1/invoices", "customer", _invoices, "Your invoices"),

@@ -16,7 +16,7 @@ from penstock.jobs.check import check_words
 from penstock.models.load import Loader
 from penstock.runtime.house import House, open_house
 from penstock.runtime.slots import slot
-from penstock.serving.gateway import GatewayDeps
+from penstock.serving.deps import GatewayDeps
 from penstock.serving.server import serve
 
 SWITCH_S = 0.0005  # a request changes threads some thirty times; each may wait so long for a model written in Python

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from penstock.billing.funding import expire_grants
 from penstock.console.office import serve_office
+from penstock.jobs.limit_warnings import warn_of_limits
 from penstock.jobs.opinion import tend_opinion, tidy_opinion
 from penstock.jobs.runner import open_workflows
 from penstock.monitoring.proposals import forget_copies
@@ -20,6 +21,7 @@ from penstock.runtime.house import House, open_house
 from penstock.serving.usage_log import forget_answers
 
 HOUSEKEEPING_S = 3600.0
+LIMITS_S = 60.0
 OPINION_S = 15.0  # how long a new document may wait to be counted
 
 
@@ -90,4 +92,5 @@ def tidy_once(house: House) -> int:
 _CHORES: tuple[tuple[Callable[[House], object], float], ...] = (
     (tidy_once, HOUSEKEEPING_S),
     (tend_opinion, OPINION_S),
+    (warn_of_limits, LIMITS_S),
 )

@@ -18,6 +18,14 @@ import sqlalchemy as sa
 from penstock.billing import accrual
 from penstock.billing.accrual import GRACE_S
 from penstock.billing.limits import limit_of
+from penstock.billing.spending import (
+    Place,
+    book_key_use,
+    most_that,
+    spend_limit_of,
+    within_key_limit,
+    within_spend_limit,
+)
 from penstock.billing.subscriptions import allowance
 from penstock.billing.tables import usage_grant
 from penstock.billing.terms import lock_customer
@@ -43,8 +51,12 @@ class LedgerFunding:
 
     company: Company
 
-    def open_grant(self, tx: Transaction, *, gateway: str, customer: str, product: str, units: int) -> Grant:
+    def open_grant(
+        self, tx: Transaction, *, gateway: str, customer: str, product: str, units: int, key: str = ""
+    ) -> Grant:
         """Hold at least `units` for the gateway, or refuse; up to a block of 1,000 when funds are plenty.
+
+        key: whose use alone it is for, where the key has a cap in money.
 
         When they are not, at most half of what is left is taken beyond `units`, so that other gateways can serve
         too. A grant ends with its month, at most some seconds later. Raises CreditExhausted or QuotaExceeded, and
@@ -60,10 +72,18 @@ class LedgerFunding:
         most = 2 * max(units, BLOCK_UNITS)
         so_far = running(tx, customer, [(product, period)])[product, period.name] + held.of(product)
         most = min(most, _quota(tx, customer, product, period, so_far, units, self.company.timezone))
-        if prepaid:
-            most = self._affordable(tx, customer, product, period, held, units, most)
-        granted = max(units, min(BLOCK_UNITS, most // 2))
         free = allowance(tx, customer, product, period)
+        if key:
+            place = Place(version.price, so_far, free)
+            most = within_key_limit(tx, key, place, period, self.company, units=units, most=most)
+        limit = spend_limit_of(tx, customer, version.currency)
+        if prepaid or limit is not None:
+            account = accrual.account_of(tx, customer, self.company, held)
+            if limit is not None:
+                most = within_spend_limit(account, limit, product, period, units, most, self.company.timezone)
+            if prepaid:
+                most = _affordable(account, product, period, held, units, most)
+        granted = max(units, min(BLOCK_UNITS, most // 2))
         expires_at = max(now + timedelta(seconds=SHORTEST_S), min(now + timedelta(seconds=GRANT_S), period.end))
         grant = Grant(tx.new_id("gnt"), granted, so_far, version.price, free, version.currency, expires_at)
         row = {
@@ -80,6 +100,8 @@ class LedgerFunding:
             "state": "open",
             "opened_at": now,
             "expires_at": expires_at,
+            "key": key,
+            "cumulative": so_far,
         }
         tx.execute(sa.insert(usage_grant), row)
         return grant
@@ -90,11 +112,12 @@ class LedgerFunding:
         for grant, units in uses:
             used[grant] += units
         for grant, units in sorted(used.items()):
-            booked = tx.execute(
-                sa.update(usage_grant).where(*_grant(tx, grant)).values(used=usage_grant.c.used + units)
-            )
-            if booked.rowcount != 1:
+            booking = sa.update(usage_grant).where(*_grant(tx, grant)).values(used=usage_grant.c.used + units)
+            booked = tx.execute(booking.returning(*usage_grant.c)).mappings().first()
+            if booked is None:
                 raise Broken(f"no grant {grant!r} to book {units} units on", where="settle")
+            if booked["key"]:
+                book_key_use(tx, booked, units, self.company.timezone)
 
     def close(self, tx: Transaction, grant_ids: Sequence[str]) -> None:
         """Give back what is unused of these grants. Closing twice changes nothing."""
@@ -124,39 +147,6 @@ class LedgerFunding:
         rows = tx.all(sa.select(column.id, column.expires_at).where(*mine, column.expires_at > now))
         return {row["id"]: row["expires_at"] for row in rows}
 
-    def _affordable(
-        self,
-        tx: Transaction,
-        customer: str,
-        product: str,
-        period: Period,
-        held: accrual.Held,
-        units: int,
-        most: int,
-    ) -> int:
-        """The most units, up to `most`, that the credit covers beside all else.
-
-        Raises CreditExhausted below `units`.
-        """
-        account = accrual.account_of(tx, customer, self.company, held)
-        now = account.owed()
-
-        def fits(count: int) -> bool:
-            return account.owed(product, period.name, count) <= account.credit
-
-        if now > account.credit:
-            raise _owing(account)
-
-        if fits(most):
-            return most
-        low, high = 0, most  # fits(low), not fits(high)
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if fits(middle) else (low, middle)
-        if low < units:
-            raise _no_credit(account, product, period.name, units, held.back_in_s)
-        return low
-
 
 def expire_grants(tx: Transaction) -> int:
     """Mark the grants that nobody renewed; their units are long given back. Answers how many."""
@@ -182,6 +172,18 @@ def _quota(tx: Transaction, customer: str, product: str, period: Period, so_far:
             retry_after_s=(period.end - tx.shared_now).total_seconds(),
         )
     return left
+
+
+def _affordable(
+    account: accrual.Account, product: str, period: Period, held: accrual.Held, units: int, most: int
+) -> int:
+    """The most units, up to `most`, that the credit covers beside all else. Raises CreditExhausted below `units`."""
+    if account.owed() > account.credit:
+        raise _owing(account)
+    fitting = most_that(lambda count: account.owed(product, period.name, count) <= account.credit, most)
+    if fitting < units:
+        raise _no_credit(account, product, period.name, units, held.back_in_s)
+    return fitting
 
 
 def _no_credit(

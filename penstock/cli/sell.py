@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from penstock.cli import attributions, customers, plans, tax, terms
+from penstock.cli import limits as money_limits
 from penstock.cli.asking import DryRun, Yes, confirmed
 from penstock.cli.output import OPTIONS, as_row, counted, note, show
 
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     credit = typer.Typer(help="Money paid in advance.", no_args_is_help=True)
     credit.command("add", context_settings=SIGNED)(credit_add)
     credit.command("balance")(terms.credit_balance)
+    money_limits.register(customer, key)
     partner = typer.Typer(help="Who brings customers.", no_args_is_help=True)
     partner.command("add")(partner_add)
     partner.command("list")(partner_list)

@@ -45,6 +45,10 @@ MONEY = {
     "plan fees": "套餐费",
     "running use": "未出账用量",
     "held by requests": "请求占用",
+    "money a month": "每月消费",
+    "key {name}, money a month": "密钥 {name} 每月消费",
+    "{used} of {limit} used": "已用 {used}，限额 {limit}",
+    "Money a month before tax, blank for none": "每月消费限额（不含税），留空则不限",
     "tax on what is not invoiced": "未出账部分的税额",
     "Prepaid: it is served as long as its credit covers all it owes. By invoice, it is served whatever it owes.": (
         "预付：余额足以支付全部欠款时才提供服务。改为账单付款后，无论欠款多少都提供服务。"

@@ -17,6 +17,7 @@ from penstock.core.errors import PenstockError, RateLimited, Unauthorised, Unava
 from penstock.identity import keys
 from penstock.identity.keys import Key
 from penstock.registry.amendments import Live, live
+from penstock.serving.limits import KeyLimit, key_limits
 from penstock.storage import counters
 from penstock.storage.engine import Store
 
@@ -33,6 +34,7 @@ class Snapshot:
     machine's clock is ahead of the database's."""
 
     keys: Mapping[str, Key]
+    limits: Mapping[str, KeyLimit]
     live: tuple[Live, ...]
     generations: Mapping[str, int]
     read_at: float
@@ -84,6 +86,11 @@ class Watcher:
         ahead = timedelta(0) if self._snapshot is None else self._snapshot.ahead
         return self._store.clock.now() - ahead
 
+    def limit_of(self, key: str) -> KeyLimit:
+        """The key's own limits, if it has any."""
+        limits = {} if self._snapshot is None else self._snapshot.limits
+        return limits.get(key) or KeyLimit(key)
+
     def authenticate(self, header: str | None, now: datetime) -> Key:
         """The key that an Authorization header proves. Raises Unauthorised; Unavailable when the keys are stale."""
         snapshot = self._snapshot
@@ -109,9 +116,10 @@ class Watcher:
             present = counters.generations(tx)
             ahead = self._store.clock.now() - tx.shared_now
             if before is not None and present == before.generations:
-                found = Snapshot(before.keys, before.live, present, read_at, ahead)
+                found = Snapshot(before.keys, before.limits, before.live, present, read_at, ahead)
             else:
-                found = Snapshot({key.id: key for key in keys.active_keys(tx)}, live(tx), present, read_at, ahead)
+                active = {key.id: key for key in keys.active_keys(tx)}
+                found = Snapshot(active, key_limits(tx), live(tx), present, read_at, ahead)
         self._snapshot = found
         _tell_skew(None if before is None else before.ahead, ahead)
         if before is None or before.live != found.live:

@@ -25,10 +25,11 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 @dataclass(frozen=True)
 class EndpointRequest:
-    """One call: the transaction, the id of the customer whose key was sent, and what came with it."""
+    """One call: the transaction, the ids of the customer and of its key that was sent, and what came with it."""
 
     tx: Transaction
     customer: str
+    key: str
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Any
@@ -36,7 +37,8 @@ class EndpointRequest:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """`call` answers a JSON-able value. GET runs in a read, everything else in a write transaction.
+    """`call` answers a JSON-able value. GET runs in a read unless it says that it `writes` (figures that are kept up to
+    date), everything else in a write transaction.
 
     path: as Starlette writes it, e.g. "/v1/invoices/{number}". policy: who may call it; "customer": any valid key.
     """
@@ -46,6 +48,7 @@ class Endpoint:
     policy: Policy
     call: Callable[[EndpointRequest], Any]
     summary: str = ""
+    writes: bool = False
 
 
 def check_endpoints(endpoints: Sequence[Endpoint], taken: Sequence[tuple[str, str]]) -> None:
@@ -69,6 +72,7 @@ async def run_endpoint(
     readers: Workers,
     *,
     customer: str,
+    key: str,
     path: Mapping[str, str],
     query: Mapping[str, str],
     body: Any,
@@ -77,7 +81,7 @@ async def run_endpoint(
 
     def call(tx: Transaction) -> bytes:
         try:
-            return msgspec.json.encode(endpoint.call(EndpointRequest(tx, customer, path, query, body)))
+            return msgspec.json.encode(endpoint.call(EndpointRequest(tx, customer, key, path, query, body)))
         except sa.exc.DataError:
             raise BadInput("the request holds a value that cannot be stored") from None
 
@@ -85,6 +89,6 @@ async def run_endpoint(
         with store.read() as tx:
             return call(tx)
 
-    if endpoint.method == "GET":
+    if endpoint.method == "GET" and not endpoint.writes:
         return await readers.run(customer, read)
     return await asyncio.shield(asyncio.wrap_future(writer.call(call)))

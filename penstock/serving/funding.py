@@ -36,10 +36,13 @@ class Grant:
 class Funding(Protocol):
     """Opens, settles, extends and returns grants. Each call runs in the caller's transaction."""
 
-    def open_grant(self, tx: Transaction, *, gateway: str, customer: str, product: str, units: int) -> Grant:
+    def open_grant(
+        self, tx: Transaction, *, gateway: str, customer: str, product: str, units: int, key: str = ""
+    ) -> Grant:
         """Hold about `units` units: more when funds are plenty, fewer (at least one) when they are short.
 
-        Raises CreditExhausted or QuotaExceeded when they do not suffice, NotFound when the product has no price.
+        key: of the one key that will use it, where that has a cap in money. Raises CreditExhausted or QuotaExceeded
+        when they do not suffice, NotFound when the product has no price.
         """
         ...
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -28,24 +27,23 @@ from penstock.core.errors import BadInput, NotFound, PenstockError, RateLimited,
 from penstock.identity.keys import Key, require_product
 from penstock.runtime.connections import belongs_to
 from penstock.serving import metrics
-from penstock.serving.admission import REFRESH_EVERY_S, STALE_AFTER_S, Buckets, Watcher
+from penstock.serving.admission import Buckets, Watcher
+from penstock.serving.deps import GatewayDeps
 from penstock.serving.endpoints import Endpoint, check_endpoints, run_endpoint
 from penstock.serving.engine import Engine
 from penstock.serving.exchange import LOOP_BYTES, Edge, Exchange, exchange_of, on_error, read_json, within
 from penstock.serving.explained import check_explained
-from penstock.serving.funding import Funding
 from penstock.serving.grants import Grants
+from penstock.serving.limits import Concurrent, KeyLimit
 from penstock.serving.openapi import document
 from penstock.serving.parsing import Parsing
 from penstock.serving.predict import Ask, Predictions, find_served, payload_hash
 from penstock.serving.problems import Malformed
-from penstock.serving.releases import Loads, ServedReleases
+from penstock.serving.releases import ServedReleases
 from penstock.serving.turns import Workers
 from penstock.serving.uploads import is_upload, read_uploads
 from penstock.serving.writer import UsageWriter
-from penstock.storage.engine import Store
 from penstock.tasks import Task
-from penstock.workspace.records import GatewaySettings, Product
 
 OWN_ROUTES = (
     ("POST", "/v1/products/{product}/predict"),
@@ -57,31 +55,6 @@ OWN_ROUTES = (
 )
 MOST_QUERY_BYTES = 4_096  # taking apart 64 KB of "a&a&a" would hold up the event loop for 20 ms
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Time limits, in seconds."""
-
-    deadline_s: float = 20.0
-    refresh_every_s: float = REFRESH_EVERY_S
-    stale_after_s: float = STALE_AFTER_S
-    tend_every_s: float = 1.0
-    drain_s: float = 20.0
-
-
-@dataclass(frozen=True)
-class GatewayDeps:
-    """All that a gateway needs of the rest. `gateway` names the process in its grants; empty: a new name."""
-
-    store: Store
-    products: Mapping[str, Product]
-    loader: Loads
-    funding: Funding
-    settings: GatewaySettings = field(default_factory=GatewaySettings)
-    endpoints: tuple[Endpoint, ...] = ()
-    gateway: str = ""
-    timing: Timing = field(default_factory=Timing)
 
 
 def build_gateway(deps: GatewayDeps) -> Starlette:
@@ -124,6 +97,7 @@ class Gateway:
         self.grants = Grants(self.writer, deps.funding, name)
         self.buckets = Buckets(deps.settings.requests_per_minute)
         self.decoders = Workers("body-decoder", 1, most_waiting=256)  # decoding keeps every other thread from running
+        self.concurrent = Concurrent()
         self.readers = Workers("reader", 4, most_waiting=1_024)
         self.parsing = Parsing()
         self.predictions = Predictions(
@@ -164,8 +138,10 @@ class Gateway:
             len(inputs) * (self.deps.products[product].explain_units if explain else 1),
             explain,
             size,
+            key.id if self.limit_of(key).amount_minor is not None else "",
         )
-        reply = await within(deadline_s, self.predictions.answer(ask, served, task))
+        with self.concurrent.place(key.id, self.limit_of(key).concurrency):
+            reply = await within(deadline_s, self.predictions.answer(ask, served, task))
         headers = {"Idempotent-Replay": "true"} if reply.replay else None
         return Response(reply.body, media_type="application/json", headers=headers)
 
@@ -222,6 +198,7 @@ class Gateway:
             self.writer,
             self.readers,
             customer=key.customer,
+            key=key.id,
             path=dict(request.path_params),
             query=_query(request),
             body=body,
@@ -231,6 +208,10 @@ class Gateway:
     def now(self) -> datetime:
         """The time that the gateways of one database share."""
         return self.deps.store.clock.now() if self.watcher is None else self.watcher.now()
+
+    def limit_of(self, key: Key) -> KeyLimit:
+        """What this key may do at most, beside its requests a minute."""
+        return KeyLimit(key.id) if self.watcher is None else self.watcher.limit_of(key.id)
 
     def problems(self) -> list[str]:
         """Why this gateway should get no requests at present."""

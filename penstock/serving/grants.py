@@ -99,10 +99,11 @@ class Hold:
 
 @dataclass
 class _Pair:
-    """A customer's open grants of one product."""
+    """A customer's open grants of one product; of one of its keys, where that has a cap of its own."""
 
     customer: str
     product: str
+    key: str = ""
     grants: list[Open] = field(default_factory=list)
     opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     block: int = SMALLEST_BLOCK
@@ -137,14 +138,17 @@ class Grants:
         self._writer = writer
         self._funding = funding
         self._gateway = gateway
-        self._pairs: dict[tuple[str, str], _Pair] = {}
+        self._pairs: dict[tuple[str, str, str], _Pair] = {}
         self._renewed_at = time.monotonic()
 
-    async def hold(self, customer: str, product: str, units: int) -> Hold:
-        """Reserve `units`. Raises CreditExhausted, QuotaExceeded, NotFound (no price) or Unavailable."""
-        pair = self._pairs.get((customer, product))
+    async def hold(self, customer: str, product: str, units: int, key: str = "") -> Hold:
+        """Reserve `units`. key: whose cap in money bounds them.
+
+        Raises CreditExhausted, QuotaExceeded, NotFound (no price) or Unavailable.
+        """
+        pair = self._pairs.get((customer, product, key))
         if pair is None:
-            pair = self._pairs[customer, product] = _Pair(customer, product)
+            pair = self._pairs[customer, product, key] = _Pair(customer, product, key)
         slices = pair.take(units, time.monotonic())
         if slices is None:
             async with pair.opening:
@@ -197,7 +201,7 @@ class Grants:
             opened = await self._open_last(pair, short, now)
         pair.refusal = None
         pair.grants.append(opened)
-        self._pairs.setdefault((pair.customer, pair.product), pair)
+        self._pairs.setdefault((pair.customer, pair.product, pair.key), pair)
 
     async def _open_last(self, pair: _Pair, short: int, now: float) -> Open:
         """Near the end of the funds: return what the customer holds and this request cannot use, ask for the least."""
@@ -222,7 +226,7 @@ class Grants:
 
         def write(tx: Transaction) -> tuple[Grant, datetime]:
             grant = self._funding.open_grant(
-                tx, gateway=self._gateway, customer=pair.customer, product=pair.product, units=units
+                tx, gateway=self._gateway, customer=pair.customer, product=pair.product, units=units, key=pair.key
             )
             return check_grant(grant), tx.shared_now
 

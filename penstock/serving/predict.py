@@ -54,7 +54,7 @@ class Prediction(msgspec.Struct):
 @dataclass(frozen=True)
 class Ask:
     """A request that was admitted. inputs: as sent, in a body of body_bytes. units: that it counts. explain: with the
-    words that decided."""
+    words that decided. capped_key: the key's id where it has a cap in money."""
 
     id: str
     idempotent: bool
@@ -66,6 +66,7 @@ class Ask:
     units: int
     explain: bool = False
     body_bytes: int = 0
+    capped_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class Predictions:
         self._parsing.check_room(task, ask.key.customer, ask.inputs, ask.body_bytes)
         try:
             # held before anything is read: reading an image is work, too much of it to do for nothing
-            hold = await self._grants.hold(ask.key.customer, ask.product, ask.units)
+            hold = await self._grants.hold(ask.key.customer, ask.product, ask.units, ask.capped_key)
             return _reply(ask, await self._work(ask, served, task, hold))
         except (Exhausted, BadInput):
             # a retry of what was paid for is answered even when the money is gone, the product has no price any more,

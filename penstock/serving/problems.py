@@ -60,6 +60,10 @@ class QueueFull(RateLimited):
     """So much of one customer's work waits that no more of it is taken; other customers are not affected."""
 
 
+class TooManyAtOnce(RateLimited):
+    """A key has as many requests under way as it may have."""
+
+
 class Overloaded(Unavailable):
     """More work is queued than this gateway takes. retry_after_s: about when there will be room."""
 
@@ -91,6 +95,7 @@ _KINDS: tuple[tuple[type[Exception], int, str, str], ...] = (  # the first that 
     (Unauthorised, 401, "unauthorised", "A valid API key is needed"),
     (Forbidden, 403, "forbidden", "This key may not do that"),
     (QueueFull, 429, "queue-full", "Too much of yours is waiting"),
+    (TooManyAtOnce, 429, "too-many-at-once", "Too many requests at once"),
     (RateLimited, 429, "rate-limited", "Too many requests"),
     (QuotaExceeded, 429, "quota-exceeded", "The quota is used up"),
     (CreditExhausted, 402, "credit-exhausted", "The credit is used up"),

@@ -18,7 +18,8 @@ import uvicorn
 
 from penstock.core.errors import BadInput, PenstockError, Unavailable
 from penstock.runtime.connections import Bounds, bounded_protocol
-from penstock.serving.gateway import Gateway, GatewayDeps, build_gateway
+from penstock.serving.deps import GatewayDeps
+from penstock.serving.gateway import Gateway, build_gateway
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

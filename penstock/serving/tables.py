@@ -1,4 +1,4 @@
-"""The usage log's tables: one metered fact per row, and the answer that was given for it."""
+"""The usage log's tables: one metered fact per row, and the answer given for it. And what keys may do at most."""
 
 from __future__ import annotations
 
@@ -41,4 +41,13 @@ answer = sa.Table(
     sa.Column("body", sa.LargeBinary, nullable=False),  # the very bytes that were sent: a replay repeats them
     sa.Column("created_at", Instant, nullable=False),
     sa.Index("ix_answer_age", "organisation", "created_at"),
+)
+
+key_limit = sa.Table(
+    "key_limit",
+    metadata,
+    sa.Column("organisation", sa.String, primary_key=True),
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("concurrency", sa.Integer),  # requests at once, in each gateway
+    sa.Column("amount_minor", sa.BigInteger),  # what the key's use may come to in a month
 )

@@ -24,10 +24,10 @@ def test_a_number_that_no_event_can_have_is_refused_not_broken_on(shop: Shop, af
     shop.wait_until("2026-12")
     place = {"number": shop.invoice("2026-11").number, "line": "1"}
     with shop.store.read() as tx:
-        assert len(_events(EndpointRequest(tx, blue, place, {"after": "0"}, None))["events"]) == 1
-        assert _events(EndpointRequest(tx, blue, place, {"after": "9" * 18}, None)) == {"events": []}
+        assert len(_events(EndpointRequest(tx, blue, "key", place, {"after": "0"}, None))["events"]) == 1
+        assert _events(EndpointRequest(tx, blue, "key", place, {"after": "9" * 18}, None)) == {"events": []}
         with pytest.raises(BadInput, match="not a whole number"):
-            _events(EndpointRequest(tx, blue, place, {"after": after}, None))
+            _events(EndpointRequest(tx, blue, "key", place, {"after": after}, None))
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ from penstock.identity import customers, keys
 from penstock.registry import candidates, decisions, releases
 from penstock.registry.releases import Release
 from penstock.serving import usage_log
+from penstock.serving.deps import GatewayDeps, Timing
 from penstock.serving.funding import Grant
-from penstock.serving.gateway import GatewayDeps, Timing
 from penstock.serving.server import serve
 from penstock.serving.usage_log import UsageEvent
 from penstock.storage.blobs import BlobStore
@@ -71,7 +71,9 @@ class TestFunding:
     def __init__(self, life: timedelta = timedelta(minutes=1)) -> None:
         self.life = life
 
-    def open_grant(self, tx: Transaction, *, gateway: str, customer: str, product: str, units: int) -> Grant:
+    def open_grant(
+        self, tx: Transaction, *, gateway: str, customer: str, product: str, units: int, key: str = ""
+    ) -> Grant:
         funds = sa.select(credit.c.units).where(_own(tx, credit), credit.c.customer == customer).with_for_update()
         left = tx.scalar(funds)
         if left is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.serving import gateway
-from penstock.serving.gateway import GatewayDeps
+from penstock.serving.deps import GatewayDeps
 from penstock.serving.server import serve
 from penstock.serving.usage_log import Outcome
 from penstock.serving.writer import UsageWriter, Use

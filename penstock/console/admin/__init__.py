@@ -1,10 +1,11 @@
 """The admin interface: the verbs of the command line as JSON under /admin/v1, for the holder of the admin token."""
 
-from penstock.console.admin import attributions, books, company, customers, models, partners, plans, usage
+from penstock.console.admin import attributions, books, company, customers, limits, models, partners, plans, usage
 
 ROUTES = (
     *company.ROUTES,
     *customers.ROUTES,
+    *limits.ROUTES,
     *plans.ROUTES,
     *partners.ROUTES,
     *attributions.ROUTES,

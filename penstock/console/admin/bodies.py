@@ -81,6 +81,15 @@ class NewLimit(Body):
     units: int | None = Field(default=None, description="Units a month; null lifts the limit.")
 
 
+class SpendLimit(Body):
+    amount: str | None = Field(default=None, description="A month, before tax; null lifts the limit.")
+
+
+class KeyLimits(Body):
+    concurrency: int | None = Field(default=None, description="Requests answered at once, in each gateway.")
+    money: str | None = Field(default=None, description="What its use may come to in a month, before tax.")
+
+
 class NewPartner(Body):
     name: str
     email: str

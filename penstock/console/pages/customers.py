@@ -12,7 +12,9 @@ from penstock.billing import credits, limits
 from penstock.billing.accrual import standing_of
 from penstock.billing.catalogue import open_subscription, priced_products, subscribe, unsubscribe
 from penstock.billing.invoices import list_invoices
+from penstock.billing.limit_states import limit_states
 from penstock.billing.plan_changes import preview_end, preview_start
+from penstock.billing.spending import set_spend_limit
 from penstock.billing.taxes import customer_rates, now_in_force, set_customer_rate
 from penstock.billing.terms import checked_terms, set_terms
 from penstock.channels.attribution import attribute, attribution_of
@@ -179,6 +181,14 @@ def limit(request: Request, desk: AtDesk, customer: str) -> Response:
     return back(f"/customers/{customer}", "limited")
 
 
+def spend_limit(request: Request, desk: AtDesk, customer: str) -> Response:
+    text = field(form_of(request), "amount")
+    amount = exact_money(text, desk.company.currency) if text else None
+    with desk.house.store.transaction() as tx:
+        set_spend_limit(tx, get_customer(tx, customer).id, amount)
+    return back(f"/customers/{customer}", "limited")
+
+
 def consent(request: Request, desk: AtDesk, customer: str) -> Response:
     given = field(form_of(request), "training") == "yes"
     with desk.house.store.transaction() as tx:
@@ -190,6 +200,7 @@ def _page(request: Request, desk: AtDesk, customer: str, *, new_key: str | None 
     chosen = months(desk, None)
     with desk.house.store.transaction() as tx:  # the running totals are brought up to date
         standing = standing_of(tx, customer, desk.company)
+        states = [one for one in limit_states(tx, get_customer(tx, customer).id, desk.company) if one.kind != "product"]
     with desk.house.store.read() as tx:
         who = get_customer(tx, customer)
         figures = next(one for one in overview(tx, desk.house.workspace, chosen.shown).customers if one.id == who.id)
@@ -209,6 +220,7 @@ def _page(request: Request, desk: AtDesk, customer: str, *, new_key: str | None 
             "plans": desk.house.workspace.plans,
             "products": priced_products(tx),
             "limits": limits.list_limits(tx, who.id),
+            "states": states,
             "consents": list(reversed(consent_history(tx, who.id))),
             "partner": get_partner(tx, brought.partner) if brought else None,
             "review": review_of(tx, who.id),
@@ -235,5 +247,6 @@ ROUTES = (
     Route("POST", "/customers/{customer}/archive", archive_it, "operator", page=show),
     Route("POST", "/customers/{customer}/unarchive", unarchive_it, "operator", page=show),
     Route("POST", "/customers/{customer}/limit", limit, "operator", page=show),
+    Route("POST", "/customers/{customer}/spend-limit", spend_limit, "operator", page=show),
     Route("POST", "/customers/{customer}/consent", consent, "operator", page=show),
 )
