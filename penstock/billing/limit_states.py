@@ -10,9 +10,10 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from penstock.billing.accrual import account_of, held
+from penstock.billing.limit_tables import limit_warning
 from penstock.billing.limits import list_limits
 from penstock.billing.spending import key_spent, spend_limit_of, spend_limits, spent_by
-from penstock.billing.tables import limit_warning, usage_limit
+from penstock.billing.tables import usage_limit
 from penstock.core.clock import Period, period_at
 from penstock.core.money import Money
 from penstock.identity.customers import get_customer

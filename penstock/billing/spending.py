@@ -13,8 +13,9 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from penstock.billing.accrual import GRACE_S, Account
+from penstock.billing.limit_tables import key_spend, spend_limit
 from penstock.billing.subscriptions import allowance
-from penstock.billing.tables import key_spend, spend_limit, usage_grant
+from penstock.billing.tables import usage_grant
 from penstock.billing.terms import lock_customer
 from penstock.billing.versions import price_for
 from penstock.core.clock import Period, local_text, period_of

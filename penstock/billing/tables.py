@@ -125,37 +125,6 @@ usage_limit = sa.Table(
     sa.CheckConstraint("units_per_month >= 0", name="limit_not_negative"),
 )
 
-spend_limit = sa.Table(
-    "spend_limit",
-    metadata,
-    _organisation(),
-    _text("customer", key=True),
-    _minor("amount_minor"),
-    sa.CheckConstraint("amount_minor >= 0", name="limit_not_negative"),
-)
-
-key_spend = sa.Table(
-    "key_spend",
-    metadata,
-    _organisation(),
-    _text("key", key=True),
-    sa.Column("period", sa.String(7), primary_key=True),
-    _text("amount"),  # an exact decimal in major units
-)
-
-limit_warning = sa.Table(
-    "limit_warning",
-    metadata,
-    _organisation(),
-    _text("customer", key=True),
-    _text("subject", key=True),  # "money", "product NAME" or "key ID"
-    sa.Column("period", sa.String(7), primary_key=True),
-    sa.Column("percent", sa.Integer, primary_key=True),
-    _text("limit_text", key=True),  # a limit that was changed warns anew
-    _moment("at"),
-    sa.Column("mailed", sa.Boolean, nullable=False),
-)
-
 usage_grant = sa.Table(
     "usage_grant",
     metadata,
