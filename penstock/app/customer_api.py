@@ -82,7 +82,9 @@ def _event(request: EndpointRequest, body: dict[str, Any]) -> Any:
 
 
 def _as_text(correction: Any) -> Any:
-    """A number is a correction too, of a table's estimate; everything else is judged as it is."""
+    """A number is a correction too, of a table's estimate or a label; everything else is judged as it is."""
+    if isinstance(correction, list):
+        return [_as_text(each) for each in correction]
     return repr(correction) if type(correction) in (int, float) else correction
 
 

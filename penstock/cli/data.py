@@ -36,7 +36,7 @@ def inspect(product: str) -> None:
 
     workspace = load(OPTIONS.workspace)
     chosen = product_of(workspace, product)
-    _show_report(tasks.get(chosen.task).prepare(chosen, workspace.folder, ()).report)
+    _show_report(tasks.of(chosen).prepare(chosen, workspace.folder, ()).report)
 
 
 def clean(product: str) -> None:
@@ -49,7 +49,7 @@ def clean(product: str) -> None:
 
     house = open_house(OPTIONS.workspace)
     chosen = product_of(house.workspace, product)
-    prepared = tasks.get(chosen.task).prepare(chosen, house.folder, ())
+    prepared = tasks.of(chosen).prepare(chosen, house.folder, ())
     with house.store.transaction() as tx:
         check_made(tx, house.blobs, product, prepared.train)
         version = add_version(tx, house.blobs, product=product, prepared=prepared, source=chosen.data)
@@ -64,12 +64,15 @@ def add(
 ) -> None:
     """Append the rows of FILE to the product's data file, after checking that they can be read. A file that was added
     before is refused."""
+    from penstock import tasks
     from penstock.datasets.append import append_rows
+    from penstock.datasets.label_sets import separated
     from penstock.workspace.loader import load, product_of
 
     workspace = load(OPTIONS.workspace)
     chosen = product_of(workspace, product)
-    added = append_rows(workspace.folder / chosen.data, file, chosen.columns, again=again)
+    label = separated(chosen).read if tasks.of(chosen).several_labels else None
+    added = append_rows(workspace.folder / chosen.data, file, chosen.columns, again=again, label=label)
     if added.repeats:
         note(f"{added.repeats:,} of them repeat rows that were there already; cleaning drops repeats")
     note(f"{product}: {added.rows:,} rows added to {chosen.data}; next: penstock train {product}")

@@ -87,7 +87,8 @@ def _row(asked: Any, output: Mapping[str, Any]) -> dict[str, Any]:
     from penstock.jobs.feedback_pages import cut, short
 
     row = {"input": cut(short(asked), 80), "answer": cut(short(output), 120)}
-    guesses = output.get("top", ())[output.get("reason") is None : 3]  # of an unsure answer, the best guess too
-    others = [f"{one['label']} {one['score']:.2f}" for one in guesses if "label" in one]
+    given = {one["label"] for one in output.get("labels", ())} | {output.get("label")}
+    guesses = [one for one in output.get("top", ()) if "label" in one]  # of an unsure answer, the best guess too
+    others = [f"{one['label']} {one['score']:.2f}" for one in guesses if one["label"] not in given]
     words = [f"{part['text']} {part['weight']:+.2f}" for part in output.get("explanation", ())[:5]]
     return {**row, "next": ", ".join(others), "decided by": ", ".join(words)}

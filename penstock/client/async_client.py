@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -62,7 +62,7 @@ class AsyncClient:
         index: int = 0,
         *,
         rating: int | str | None = None,
-        correction: str | None = None,
+        correction: str | Sequence[str] | None = None,
         comment: str = "",
     ) -> dict[str, Any]:
         return await self._send(core.feedback(request_id, index, rating, correction, comment))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -70,10 +70,11 @@ class Client:
         index: int = 0,
         *,
         rating: int | str | None = None,
-        correction: str | None = None,
+        correction: str | Sequence[str] | None = None,
         comment: str = "",
     ) -> dict[str, Any]:
-        """Say how good output `index` of an answer was, or what it should have been."""
+        """Say how good output `index` of an answer was, or what it should have been: a list of labels where the product
+        gives several, [] where none fits."""
         return self._send(core.feedback(request_id, index, rating, correction, comment))
 
     def usage(self, period: str | None = None) -> Any:

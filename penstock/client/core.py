@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -138,7 +138,11 @@ def predict_as(
 
 
 def feedback(
-    request_id: str, index: int, rating: int | str | None, correction: str | float | None, comment: str
+    request_id: str,
+    index: int,
+    rating: int | str | None,
+    correction: str | float | Sequence[str] | None,
+    comment: str,
 ) -> Call[dict[str, Any]]:
     if not isinstance(request_id, str) or isinstance(index, bool) or not isinstance(index, int):
         raise TypeError("feedback takes the answer's id, a text, and the number of its output: feedback(answer.id, 0)")
@@ -146,7 +150,7 @@ def feedback(
     if rating is not None:
         body["rating"] = rating
     if correction is not None:
-        body["correction"] = correction
+        body["correction"] = correction if isinstance(correction, str | int | float) else list(correction)
     if comment:
         body["comment"] = comment
     return said(body)

@@ -1,4 +1,4 @@
-"""Text classification, typed: texts to send, and the label of each."""
+"""Text classification, typed: texts to send, and the label of each, or its labels."""
 
 from __future__ import annotations
 
@@ -35,13 +35,42 @@ class Label:
     @classmethod
     def from_output(cls, output: Mapping[str, Any]) -> Label:
         """One of `Prediction.outputs`."""
-        top = tuple((one["label"], float(one["score"])) for one in output["top"])
-        parts = tuple(
-            Part(one["text"], int(one["start"]), int(one["end"]), float(one["weight"]))
-            for one in output.get("explanation", ())
-        )
         reason, threshold = output.get("reason"), output.get("threshold")
-        return cls(output["label"], float(output["score"]), top, parts, reason, threshold)
+        return cls(output["label"], float(output["score"]), _scored(output["top"]), _parts(output), reason, threshold)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of a text with their scores, the likeliest first, as (label, score); () where none fits. top: the
+    likeliest three, given or not; thresholds: the score from which on each of these is given. explanation: the words
+    that decided on the likeliest, where they were asked for."""
+
+    labels: tuple[tuple[str, float], ...]
+    top: tuple[tuple[str, float], ...]
+    thresholds: tuple[float, ...]
+    explanation: tuple[Part, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels without their scores: what `correction` takes."""
+        return tuple(name for name, _ in self.labels)
+
+    @classmethod
+    def from_output(cls, output: Mapping[str, Any]) -> Labels:
+        """One of `Prediction.outputs`."""
+        thresholds = tuple(float(one["threshold"]) for one in output["top"])
+        return cls(_scored(output["labels"]), _scored(output["top"]), thresholds, _parts(output))
+
+
+def _scored(given: Iterable[Mapping[str, Any]]) -> tuple[tuple[str, float], ...]:
+    return tuple((one["label"], float(one["score"])) for one in given)
+
+
+def _parts(output: Mapping[str, Any]) -> tuple[Part, ...]:
+    return tuple(
+        Part(one["text"], int(one["start"]), int(one["end"]), float(one["weight"]))
+        for one in output.get("explanation", ())
+    )
 
 
 def labels(
@@ -51,4 +80,13 @@ def labels(
     words that decided."""
     return predict_as(
         Label.from_output, product, listed(texts, (str,), "texts", each=(str,)), request_id, explain=explain
+    )
+
+
+def multi_label(
+    product: str, texts: str | Iterable[str], request_id: str | None = None, *, explain: bool = False
+) -> Call[Prediction[Labels]]:
+    """The call for a product that gives a text several labels: `client.ask(texts.multi_label("tickets", [...]))`."""
+    return predict_as(
+        Labels.from_output, product, listed(texts, (str,), "texts", each=(str,)), request_id, explain=explain
     )

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from penstock.core.errors import BadInput
 from penstock.datasets.compare import normalise
 from penstock.datasets.lines import convert_hint, opened, read_all
-from penstock.datasets.readers import columns_of, csv_header, extension_of, iter_rows, read_rows
+from penstock.datasets.readers import ReadLabel, columns_of, csv_header, extension_of, iter_rows, read_rows
 from penstock.datasets.rows import Row
 
 _Writer: TypeAlias = Callable[[Path, bytes, Sequence[Row], Mapping[str, str]], bytes]
@@ -30,19 +30,27 @@ class Added:
     repeats: int
 
 
-def append_rows(target: Path, file: Path, columns: Mapping[str, str] | None = None, *, again: bool = False) -> Added:
+def append_rows(
+    target: Path,
+    file: Path,
+    columns: Mapping[str, str] | None = None,
+    *,
+    again: bool = False,
+    label: ReadLabel | None = None,
+) -> Added:
     """Append the rows of `file` to `target` (made when absent). Formats may differ.
 
     Both files' columns are named by `columns`; other columns of `target` stay empty in the new rows. again: append
-    also a file of which `target` holds every row already, which is most often a slip. Raises BadInput for such a file,
-    for a workbook as `target`, and at file:line when either file cannot be read; then nothing is written.
+    also a file of which `target` holds every row already, which is most often a slip. label: reads a label's cell,
+    None: as one label. Raises BadInput for such a file, for a workbook as `target`, and at file:line when either file
+    cannot be read; then nothing is written.
     """
     writer = _writer(target)
-    rows = read_rows(file, columns)
+    rows = read_rows(file, columns, label)
     named = columns_of(columns or {})
     known: set[tuple[str, str]] = set()
     if target.exists() and target.stat().st_size:
-        known = {_key(row) for row in iter_rows(target, columns)}  # a broken file is not made longer
+        known = {_key(row) for row in iter_rows(target, columns, label)}  # a broken file is not made longer
         with opened(target) as stream:
             before = read_all(stream, target)
     else:

@@ -13,12 +13,21 @@ from dataclasses import dataclass, replace
 from penstock.core.errors import BadInput
 from penstock.datasets import personal, personal_wide
 from penstock.datasets.compare import normalise, outside, without_conflicts, without_repeats
-from penstock.datasets.labels import UNSEEN, Settled, learnable, settle_alike, settle_rare, unseen
+from penstock.datasets.labels import (
+    ONE,
+    UNSEEN,
+    Labelling,
+    Settled,
+    beside,
+    learnable,
+    settle_alike,
+    settle_rare,
+    unseen,
+)
 from penstock.datasets.near import near_pairs
 from penstock.datasets.report import MAX_EXAMPLES, ClassCount, CleaningReport, Example, Finding, Part, shortened
 from penstock.datasets.rows import Row
 from penstock.datasets.splits import set_aside
-from penstock.datasets.suspects import out_of_fold, suspects
 from penstock.workspace.records import Cleaning
 
 __all__ = ["Cleaned", "CleaningReport", "clean"]
@@ -43,36 +52,37 @@ def clean(
     *,
     extra: Sequence[Row] = (),
     aside: Callable[[Sequence[Row]], tuple[list[Row], list[Row]]] | None = None,
+    by: Labelling = ONE,
 ) -> Cleaned:
     """Clean `train`, and `test` or a share of train set aside by content (test None).
 
     aside: (train, test) of the rows, where they are not split by their texts.
     extra: feedback that joins train after the test rows are fixed, so it never changes what is tested. A test row whose
-    label train lacks stays, and can only be answered wrongly: customers will send its like. Raises BadInput naming all
-    labels with too few rows, or when nothing is left to learn or to test.
+    label train lacks stays, and can only be answered wrongly: customers will send its like. by: what labels rows have.
+    Raises BadInput naming all labels with too few rows, or when nothing is left to learn or to test.
     """
     log: list[Finding] = []
-    alike = settle_alike(train, test or (), extra, options)
+    alike = settle_alike(train, test or (), extra, options, by)
     _note(log, "alike-label", alike)
     base, rest = _agreeing(_screened(alike.train, "train", options, log), "train", log), list[Row]()
     if test is not None:
         rest = _agreeing(_screened(alike.test, "test", options, log), "test", log)
         base = _not_tested(base, rest, "train", log)
-    settled = settle_rare(base, rest, alike.extra, options)
+    settled = settle_rare(base, rest, alike.extra, options, by)
     _note(log, "rare-label", settled)
     base, tested = settled.train, settled.test
     if test is None:
-        base, tested = set_aside(base, options.test_share, seed) if aside is None else aside(base)
+        base, tested = set_aside(base, options.test_share, seed, by) if aside is None else aside(base)
         base = _not_tested(base, tested, "train", log)
-    rows = _with_feedback(base, tested, settled.extra, options, log)
+    rows = _with_feedback(base, tested, settled.extra, options, log, by)
     rows = _not_nearly_repeated(rows, tested, options, log)
-    again = settle_rare(rows, tested, (), options)  # near repeats may have left a label too few
+    again = settle_rare(rows, tested, (), options, by)  # near repeats may have left a label too few
     _note(log, "rare-label", again)
     rows, tested = again.train, again.test
-    _check_labels(rows, tested, alike.train, options)
-    _note_kept(log, "unseen-label", "test", unseen(rows, tested), UNSEEN)
-    classes = _class_counts(rows, tested, log)
-    _note_suspects(rows, seed, log)
+    _check_labels(rows, tested, alike.train, options, by)
+    _note_kept(log, "unseen-label", "test", unseen(rows, tested, by), UNSEEN)
+    classes = _class_counts(rows, tested, log, by)
+    _note_suspects(by.suspects(rows, seed), log)
     report = CleaningReport(
         read_train=len(train),
         read_test=len(test or ()),
@@ -140,24 +150,31 @@ def _not_tested(rows: Sequence[Row], tested: Sequence[Row], part: Part, log: lis
 
 
 def _with_feedback(
-    base: list[Row], tested: Sequence[Row], extra: Sequence[Row], options: Cleaning, log: list[Finding]
+    base: list[Row],
+    tested: Sequence[Row],
+    extra: Sequence[Row],
+    options: Cleaning,
+    log: list[Finding],
+    by: Labelling,
 ) -> list[Row]:
     """Train joined by feedback. A label that only a few feedback rows know waits until there are more."""
     if not extra:
         return base
-    known = {row.label for row in base}
+    known = set(by.counts(base))
     fresh = _not_tested(_screened(extra, "feedback", options, log), tested, "feedback", log)
-    fresh = _known_or_frequent(fresh, known, options, log)
+    fresh = _known_or_frequent(fresh, known, options, log, by)
     joined = _agreeing([*base, *fresh], "feedback", log)
-    return _known_or_frequent(joined, known, options, log)  # contradictions may have left a new label too few rows
+    return _known_or_frequent(joined, known, options, log, by)  # contradictions may have left a new label too few rows
 
 
-def _known_or_frequent(rows: list[Row], known: set[str], options: Cleaning, log: list[Finding]) -> list[Row]:
-    counts = Counter(label for _, label in {(normalise(row.text), row.label) for row in rows})
+def _known_or_frequent(
+    rows: list[Row], known: set[str], options: Cleaning, log: list[Finding], by: Labelling
+) -> list[Row]:
+    counts = Counter(label for _, label in {(normalise(row.text), label) for row in rows for label in by.of(row)})
     rare = {label for label, count in counts.items() if label not in known and count < options.min_class_rows}
-    waiting = [(row, "") for row in rows if row.label in rare]
+    waiting = [(row, "") for row in rows if not rare.isdisjoint(by.of(row))]
     _note_dropped(log, "rare-label", "feedback", waiting, "held back until there are more")
-    return [row for row in rows if row.label not in rare]
+    return [row for row in rows if rare.isdisjoint(by.of(row))]
 
 
 def _not_nearly_repeated(rows: list[Row], tested: Sequence[Row], options: Cleaning, log: list[Finding]) -> list[Row]:
@@ -212,12 +229,14 @@ def _near(rows: Sequence[Row], tested: Sequence[Row]) -> tuple[_Reasons, _Reason
     return leaks, repeats, conflicts
 
 
-def _check_labels(rows: Sequence[Row], tested: Sequence[Row], before: Sequence[Row], options: Cleaning) -> None:
+def _check_labels(
+    rows: Sequence[Row], tested: Sequence[Row], before: Sequence[Row], options: Cleaning, by: Labelling
+) -> None:
     """Every label of the data can be learned; there is something to tell apart, and something to test with."""
     if not rows:
         hint = "the data file holds no usable rows, or the test file holds the same ones"
         raise BadInput("no training rows are left after cleaning", hint=hint)
-    learnable(rows, tested, before, options)
+    learnable(rows, tested, before, options, by)
     if len({row.label for row in rows}) == 1:
         hint = "a classifier needs rows of at least two labels; is `columns` in penstock.toml right?"
         raise BadInput(f"all rows have the label {rows[0].label!r}", where=rows[0].origin, hint=hint)
@@ -226,23 +245,26 @@ def _check_labels(rows: Sequence[Row], tested: Sequence[Row], before: Sequence[R
         raise BadInput("no test rows are left after cleaning", hint=hint)
 
 
-def _class_counts(rows: Sequence[Row], tested: Sequence[Row], log: list[Finding]) -> tuple[ClassCount, ...]:
-    train, test = Counter(row.label for row in rows), Counter(row.label for row in tested)
-    first = {row.label: row for row in reversed(rows)}
-    untested = [(first[label], "") for label in sorted(train) if not test[label]]
-    small = [(first[label], f"{train[label]} rows") for label in sorted(train) if train[label] < SMALL_CLASS_ROWS]
+def _class_counts(
+    rows: Sequence[Row], tested: Sequence[Row], log: list[Finding], by: Labelling
+) -> tuple[ClassCount, ...]:
+    train, test = by.counts(rows), by.counts(tested)
+    first = {label: row for row in reversed(rows) for label in by.of(row)}
+    few = [label for label in sorted(train) if train[label] < SMALL_CLASS_ROWS]
+    untested = [(first[label], beside(first[label], label, "")) for label in sorted(train) if not test[label]]
+    small = [(first[label], beside(first[label], label, f"{train[label]} rows")) for label in few]
     _note_kept(log, "untested-class", "test", untested, "kept: their quality is not known")
     _note_kept(log, "small-class", "train", small, "kept: more rows would help most here")
+    parts: tuple[tuple[Part, Sequence[Row]], ...] = (("train", rows), ("test", tested))
+    for part, those in parts:
+        nothing = [(row, "") for row in those if not by.of(row)]
+        _note_kept(log, "no-label", part, nothing, "kept: none of the labels fits")
     return tuple(ClassCount(label, train[label], test[label]) for label in sorted(train))
 
 
-def _note_suspects(rows: Sequence[Row], seed: int, log: list[Finding]) -> None:
-    texts, labels = [row.text for row in rows], [row.label for row in rows]
-    probabilities = out_of_fold(texts, labels, seed=seed)
-    found = [] if probabilities is None else suspects(texts, labels, probabilities)
+def _note_suspects(found: _Reasons, log: list[Finding]) -> None:
     if found:
-        shown = _examples((rows[each.index], each.proposed) for each in found)
-        log.append(Finding("suspect", "train", len(found), 0, "kept: look at the first ones", shown))
+        log.append(Finding("suspect", "train", len(found), 0, "kept: look at the first ones", _examples(found)))
 
 
 def _note_dropped(log: list[Finding], kind: str, part: Part, dropped: _Reasons, action: str = "dropped") -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import json
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -18,6 +19,9 @@ from penstock.datasets.lines import decoded_lines, opened
 from penstock.datasets.objects import columns_in, read_objects
 
 LOOKED_AT = 500
+SEPARATORS = ("|", ";", ",", "；", "、", "，")  # that may stand between several labels, the surest first
+LEAST_SEVERAL = 0.02  # of the cells hold more than one label
+LEAST_RECURRING = 0.8  # of the parts stand in other cells too
 DELIMITERS = (",", "\t", ";", "|")
 NAMES: Mapping[str, tuple[str, ...]] = {
     "text": (
@@ -28,6 +32,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "label": (
         *("label", "intent", "category", "class", "target", "topic", "sentiment", "tag", "labels", "type", "polarity"),
         *("emotion", "output", "answer", "y", "cat", "queue", "department"),
+        *("tags", "categories", "topics", "intents", "emotions"),
         *("标签", "类别", "分类", "意图", "情感", "標籤", "類別", "分類", "类型", "主题", "标注"),
     ),
     "question": ("question", "query", "title", "q", "问题", "问", "標題", "标题", "提问"),
@@ -148,6 +153,38 @@ def by_content(head: Head, found: Mapping[str, str]) -> dict[str, str]:
     if "label" not in made and len(labels) == 1:
         made["label"] = labels[0]
     return made
+
+
+def separator_in(values: Sequence[Any]) -> str | None:
+    """The sign that stands between several labels in cells of a column, "|" where they are lists; None where a cell
+    looks like one label. Parts of a list of labels recur in other lists; the parts of one label's name do not."""
+    if any(isinstance(value, list) or list_in(value) is not None for value in values):
+        return SEPARATORS[0]
+    cells = [str(value) for value in values if value is not None]
+    for sign in SEPARATORS:
+        lists = {cell: [part.strip() for part in cell.split(sign) if part.strip()] for cell in cells}
+        several = [parts for parts in lists.values() if len(parts) > 1]
+        counts = Counter(part for parts in lists.values() for part in set(parts))
+        recurring = sum(counts[part] > 1 for parts in several for part in parts)
+        shown = sum(len(lists[cell]) > 1 for cell in cells)
+        if (
+            len(several) > 1
+            and shown >= LEAST_SEVERAL * len(cells)
+            and recurring >= LEAST_RECURRING * sum(map(len, several))
+        ):
+            return sign
+    return None
+
+
+def list_in(value: object) -> list[Any] | None:
+    """The list that a text is in JSON, as `data convert` writes one into a csv cell; None for any other value."""
+    if not (isinstance(value, str) and value.strip().startswith("[") and value.strip().endswith("]")):
+        return None
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, list) else None
 
 
 def without_header(head: Head) -> tuple[int, int] | None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from penstock.core.errors import BadInput
 from penstock.datasets.compare import normalise
 from penstock.datasets.rows import Row
+from penstock.datasets.suspects import out_of_fold, suspects
 from penstock.workspace.records import Cleaning
 
 UNSEEN = "kept: they can only be answered wrongly, and count as wrong"
@@ -46,9 +47,51 @@ def alike(labels: Iterable[str]) -> dict[str, str]:
     return {label: kept[look(label)] for label in sorted(set(every)) if kept[look(label)] != label}
 
 
-def renamed(rows: Sequence[Row], names: Mapping[str, str]) -> list[Row]:
-    """The rows with the labels that `names` gives in place of theirs."""
-    return [replace(row, label=names[row.label]) if row.label in names else row for row in rows]
+@dataclass(frozen=True)
+class Labelling:
+    """What a row's label is to the steps of cleaning, which are the same for one label and for several.
+
+    of: the labels of a row. renamed: the row with the names that a mapping gives in place of its labels'. without: the
+    row without some labels; None where nothing is left of it. suspects: (row, the label it seems to have) of rows, by
+    a seed.
+    """
+
+    of: Callable[[Row], Sequence[str]]
+    renamed: Callable[[Row, Mapping[str, str]], Row]
+    without: Callable[[Row, Collection[str]], Row | None]
+    suspects: Callable[[Sequence[Row], int], list[tuple[Row, str]]]
+
+    def counts(self, rows: Iterable[Row]) -> Counter[str]:
+        """Rows by label."""
+        return Counter(label for row in rows for label in self.of(row))
+
+    def all_renamed(self, rows: Iterable[Row], names: Mapping[str, str]) -> list[Row]:
+        return [self.renamed(row, names) for row in rows]
+
+
+def _renamed(row: Row, names: Mapping[str, str]) -> Row:
+    return replace(row, label=names[row.label]) if row.label in names else row
+
+
+def _suspects(rows: Sequence[Row], seed: int) -> list[tuple[Row, str]]:
+    texts, labels = [row.text for row in rows], [row.label for row in rows]
+    probabilities = out_of_fold(texts, labels, seed=seed)
+    found = [] if probabilities is None else suspects(texts, labels, probabilities)
+    return [(rows[each.index], each.proposed) for each in found]
+
+
+ONE = Labelling(
+    of=lambda row: (row.label,),
+    renamed=_renamed,
+    without=lambda row, labels: None if row.label in labels else row,
+    suspects=_suspects,
+)
+"""A row has one label."""
+
+
+def beside(row: Row, label: str, told: str) -> str:
+    """What is told of a row as an example of a label: of which label, where it has others too."""
+    return told if row.label == label else ": ".join(filter(None, (label, told)))
 
 
 def rare(train: Mapping[str, int], test: Mapping[str, int], least: int, known: Iterable[str] = ()) -> list[str]:
@@ -77,48 +120,57 @@ class Settled:
     action: str = ""
 
 
-def settle_alike(train: Sequence[Row], test: Sequence[Row], extra: Sequence[Row], options: Cleaning) -> Settled:
+def settle_alike(
+    train: Sequence[Row], test: Sequence[Row], extra: Sequence[Row], options: Cleaning, by: Labelling = ONE
+) -> Settled:
     """Labels that look like another are found, one row of each, and made one with it where the options say so."""
     both = [*train, *test]
-    names = alike(row.label for row in both)
-    first = {row.label: row for row in reversed(both)}
-    found = [(first[label], other) for label, other in names.items()]
+    every = [label for row in both for label in by.of(row)]
+    names = alike(every)
+    first = {label: row for row in reversed(both) for label in by.of(row)}
+    found = [(first[label], beside(first[label], label, other)) for label, other in names.items()]
     if options.alike_labels == "keep":
         action = 'kept apart; cleaning = { alike_labels = "merge" } makes them one'
         return Settled(list(train), list(test), list(extra), {}, found, 0, action)
-    kept = by_look(row.label for row in both)
-    every = names | {row.label: kept[look(row.label)] for row in extra if look(row.label) in kept}
-    parts = [renamed(part, every) for part in (train, test, extra)]
-    return Settled(parts[0], parts[1], parts[2], every, found, 0, "made one with it")
+    kept = by_look(every)
+    known = names | {label: kept[look(label)] for row in extra for label in by.of(row) if look(label) in kept}
+    parts = [by.all_renamed(part, known) for part in (train, test, extra)]
+    return Settled(parts[0], parts[1], parts[2], known, found, 0, "made one with it")
 
 
-def settle_rare(rows: list[Row], tested: list[Row], extra: Sequence[Row], options: Cleaning) -> Settled:
+def settle_rare(
+    rows: list[Row], tested: list[Row], extra: Sequence[Row], options: Cleaning, by: Labelling = ONE
+) -> Settled:
     """Without labels that have too few rows to learn, or with these made one label, as the options say. Test rows of a
     label that was dropped stay, and count as wrong."""
-    train, test = (Counter(row.label for row in part) for part in (rows, tested))
+    train, test = by.counts(rows), by.counts(tested)
     few = set(rare(train, test, options.min_class_rows)) if options.rare_labels != "refuse" else set()
-    found = [(row, f"{train[row.label]} rows") for row in rows if row.label in few]
+    found = [(row, beside(row, label, f"{train[label]} rows")) for row in rows for label in by.of(row) if label in few]
     if not few:
         return Settled(rows, tested, list(extra))
     if options.rare_labels == "drop":
-        kept = [row for row in rows if row.label not in few]
-        return Settled(kept, tested, list(extra), {}, found, len(found), 'dropped, as rare_labels = "drop" says')
+        kept = [left for row in rows if (left := by.without(row, few)) is not None]
+        gone = len(rows) - len(kept)
+        return Settled(kept, tested, list(extra), {}, found, gone, 'dropped, as rare_labels = "drop" says')
     name = options.rare_labels.removeprefix("merge:").strip()
     names = dict.fromkeys(few, name)
-    parts = [renamed(part, names) for part in (rows, tested, extra)]
+    parts = [by.all_renamed(part, names) for part in (rows, tested, extra)]
     return Settled(parts[0], parts[1], parts[2], names, found, 0, f"labelled {name!r}, as rare_labels says")
 
 
-def learnable(rows: Sequence[Row], tested: Sequence[Row], before: Sequence[Row], options: Cleaning) -> None:
+def learnable(
+    rows: Sequence[Row], tested: Sequence[Row], before: Sequence[Row], options: Cleaning, by: Labelling = ONE
+) -> None:
     """Raises BadInput, naming all of them, for labels with too few rows; and for a test without any label of train.
 
     before: the rows as read: where labels are neither dropped nor merged, each of theirs must be learned.
     """
-    train, test = (Counter(row.label for row in part) for part in (rows, tested))
-    must = {row.label for row in before} if options.rare_labels == "refuse" else set[str]()
+    train, test, read = by.counts(rows), by.counts(tested), by.counts(before)
+    must = set(read) if options.rare_labels == "refuse" else set[str]()
     if few := rare(train, test, options.min_class_rows, must):
-        error = too_few(few, train, test, where=next(row.origin for row in [*before, *rows] if row.label in few))
-        if same := sorted(set(few) & alike(row.label for row in before).keys()):
+        of_them = (row.origin for row in [*before, *rows] if not set(few).isdisjoint(by.of(row)))
+        error = too_few(few, train, test, where=next(of_them))
+        if same := sorted(set(few) & alike(read.elements()).keys()):
             error.hint = (
                 f'{", ".join(map(repr, same[:5]))} look like another label: alike_labels = "merge"; {error.hint}'
             )
@@ -129,10 +181,10 @@ def learnable(rows: Sequence[Row], tested: Sequence[Row], before: Sequence[Row],
         raise BadInput("no test row has a label of the data", where=tested[0].origin, hint=hint)
 
 
-def unseen(rows: Sequence[Row], tested: Sequence[Row]) -> list[tuple[Row, str]]:
+def unseen(rows: Sequence[Row], tested: Sequence[Row], by: Labelling = ONE) -> list[tuple[Row, str]]:
     """The test rows whose label train lacks."""
-    known = {row.label for row in rows}
-    return [(row, "") for row in tested if row.label not in known]
+    known = set(by.counts(rows))
+    return [(row, "") for row in tested if not known.issuperset(by.of(row))]
 
 
 def too_few(labels: Sequence[str], train: Mapping[str, int], test: Mapping[str, int], *, where: str) -> BadInput:

@@ -10,8 +10,9 @@ from typing import Any
 from penstock.core.errors import BadInput
 from penstock.datasets import grouping
 from penstock.datasets.cleaning import Cleaned, clean
+from penstock.datasets.labels import ONE, Labelling
 from penstock.datasets.out_of_scope import parted, read_unlabelled
-from penstock.datasets.readers import columns_of, read_most
+from penstock.datasets.readers import ReadLabel, columns_of, label_of, read_most
 from penstock.datasets.report import Example, Finding, with_unreadable
 from penstock.datasets.rows import Prepared, Row, as_objects
 from penstock.datasets.text_options import TextOptions, read_options
@@ -24,34 +25,37 @@ def prepare_texts(product: Product, folder: Path, extra: Sequence[Mapping[str, A
     extra: feedback rows that join train. The test rows are the same with and without them. Raises BadInput.
     """
     options = read_options(product.options)
-    most = options.max_unreadable
-    train, unread = read_most(folder / product.data, product.columns, most)
-    test, untested = (None, ()) if product.test is None else read_most(folder / product.test, product.columns, most)
-    rows = [Row(**row) for row in extra]
-    cells = _cells(options, product, folder)
-    if cells is None:
-        cleaned = clean(train, test, product.cleaning, product.seed, extra=rows)
-    else:
-        share, seed = product.cleaning.test_share, product.seed
-        cleaned = clean(
-            train,
-            None,
-            product.cleaning,
-            seed,
-            extra=rows,
-            aside=lambda base: (
-                grouping.by_group(base, cells, share, seed)
-                if options.group
-                else grouping.by_time(base, cells, str(options.time), share)
-            ),
-        )
-    found = _split_findings(cleaned, options, product, folder, cells)
-    report = replace(cleaned.report, findings=(*cleaned.report.findings, *found))
-    report = with_unreadable(report, "unreadable-row", _examples(unread), _examples(untested))
-    prepared = Prepared(as_objects(cleaned.train), as_objects(cleaned.test), report)
+    cleaned = cleaned_texts(product, folder, [Row(**row) for row in extra])
+    prepared = Prepared(as_objects(cleaned.train), as_objects(cleaned.test), cleaned.report)
     if options.out_of_scope is None:
         return prepared
     return _joined(prepared, product, folder / options.out_of_scope, [*cleaned.train, *cleaned.test])
+
+
+def cleaned_texts(
+    product: Product, folder: Path, extra: Sequence[Row], *, label: ReadLabel = label_of, by: Labelling = ONE
+) -> Cleaned:
+    """The product's rows, read, cleaned and split as its options say, with the whole report. label: reads a label's
+    cell. by: what labels rows have. Raises BadInput."""
+    options = read_options(product.options)
+    most = options.max_unreadable
+    train, unread = read_most(folder / product.data, product.columns, most, label)
+    test, untested = (
+        (None, ()) if product.test is None else read_most(folder / product.test, product.columns, most, label)
+    )
+    cells = _cells(options, product, folder)
+    share, seed = product.cleaning.test_share, product.seed
+
+    def aside(base: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+        if options.group:
+            return grouping.by_group(base, cells or {}, share, seed)
+        return grouping.by_time(base, cells or {}, str(options.time), share)
+
+    split = None if cells is None else aside
+    cleaned = clean(train, test, product.cleaning, seed, extra=extra, aside=split, by=by)
+    found = _split_findings(cleaned, options, product, folder, cells)
+    report = replace(cleaned.report, findings=(*cleaned.report.findings, *found))
+    return replace(cleaned, report=with_unreadable(report, "unreadable-row", _examples(unread), _examples(untested)))
 
 
 def labels_of(product: Product, folder: Path) -> list[str]:

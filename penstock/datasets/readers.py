@@ -31,21 +31,26 @@ _Record = tuple[str, Mapping[str, Any]]
 """A row's origin and its values by field."""
 
 
-def read_rows(path: Path, columns: Mapping[str, str] | None = None) -> list[Row]:
-    """All rows of a data file. columns: {"text": "message", "label": "intent"} where the file says so.
+ReadLabel = Callable[[object, str], str]
+"""Makes a row's label of a cell's value; raises BadInput at the place given."""
+
+
+def read_rows(path: Path, columns: Mapping[str, str] | None = None, label: ReadLabel | None = None) -> list[Row]:
+    """All rows of a data file. columns: {"text": "message", "label": "intent"} where the file says so. label: reads the
+    label's cell, None: as the one label that it holds.
 
     Raises BadInput with where="file.csv:12" (line, or row of a parquet file) and what to do.
     """
-    return read_most(path, columns, 0.0)[0]
+    return read_most(path, columns, 0.0, label)[0]
 
 
 def read_most(
-    path: Path, columns: Mapping[str, str] | None, most_unreadable: float
+    path: Path, columns: Mapping[str, str] | None, most_unreadable: float, label: ReadLabel | None = None
 ) -> tuple[list[Row], tuple[BadInput, ...]]:
     """The rows that can be read, and the errors of the others, which may be that share of all. Raises as read_rows."""
     rows: list[Row] = []
     wrong: list[BadInput] = []
-    for made in _rows_or_errors(Path(path), columns):
+    for made in _rows_or_errors(Path(path), columns, label or label_of):
         if isinstance(made, Row):
             rows.append(made)
         else:
@@ -57,9 +62,9 @@ def read_most(
     return rows, tuple(wrong)
 
 
-def iter_rows(path: Path, columns: Mapping[str, str] | None = None) -> Iterator[Row]:
+def iter_rows(path: Path, columns: Mapping[str, str] | None = None, label: ReadLabel | None = None) -> Iterator[Row]:
     """Like read_rows, one row at a time (a gzipped parquet file is unpacked whole)."""
-    for made in _rows_or_errors(path, columns):
+    for made in _rows_or_errors(path, columns, label or label_of):
         if not isinstance(made, Row):
             raise made
         yield made
@@ -77,7 +82,7 @@ def iter_texts(path: Path, column: str, *, readable: bool = False) -> Iterator[t
         yield origin, _text(values["text"], f"{origin}: {column}")
 
 
-def _rows_or_errors(path: Path, columns: Mapping[str, str] | None) -> Iterator[Row | BadInput]:
+def _rows_or_errors(path: Path, columns: Mapping[str, str] | None, label: ReadLabel) -> Iterator[Row | BadInput]:
     """Each row, or what is wrong with its values; what is wrong with the file itself is raised."""
     reader = _READERS[extension_of(path)]
     named = columns_of(columns or {})
@@ -89,7 +94,7 @@ def _rows_or_errors(path: Path, columns: Mapping[str, str] | None) -> Iterator[R
         try:
             yield Row(
                 text=_text(values["text"], f"{origin}: {named['text']}"),
-                label=_label(values["label"], f"{origin}: {named['label']}"),
+                label=label(values["label"], f"{origin}: {named['label']}"),
                 origin=origin,
                 customer=_text(values.get("customer"), f"{origin}: {named.get('customer')}") or None,
             )
@@ -304,7 +309,7 @@ def _text(value: object, where: str) -> str:
     return value
 
 
-def _label(value: object, where: str) -> str:
+def label_of(value: object, where: str) -> str:
     """The label as text: whole numbers and true/false are names of classes too."""
     if value is None or _is_nan(value) or (isinstance(value, str) and value.strip().lower() in ("", "nan")):
         raise BadInput("the row has no label", where=where, hint="label it, or delete the row")

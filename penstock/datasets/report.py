@@ -28,6 +28,7 @@ KINDS = {
     "untested-class": "labels without a test row",
     "small-class": "labels with fewer than 5 training rows",
     "rare-label": "rows whose label has too few rows",
+    "no-label": "rows with none of the labels",
     "alike-label": "LABELS THAT LOOK LIKE ANOTHER",
     "suspect": "labels that look wrong",
     "in-scope": "out-of-scope texts that are labelled rows too",
@@ -92,6 +93,7 @@ _SAID = frozenset(
     {
         "alike-label",
         "rare-label",
+        "no-label",
         "unseen-label",
         "no-target",
         "unreadable",

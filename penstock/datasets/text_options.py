@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -22,7 +23,8 @@ class TextOptions(OutOfScope):
     rows, and on the out_of_scope texts where the product names a file of them. group, time: a column to split by:
     all rows of a group on one side, or the latest rows to test. refit: once the gate has said yes, the recipe is
     trained again on the test rows too, and a release serves that. max_unreadable: the share of a file's rows that may
-    be left out because they cannot be read, named in the cleaning report."""
+    be left out because they cannot be read, named in the cleaning report. multi_label: a text has any number of labels,
+    or none; label_separator: the sign between them in a cell."""
 
     suspect_labels: Literal["keep", "down-weight", "remove"] = "keep"
     augment: float = Field(default=0.0, ge=0, le=4, allow_inf_nan=False)
@@ -37,6 +39,8 @@ class TextOptions(OutOfScope):
     refit: bool = Field(default=False, strict=True)
     group: str | None = Field(default=None, min_length=1)
     time: str | None = Field(default=None, min_length=1)
+    multi_label: bool = Field(default=False, strict=True)
+    label_separator: str = "|"
 
     @model_validator(mode="after")
     def _consistent(self) -> TextOptions:
@@ -50,6 +54,30 @@ class TextOptions(OutOfScope):
         if self.abstain and self.privacy is not None:
             raise ValueError("abstain reads held-out rows, which would cost privacy: leave one of the two out")
         return self
+
+    @model_validator(mode="after")
+    def _several(self) -> TextOptions:
+        if not self.multi_label and "label_separator" in self.model_fields_set:
+            raise ValueError("label_separator needs multi_label = true")
+        if not re.fullmatch(r'[^\w\s"\[\]]', self.label_separator):
+            raise ValueError("label_separator is one sign, and no letter, digit, blank, quote or square bracket")
+        for name, why in _OF_ONE_LABEL.items() if self.multi_label else ():
+            if getattr(self, name) != TextOptions.model_fields[name].default:
+                raise ValueError(f"{name} does not go with multi_label: {why}; leave one of the two out")
+        return self
+
+
+_ONE = "it is for texts with one label"
+_OF_ONE_LABEL = {
+    "abstain": "a text that no label fits gets no label there anyway",
+    "privacy": "no rung for several labels keeps it",
+    "suspect_labels": _ONE,
+    "augment": _ONE,
+    "class_weights": "each label is learned by itself, with a threshold of its own",
+    "ensemble": _ONE,
+    "label_names": _ONE,
+}
+"""What multi_label rules out, and why."""
 
 
 def read_options(given: Mapping[str, Any]) -> TextOptions:

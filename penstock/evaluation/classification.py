@@ -32,7 +32,7 @@ def measure_classes(
     described: each row's input in words, for the table of worst errors. Rows of a label that only the test knows can
     only be wrong, and count as such. Raises Broken when answers are no probabilities.
     """
-    _check_probabilities(answers)
+    check_probabilities(answers)
     labels = (*map(str, known), *sorted(set(truth) - set(known)))
     index = {label: i for i, label in enumerate(labels)}
     right = np.array([index[label] for label in truth], dtype=np.int64)
@@ -58,7 +58,7 @@ def measure_classes(
     )
 
 
-def _check_probabilities(answers: Floats) -> None:
+def check_probabilities(answers: Floats) -> None:
     if not ((answers >= 0).all() and (answers <= 1 + 1e-5).all()):
         raise Broken("the model answered numbers that are no probabilities")
 
@@ -73,7 +73,7 @@ def _worst_errors(
     return tuple(
         WrongAnswer(
             row=row,
-            text=_shortened(described[row]),
+            text=shortened(described[row]),
             truth=labels[truth[row]],
             predicted=labels[predicted[row]],
             score=float(scores[row]),
@@ -83,5 +83,5 @@ def _worst_errors(
     )
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
     return text if len(text) <= _TEXT_CHARS else text[:_TEXT_CHARS] + "…"

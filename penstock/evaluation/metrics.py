@@ -109,7 +109,7 @@ def per_class(truth: Integers, predicted: Integers, labels: Sequence[str]) -> tu
     support = np.bincount(truth, minlength=classes)
     answers = np.bincount(predicted, minlength=classes)
     hits = np.bincount(truth[truth == predicted], minlength=classes)
-    return tuple(_class(label, int(support[i]), int(answers[i]), int(hits[i])) for i, label in enumerate(labels))
+    return tuple(one_class(label, int(support[i]), int(answers[i]), int(hits[i])) for i, label in enumerate(labels))
 
 
 def confusion(truth: Integers, predicted: Integers) -> tuple[ConfusedPair, ...]:
@@ -146,7 +146,8 @@ def calibration(confidence: Floats, correct: NDArray[np.bool_], seed: int) -> Ca
     return Calibration(metric(value, low, high), tuple(filled))
 
 
-def _class(label: str, support: int, predicted: int, hits: int) -> ClassMetrics:
+def one_class(label: str, support: int, predicted: int, hits: int) -> ClassMetrics:
+    """A label's metrics from its rows, how often it was answered, and how often rightly."""
     either = wilson(hits, support + predicted - hits)
     f1 = metric(*(2 * j / (1 + j) for j in (either.value, either.low, either.high)))
     return ClassMetrics(label, support, predicted, wilson(hits, predicted), wilson(hits, support), f1)

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from penstock.core.errors import Broken
 from penstock.evaluation.latency import Timings
-from penstock.models.protocol import Floats, Model
+from penstock.models.protocol import Floats, Model, thresholds_of
 from penstock.models.vectors import OnVectors
 
 MOST_DIFFERENCE = 1e-4
@@ -75,12 +76,13 @@ def parity(
     every row, and the way from the text on a few."""
     order = np.random.default_rng(seed).permutation(len(inputs))
     rows = np.sort(order[: MOST_ROWS if vectors is None else WHOLE_WAY])
-    trained = compare(answers_of(model, [inputs[row] for row in rows], lambda _done: None), served[rows])
+    levels = thresholds_of(model)
+    trained = compare(answers_of(model, [inputs[row] for row in rows], lambda _done: None), served[rows], levels)
     if vectors is not None and isinstance(model, OnVectors):
-        trained = joined(trained, compare(model.from_vectors(vectors), served))
+        trained = joined(trained, compare(model.from_vectors(vectors), served, levels))
     return Parity(
         trained_reloaded=trained,
-        single_batch=compare(timings.answers, served[list(timings.rows)]),
+        single_batch=compare(timings.answers, served[list(timings.rows)], levels),
         backbone=backbone,
     )
 
@@ -94,15 +96,23 @@ def joined(one: Comparison, other: Comparison) -> Comparison:
     )
 
 
-def compare(one: Floats, other: Floats) -> Comparison:
+def compare(one: Floats, other: Floats, thresholds: Floats | None = None) -> Comparison:
     """Two arrays (k, labels) of scores for the same rows. Scores beyond 1 are compared by their relative difference:
-    a price of 100,000 has no four decimals in float32."""
+    a price of 100,000 has no four decimals in float32. thresholds: (labels,) of a model that gives several labels; a
+    score that lies on one, within what may differ, agrees with either side."""
     scale = np.maximum(1.0, np.abs(other.astype(np.float64)))
     return Comparison(
         rows=len(one),
         max_difference=float((np.abs(one.astype(np.float64) - other) / scale).max()),
-        label_agreement=float((one.argmax(axis=1) == other.argmax(axis=1)).mean()),
+        label_agreement=float(_agree(one, other, thresholds).mean()),
     )
+
+
+def _agree(one: Floats, other: Floats, thresholds: Floats | None) -> NDArray[np.bool_]:
+    if thresholds is None:
+        return np.asarray(one.argmax(axis=1) == other.argmax(axis=1))
+    same = ((one >= thresholds) == (other >= thresholds)) | (np.abs(other - thresholds) <= MOST_DIFFERENCE)
+    return np.asarray(same.all(axis=1))
 
 
 def answers_of(model: Model, inputs: Sequence[Any], on_rows: Callable[[int], None]) -> Floats:

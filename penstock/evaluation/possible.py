@@ -12,10 +12,20 @@ from penstock.evaluation.intervals import Z95, wilson
 from penstock.evaluation.words import SHARES
 from penstock.workspace.records import Condition
 
-AT_MOST_ONE = SHARES | {"ece", "auc", "brier", "mrr", "ndcg_at_10", "r2", "fidelity", "robust_accuracy"}
+AT_MOST_ONE = SHARES | {
+    "ece",
+    "auc",
+    "brier",
+    "mrr",
+    "ndcg_at_10",
+    "r2",
+    "fidelity",
+    "robust_accuracy",
+    "robust_exact_match",
+}
 ABOVE_ZERO = frozenset({"latency_p50_ms", "latency_p95_ms", "cost_per_1000", "epsilon"})
 NEVER_NEGATIVE = (AT_MOST_ONE | {"parity", "mae", "rmse"}) - {"gross_margin", "r2"}
-_SHARES_OF_ROWS = frozenset({"accuracy"})
+_SHARES_OF_ROWS = frozenset({"accuracy", "exact_match"})
 """Their interval is Wilson's over the test rows: with all right, its lower end is n / (n + 1.96²), below 1."""
 
 

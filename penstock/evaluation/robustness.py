@@ -1,6 +1,7 @@
 """How much of a text classifier's accuracy is left when texts are written hastily: typos, case, word order, cut short.
 
-The same rows with and without each change, drawn by the seed. It changes texts and asks the model; training is not its.
+The same rows with and without each change, drawn by the seed. It changes texts and asks whether they are answered
+rightly; training is not its.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from numpy.typing import NDArray
 from penstock.datasets.perturb import KINDS
 from penstock.evaluation.intervals import Metric, metric, wilson
 from penstock.evaluation.measured import Chart, Point, Section
-from penstock.models.protocol import Floats
 
 MOST_CHARS = 120_000  # of all texts of one kind: 300 of 400, or 120 of a page; a large encoder reads them in 10 s
 _LEAST_ROWS = 50
@@ -23,7 +23,6 @@ _EXAMPLE_CHARS = 60
 
 TITLE = "Robustness"
 NOTE = "The same test rows as they are, and changed as people in a hurry write; the line is the 95% interval."
-HEADER = ("Texts", "Example", "Accuracy", "95% interval", "Rows", "Rows changed")
 AS_THEY_ARE = "as they are"
 
 
@@ -36,37 +35,39 @@ class Robustness:
 
 
 def robustness(
-    predict: Callable[[Sequence[str]], Floats],
+    judge: Callable[[Sequence[str], NDArray[np.int64]], NDArray[np.bool_]],
     texts: Sequence[str],
-    truth: NDArray[np.int64],
-    answered: NDArray[np.int64],
+    right: NDArray[np.bool_],
     *,
     most_rows: int,
     seed: int,
+    measure: str = "Accuracy",
 ) -> Robustness | None:
-    """truth, answered: label indices (n,) of the rows as they are. None where no change changes any text (numbers in
-    words, single letters), or no rows are wanted."""
+    """right: which rows (n,) are answered rightly as they are. judge(texts, rows): the same of these texts in their
+    place. measure: what the share of them is called. None where no change changes any text (numbers in words, single
+    letters), or no rows are wanted."""
     rows = _chosen(texts, most_rows, seed)
     if not len(rows):
         return None
-    lines = [_line(AS_THEY_ARE, texts, texts, rows, answered[rows] == truth[rows])]
+    lines = [_line(AS_THEY_ARE, texts, texts, rows, right[rows])]
     found: list[Metric] = []
     for number, (kind, change) in enumerate(KINDS.items()):
         draw = np.random.default_rng([seed, number])
         changed = [change(texts[row], draw) for row in rows]
         if all(new == texts[row] for new, row in zip(changed, rows, strict=True)):
             continue
-        right = predict(changed).argmax(axis=1) == truth[rows]
-        found.append(wilson(int(right.sum()), len(rows)))
-        lines.append(_line(kind, texts, dict(zip(rows.tolist(), changed, strict=True)), rows, right))
+        still = judge(changed, rows)
+        found.append(wilson(int(still.sum()), len(rows)))
+        lines.append(_line(kind, texts, dict(zip(rows.tolist(), changed, strict=True)), rows, still))
     if not found:
         return None
     lowest = metric(
         min(each.value for each in found), min(each.low for each in found), min(each.high for each in found)
     )
     points = tuple(point for point, _ in lines)
-    chart = Chart("bars", "Accuracy", "", points)
-    return Robustness(lowest, Section(TITLE, NOTE, HEADER, tuple(row for _, row in lines), chart, numbers_from=2))
+    chart = Chart("bars", measure, "", points)
+    header = ("Texts", "Example", measure, "95% interval", "Rows", "Rows changed")
+    return Robustness(lowest, Section(TITLE, NOTE, header, tuple(row for _, row in lines), chart, numbers_from=2))
 
 
 def _chosen(texts: Sequence[str], most: int, seed: int) -> NDArray[np.int64]:

@@ -19,6 +19,8 @@ from penstock.evaluation.pairing import paired
 Scores: TypeAlias = Floats | Sequence[float]
 
 COMMONEST = "always the commonest label"
+SAME_SET = "always the same set of labels"
+EVERY_LABEL = "always every label"
 BY_SHARE = "guessing labels by their share"
 BY_CHANCE = "ranking by chance"
 PRIOR = "the labels' shares for every row"
@@ -32,6 +34,8 @@ RANDOM_ALARMS = "as many alarms at random"
 
 CHINESE: Mapping[str, str] = {
     COMMONEST: "总是回答最常见的类别",
+    SAME_SET: "总是回答同一组标签",
+    EVERY_LABEL: "总是回答全部标签",
     BY_SHARE: "按类别比例猜测",
     BY_CHANCE: "随机排序",
     PRIOR: "每行都给出类别比例",

@@ -20,6 +20,8 @@ SHARES = frozenset(
     {
         "accuracy",
         "macro_f1",
+        "micro_f1",
+        "exact_match",
         "gross_margin",
         "top1",
         "coverage",
@@ -28,11 +30,15 @@ SHARES = frozenset(
         "out_of_scope_recall",
         "hr_at_10",
         "robust_accuracy",
+        "robust_exact_match",
         "detection_rate",
     }
 )
 """Metrics that people read as percentages."""
 
+GIVES_ONE = "It answers one input with one of {total} labels and a score."
+GIVES_SEVERAL = "It gives one input any number of {total} labels, each with a score of its own, or none."
+GIVES_NONE = "A label is given from its threshold on; an input that fits none may still get one."
 ANSWERS_ALWAYS = "It always answers one of its labels, also for an input that fits none."
 ABSTAINS = "Where it is not sure it gives no label; it may still be sure of an input that fits none."
 REFIT = (
@@ -50,6 +56,8 @@ _CHINESE: Mapping[str, str] = {
     "served": "发布的模型",
     "accuracy": "准确率",
     "macro_f1": "宏平均 F1",
+    "micro_f1": "微平均 F1",
+    "exact_match": "完全匹配率",
     "ece": "校准误差",
     "epsilon": "隐私损失 ε",
     "fidelity": "向量保真度",
@@ -162,7 +170,9 @@ _CHINESE: Mapping[str, str] = {
     "Hashes": "哈希",
     "Metric": "指标",
     "Value": "值",
-    "It answers one input with one of {total} labels and a score.": "对一个输入给出 {total} 个类别之一及其得分。",
+    GIVES_SEVERAL: "对一个输入给出 {total} 个标签中的任意多个（各有得分），也可能一个都不给。",
+    GIVES_NONE: "得分达到各自阈值的标签才会给出；不属于任何标签的输入仍可能得到标签。",
+    GIVES_ONE: "对一个输入给出 {total} 个类别之一及其得分。",
     "Trained on {train} rows, tested on {test} rows.": "训练 {train} 行，测试 {test} 行。",
     "This test split has judged {uses} candidates; the more it judges, the less it proves.": (
         "该测试集已评审 {uses} 个候选模型；用得越多，说服力越弱。"
@@ -204,6 +214,7 @@ _CHINESE: Mapping[str, str] = {
     "labels without a test row": "没有测试行的标签",
     "labels with fewer than 5 training rows": "训练行少于 5 的标签",
     "rows whose label has too few rows": "标签行数过少的行",
+    "rows with none of the labels": "不带任何标签的行",
     "LABELS THAT LOOK LIKE ANOTHER": "与另一标签看起来相同的标签",
     "labels that look wrong": "疑似错误的标签",
     "out-of-scope texts that are labelled rows too": "同时有标签的超范围文本",

@@ -148,7 +148,7 @@ def options_of(house: House, name: str) -> dict[str, Any]:
     product = house.workspace.products[name]
     options = dict(product.options)
     with house.store.read() as tx:
-        for option in tasks.get(product.task).builds_on:
+        for option in tasks.of(product).builds_on:
             other = str(options[option])
             product_of(house.workspace, other)
             live = releases.live(tx, other)

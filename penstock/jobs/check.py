@@ -36,7 +36,7 @@ def _check_product(workspace: Workspace, name: str, product: Product) -> dict[st
     check_words(workspace, name, product)
     check_ladder(workspace, name, product)
     check_gate(workspace, name, product)
-    prepared = tasks.get(product.task).prepare(product, workspace.folder, ())
+    prepared = tasks.of(product).prepare(product, workspace.folder, ())
     _check_rungs(workspace, name, product, prepared)
     return {
         "product": name,
@@ -54,7 +54,7 @@ def _check_rungs(workspace: Workspace, name: str, product: Product, prepared: Pr
     ladder = [RUNGS[rung] for rung in ladder_of(product) if RUNGS[rung].check is not accepts]
     if not ladder:
         return
-    train = tasks.get(product.task).split(prepared.train, product)
+    train = tasks.of(product).split(prepared.train, product)
     recipes = product.options.get("recipes", {})
     done: list[tuple[Any, Any]] = []
     for rung in ladder:
@@ -80,7 +80,7 @@ def check_words(workspace: Workspace, name: str, product: Product) -> None:
     """The task, rungs, backbone and gate metrics of a product must exist. Raises BadInput naming the line."""
     task = _known_task(workspace, name, product)
     for rung in product.ladder:
-        check_rung(product.task, rung, where(workspace.folder, "products", name, "ladder"))
+        check_rung(product, rung, where(workspace.folder, "products", name, "ladder"))
     _check_options(workspace, name, product, task)
     check_privacy(product, product.ladder or ladder_of(product), where(workspace.folder, "products", name, "ladder"))
     for condition in product.gate:
@@ -102,12 +102,16 @@ def check_ladder(workspace: Workspace, name: str, product: Product) -> None:
         )
 
 
-def check_rung(task: str, rung: str, place: str) -> None:
-    """Raises BadInput at `place` for a rung that this task has not; the hint lists those that it has."""
-    known = (*tasks.get(task).ladder, *(PRIVATE if task == TEXT else ()))
+def check_rung(product: Product, rung: str, place: str) -> None:
+    """Raises BadInput at `place` for a rung that the product's task has not; the hint lists those that it has."""
+    task = tasks.of(product)
+    if task.several_labels and rung not in task.ladder and rung in (*tasks.get(task.name).ladder, *PRIVATE):
+        hint = f"rungs with multi_label = true: {', '.join(task.ladder)}"
+        raise BadInput(f"the rung {rung!r} gives one label for a text, not several", where=place, hint=hint)
+    known = (*task.ladder, *(PRIVATE if task.name == TEXT and not task.several_labels else ()))
     if rung not in known:
-        what = f"the rung {rung!r} is none of {task}" if rung in RUNGS else f"unknown rung {rung!r}"
-        raise BadInput(what, where=place, hint=f"rungs of {task}: {', '.join(known)}")
+        what = f"the rung {rung!r} is none of {task.name}" if rung in RUNGS else f"unknown rung {rung!r}"
+        raise BadInput(what, where=place, hint=f"rungs of {task.name}: {', '.join(known)}")
 
 
 def check_gate(workspace: Workspace, name: str, product: Product) -> None:
@@ -130,13 +134,13 @@ def _check_options(workspace: Workspace, name: str, product: Product, task: task
         message = "is not an option" if hint else first["msg"].removeprefix("Value error, ")
         raise BadInput(message, where=where(workspace.folder, *path), hint=hint) from None
     for rung in product.options.get("recipes", {}) if "recipes" in task.options.model_fields else ():
-        check_rung(product.task, rung, where(workspace.folder, "products", name, "options", "recipes", rung))
+        check_rung(product, rung, where(workspace.folder, "products", name, "options", "recipes", rung))
 
 
 def ladder_of(product: Product) -> tuple[str, ...]:
     """The rungs to try in order: the product's own ladder, or its task's, without those that lack a backbone. Where the
     product states privacy, only those that keep it."""
-    ladder = product.ladder or tasks.get(product.task).ladder
+    ladder = product.ladder or tasks.of(product).ladder
     if stated(product) is not None:
         ladder = tuple(rung for rung in ladder if rung in PRIVATE) or PRIVATE
     return tuple(rung for rung in ladder if product.backbone is not None or not RUNGS[rung].needs_backbone)
@@ -144,7 +148,7 @@ def ladder_of(product: Product) -> tuple[str, ...]:
 
 def _known_task(workspace: Workspace, name: str, product: Product) -> tasks.Task:
     try:
-        return tasks.get(product.task)
+        return tasks.of(product)
     except BadInput as error:
         place = where(workspace.folder, "products", name, "task")
         raise BadInput(error.message, where=place, hint=error.hint) from None

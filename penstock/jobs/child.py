@@ -33,7 +33,7 @@ def make_version(arguments: dict[str, Any], progress: Progress) -> dict[str, Any
     name = arguments["product"]
     product = house.workspace.products[name]
     progress(f"{name}: cleaning", 0, 1)
-    prepared = tasks.get(product.task).prepare(product, house.folder, arguments["extra"])
+    prepared = tasks.of(product).prepare(product, house.folder, arguments["extra"])
     with house.store.transaction() as tx:
         check_made(tx, house.blobs, name, prepared.train)
         version = add_version(
@@ -95,7 +95,7 @@ def training_request(
     with house.store.read() as tx:
         check_trained(tx, house.blobs, arguments["product"], rows)
     return TrainRequest(
-        train=tasks.get(product.task).split(rows, product),
+        train=tasks.of(product).split(rows, product),
         backbone=_backbone(house, product, rung, loader, progress),
         seed=product.seed,
         cache=EmbeddingCache(house.workspace.state / "cache" / "embeddings"),

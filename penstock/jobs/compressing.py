@@ -53,7 +53,7 @@ def compress(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
         check_trained(tx, house.blobs, arguments["product"], train)
     kept = None if arguments.get("stand_ins") is None else Path(arguments["stand_ins"])
     made = [(source.artifact, source) for source in sources]  # two may have the same artifact
-    rows = tasks.get(product.task).split(train, product)
+    rows = tasks.of(product).split(train, product)
     with stand_ins(house.blobs, kept) as standing:
         bench = _Bench(house, arguments["product"], say, standing, len(rows))
         made_of = _compressed(bench, house.blobs, arguments["by"], made, arguments["set"], rows, checkpoint)

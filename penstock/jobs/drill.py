@@ -114,7 +114,7 @@ def _release(house: House, one: Live, *, signed: bool) -> Iterator[Check]:
         elif release.product in house.workspace.products:
             from penstock import tasks
 
-            probes = tasks.get(house.workspace.products[release.product].task).probes(model)
+            probes = tasks.of(house.workspace.products[release.product]).probes(model)
             check_model(model, probes)
             yield Check(f"{what} answers", True, f"no answer of it is kept; its {len(probes)} probes are answered")
     except PenstockError as error:

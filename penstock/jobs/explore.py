@@ -46,7 +46,11 @@ KEPT_SHARE = 1 / 3  # of the budget, at most, that no rung takes from the compre
 _WEAK = 0.5  # of a rung's time: a base that trains in less is no reason for that rung to wait
 _SECONDS_PER_MINUTE = 60
 _FROZEN = "frozen-linear.v1"
-_ENCODERS = (_FROZEN, "encoder-linear.v1")  # kinds that int8, prune and distil can make cheaper
+_ENCODERS = (
+    _FROZEN,
+    "encoder-linear.v1",
+    "frozen-multi-label.v1",
+)  # kinds that int8, prune and distil can make cheaper
 _INT8, _CASCADE, _DISTIL, _PRUNE = "int8.v1", "cascade.v1", "distil.v1", "prune.v1"
 _STATIC: Mapping[str, Any] = {"student": "static"}  # it costs about a hundredth of its teacher
 
@@ -118,7 +122,7 @@ def explore(house: House, arguments: dict[str, Any], progress: Progress) -> dict
 
 def all_rungs(product: Product) -> list[str]:
     """The task's own rungs and those that the product's ladder adds, without those that lack a backbone."""
-    known = [*tasks.get(product.task).ladder, *product.ladder]
+    known = [*tasks.of(product).ladder, *product.ladder]
     possible = ladder_of(product.model_copy(update={"ladder": tuple(dict.fromkeys(known))}))
     return list(possible)
 
@@ -280,7 +284,7 @@ def _cascade(exploration: _Exploration) -> list[_Idea]:
     always right: more texts go to it than need to."""
     work = exploration.work
     singles = {one["candidate"]: one for one in exploration.outcomes if one["rung"] != _CASCADE}
-    if tasks.get(work.house.workspace.products[work.product].task).name != "text-classification":
+    if tasks.of(work.house.workspace.products[work.product]).name != "text-classification":
         return []  # a cascade reads texts
     figures = {name: _figures(exploration, one) for name, one in singles.items()}
     pair = cascade_pair({name: (quality.value, cost.value) for name, (quality, cost) in figures.items()})

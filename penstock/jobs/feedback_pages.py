@@ -5,6 +5,7 @@ The command line, the admin interface and the console show these records.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ from penstock.storage.engine import Transaction
 from penstock.workspace.loader import product_of
 
 NOT_KEPT = "not kept"
+NO_LABEL = "no label"
 MOST_SHOWN = 500
 _HEADLINES = ("label", "answer", "decision", "value", "estimate", "sentiment", "reason")
 """Of an output, what stands for it in a table: the first of these that it has."""
@@ -107,6 +109,8 @@ def short(value: Any) -> str:
     if isinstance(value, Mapping):
         if set(value) == {"question"} or set(value) == {"text"}:
             return str(next(iter(value.values())))
+        if isinstance(labels := value.get("labels"), list):
+            return ", ".join(f"{one['label']} ({one['score']:.2f})" for one in labels) or NO_LABEL
         for name in _HEADLINES:
             if value.get(name) is not None:
                 score = value.get("score")
@@ -114,6 +118,17 @@ def short(value: Any) -> str:
         if isinstance(items := value.get("items"), list):
             return ", ".join(str(one.get("item", one)) if isinstance(one, Mapping) else str(one) for one in items)
     return "" if value is None else canonical_json(value).decode()
+
+
+def corrected(correction: str | None) -> str:
+    """A correction as people read it: a list of labels without its JSON."""
+    if correction is None or not correction.startswith("["):
+        return correction or ""
+    try:
+        labels = json.loads(correction)
+    except (ValueError, RecursionError):
+        return correction
+    return ", ".join(map(str, labels)) or NO_LABEL if isinstance(labels, list) else correction
 
 
 def said_rows(found: Sequence[Said]) -> list[dict[str, Any]]:
@@ -126,7 +141,7 @@ def said_rows(found: Sequence[Said]) -> list[dict[str, Any]]:
             "customer": one.customer_name,
             "message": cut(short(one.message)) if one.kept else NOT_KEPT,
             "answer": cut(short(one.answer)) if one.kept and one.answer is not None else NOT_KEPT,
-            "correction": one.correction if not one.new_label else f"{one.correction} (new label)",
+            "correction": corrected(one.correction) + (" (new label)" if one.new_label else ""),
             "rating": one.rating,
             "comment": cut(one.comment),
             "state": one.state.replace("_", " "),

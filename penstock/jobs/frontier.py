@@ -95,7 +95,7 @@ def write_frontier(house: House, product: str, result: Mapping[str, Any], html: 
     """Write the page and, beside it, the chart; answer both paths. html: where to, as in `frontier_files`. Raises
     BadInput where it cannot be written."""
     page_path, chart_path = frontier_files(house, product, html)
-    page, chinese = _page(house, product, result), tasks.get(house.workspace.products[product].task).chinese
+    page, chinese = _page(house, product, result), tasks.of(house.workspace.products[product]).chinese
     try:
         page_path.write_text(frontier_html(page, chinese), encoding="utf-8")
         chart_path.write_text(frontier_svg(page, chinese), encoding="utf-8")

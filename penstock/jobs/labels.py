@@ -18,7 +18,7 @@ def label_rows(workspace: Workspace, name: str, *, rare: bool = False) -> list[d
     after cleaning (None where they were not learnable). rare: only those with too few. Raises BadInput for a product
     whose rows have no labels."""
     product = product_of(workspace, name)
-    task = tasks.get(product.task)
+    task = tasks.of(product)
     if task.labels is None:
         raise BadInput(f"the rows of {task.name} have no labels", where=name, hint=f"see: penstock data inspect {name}")
     read = Counter(task.labels(product, workspace.folder))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from penstock import tasks
@@ -11,7 +11,7 @@ from penstock.core.errors import BadInput
 from penstock.datasets.report import KINDS, CleaningReport
 from penstock.identity.customers import consenting_customers
 from penstock.monitoring.events import event_rows, mark_events_used
-from penstock.monitoring.feedback import Correction, mark_used, unusable_corrections, usable_corrections
+from penstock.monitoring.feedback import Correction, listed, mark_used, unusable_corrections, usable_corrections
 from penstock.monitoring.knowledge_entries import consented
 from penstock.registry import amendments
 from penstock.runtime.house import House
@@ -63,7 +63,7 @@ def mark_learned(tx: Transaction, rows: Iterable[Mapping[str, Any]], ids: Collec
 
 def learned_rows(house: House, tx: Transaction, product: str, feedback: Collection[str]) -> list[dict[str, Any]]:
     """Rows of the corrections and events named by id, and of the product's amendments; a row names its origin."""
-    task = tasks.get(house.workspace.products[product].task)
+    task = tasks.of(house.workspace.products[product])
     wanted = set(feedback)
     rows = [_row(task, one) for one in usable_corrections(tx, product) if one.feedback_id in wanted]
     present = amendments.current(tx, product)
@@ -78,15 +78,18 @@ def in_words(why: Mapping[str, str]) -> str:
     return "; ".join(f"{count:,}: {reason}" for reason, count in Counter(why.values()).most_common())
 
 
-def check_correction(house: House, product: str, input: Any, correction: str) -> str | None:
-    """The label that a correction names, as the data write it; None where it names none. Raises BadInput for one that
-    the product's task cannot learn from."""
+def check_correction(house: House, product: str, input: Any, correction: str | Sequence[str]) -> Sequence[str]:
+    """The labels that a correction names, as the data write them. Raises BadInput for one that the product's task
+    cannot learn from."""
     known = house.workspace.products.get(product)
     if known is None:
-        return None
-    row = tasks.get(known.task).correction(input, correction)
-    label = row.get("label", row.get("target"))
-    return label if isinstance(label, str) else None
+        return ()
+    task = tasks.of(known)
+    if not isinstance(correction, str) and not task.several_labels:
+        raise BadInput("the correction must be text", where="correction", hint="what should have been answered")
+    row = task.correction(input, correction if isinstance(correction, str) else listed(correction))
+    label = row.get("label", row.get("target", row.get("labels", ())))
+    return (label,) if isinstance(label, str) else label if isinstance(label, list) else ()
 
 
 def _row(task: tasks.Task, said: Correction) -> dict[str, Any] | None:

@@ -86,7 +86,7 @@ def measure(
     facts: Mapping[str, float] = MappingProxyType({}),
 ) -> Report:
     """The report on these test rows, by the product's task. facts: what training said of the model, for the gate."""
-    task = tasks.get(product.task)
+    task = tasks.of(product)
     split = task.split(test, product)
     report = evaluate(
         model=model,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from penstock import tasks
 from penstock.core.errors import BadInput, Conflict
 from penstock.datasets.text_privacy import Privacy
 from penstock.registry.candidates import get_candidate, list_candidates
@@ -67,7 +68,10 @@ def check_privacy(product: Product, rungs: Sequence[str], where: str) -> None:
 
 def check_compression(product: Product, by: str, where: str) -> None:
     """Raises BadInput for a compression that learns from rows, where privacy is stated: it would cost epsilon that no
-    account holds."""
+    account holds; and where texts get several labels, which it cannot learn."""
+    if tasks.of(product).several_labels and by not in READS_NO_ROW:
+        hint = f"allowed with multi_label = true: {', '.join(READS_NO_ROW)}"
+        raise BadInput(f"{by} makes models that give one label for a text, not several", where=where, hint=hint)
     if stated(product) is not None and by not in READS_NO_ROW:
         hint = f"allowed: {', '.join(READS_NO_ROW)}, which reads no row; or take privacy out of the product's options"
         message = f"{by} learns from the rows again, without privacy and uncharged, and this product states some"

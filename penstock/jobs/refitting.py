@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from penstock import tasks
-from penstock.datasets.rows import Split
 from penstock.evaluation.parity import MOST_DIFFERENCE, answers_of
 from penstock.models.load import Loader
-from penstock.models.protocol import unsure_below
+from penstock.models.protocol import Floats, Model, given, unsure_below
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
 from penstock.training.records import Trained, save
@@ -37,31 +36,44 @@ def refitted(
 ) -> dict[str, Any]:
     """What a candidate keeps of it under "refit", and a note for people. arguments: product and artifact are read."""
     product, loader = house.workspace.products[arguments["product"]], Loader(house.blobs)
-    learned = [*train_rows, *(row for row in test_rows if row["label"] is not None)]
+    learned = [*train_rows, *filter(_labelled, test_rows)]
     judged = loader.load(arguments["artifact"])
     trained = with_threshold(train(learned), unsure_below(judged))
     artifact = save(trained, house.blobs)
-    test: Split = tasks.get(product.task).split(test_rows, product)
+    test = tasks.of(product).split(test_rows, product)
     progress("refit", 0, 1, "comparing with the judged model")
     before, after, unsaved = (
         answers_of(model, test.inputs, lambda done: None) for model in (judged, loader.load(artifact), trained.model)
     )
-    answered, again = (
-        np.array([model.labels[at] for at in answers.argmax(axis=1)])
-        for model, answers in ((judged, before), (trained.model, after))
-    )
-    right = answered == np.array(test.labels)
-    kept = float((again == answered)[right].mean()) if right.any() else 0.0
+    answered, again = (_in_words(*each) for each in ((judged, before), (trained.model, after)))
+    right = np.array([own == set(_listed(truth)) for own, truth in zip(answered, test.labels, strict=True)])
+    alike = np.array([one == other for one, other in zip(again, answered, strict=True)])
+    kept = float(alike[right].mean()) if right.any() else 0.0
     same = float(np.abs(after - unsaved).max(initial=0.0)) <= MOST_DIFFERENCE
     refit = {
         "artifact": artifact,
-        "rows": sum(row["label"] is not None for row in learned),
-        "agreement": float((again == answered).mean()),
+        "rows": sum(map(_labelled, learned)),
+        "agreement": float(alike.mean()),
         "kept": kept,
         "holds": bool(same and kept >= LEAST_KEPT),
     }
     progress("refit", 1, 1, "done")
     return {"refit": refit, "note": _note(refit)}
+
+
+def _labelled(row: Mapping[str, Any]) -> bool:
+    """Whether a row has a label, or a set of them; a text out of scope has neither."""
+    return row.get("label", row.get("labels")) is not None
+
+
+def _listed(labels: str | Sequence[str]) -> Sequence[str]:
+    return (labels,) if isinstance(labels, str) else labels
+
+
+def _in_words(model: Model, answers: Floats) -> list[set[str]]:
+    """The labels that a model gives, a row each."""
+    names = np.array(model.labels, dtype=object)
+    return [set(names[flags]) for flags in given(model, answers)]
 
 
 def _note(refit: Mapping[str, Any]) -> str:

@@ -84,7 +84,7 @@ def _cheaper(product: Product, near: Mapping[str, Any], name: str, failed: set[s
 
 def _better(product: Product, name: str, near: Mapping[str, Any], budget: float | None) -> list[str]:
     found = []
-    ladder, known = ladder_of(product), tasks.get(product.task).ladder
+    ladder, known = ladder_of(product), tasks.of(product).ladder
     if product.backbone is None and any(RUNGS[rung].needs_backbone for rung in known):
         found.append(f'a backbone opens more rungs: backbone = "english" in [products.{name}]')
     elif missing := [rung for rung in known if rung not in ladder]:

@@ -93,7 +93,7 @@ class CandidateReport:
         )
 
     def _chinese(self) -> Mapping[str, str]:
-        return {} if self.product is None else tasks.get(self.product.task).chinese
+        return {} if self.product is None else tasks.of(self.product).chinese
 
     def _refit(self) -> dict[str, str]:
         told = refit_in_words(self.candidate, speaker(self.locale))

@@ -86,7 +86,7 @@ def runs_html(house: House, runs: Sequence[Run]) -> str:
 def runs_page(house: House, runs: Sequence[Run], locale: str, draw: Draw | None = None) -> RunsPage:
     """The same in words, for a page with a layout of its own. draw: None draws here."""
     product = house.workspace.products.get(runs[0].product)
-    words = {**_CHINESE, **({} if product is None else tasks.get(product.task).chinese)}
+    words = {**_CHINESE, **({} if product is None else tasks.of(product).chinese)}
     say = speaker(locale, words)
     rows = compare_rows(runs)
 

@@ -73,7 +73,8 @@ def _around(
         say(note)
     if taken.language:
         say(f"the texts are {taken.language}: no English backbone; n-grams, or see [backbones] in penstock.toml")
-    section = settled_section(task.section, taken, rare_labels)
+    several = task.multi_label() if taken.separator is not None and task.multi_label is not None else task
+    section = settled_section(several.section, taken, rare_labels)
     before = _there(folder)
     try:
         made = init_workspace(

@@ -11,7 +11,15 @@ from pathlib import Path
 from penstock.core.errors import BadInput
 from penstock.datasets.convert import convert
 from penstock.datasets.encodings import guess_encoding
-from penstock.datasets.guess import Head, by_content, by_name, head_of, share_by_script, without_header
+from penstock.datasets.guess import (
+    Head,
+    by_content,
+    by_name,
+    head_of,
+    separator_in,
+    share_by_script,
+    without_header,
+)
 from penstock.datasets.lines import decoded_lines, sample_of
 from penstock.datasets.objects import is_label_studio, read_json
 
@@ -31,12 +39,14 @@ _LANGUAGE_TASKS = ("text-classification", "knowledge-answering")
 @dataclass(frozen=True)
 class Taken:
     """file: what becomes the product's data. columns: of each field. language: "" where the English backbone reads the
-    texts; else what they are, e.g. "Chinese". notes: what was taken for what."""
+    texts; else what they are, e.g. "Chinese". notes: what was taken for what. separator: the sign between several
+    labels in a cell, None where a cell is one label."""
 
     file: Path
     columns: Mapping[str, str] = field(default_factory=dict)
     language: str = ""
     notes: tuple[str, ...] = ()
+    separator: str | None = None
 
 
 def take(task: str, file: Path, given: Mapping[str, str], scratch: Path) -> Taken:
@@ -60,7 +70,10 @@ def take(task: str, file: Path, given: Mapping[str, str], scratch: Path) -> Take
     others = [column for column in head.columns if column not in columns.values() and column]
     notes.append(f"columns taken: {told}" + (f"; not used: {', '.join(map(repr, others))}" if others else ""))
     language = _language(head.cells(next(iter(columns.values())))) if task in _LANGUAGE_TASKS else ""
-    return Taken(file, columns, language, tuple(notes))
+    separator = separator_in([row.get(columns["label"]) for row in head.rows]) if "label" in columns else None
+    if separator is not None:
+        notes.append(f"a text has several labels, in lists or with {separator!r} between: options.multi_label = true")
+    return Taken(file, columns, language, tuple(notes), separator)
 
 
 def _readable(file: Path, scratch: Path) -> tuple[Path, list[str]]:
@@ -144,6 +157,8 @@ def settled_section(section: str, taken: Taken, rare_labels: str | None) -> str:
         pairs = [f"{name} = {json.dumps(column, ensure_ascii=False)}" for name, column in taken.columns.items()]
         named = ", ".join(pairs).replace("{", "{{").replace("}", "}}")
         lines = [f"columns = {{{{ {named} }}}}" if line.startswith("# columns = ") else line for line in lines]
+    if taken.separator is not None:
+        lines = [line.replace('label_separator = "|"', f'label_separator = "{taken.separator}"') for line in lines]
     if taken.language:
         lines = [_without_english(line, taken.language) if line.startswith("backbone =") else line for line in lines]
     if rare_labels is not None:

@@ -117,7 +117,7 @@ def outcome_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _check_rungs(product: Product, rungs: list[str]) -> None:
     """Before anything is cleaned: the rungs asked for by name must exist, and have what they need."""
     for rung in rungs:
-        check_rung(product.task, rung, "--rung")
+        check_rung(product, rung, "--rung")
         if RUNGS[rung].needs_backbone and product.backbone is None:
             raise BadInput(f"{rung} needs a backbone", where="--rung", hint="name one: backbone = ... in penstock.toml")
 

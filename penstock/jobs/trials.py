@@ -135,7 +135,7 @@ def _attempt(
 
 def _score(product: Product, trained: Trained, held: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Metric], float]:
     """Quality on the held rows, and its mean over them, of which more is better whatever the task measures."""
-    task = tasks.get(product.task)
+    task = tasks.of(product)
     plain = {name: value for name, value in product.options.items() if name != "robust_rows"}
     if "robust_rows" in task.options.model_fields:
         plain["robust_rows"] = 0  # it takes longer than all else, and decides nothing here

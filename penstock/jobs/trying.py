@@ -48,7 +48,7 @@ class Chosen:
 
     @property
     def task(self) -> Task:
-        return tasks.get(self.product.task)
+        return tasks.of(self.product)
 
     @property
     def live(self) -> bool:

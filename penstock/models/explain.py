@@ -12,11 +12,12 @@ from typing import TypeVar, cast
 import numpy as np
 
 from penstock.models.cascade import Cascade
-from penstock.models.protocol import Explains, Model, Part
+from penstock.models.protocol import Explains, Model, Part, thresholds_of
 from penstock.models.spans import spans
 
 MOST_SPANS = 24  # each costs one more answer of the model
 _LEAST = 1e-30  # a probability below it is as good as none, and its logarithm no number
+_LEAST_REST = 6e-8  # what a probability in float32 can lack of 1
 
 
 Steps = Generator[None, None, tuple[Part, ...]]
@@ -58,8 +59,12 @@ def occlusion_steps(model: Model, text: str, label: int) -> Steps:
     for asked in (text, *(text[:start] + text[end:] for start, end in parts)):
         rows.append(model.predict([asked])[0])
         yield
-    logs = np.log(np.maximum(np.stack(rows).astype(np.float64), _LEAST))
-    scores = logs[:, label] - logs.mean(axis=1)
+    answers = np.stack(rows).astype(np.float64)
+    logs = np.log(np.maximum(answers, _LEAST))
+    if thresholds_of(model) is None:
+        scores = logs[:, label] - logs.mean(axis=1)
+    else:  # each label by itself
+        scores = logs[:, label] - np.log(np.maximum(1.0 - answers[:, label], _LEAST_REST))
     return tuple(
         Part(start, end, float(scores[0] - score)) for (start, end), score in zip(parts, scores[1:], strict=True)
     )

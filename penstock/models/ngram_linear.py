@@ -45,10 +45,10 @@ class NgramLinear:
         columns, values = self.vocabulary.vector(text)
         weights = self.weights[columns]
         shares = values * (weights[:, label] - weights.mean(axis=1)) / self.temperature
-        return _shared_out(self.vocabulary, text, dict(zip(columns.tolist(), shares.tolist(), strict=True)))
+        return shared_out(self.vocabulary, text, dict(zip(columns.tolist(), shares.tolist(), strict=True)))
 
 
-def _shared_out(vocabulary: Vocabulary, text: str, shares: Mapping[int, float]) -> tuple[Part, ...]:
+def shared_out(vocabulary: Vocabulary, text: str, shares: Mapping[int, float]) -> tuple[Part, ...]:
     """Parts of the text from shares of the score by column. What lies between two parts counts for the later."""
     characters, words = ngrams.sources(text)
     found = [(vocabulary.characters.get(gram), stretches) for gram, stretches in characters]

@@ -21,6 +21,9 @@ UNSURE_BELOW = "unsure_below"
 """The setting of an artifact, and the field of a model, that holds the least probability it answers with."""
 NEVER = 1.01
 """A threshold above every probability."""
+THRESHOLDS = "thresholds"
+"""The tensor of an artifact, and the field of a model, that holds the least probability (labels,) each label is given
+with, where a text has any number of labels."""
 
 
 class Model(Protocol):
@@ -104,3 +107,19 @@ def unsure_below(model: Model) -> float | None:
     answers."""
     found: float | None = getattr(model, UNSURE_BELOW, None)
     return found
+
+
+def thresholds_of(model: Model) -> Floats | None:
+    """The least probability (labels,) that each label is given with; None for a model that gives one label."""
+    found: Floats | None = getattr(model, THRESHOLDS, None)
+    return found
+
+
+def given(model: Model, answers: Floats) -> npt.NDArray[np.bool_]:
+    """Which labels the model gives (n, labels), by its answers: those from their thresholds on, or the likeliest."""
+    thresholds = thresholds_of(model)
+    if thresholds is not None:
+        reached: npt.NDArray[np.bool_] = answers >= thresholds
+        return reached
+    likeliest = answers.argmax(axis=1)
+    return np.asarray(likeliest[:, None] == np.arange(answers.shape[1]), dtype=np.bool_)

@@ -31,6 +31,10 @@ MAX_COMMENT_CHARS = 2_000
 _SHOWN_LABELS = 20
 
 
+Check = Callable[[str, Any, str | Sequence[str]], Sequence[str]]
+"""(product, input, correction): the labels that the correction names, as the data write them."""
+
+
 @dataclass(frozen=True)
 class Feedback:
     """A customer's word on output `index` of one answer. new_label: the correction names a label the data lack.
@@ -94,25 +98,24 @@ def record(
     request_id: str,
     index: int,
     rating: int | None = None,
-    correction: str | None = None,
+    correction: str | Sequence[str] | None = None,
     comment: str = "",
-    check: Callable[[str, Any, str], str | None] = lambda product, input, correction: correction,
+    check: Check | None = None,
     proposes: Callable[[str], bool] = lambda product: False,
 ) -> Feedback:
     """Keep what a customer says of output `index` of its own request. Saying the same again changes nothing.
 
-    check(product, input, correction): the label that it names, as the data write it, None where answers are no labels;
-    raises BadInput for a correction that is none of that product's answers. proposes(product): whether a label that the
-    data lack is kept and marked new; otherwise it is BadInput, and names the labels that come near.
-    What is left out keeps what was said before; a newer rating, correction or comment replaces the older, which
-    stays as superseded. Raises NotFound for a request that is unknown or another's, BadInput for the rest.
+    correction: a text, or a list of labels. check: names none where answers are no labels, and raises BadInput for a
+    correction that is none of the product's answers. proposes(product): whether a label that the data lack is kept and
+    marked new; otherwise it is BadInput, and names the labels that come near. What is left out keeps what was said
+    before; a newer rating, correction or comment replaces the older, which stays as superseded. Raises NotFound for a
+    request that is unknown or another's, BadInput for the rest.
     """
     _check(request_id, index, rating, correction, comment)
     answer = find_answer(tx, customer, request_id)
     if answer is None:
-        raise NotFound(
-            f"no answer to request {request_id!r}", where="id", hint="answers are kept for a limited time; check the id"
-        )
+        hint = "answers are kept for a limited time; check the id"
+        raise NotFound(f"no answer to request {request_id!r}", where="id", hint=hint)
     if not 0 <= index < len(answer.inputs):
         last = len(answer.inputs) - 1
         raise BadInput(f"there is no output {index}", where="index", hint=f"this answer has outputs 0 to {last}")
@@ -122,9 +125,10 @@ def record(
         rating = before.rating if rating is None else rating
         correction = before.correction if correction is None else correction
         comment = comment.strip() or before.comment
-    label = None if correction is None else correction.strip()
-    named = None if label is None else check(answer.product, answer.inputs[index], label)
-    is_new = named is not None and unknown_label(tx, answer.product, named, refuse=not proposes(answer.product))
+    asked = correction.strip() if isinstance(correction, str) else correction
+    named = () if asked is None else (check or _as_said)(answer.product, answer.inputs[index], asked)
+    is_new = _any_unknown(tx, answer.product, named, refuse=not proposes(answer.product))
+    label = asked if asked is None or isinstance(asked, str) else listed(asked)
     said = Feedback(
         id=tx.new_id("fb"),
         customer=customer,
@@ -273,13 +277,33 @@ def _check(request_id: object, index: object, rating: object, correction: object
         raise BadInput(f"{index!r} is not an index", where="index", hint="0 is the first output")
     if rating is not None and (type(rating) is not int or rating not in RATINGS):
         raise BadInput(f"{rating!r} is not a rating", where="rating", hint="use -1 or 1, or 1 to 5")
-    if correction is not None and not (isinstance(correction, str) and 0 < len(correction.strip()) <= MAX_TRUTH_CHARS):
+    if correction is not None and not 0 < _length(correction) <= MAX_TRUTH_CHARS:
         hint = f"1 to {MAX_TRUTH_CHARS:,} characters: what should have been answered"
         raise BadInput("the correction must be text", where="correction", hint=hint)
     if not isinstance(comment, str) or len(comment) > MAX_COMMENT_CHARS:
         raise BadInput(f"the comment must be text of at most {MAX_COMMENT_CHARS:,} characters", where="comment")
     if rating is None and correction is None and not comment.strip():
         raise BadInput("nothing was said", hint='give "rating", "correction" or "comment"')
+
+
+def listed(labels: Sequence[str]) -> str:
+    """A list of labels as the correction that is kept: in JSON."""
+    return json.dumps(list(labels), ensure_ascii=False)
+
+
+def _any_unknown(tx: Transaction, product: str, labels: Sequence[str], *, refuse: bool) -> bool:
+    return any(unknown_label(tx, product, one, refuse=refuse) for one in labels)
+
+
+def _as_said(product: str, input: Any, correction: str | Sequence[str]) -> Sequence[str]:
+    return (correction,) if isinstance(correction, str) else correction
+
+
+def _length(correction: object) -> int:
+    """How long a correction is as it is kept; 0 for what is none."""
+    if isinstance(correction, list) and all(isinstance(each, str) for each in correction):
+        return len(listed(correction))
+    return len(correction.strip()) if isinstance(correction, str) else 0
 
 
 def _number_of(tx: Transaction, id: str) -> int:

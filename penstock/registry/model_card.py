@@ -11,6 +11,9 @@ from penstock.evaluation.report import Report, summary_rows
 from penstock.evaluation.words import (
     ABSTAINS,
     ANSWERS_ALWAYS,
+    GIVES_NONE,
+    GIVES_ONE,
+    GIVES_SEVERAL,
     NOT_REFIT,
     REFIT,
     Say,
@@ -59,7 +62,8 @@ def model_card(
 def _purpose(candidate: Candidate, report: Report, product: Product | None, say: Say) -> Iterator[str]:
     if report.classes is not None:
         labels = report.classes.labels
-        yield say("It answers one input with one of {total} labels and a score.").format(total=len(labels))
+        told = GIVES_SEVERAL if "exact_match" in report.quality else GIVES_ONE
+        yield say(told).format(total=len(labels))
         yield ""
         yield f"- {say('Label')}: {', '.join(map(_code, labels))}"
     if product is not None:
@@ -134,7 +138,8 @@ def _limits(report: Report, decision: Decision | None, say: Say) -> Iterator[str
         tested = [one for one in report.classes.per_class if one.support]
         weakest = sorted(tested, key=lambda one: (one.f1.value, one.label))[:WEAKEST]
         named = ", ".join(f"{_code(one.label)} (F1 {one.f1.value:.2f})" for one in weakest)
-        yield f"- {say(ABSTAINS if 'coverage' in report.quality else ANSWERS_ALWAYS)}"
+        sure = GIVES_NONE if "exact_match" in report.quality else ANSWERS_ALWAYS
+        yield f"- {say(ABSTAINS if 'coverage' in report.quality else sure)}"
         yield f"- {say('Weakest labels')}: {named}"
     if decision is not None:
         uses = say("This test split has judged {uses} candidates; the more it judges, the less it proves.")

@@ -88,7 +88,7 @@ class Gateway:
     def __init__(self, deps: GatewayDeps) -> None:
         self.deps = deps
         self.draining = False
-        self.tasks = {name: tasks.get(product.task) for name, product in deps.products.items()}
+        self.tasks = {name: tasks.of(product) for name, product in deps.products.items()}
         self.meters = _Meters(self)
         self.writer = UsageWriter(deps.store, deps.funding, self.meters.batch.observe)
         self.engine = Engine(deps.settings.queue_inputs)

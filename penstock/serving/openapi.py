@@ -91,7 +91,7 @@ def document(products: Mapping[str, Product], endpoints: Sequence[Endpoint]) -> 
 
 def _predict(product: Product) -> dict[str, Any]:
     """A product's predictions, in its task's own words."""
-    task = tasks.get(product.task)
+    task = tasks.of(product)
     parameters: list[dict[str, Any]] = [
         {
             "name": "Idempotency-Key",

@@ -56,6 +56,8 @@ class Task:
     input_schema, output_schema: JSON schemas of one input and one output. chinese: words of its report.
     uploads: files may be sent as they are (multipart, or one as the body); each becomes a base64 text input.
     labels(product, folder): the label of every row of the data as read, where the task classifies.
+    multi_label: the same task for products whose inputs get any number of labels (options.multi_label); None where it
+    has no such form. several_labels: this is that form. A correction may be a list, which `correction` gets as JSON.
     builds_on: options that name another product, whose live release the rungs build on; they get its artifact's digest
     as "OPTION_artifact" and load it by TrainRequest.load.
     """
@@ -86,6 +88,8 @@ class Task:
     uploads: bool = False
     labels: Callable[[Product, Path], Sequence[str]] | None = None
     builds_on: tuple[str, ...] = ()
+    multi_label: Callable[[], Task] | None = None
+    several_labels: bool = False
 
     @property
     def gate_metrics(self) -> tuple[str, ...]:
@@ -99,6 +103,13 @@ def get(name: str) -> Task:
         if task.name == name:
             return task
     raise NotFound(f"unknown task {name!r}", hint=f"known tasks: {', '.join(names())}")
+
+
+def of(product: Product) -> Task:
+    """The product's task, in the form that its options ask for. Raises NotFound."""
+    task = get(product.task)
+    several = task.multi_label is not None and product.options.get("multi_label") is True
+    return task.multi_label() if several and task.multi_label is not None else task
 
 
 def names() -> tuple[str, ...]:

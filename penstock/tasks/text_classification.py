@@ -21,7 +21,7 @@ from penstock.evaluation.thresholds import CHINESE as UNSURE_CHINESE
 from penstock.evaluation.thresholds import UNSURE, measure_unsure
 from penstock.models import explain as explaining
 from penstock.models.explain import strongest
-from penstock.models.protocol import Floats, Model, unsure_below
+from penstock.models.protocol import Floats, Model, thresholds_of, unsure_below
 from penstock.models.vectors import in_bulk
 from penstock.tasks import Task
 from penstock.workspace.records import Product
@@ -57,6 +57,19 @@ CHINESE = {
 }
 UNSURE_REASON = "unsure"
 PROBES = ("Where is my order?", "我的订单到哪了？", "x", "It broke after a day, and nobody answers. " * 20)
+EXPLANATION = {
+    "type": "array",
+    "description": "where `explain` was asked: what each word added to the label's score, heaviest first",
+    "items": {
+        "type": "object",
+        "properties": {
+            "text": {"type": "string"},
+            "start": {"type": "integer"},
+            "end": {"type": "integer"},
+            "weight": {"type": "number"},
+        },
+    },
+}
 SECTION = """\
 {test_line}
 # columns = {{ text = "message", label = "intent" }}   # if your file names its columns otherwise
@@ -71,7 +84,10 @@ cleaning = {{ max_chars = 10_000, min_class_rows = 2, mask_personal_data = false
 
 
 def split(rows: Sequence[Mapping[str, Any]], product: Product) -> Split:
-    """Texts and their labels."""
+    """Texts and their labels. Raises BadInput for a version of rows with several labels."""
+    if rows and "label" not in rows[0]:
+        hint = "options.multi_label = true again, or train anew without it"
+        raise BadInput("the rows of this data version have several labels", where="options.multi_label", hint=hint)
     labelled = [row for row in rows if row["label"] is not None]
     texts, labels = (tuple(row[name] for row in labelled) for name in ("text", "label"))
     origins = tuple(row.get("origin", "") for row in labelled)
@@ -92,7 +108,13 @@ def measure(model: Model, test: Split, answers: Floats, seed: int) -> Measured:
     answered = answers.argmax(axis=1).astype(np.int64)
     rows = test.options.robust_rows
     sure, table = _unsure(model, answers, outside, right == answered) if test.options.abstain else ({}, None)
-    hasty = robustness(lambda texts: in_bulk(model, texts), test.texts, right, answered, most_rows=rows, seed=seed)
+    hasty = robustness(
+        lambda texts, rows: in_bulk(model, texts).argmax(axis=1) == right[rows],
+        test.texts,
+        right == answered,
+        most_rows=rows,
+        seed=seed,
+    )
     decided = _decided(model, test.texts, measured.classes)
     return replace(
         measured,
@@ -112,9 +134,12 @@ def parse(inputs: list[Any], model: Model) -> list[str]:
 
 def render(model: Model, text: str, probabilities: Floats) -> dict[str, Any]:
     """The likeliest label with its score, and the three likeliest; equal scores in the order of the labels. Of a model
-    that may be unsure also its threshold, and below that no label but a reason."""
+    that may be unsure also its threshold, and below that no label but a reason. Of a model that gives any number of
+    labels, those; what is live decides, not what penstock.toml says by now."""
     order = np.argsort(-probabilities, kind="stable")[:TOP]  # the first is `_likeliest`
     top = [{"label": model.labels[index], "score": _score(probabilities[index])} for index in order]
+    if (levels := thresholds_of(model)) is not None:
+        return _several(model.labels, probabilities, levels)
     threshold = unsure_below(model)
     if threshold is None:
         return {"label": top[0]["label"], "score": top[0]["score"], "top": top}
@@ -126,6 +151,16 @@ def render(model: Model, text: str, probabilities: Floats) -> dict[str, Any]:
         "reason": UNSURE_REASON if unsure else None,
         "threshold": round(threshold, 6),
     }
+
+
+def _several(labels: Sequence[str], probabilities: Floats, thresholds: Floats) -> dict[str, Any]:
+    """The labels from their thresholds on with their scores, the likeliest first; and the three likeliest, given or
+    not, with their thresholds."""
+    order = np.argsort(-probabilities, kind="stable").tolist()
+    scored = [{"label": labels[index], "score": _score(probabilities[index])} for index in order]
+    top = [{**one, "threshold": _score(thresholds[index])} for one, index in zip(scored, order[:TOP], strict=False)]
+    given = zip(scored, order, strict=True)
+    return {"labels": [one for one, index in given if probabilities[index] >= thresholds[index]], "top": top}
 
 
 def _unsure(
@@ -144,9 +179,14 @@ def correction(text: Any, label: str) -> Mapping[str, Any]:
     """A customer's own label for its text."""
     if not isinstance(text, str):
         raise BadInput("this product's inputs are texts", where="inputs")
+    return {"text": text, "label": checked_label(label)}
+
+
+def checked_label(label: str) -> str:
+    """A label as a customer may name it. Raises BadInput."""
     if not (0 < len(label.strip()) <= MAX_LABEL_CHARS and label.strip().isprintable()):
         raise BadInput("the correction must be a label", where="correction", hint="1 to 200 printable characters")
-    return {"text": text, "label": label.strip()}
+    return label.strip()
 
 
 def _likeliest(probabilities: Floats) -> int:
@@ -195,6 +235,12 @@ def _score(probability: np.float32) -> float:
     return round(float(probability), 6)
 
 
+def _multi_label() -> Task:
+    from penstock.tasks.text_multi_label import TASK as several
+
+    return several
+
+
 TASK = Task(
     name="text-classification",
     unit="prediction",
@@ -213,6 +259,7 @@ TASK = Task(
     options=TextOptions,
     chinese=CHINESE,
     correction=correction,
+    multi_label=_multi_label,
     example="helpdesk",
     section=SECTION,
     input_schema={"type": "string", "minLength": 1, "maxLength": MAX_CHARS},
@@ -231,19 +278,7 @@ TASK = Task(
                     "properties": {"label": {"type": "string"}, "score": {"type": "number"}},
                 },
             },
-            "explanation": {
-                "type": "array",
-                "description": "where `explain` was asked: what each word added to the label's score, heaviest first",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "text": {"type": "string"},
-                        "start": {"type": "integer"},
-                        "end": {"type": "integer"},
-                        "weight": {"type": "number"},
-                    },
-                },
-            },
+            "explanation": EXPLANATION,
         },
     },
 )

@@ -48,8 +48,8 @@ def train(request: TrainRequest) -> Trained:
     progress = request.progress
     progress("n-grams", 0, 2 * len(rows), "reading")
     most = min(MOST_COLUMNS, max(10_000, MOST_WEIGHTS // len(labels)))
-    vocabulary = learn_vocabulary(_counted(rows.texts, 0, progress), most)
-    matrix = _matrix(vocabulary, _counted(rows.texts, len(rows), progress), len(rows))
+    vocabulary = learn_vocabulary(counted(rows.texts, 0, progress), most)
+    matrix = matrix_of(vocabulary, counted(rows.texts, len(rows), progress), len(rows))
     progress("n-grams", 2 * len(rows), 2 * len(rows), f"{len(vocabulary):,}")
     many = len(labels) > MANY_CLASSES
     strength, temperature, held = _calibrate(matrix, rows, request.seed, progress)
@@ -75,7 +75,7 @@ def train(request: TrainRequest) -> Trained:
     )
 
 
-def _counted(texts: Sequence[str], before: int, progress: Progress) -> Iterator[str]:
+def counted(texts: Sequence[str], before: int, progress: Progress) -> Iterator[str]:
     """The texts, in two rounds of which this is one, telling how far they are."""
     for at, text in enumerate(texts):
         if at % READ_AT_ONCE == 0:
@@ -163,7 +163,7 @@ def _centroids(matrix: Any, truth: Integers, weights: Floats, classes: int) -> _
     return _Linear(means, np.zeros(classes, dtype=np.float32))
 
 
-def _matrix(vocabulary: Vocabulary, texts: Iterable[str], rows: int) -> Any:
+def matrix_of(vocabulary: Vocabulary, texts: Iterable[str], rows: int) -> Any:
     """The texts' vectors (rows, columns) as a sparse matrix, from the featuriser that will serve."""
     from scipy.sparse import csr_matrix
 

@@ -10,6 +10,8 @@ from penstock.storage.blobs import BlobStore
 from penstock.training import frozen_linear, images, knowledge, ngram_linear, opinion, recommendation, tabular
 from penstock.training.backbones import resolve
 from penstock.training.images.vision import resolve_vision
+from penstock.training.multi_label import by_rows, frozen, ngram
+from penstock.training.multi_label.rows import check_sets
 from penstock.training.records import Rung, Trained, TrainRequest, save
 from penstock.training.text import blend, full, lora, private, static
 from penstock.training.text.rows import check_rows
@@ -17,10 +19,11 @@ from penstock.workspace.records import Backbone as Source
 
 __all__ = ["RESOLVERS", "RUNGS", "Rung", "TrainRequest", "Trained", "save"]
 
+_CHECK = by_rows(check_rows, check_sets)
 _TEXT = (
-    Rung("ngram-linear.v1", ngram_linear.train, minutes=0.1, check=check_rows),
+    Rung("ngram-linear.v1", by_rows(ngram_linear.train, ngram.train), minutes=0.1, check=_CHECK),
     Rung(static.NAME, static.train, backbone="text", space=static.SPACE, minutes=0.5, check=static.check),
-    Rung("frozen-linear.v1", frozen_linear.train, backbone="text", check=check_rows),
+    Rung("frozen-linear.v1", by_rows(frozen_linear.train, frozen.train), backbone="text", check=_CHECK),
     Rung(
         private.NAME, private.train, backbone="text", check=private.check
     ),  # no space: choosing numbers by rows would cost privacy

@@ -30,6 +30,8 @@ MOST_STEPS = 300
 Exact = npt.NDArray[np.float64]
 Tell = Callable[[int, float], None]
 """Told how far a path is: the place of the strength being fitted, and the share (0 to 1) of that fit that is done."""
+Objective = Callable[[Floats, Any, int, Exact, Floats | None], Any]
+"""(inputs, truth, classes, penalties, row weights): loss and gradient as a function of the flat weights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,18 +50,20 @@ class Head:
 
 def fit_path(
     vectors: Floats,
-    truth: Integers,
+    truth: Any,
     classes: int,
     strengths: Sequence[float],
     tolerance: float = GRADIENT_TOLERANCE,
     weights: Floats | None = None,
     tell: Tell | None = None,
+    loss: Objective | None = None,
 ) -> Iterator[Head]:
     """A head per strength, in the given order, each starting from the last one's solution.
 
     vectors: (rows, hidden); truth: (rows,) class numbers. Minimises mean log loss + |weights|^2 / (2 C rows); the
     bias bears no penalty. Above MANY_CLASSES it is the linear discriminant with its covariance shrunk by 1 / C.
     tolerance: on the scaled gradient's largest component. weights: of the rows (rows,), 1 on average; None: all 1.
+    loss: another loss than the softmax's, with `truth` as it reads it; up to MANY_CLASSES.
     Raises Broken for a loss that is not finite.
     """
     if classes > MANY_CLASSES:
@@ -87,7 +91,7 @@ def fit_path(
         scale = np.append(1.0 / np.sqrt(np.maximum(variance, 0) * CURVATURE + penalty), 1 / np.sqrt(CURVATURE))
         inputs = np.hstack([rotated, np.ones((rows, 1), dtype=np.float32)]) * scale.astype(np.float32)
         penalties = np.append(penalty * scale[:-1] ** 2, 0.0)[:, None]
-        objective = _objective(inputs, truth, classes, penalties, weights)
+        objective = (loss or softmax_objective)(inputs, truth, classes, penalties, weights)
         found = minimize(
             objective if tell is None else _watched(objective, tolerance, partial(tell, place)),
             (solution / scale[:, None]).ravel(),
@@ -145,7 +149,7 @@ def _watched(objective: Any, tolerance: float, tell: Callable[[float], None]) ->
     return told
 
 
-def _objective(inputs: Floats, truth: Integers, classes: int, penalties: Exact, share: Floats | None) -> Any:
+def softmax_objective(inputs: Floats, truth: Integers, classes: int, penalties: Exact, share: Floats | None) -> Any:
     """Loss and gradient as a function of the flat weights: products in float32, sums and steps in float64."""
     rows = len(truth)
     each = np.arange(rows)

@@ -15,6 +15,7 @@ from penstock import tasks
 from penstock.console.pages.trying import input_of, kind_of, place_of, segments
 from penstock.console.trials import Trials
 from penstock.core.errors import BadInput, Unavailable
+from penstock.datasets.label_sets import LabelledSets
 from penstock.datasets.rows import Split
 from penstock.serving.tables import usage_event
 from penstock.training.records import TrainRequest, save
@@ -108,3 +109,17 @@ def test_a_try_takes_a_bounded_time_and_few_wait() -> None:
             trials.run(lambda: 7)
     time.sleep(0.6)
     assert trials.run(lambda: 8) == 8
+
+
+def test_several_labels_stand_with_their_scores_and_thresholds_or_none(browser: Browser, harbour: Harbour) -> None:
+    rows = LabelledSets(
+        (*TEXTS, " and ".join(TEXTS), "hello") * 8, (("billing",), ("late",), ("billing", "late"), ()) * 8
+    )
+    trained = RUNGS["ngram-linear.v1"].train(TrainRequest(rows))
+    artifact = save(trained, harbour.house.blobs)
+    model = harbour.candidate("helpdesk", "ngram-linear.v1", 117, artifact=artifact).id
+    both = browser.fill_in(f"/try?model={model}", "/try", model=model, text=" and ".join(TEXTS), explain="yes").text
+    answer = both[both.index('<p class="big">') : both.index("Given from these scores on:")]
+    assert "billing" in answer and "late" in answer and 'class="for s3"' in both
+    none = browser.fill_in(f"/try?model={model}", "/try", model=model, text="hello").text
+    assert "No label fits." in none

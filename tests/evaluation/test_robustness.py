@@ -36,7 +36,11 @@ class Exact:
 def tried(texts: Sequence[str], rows: int = 300, seed: int = 0) -> Robustness | None:
     answered = Exact().predict(texts).argmax(axis=1)
     truth = np.array([n % 2 for n in range(len(texts))], dtype=np.int64)
-    return robustness(Exact().predict, texts, truth, answered, most_rows=rows, seed=seed)
+
+    def judge(changed: Sequence[str], rows: Any) -> Any:
+        return Exact().predict(changed).argmax(axis=1) == truth[rows]
+
+    return robustness(judge, texts, answered == truth, most_rows=rows, seed=seed)
 
 
 def test_the_lowest_of_the_kinds_speaks_for_the_model() -> None:

@@ -145,3 +145,10 @@ def test_a_card_does_not_say_that_a_model_always_answers_which_may_be_unsure(
     assert "It always answers one of its labels" in card(*judged)
     assert "It always answers one of its labels" not in card(*judged, measured=unsure)
     assert "Where it is not sure it gives no label" in card(*judged, measured=unsure)
+
+
+def test_the_card_of_several_labels_says_so_in_both_languages(judged: tuple[Candidate, Decision]) -> None:
+    several = replace(MEASURED, quality=dict.fromkeys(("micro_f1", "exact_match"), MEASURED.headline_metric))
+    english, chinese = (card(*judged, locale=locale, measured=several) for locale in ("en", "zh-CN"))
+    assert "any number of 2 labels" in english and "always answers one" not in english
+    assert "2 个标签中的任意多个" in chinese and "各自阈值" in chinese

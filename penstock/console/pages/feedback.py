@@ -15,7 +15,7 @@ from penstock.console.desk import AtDesk
 from penstock.console.guard import Route, form_of
 from penstock.console.pages.parts import back, field
 from penstock.datasets.versions import list_versions
-from penstock.jobs.feedback_pages import Said, said_page, short
+from penstock.jobs.feedback_pages import Said, corrected, said_page, short
 from penstock.monitoring.review import STATES, Verdict, decide, state_counts, undecided_with
 from penstock.serving.usage_log import keys_of
 from penstock.storage.engine import Transaction
@@ -27,7 +27,8 @@ _MOST_CHARS = 2_000  # of an input on the page: an image in base64 is none to re
 @dataclass(frozen=True)
 class Card:
     """One piece of feedback. message, answer: as text; picture: a data address instead of a message that is an image.
-    version: the number of the dataset version that has a row of it. following: the id of the next on the page."""
+    correction: as people read it. version: the number of the
+    dataset version that has a row of it. following: the id of the next on the page."""
 
     said: Said
     message: str
@@ -36,6 +37,7 @@ class Card:
     key: str
     version: int | None
     following: str
+    correction: str
 
 
 def show(request: Request, desk: AtDesk, product: str = "", state: str | None = None, after: str = "") -> Response:
@@ -104,6 +106,7 @@ def _cards(tx: Transaction, found: list[Said]) -> list[Card]:
             key=keys.get((one.customer, one.request), ""),
             version=numbers.get(one.used_in or ""),
             following=after,
+            correction=corrected(one.correction),
         )
         for one, after in zip(found, following, strict=True)
     ]

@@ -79,12 +79,12 @@ def show(request: Request, desk: AtDesk, product: str) -> Response:
             "releases": list(reversed(releases.list_releases(tx, product))),
             "history": list(reversed(releases.history(tx, product)))[:20],
         }
-    lang, headline = render.language(request), tasks.get(known.task).quality[0]
+    lang, headline = render.language(request), tasks.of(known).quality[0]
     extra = {
         "months": chosen,
         "scale": _scale(ladder),
         "threshold": next((c.threshold for c in known.gate if c.metric == headline), None),
-        "say": lambda reason: reason_in_words(reason, lang, speaker(lang, tasks.get(known.task).chinese)),
+        "say": lambda reason: reason_in_words(reason, lang, speaker(lang, tasks.of(known).chinese)),
         "jobs": [job for job in runs.jobs(desk) if job.subject == product],
         "failures": runs.failures(desk, product=product),
     }
@@ -103,7 +103,7 @@ def report(request: Request, desk: AtDesk, product: str, number: int) -> Respons
         "title": known.title or product,
         "candidate": found.candidate,
         "page": found.page(desk.house, lang),
-        "say": speaker(lang, tasks.get(known.task).chinese),
+        "say": speaker(lang, tasks.of(known).chinese),
         "releases": [one for one in all_releases if one.candidate == found.candidate.id],
         "newest": newest,
     }

@@ -19,7 +19,7 @@ from penstock.core.errors import BadInput, Broken
 from penstock.models.artifact import read_artifact, save_artifact
 from penstock.models.backbone import KIND, ONNX, TOKENIZER, Backbone, load_backbone
 from penstock.models.kinds import KINDS
-from penstock.models.protocol import Model, Parts
+from penstock.models.protocol import Model, Parts, given
 from penstock.storage.blobs import BlobStore
 from penstock.training.compress.records import CompressRequest, backbone_of, texts_of
 from penstock.training.extras import training_libraries
@@ -68,7 +68,7 @@ def compress(request: CompressRequest) -> Trained:
         notes=(
             f"the encoder in int8, {smaller[1] / 1e6:.0f} MB instead of {smaller[0] / 1e6:.0f}; the head is unchanged",
             f"vectors: mean cosine {fidelity:.4f} to the original's, the least {float(cosines.min()):.4f}; "
-            f"{agree:.1%} of the answers have the same label (on {len(texts):,} texts)",
+            f"{agree:.1%} of the answers are the same (on {len(texts):,} texts)",
             "its answers are the same alone and in any batch; on another kind of processor they may differ slightly, "
             "since int8 is multiplied differently there",
         ),
@@ -131,7 +131,8 @@ def _same_head(request: CompressRequest, backbone: Backbone) -> tuple[Model, Map
 
 
 def _agreement(one: Model, other: Model, texts: list[str]) -> float:
-    return float((one.predict(texts).argmax(axis=1) == other.predict(texts).argmax(axis=1)).mean())
+    """The share of texts with the same label, or the same labels."""
+    return float((given(one, one.predict(texts)) == given(other, other.predict(texts))).all(axis=1).mean())
 
 
 def _sample(request: CompressRequest, *, private: bool) -> list[str]:

@@ -17,7 +17,7 @@ from penstock.models.opinion.matcher import Matcher
 from penstock.models.opinion.model import OpinionModel, Watch, tones_of
 from penstock.models.opinion.options import Options
 from penstock.models.opinion.series import SLOTS
-from penstock.models.protocol import Model
+from penstock.models.protocol import Model, thresholds_of
 from penstock.tasks.opinion_monitoring import History, series_from
 from penstock.training.opinion.calibrate import describe, fit
 from penstock.training.records import Trained, TrainRequest
@@ -96,7 +96,12 @@ def _sentiment(options: Options, request: TrainRequest) -> Model:
             where="options.sentiment",
             hint=f"penstock train {options.sentiment}; penstock release {options.sentiment}",
         )
-    return request.load(options.sentiment_artifact)
+    sentiment = request.load(options.sentiment_artifact)
+    if thresholds_of(sentiment) is not None:
+        hint = "name a product without multi_label"
+        told = f"the live release of {options.sentiment!r} gives several labels for a text, not one sentiment"
+        raise BadInput(told, where="options.sentiment", hint=hint)
+    return sentiment
 
 
 def _blank(history: History) -> Detector:
