@@ -95,6 +95,7 @@ def on_climb(_seeds: int) -> None:
     folder = shared_data("sst2")
     with tempfile.TemporaryDirectory() as name:
         _workspace(Path(name), folder, gate="0.88", more=f"ladder = {CLIMBED}")
+        penstock(Path(name), "apply")
         ran = penstock(Path(name), "train", "subject")
         for each in ran.output["outcomes"]:
             report("ladder, sst2 by command", rung=each["rung"], passed=each["passed"], accuracy=each["quality"])

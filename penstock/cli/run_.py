@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from penstock.cli.output import OPTIONS, note
+from penstock.core.private import loose, only_ours, tightened
 
 AnnounceOption = Annotated[Path | None, typer.Option(hidden=True, help="Write the address here once ready.")]
 PortOption = Annotated[int | None, typer.Option(min=0, max=65535, help="0: any free port.")]
@@ -28,18 +29,37 @@ def up(
     note("starting the gateway and the office; the first start takes some seconds")  # before anything is loaded
     from penstock.app import run_up
 
-    raise typer.Exit(run_up(OPTIONS.workspace, gateway_port=gateway_port, office_port=office_port, browse=open_))
+    _tell_loose()
+    with only_ours():
+        code = run_up(OPTIONS.workspace, gateway_port=gateway_port, office_port=office_port, browse=open_)
+    raise typer.Exit(code)
 
 
 def serve(host: str | None = None, port: PortOption = None, announce: AnnounceOption = None) -> None:
     """Start a gateway alone."""
     from penstock.app import run_gateway
 
-    raise typer.Exit(run_gateway(OPTIONS.workspace, host=host, port=port, announce=announce))
+    if announce is None:  # `up` has told it
+        _tell_loose()
+    with only_ours():
+        code = run_gateway(OPTIONS.workspace, host=host, port=port, announce=announce)
+    raise typer.Exit(code)
 
 
 def office(host: str | None = None, port: PortOption = None, announce: AnnounceOption = None) -> None:
     """Start the office alone: console, admin interface and background work."""
     from penstock.app import run_office
 
-    raise typer.Exit(run_office(OPTIONS.workspace, host=host, port=port, announce=announce))
+    if announce is None:
+        _tell_loose()
+    with only_ours():
+        code = run_office(OPTIONS.workspace, host=host, port=port, announce=announce)
+    raise typer.Exit(code)
+
+
+def _tell_loose() -> None:
+    """Say which kept files others on this machine may read, e.g. of an earlier version, and what closes them."""
+    state = OPTIONS.workspace / ".penstock"
+    if found := loose(state):
+        more = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
+        note(f"others on this machine may read {found[0]}{more}; close them: {tightened(state)}")

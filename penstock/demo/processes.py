@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.core.errors import Unavailable
+from penstock.core.private import only_ours
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
@@ -44,7 +45,8 @@ def running(folder: Path) -> Iterator[Running]:
         "--office-port",
         "0",
     ]
-    with log.open("w") as stream:
+    log.unlink(missing_ok=True)
+    with only_ours(), log.open("w") as stream:
         process = subprocess.Popen(command, stdout=stream, stderr=stream)
     try:
         yield _wait(process, addresses, log)

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from penstock.core.errors import NotFound, PenstockError
 from penstock.core.hashing import sha256_of_file
 from penstock.core.installing import install_hint, package_hint
+from penstock.core.private import loose, tightened
 from penstock.models.load import Loader
 from penstock.registry.releases import live_releases
 from penstock.runtime.house import database_of, open_house
@@ -48,6 +49,7 @@ def examine(folder: Path) -> list[Finding]:
     except PenstockError as error:
         return [*findings, Finding("workspace", "bad", str(error).splitlines()[0], "penstock check shows every error")]
     findings.append(Finding("workspace", "ok", f"products: {', '.join(workspace.products) or 'none'}"))
+    findings.append(_files(workspace))  # before the house is opened, which closes its folder
     return [*findings, *_database(workspace), *_releases(folder), *_backbones(workspace), *_ports(workspace)]
 
 
@@ -82,6 +84,15 @@ def _sqlite() -> Finding:
     why = "versions 3.7.0 to 3.51.2 can corrupt a database in WAL mode"
     remedy = "" if safe else f"{package_hint('pysqlite3>=3.51.3')}: {why}"
     return Finding("sqlite", "ok" if safe else "bad", dbapi2.sqlite_version, remedy)
+
+
+def _files(workspace: Workspace) -> Finding:
+    """What is kept are e-mail addresses, messages and key hashes: its owner's alone."""
+    if found := loose(workspace.state):
+        told = f"others on this machine may read {found[0].relative_to(workspace.folder)}"
+        more = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
+        return Finding("files", "doubt", told + more, tightened(workspace.state))
+    return Finding("files", "ok", "readable by their owner only")
 
 
 def _database(workspace: Workspace) -> Iterator[Finding]:

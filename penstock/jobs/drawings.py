@@ -16,6 +16,7 @@ import msgspec
 import penstock
 from penstock.core.errors import Unavailable
 from penstock.core.hashing import digest_of
+from penstock.core.private import private_folder
 from penstock.evaluation.html import Figure
 from penstock.evaluation.run_charts import Trace
 from penstock.monitoring.opinion.report import Month
@@ -105,7 +106,7 @@ def _read(place: Path, kind: type[Drawn]) -> Drawn | None:
 def _write(place: Path, drawn: object) -> None:
     """Whole or not at all; a folder that cannot be written to only means that it is drawn again."""
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(place.parent)
         with tempfile.NamedTemporaryFile(dir=place.parent, delete=False) as stream:
             stream.write(msgspec.json.encode(drawn))
         Path(stream.name).replace(place)

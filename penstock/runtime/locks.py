@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from penstock.core.errors import Conflict
+from penstock.core.private import private_folder
 
 
 @contextmanager
@@ -17,7 +18,7 @@ def exclusive(path: Path, purpose: str) -> Iterator[None]:
 
     Raises Conflict at once, naming the process that holds it and what it does.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:

@@ -23,6 +23,7 @@ import sqlalchemy as sa
 
 from penstock.core.errors import BadInput, Broken, Conflict, NotFound, PenstockError, Unavailable
 from penstock.core.hashing import digest_of
+from penstock.core.private import only_ours
 from penstock.runtime import executors, wire
 from penstock.runtime.locks import exclusive
 from penstock.storage.engine import open_engine, translated_errors
@@ -114,6 +115,7 @@ class Workflows:
     def __enter__(self) -> Self:
         self._interrupted.clear()
         with translated_errors(), ExitStack() as stack:
+            stack.enter_context(only_ours())  # jobs, their children, checkpoints and caches
             stack.enter_context(exclusive(self._lock, f"work as {self._shown!r}"))
             engine = _open_system_engine(self._state, self._url)
             stack.callback(engine.dispose)

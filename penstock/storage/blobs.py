@@ -14,6 +14,7 @@ from pathlib import Path
 
 from penstock.core.errors import Broken, NotFound, Unavailable
 from penstock.core.hashing import sha256_of, sha256_of_file
+from penstock.core.private import private_folder
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -87,7 +88,7 @@ _REPAIR = "restore the blobs folder from a backup, or train the product again"
 
 
 def _write_whole(target: Path, content: bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(target.parent)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=".part-")
     try:
         with os.fdopen(handle, "wb") as stream:

@@ -53,6 +53,8 @@ def test_a_backbone_is_pretrained_and_a_product_trains_on_it(
     (tmp_path / "penstock.toml").write_text(WORKSPACE)
     rows = [f"{ask.format(place)},{label}" for label, ask in ASKS.items() for place in PLACES]
     (tmp_path / "desk.csv").write_text("\n".join(["text,label", *rows]))
+    assert run(["--workspace", str(tmp_path), "apply"]) == 0, capsys.readouterr().err
+    capsys.readouterr()
     assert run(["--workspace", str(tmp_path), "train", "desk", "--json"]) == 0, capsys.readouterr().err
     outcome = json.loads(capsys.readouterr().out)["outcomes"][-1]
     assert outcome["passed"] and outcome["rung"] == "frozen-linear.v1"
