@@ -36,11 +36,11 @@ def backup(
     ] = False,
 ) -> None:
     """Write database, blobs, penstock.toml, its data files and the sealed secrets into one file, while others serve."""
+    _be_last_in_line()
     from penstock.jobs.backing_up import back_up
     from penstock.runtime.house import open_house
 
     passphrase = _passphrase(key_file, without_secrets)
-    _be_last_in_line()
     house = open_house(OPTIONS.workspace)
     with shown_progress() as progress:
         made = back_up(house, file, passphrase=passphrase, data=not without_data, progress=progress)
@@ -137,4 +137,4 @@ def _passphrase(key_file: Path | None, without_secrets: bool, *, needed: bool = 
 
 def _be_last_in_line() -> None:
     """Whoever is being served comes first."""
-    os.nice(10)
+    os.nice(19)
