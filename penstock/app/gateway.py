@@ -15,10 +15,12 @@ from penstock.billing.funding import LedgerFunding
 from penstock.jobs.check import check_words
 from penstock.models.load import Loader
 from penstock.runtime.house import House, open_house
+from penstock.runtime.parent import last_call
 from penstock.runtime.slots import slot
 from penstock.serving.deps import GatewayDeps
 from penstock.serving.server import serve
 
+LEAVING_S = 5.0
 SWITCH_S = 0.0005  # a request changes threads some thirty times; each may wait so long for a model written in Python
 
 
@@ -38,7 +40,9 @@ def run_gateway(folder: Path, *, host: str | None = None, port: int | None = Non
     with slot(house.workspace.state / "gateways", lambda: house.store.ids("gw"), partial(_take_over, house)) as name:
         deps = replace(gateway_deps(house), gateway=name)
         serve(deps, host or settings.host, settings.port if port is None else port, on_ready=ready)
+        leaving = last_call(LEAVING_S)  # a database that hangs keeps its connections from being closed
     house.close()
+    leaving.cancel()
     return 0
 
 

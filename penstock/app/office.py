@@ -18,10 +18,12 @@ from penstock.jobs.runner import open_workflows
 from penstock.monitoring.proposals import forget_copies
 from penstock.runtime.board import Board
 from penstock.runtime.house import House, open_house
+from penstock.runtime.parent import last_call
 from penstock.serving.usage_log import forget_answers
 
 HOUSEKEEPING_S = 3600.0
 LIMITS_S = 60.0
+LEAVING_S = 25.0
 OPINION_S = 15.0  # how long a new document may wait to be counted
 
 
@@ -39,7 +41,9 @@ def run_office(folder: Path, *, host: str | None = None, port: int | None = None
     board = Board()
     with open_workflows(house, executor="office", progress=board.tell) as workflows, chores(house):
         serve_office(house, workflows, host=host, port=port, on_ready=ready, board=board)
+        leaving = last_call(LEAVING_S)  # workflows and chores may wait for a database that hangs
     house.close()
+    leaving.cancel()
     return 0
 
 

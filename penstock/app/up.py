@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -50,6 +51,7 @@ def run_up(
 
 def _start(folder: Path, command: str, port: int | None, announce: Path) -> subprocess.Popen[bytes]:
     words = [sys.executable, "-m", "penstock", "--workspace", str(folder), command, "--announce", str(announce)]
+    words += ["--parent", str(os.getpid())]  # killed, this process can stop nobody any more
     if port is not None:
         words += ["--port", str(port)]
     return subprocess.Popen(words, process_group=0)  # Ctrl-C reaches us only: we stop them in order

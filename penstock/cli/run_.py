@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,9 @@ import typer
 from penstock.cli.output import OPTIONS, note
 from penstock.core.private import loose, only_ours, tightened
 
+LEAVING_S = 5.0
 AnnounceOption = Annotated[Path | None, typer.Option(hidden=True, help="Write the address here once ready.")]
+ParentOption = Annotated[int | None, typer.Option(hidden=True, help="End when the process of this id does.")]
 PortOption = Annotated[int | None, typer.Option(min=0, max=65535, help="0: any free port.")]
 
 
@@ -35,25 +38,49 @@ def up(
     raise typer.Exit(code)
 
 
-def serve(host: str | None = None, port: PortOption = None, announce: AnnounceOption = None) -> None:
+def serve(
+    host: str | None = None,
+    port: PortOption = None,
+    announce: AnnounceOption = None,
+    parent: ParentOption = None,
+) -> None:
     """Start a gateway alone."""
     from penstock.app import run_gateway
+    from penstock.runtime.parent import end_with
 
+    if parent is not None:
+        end_with(parent)
     if announce is None:  # `up` has told it
         _tell_loose()
     with only_ours():
         code = run_gateway(OPTIONS.workspace, host=host, port=port, announce=announce)
-    raise typer.Exit(code)
+    _leave(code)
 
 
-def office(host: str | None = None, port: PortOption = None, announce: AnnounceOption = None) -> None:
+def office(
+    host: str | None = None,
+    port: PortOption = None,
+    announce: AnnounceOption = None,
+    parent: ParentOption = None,
+) -> None:
     """Start the office alone: console, admin interface and background work."""
     from penstock.app import run_office
+    from penstock.runtime.parent import end_with
 
+    if parent is not None:
+        end_with(parent)
     if announce is None:
         _tell_loose()
     with only_ours():
         code = run_office(OPTIONS.workspace, host=host, port=port, announce=announce)
+    _leave(code)
+
+
+def _leave(code: int) -> None:
+    """End the process, also when a thread still waits for a database that hangs."""
+    from penstock.runtime.parent import last_call
+
+    last_call(LEAVING_S, lambda _: os._exit(code))
     raise typer.Exit(code)
 
 

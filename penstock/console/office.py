@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from types import FrameType
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
 import penstock
 from penstock.console import admin, pages, problems, render, signing_in
@@ -23,10 +28,14 @@ from penstock.jobs.trying import Bench
 from penstock.runtime.board import Board
 from penstock.runtime.connections import Bounds, bounded_protocol
 from penstock.runtime.house import House
+from penstock.runtime.listeners import listener as holder
+from penstock.runtime.parent import last_call
 
+_log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 1_000_000
 SHORTEST_TOKEN = 16
 SHUTDOWN_S = 10
+CLOSING_S = 10.0  # after the requests had their time
 
 
 def build_office(house: House, workflows: Workflows, token: bytes, board: Board | None = None) -> FastAPI:
@@ -51,10 +60,17 @@ def build_office(house: House, workflows: Workflows, token: bytes, board: Board 
     app.state.pages = render.environment()
     for kind in (PenstockError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, problems.answer_error)
+    app.add_exception_handler(ClientDisconnect, _nobody_there)
     app.add_middleware(SecurityHeaders)
     routes = (*signing_in.ROUTES, *admin.ROUTES, *pages.ROUTES, *_REST)
     mount(app, routes, Keeper(token, house.secret("session"), house.store.clock))
     return app
+
+
+async def _nobody_there(request: Request, error: Exception) -> Response:
+    """The client went away while its request was read: one line of log, not a traceback."""
+    _log.info("%s %s: the client went away", request.method, request.url.path)
+    return Response(status_code=499)
 
 
 def serve_office(
@@ -79,11 +95,15 @@ def serve_office(
         name, bound = listener.getsockname()[:2]
         address = f"http://[{name}]:{bound}" if ":" in name else f"http://{name}:{bound}"
 
+        timers: list[threading.Timer] = []
+
         class Server(uvicorn.Server):
             def handle_exit(self, sig: int, frame: FrameType | None) -> None:
                 # not uvicorn's own: it raises the signal again, and the process dies before its work is put down
                 if self.should_exit and sig == signal.SIGINT:
                     self.force_exit = True
+                if not self.should_exit:
+                    timers.append(last_call(SHUTDOWN_S + CLOSING_S))
                 self.should_exit = True
                 app.state.live.close()  # streams end by themselves, so that stopping does not wait for them
 
@@ -104,6 +124,8 @@ def serve_office(
             timeout_graceful_shutdown=SHUTDOWN_S,
         )
         Server(config).run(sockets=[listener])
+        for timer in timers:
+            timer.cancel()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -120,7 +142,10 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         hint = "an office may be running already; otherwise choose another port under [office]"
-        raise Unavailable(f"cannot listen on {host}:{port}: {error.strerror}", hint=hint) from None
+        reason = error.strerror
+        if error.errno == errno.EADDRINUSE:
+            reason = f"it is in use by {holder(port) or 'another program'}"
+        raise Unavailable(f"cannot listen on {host}:{port}: {reason}", hint=hint) from None
     return listener
 
 

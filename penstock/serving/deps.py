@@ -22,6 +22,7 @@ class Timing:
     stale_after_s: float = STALE_AFTER_S
     tend_every_s: float = 1.0
     drain_s: float = 20.0
+    close_s: float = 4.0  # for each part that is closed at the end
 
 
 @dataclass(frozen=True)

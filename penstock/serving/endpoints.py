@@ -79,6 +79,9 @@ async def run_endpoint(
 ) -> bytes:
     """The encoded answer of one call. Writes go through the gateway's one writer."""
 
+    if any("\0" in text for text in (*path.values(), *query, *query.values())):
+        raise BadInput("the address holds a NUL character", where="path or query")
+
     def call(tx: Transaction) -> bytes:
         try:
             return msgspec.json.encode(endpoint.call(EndpointRequest(tx, customer, key, path, query, body)))

@@ -129,7 +129,7 @@ def _decoded(body: bytes, kind: Any) -> Any:
             f"the body holds more than {MOST_PARTS:,} lists and objects", where="body", hint="send fewer inputs at once"
         )
     try:
-        return msgspec.json.decode(body, type=kind)
+        value = msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         if len(body) <= LOOP_BYTES:
             _check_finite(body)  # in a longer one what msgspec found first is told
@@ -140,6 +140,9 @@ def _decoded(body: bytes, kind: Any) -> Any:
         _check_finite(body)
         detail = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise Malformed(f"the body is not JSON in UTF-8: {detail}", where="body") from None
+    if kind is Any and rb"\u0000" in body:
+        _check_nul(value)
+    return value
 
 
 _KINDS = {"array": "a list", "object": "an object", "str": "text", "int": "a whole number", "float": "a number"}
@@ -153,6 +156,13 @@ def _in_words(message: str) -> str:
         return message.replace("`", "'")
     wanted, given = (" or ".join(_KINDS.get(kind, kind) for kind in side.split(" | ")) for side in found.groups())
     return f"must be {wanted}, not {given}"
+
+
+def _check_nul(value: Any) -> None:
+    """Raises BadInput at the first text with a NUL: one database would keep it, another would not."""
+    for each, place in _values(value):
+        if (isinstance(each, str) and "\0" in each) or (isinstance(each, dict) and any("\0" in key for key in each)):
+            raise BadInput("a text holds a NUL character", where=place or "body", hint="leave it out")
 
 
 def _check_finite(body: bytes) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -268,9 +268,11 @@ class Gateway:
         """Work in hand first, then its grants, then the writer: the last things it commits."""
         self.parsing.close()
         self.decoders.close()
-        await asyncio.to_thread(self.engine.close)
-        await self.grants.close()
-        if not await asyncio.to_thread(self.writer.close):
+        close_s = self.deps.timing.close_s
+        await asyncio.to_thread(self.engine.close, close_s)
+        with suppress(TimeoutError):  # a database that hangs: its grants expire, or the next start returns them
+            await asyncio.wait_for(self.grants.close(), close_s)
+        if not await asyncio.to_thread(self.writer.close, close_s):
             _log.error("the usage writer did not finish in time; unanswered requests may be sent again")
         await asyncio.to_thread(watcher.close)
         self.releases.close()

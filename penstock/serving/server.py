@@ -18,9 +18,14 @@ import uvicorn
 
 from penstock.core.errors import BadInput, PenstockError, Unavailable
 from penstock.runtime.connections import Bounds, bounded_protocol
+from penstock.runtime.descriptors import Descriptors
+from penstock.runtime.listeners import listener
+from penstock.runtime.parent import last_call
 from penstock.serving.deps import GatewayDeps
 from penstock.serving.gateway import Gateway, build_gateway
 
+CLOSING_S = 15.0  # after the requests under way had their time: threads, grants, writer, pool
+TICKS_PER_LOOK = 10
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -67,6 +72,8 @@ def serve(
         raise _start_failure(app.state.gateway) from None
     finally:
         server.ended.set()
+        if server.last_call is not None:
+            server.last_call.cancel()
         listening.close()
     if not server.started:
         raise _start_failure(app.state.gateway)
@@ -99,10 +106,14 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._gateway = gateway
         self._stop = stop
+        self._descriptors = Descriptors()
+        self.last_call: threading.Timer | None = None
         self.ended = threading.Event()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._gateway.draining = True
+        if not self.should_exit:
+            self.last_call = last_call(self._gateway.deps.timing.drain_s + CLOSING_S)
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True
@@ -111,6 +122,8 @@ class _Server(uvicorn.Server):
         if self._stop is not None and self._stop.is_set():
             self._gateway.draining = True
             self.should_exit = True
+        if counter % TICKS_PER_LOOK == 0:
+            self._descriptors.look()
         return await super().on_tick(counter)
 
     @contextlib.contextmanager
@@ -144,7 +157,7 @@ def _address(bound: socket.socket) -> str:
 def _cannot_bind(host: str, port: int, error: OSError) -> BadInput:
     if error.errno == errno.EADDRINUSE:
         return BadInput(
-            f"port {port} on {host} is in use by another program",
+            f"port {port} on {host} is in use by {listener(port) or 'another program'}",
             where="gateway.port",
             hint="end that program, or choose another port (0: any free one)",
         )

@@ -31,6 +31,7 @@ from penstock import tasks
 from penstock.core.clock import SettableClock
 from penstock.identity import customers, keys
 from penstock.serving import usage_log
+from penstock.serving.endpoints import Endpoint
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
 
@@ -303,3 +304,14 @@ def test_a_long_list_is_read_apart_from_the_loop_that_answers_everybody(
         problem(gateway.predict(["a"] * 39 + [7]), 422)
     assert {size: name.startswith("parser") for size, name in read_in.items()} == {32: False, 33: True, 40: True}
     assert [event.units for event in company.events()] == [32, 33]
+
+
+@pytest.mark.parametrize("body", [rb'{"comment":"a\u0000b"}', rb'{"a":[1,{"b\u0000":2}]}'])
+def test_a_nul_is_refused_alike_by_both_databases(company: Company, body: bytes) -> None:
+    things = Endpoint("POST", "/v1/things/{name}", "customer", lambda request: {})
+    with running(company, endpoints=(things,)) as gateway, gateway.http() as http:
+        told = problem(http.post("/v1/things/a", content=body), 422)
+        assert "NUL" in told["detail"] and told["where"]
+        assert http.post("/v1/things/a", content=rb'{"comment":"a\\u0000b"}').status_code == 200
+        problem(http.post("/v1/things/a%00b", json={}), 422)
+        problem(http.post("/v1/things/a?b=%00", json={}), 422)

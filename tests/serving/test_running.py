@@ -19,6 +19,7 @@ from serving.support import (
     PRODUCT,
     Company,
     Running,
+    TestFunding,
     TinyModel,
     credit,
     credit_left,
@@ -353,3 +354,21 @@ class TestStartAndStop:
                     got += wire.recv(65536)
                 taken.append(time.monotonic() - began)
         assert sorted(taken)[10] < 0.02
+
+
+class TestClosing:
+    def test_a_database_that_hangs_does_not_keep_the_gateway_from_ending(self, company: Company) -> None:
+        hangs = threading.Event()
+
+        class Hanging(TestFunding):
+            def close(self, tx: Transaction, grant_ids: Any) -> None:
+                hangs.wait(30)
+
+        timing = replace(company.deps.timing, drain_s=1, close_s=0.2)
+        gateway = Running(replace(company.deps, funding=Hanging(), timing=timing), company.key)
+        gateway.start()
+        assert gateway.predict(["a"]).status_code == 200
+        began = time.monotonic()
+        gateway.stop()
+        assert time.monotonic() - began < 5
+        hangs.set()
