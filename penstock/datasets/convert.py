@@ -19,6 +19,7 @@ from penstock.datasets.objects import columns_in, is_label_studio, read_json, re
 
 MOST_BYTES = 1_000_000_000
 _TEXT = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson")
+LEAST_SEVERAL = 2  # tasks with several choices at once, for a project of several labels; a single one is a slip
 
 
 @dataclass(frozen=True)
@@ -115,44 +116,55 @@ def _cell(value: Any) -> str:
 
 
 def _label_studio(tasks: Sequence[Any], path: Path) -> Converted:
-    """One row a task with its text and its one choice; every other task is counted by why it is no row."""
+    """One row a task with its text and its one choice, or a list of its choices where tasks have several; every other
+    task is counted by why it is no row."""
+    several = sum(any(len(one) > 1 for one in map(_choices, _live(task))) for task in tasks) >= LEAST_SEVERAL
     skipped: Counter[str] = Counter()
-    rows: list[dict[str, str]] = []
+    rows: list[dict[str, Any]] = []
     for task in tasks:
-        label, why = _choice(task)
+        chosen, why = _agreed(task, several)
         text = _only_text(task)
         if why is None and text is None:
             why = "without a text among their data"
         if why is not None:
             skipped[why] += 1
         else:
-            rows.append({"text": str(text), "label": str(label)})
+            rows.append({"text": text, "label": list(chosen) if several else chosen[0]})
     if not rows:
         told = "; ".join(f"{count:,} {why}" for why, count in skipped.items()) or "it is empty"
-        hint = 'it takes text classification: one choice (`<Choices choice="single">`) for a text'
+        hint = "it takes text classification: choices (`<Choices>`) for a text"
         raise BadInput(f"no task of the Label Studio export is a labelled text: {told}", where=path.name, hint=hint)
     notes = [f"{len(rows):,} labelled texts of {len(tasks):,} tasks of a Label Studio export"]
+    notes += ["tasks have several choices at once: the labels are lists"] if several else []
     notes += [f"skipped: {count:,} tasks {why}" for why, count in skipped.most_common()]
     return _csv(rows, tuple(notes))
 
 
-def _choice(task: Any) -> tuple[str | None, str | None]:
-    """(the label on which the annotations agree, None), or (None, why there is none)."""
-    if not isinstance(task, dict):
-        return None, "that are no objects"
-    made = task.get("annotations") or task.get("completions") or []
+def _live(task: Any) -> list[list[Mapping[str, Any]]]:
+    """What each annotation of a task holds, without those that were cancelled."""
+    made = (task.get("annotations") or task.get("completions") or []) if isinstance(task, dict) else []
     live = [one for one in made if isinstance(one, dict) and not one.get("was_cancelled")]
-    if not live:
-        return None, "skipped by their annotators" if made else "without an annotation"
-    results = [[r for r in one.get("result") or [] if isinstance(r, dict)] for one in live]
-    chosen = [_choices(each) for each in results]
-    if not any(chosen):
-        return None, "with other annotations than choices" if any(results) else "without a choice"
-    if any(len(one) > 1 for one in chosen):
-        return None, "with several choices at once"
-    labels = {one[0] for one in chosen if one}
+    return [[part for part in one.get("result") or [] if isinstance(part, dict)] for one in live]
+
+
+def _agreed(task: Any, several: bool) -> tuple[tuple[str, ...], str | None]:
+    """(the choices on which the annotations agree, None), or ((), why there are none). several: any number of choices
+    may be made at once, also none."""
+    if not isinstance(task, dict):
+        return (), "that are no objects"
+    results = _live(task)
+    if not results:
+        made = task.get("annotations") or task.get("completions")
+        return (), "skipped by their annotators" if made else "without an annotation"
+    chosen = list(map(_choices, results))
+    others = any(part.get("type") != "choices" for one in results for part in one)
+    if not any(chosen) and (others or not several):
+        return (), "with other annotations than choices" if any(results) else "without a choice"
+    if not several and any(len(one) > 1 for one in chosen):
+        return (), "with several choices at once"
+    labels = {tuple(sorted(set(one))) for one in chosen if one or several}
     if len(labels) > 1:
-        return None, "on which annotators disagree"
+        return (), "on which annotators disagree"
     return labels.pop(), None
 
 

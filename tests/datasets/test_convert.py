@@ -18,6 +18,7 @@ from penstock.datasets import lines, objects
 from penstock.datasets.convert import beside, convert, write_converted
 from penstock.datasets.interactions.files import read_columns
 from penstock.datasets.knowledge.reader import read_entries
+from penstock.datasets.label_sets import Separated
 from penstock.datasets.readers import read_rows
 from penstock.datasets.tabular.reading import read_table
 
@@ -137,6 +138,28 @@ def test_a_label_studio_export_becomes_rows_and_what_is_skipped_is_counted_by_wh
     }
     with pytest.raises(BadInput, match=r"no task .* is a labelled text: 1 skipped by their annotators"):
         convert(export(tmp_path / "none.json", ("a", [["b"]]), cancelled=True))
+
+
+def test_choices_of_which_several_may_be_made_become_lists(tmp_path: Path) -> None:
+    path = export(
+        tmp_path / "export.json",
+        ("late and billed twice", [["parcel", "bill"], ["bill", "parcel"]]),
+        ("where is it", [["parcel"]]),
+        ("wrong and locked out", [["bill", "login"]]),
+        ("they do not agree", [["bill"], ["bill", "parcel"]]),
+        ("nothing fits", [[]]),
+    )
+    found = convert(path)
+    write_converted(found, tmp_path / "out.csv")
+    rows = read_rows(tmp_path / "out.csv", label=Separated("|").read)
+    assert [(row.text, row.label) for row in rows] == [
+        ("late and billed twice", "bill|parcel"),
+        ("where is it", "parcel"),
+        ("wrong and locked out", "bill|login"),
+        ("nothing fits", ""),
+    ]
+    assert "tasks have several choices at once: the labels are lists" in found.notes
+    assert "skipped: 1 tasks on which annotators disagree" in found.notes
 
 
 def test_curly_quotes_of_windows_come_out_whole_and_nothing_is_overwritten(

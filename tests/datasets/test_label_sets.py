@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,21 @@ def test_a_split_leaves_what_each_label_needs_and_does_not_depend_on_the_order(
     assert {row.text for row in again[1]} == {row.text for row in test}
     every, left = by.counts(made), by.counts(train)
     assert all(left[label] >= min(2, count) for label, count in every.items())
+
+
+@pytest.mark.parametrize("seed", [1447, 2553])
+def test_two_rows_to_learn_from_come_before_a_row_to_test_with(seed: int) -> None:
+    draw, by = random.Random(seed), Separated("|").labelling()
+    made = [
+        Row(
+            f"t{n}",
+            "|".join(sorted({draw.choice("abcdefghij"[: draw.randint(3, 10)]) for _ in range(draw.randint(0, 4))})),
+            f"r.csv:{n}",
+        )
+        for n in range(draw.randint(10, 80))
+    ]
+    train, _ = set_aside(made, 0.2, seed, by)
+    assert all(by.counts(train)[label] >= min(2, count) for label, count in by.counts(made).items())
 
 
 def test_a_label_of_three_rows_has_one_in_test_though_it_never_stands_alone() -> None:
