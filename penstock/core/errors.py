@@ -14,6 +14,7 @@ It knows nothing of HTTP or of the command line; the edges map each class once.
     │   └── CreditExhausted the prepaid money is used up
     ├── GateRefused         no candidate passed the gate
     ├── Unavailable         a part is busy, full or absent: trying again may help
+    │   └── OutOfTime       the time given was over before the work
     └── Broken              an invariant does not hold: stop and look
 """
 
@@ -104,6 +105,10 @@ class GateRefused(PenstockError):
 
 class Unavailable(PenstockError):
     """A part is busy, full or absent; the same call may succeed later."""
+
+
+class OutOfTime(Unavailable):
+    """The time given was over before the work: with more of it, the same call may succeed."""
 
 
 class Broken(PenstockError):

@@ -33,6 +33,7 @@ from penstock.training.rungs import RUNGS
 from penstock.workspace.loader import product_of
 
 EXECUTORS = ("process", "ray")
+GRACE = 0.1  # of what is left of a budget: beyond it whatever still runs is ended
 OVERHEAD_S = 6.0  # starting a process and measuring a small candidate: 4 to 8 s here
 _SECONDS_PER_MINUTE = 60
 _GUESSED_ROWS = 10_000  # what a rung's own guess of its minutes is for
@@ -54,6 +55,17 @@ class Work:
     workers: int = 1
     several: bool = False
     stand_ins: Path | None = None
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Seconds. training: after which one by steps stops with what it has. all: after which the process is ended."""
+
+    training: float
+    all: float
+
+
+UNBOUNDED = Allowed(math.inf, math.inf)
 
 
 def begin(house: House, arguments: Mapping[str, Any], version: Mapping[str, Any], progress: Progress) -> Work:
@@ -108,20 +120,26 @@ def _check_left(house: House, product: str, version_id: str, spends: bool) -> in
 
 
 def attempt(
-    work: Work, rung: str, *, recipe: Mapping[str, Any] | None = None, name: str = "", seconds: float = math.inf
+    work: Work, rung: str, *, recipe: Mapping[str, Any] | None = None, name: str = "", allowed: Allowed = UNBOUNDED
 ) -> dict[str, Any]:
     """Train the rung, measure and judge it; answer the outcome, with `wall_s`, all the seconds it took.
 
-    recipe: numbers that a search found. seconds: after which a training by steps stops with what it has. name: of the
-    steps, where one rung is tried twice. Raises what training raises.
+    recipe: numbers that a search found. name: of the steps, where one rung is tried twice. Raises what training raises,
+    and OutOfTime where it took more than is allowed.
     """
     name = name or rung
     incumbent = step(f"incumbent of {name}", incumbent_of, work.house, work.product)
-    trained = step(f"train {name}", _train, work, rung, dict(recipe or {}), incumbent, name, seconds)
+    trained = step(f"train {name}", _train, work, rung, dict(recipe or {}), incumbent, name, allowed)
     if work.house.workspace.products[work.product].options.get("refit"):
         trained = step(f"refit {name}", _refit, work, rung, dict(recipe or {}), trained)
     outcome: dict[str, Any] = step(f"judge {name}", _judge, work, rung, name, trained, incumbent)
     return outcome
+
+
+def allowed(left: float, outcomes: Sequence[Mapping[str, Any]]) -> Allowed:
+    """What a budget with so many seconds left allows the next attempt: measuring keeps its part. What cannot be cut
+    short, such as a training without steps, is ended a tenth beyond."""
+    return Allowed(left - measuring_seconds(outcomes), (1 + GRACE) * left)
 
 
 def search(work: Work, rung: str, *, seconds: float, expected_s: float) -> dict[str, Any]:
@@ -160,7 +178,7 @@ def options_of(house: House, name: str) -> dict[str, Any]:
 
 
 def _train(
-    work: Work, rung: str, recipe: Mapping[str, Any], incumbent: Mapping[str, Any], name: str, seconds: float
+    work: Work, rung: str, recipe: Mapping[str, Any], incumbent: Mapping[str, Any], name: str, allowed: Allowed
 ) -> dict[str, Any]:
     asked = _arguments(work, rung, recipe)
     decisive = {part: asked[part] for part in ("rung", "options", "recipe")}
@@ -170,7 +188,7 @@ def _train(
         "incumbent_report": incumbent["report"],
         "incumbent_artifact": incumbent["artifact"],
         "checkpoint": str(folder),
-        **({"train_seconds": seconds} if math.isfinite(seconds) else {}),
+        **({"train_seconds": allowed.training} if math.isfinite(allowed.training) else {}),
     }
 
     def run() -> dict[str, Any]:
@@ -178,7 +196,7 @@ def _train(
             from penstock.runtime.ray_cluster import run_workers
 
             return run_workers("penstock.jobs.child", "climb", arguments, work.progress, workers=work.workers)
-        return run_child("penstock.jobs.child", "climb", arguments, work.progress)
+        return run_child("penstock.jobs.child", "climb", arguments, work.progress, seconds=allowed.all)
 
     trained = watched(work, name, run, folder, rung=rung, parameters=_searched(recipe))
     together = {"workers": work.workers} if work.executor == "ray" else {}

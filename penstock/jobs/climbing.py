@@ -11,9 +11,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from penstock.core.errors import BadInput
+from penstock.core.errors import BadInput, OutOfTime
 from penstock.core.money import decimal_of
-from penstock.jobs.attempts import OVERHEAD_S, Work, attempt, expected_seconds, measuring_seconds, search, used_up
+from penstock.jobs.attempts import (
+    OVERHEAD_S,
+    Work,
+    allowed,
+    attempt,
+    expected_seconds,
+    measuring_seconds,
+    search,
+    used_up,
+)
 from penstock.training.rungs import RUNGS
 from penstock.training.search import HELD_SHARE
 from penstock.workspace.records import Costs
@@ -60,8 +69,12 @@ def climb(
                 raise refused
             not_tried += [{"rung": each, "why": refused.message} for each in rungs[place:]]
             break
-        most = left - measuring_seconds(outcomes)
-        outcomes.append(attempt(work, rung, recipe=(recipes or {}).get(rung), seconds=most))
+        try:
+            made = attempt(work, rung, recipe=(recipes or {}).get(rung), allowed=allowed(left, outcomes))
+        except OutOfTime as error:
+            not_tried += [{"rung": each, "why": error.message} for each in rungs[place:]]
+            break
+        outcomes.append(made)
         left -= outcomes[-1]["wall_s"]
         if not outcomes[-1]["passed"] and budget_minutes is not None:
             left = _searched(work, rung, rungs[place + 1 :], expected, left, outcomes)
@@ -147,7 +160,11 @@ def _searched(
     if (refused := used_up(work, f"{rung} tuned")) is not None:
         outcomes[-1] = {**first, "search": {**found, "stopped": refused.message}}
         return left
-    tuned = attempt(work, rung, recipe=found["parameters"], name=f"{rung} tuned", seconds=left - beside)
+    try:
+        tuned = attempt(work, rung, recipe=found["parameters"], name=f"{rung} tuned", allowed=allowed(left, outcomes))
+    except OutOfTime as error:
+        outcomes[-1] = {**first, "search": {**found, "stopped": error.message}}
+        return 0.0
     outcomes.append(tuned)
     return left - float(tuned["wall_s"])
 

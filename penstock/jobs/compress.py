@@ -5,6 +5,7 @@ A compressed candidate is one like any other; it remembers what it was made from
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,17 +69,24 @@ def compress(house: House, arguments: dict[str, Any], progress: Progress) -> dic
 
 
 def compress_step(
-    work: Work, by: str, sources: Sequence[str], name: str = "", *, given: Mapping[str, Any] | None = None
+    work: Work,
+    by: str,
+    sources: Sequence[str],
+    name: str = "",
+    *,
+    given: Mapping[str, Any] | None = None,
+    seconds: float = math.inf,
 ) -> dict[str, Any]:
     """Compress these candidates, measure and judge what comes of it; answer the outcome, as `attempts.attempt` does.
 
-    sources: ids. given: what is set, by name. name: of the steps, where one compression is done twice. Raises what the
-    compression raises, and BadInput for one that the product's privacy forbids.
+    sources: ids. given: what is set, by name. name: of the steps, where one compression is done twice. seconds: after
+    which it is ended. Raises what the compression raises, OutOfTime, and BadInput for one that the product's privacy
+    forbids.
     """
     name = name or by
     check_compression(product_of(work.house.workspace, work.product), by, work.product)
     incumbent = step(f"incumbent of {name}", incumbent_of, work.house, work.product)
-    made = step(f"compress {name}", _compress, work, by, list(sources), dict(given or {}), incumbent, name)
+    made = step(f"compress {name}", _compress, work, by, list(sources), dict(given or {}), incumbent, name, seconds)
     outcome: dict[str, Any] = step(f"judge {name}", _judge, work, by, list(sources), name, made, incumbent)
     return outcome
 
@@ -155,7 +163,13 @@ def _version(house: House, product: str, source: str) -> dict[str, Any]:
 
 
 def _compress(
-    work: Work, by: str, sources: list[str], given: dict[str, Any], incumbent: Mapping[str, Any], name: str
+    work: Work,
+    by: str,
+    sources: list[str],
+    given: dict[str, Any],
+    incumbent: Mapping[str, Any],
+    name: str,
+    seconds: float,
 ) -> dict[str, Any]:
     asked = {"by": by, "sources": sources, "set": given}
     folder = checkpoint_folder(work.house, work.product, work.version["id"], name, asked)
@@ -173,7 +187,7 @@ def _compress(
     return watched(
         work,
         name,
-        lambda: run_child("penstock.jobs.compressing", "compress", arguments, work.progress),
+        lambda: run_child("penstock.jobs.compressing", "compress", arguments, work.progress, seconds=seconds),
         folder,
         rung=by,
         parameters={"set": given},

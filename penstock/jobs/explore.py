@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from penstock import tasks
-from penstock.core.errors import BadInput, PenstockError
+from penstock.core.errors import BadInput, OutOfTime, PenstockError
 from penstock.evaluation.choice import cascade_pair
 from penstock.evaluation.intervals import Metric
 from penstock.jobs.artifacts import get_report
 from penstock.jobs.attempts import (
     Work,
+    allowed,
     attempt,
     begin,
     expected_seconds,
@@ -162,8 +163,8 @@ def _waits(exploration: _Exploration, rung: str, dearer: Sequence[str]) -> bool:
 
 
 def _train(exploration: _Exploration, rung: str) -> None:
-    most = exploration.left - measuring_seconds(exploration.outcomes)
-    _try(exploration, rung, _needs(exploration, rung), lambda: attempt(exploration.work, rung, seconds=most))
+    most = allowed(exploration.left, exploration.outcomes)
+    _try(exploration, rung, _needs(exploration, rung), lambda: attempt(exploration.work, rung, allowed=most))
 
 
 def _needs(exploration: _Exploration, rung: str) -> float:
@@ -196,7 +197,8 @@ def _try(
         except PenstockError as error:
             why = error.message
             exploration.failed = exploration.failed or error
-            exploration.left -= expected_s  # what it really took is not recorded
+            # what it really took is not recorded
+            exploration.left = 0.0 if isinstance(error, OutOfTime) else exploration.left - expected_s
         else:
             exploration.left -= outcome["wall_s"]
             exploration.outcomes.append(outcome)
@@ -221,7 +223,8 @@ def _compressed(exploration: _Exploration, idea: _Idea) -> None:
 
     def made() -> dict[str, Any]:
         exploration.standing.update(one["candidate"] for one in _again(exploration, idea))  # also where it fails later
-        return compress_step(work, idea.by, sources, idea.name, given=idea.given)
+        most = allowed(exploration.left, exploration.outcomes).all
+        return compress_step(work, idea.by, sources, idea.name, given=idea.given, seconds=most)
 
     _try(exploration, idea.name, idea.seconds, made, spends=False)
 

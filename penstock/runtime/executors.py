@@ -5,6 +5,7 @@ Knows neither the jobs nor their rooms: a module given by name does (see child.p
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from collections import deque
 from contextlib import suppress
 from typing import IO, Any
 
-from penstock.core.errors import Broken, Unavailable
+from penstock.core.errors import Broken, OutOfTime, Unavailable
 from penstock.runtime import wire
 from penstock.runtime.child import MEMORY_HINT
 from penstock.runtime.progress import Progress, no_progress
@@ -35,12 +36,19 @@ _stopped: set[int] = set()
 _lock = threading.Lock()
 
 
-def run_child(module: str, job: str, arguments: dict[str, Any], on_progress: Progress = no_progress) -> dict[str, Any]:
+def run_child(
+    module: str,
+    job: str,
+    arguments: dict[str, Any],
+    on_progress: Progress = no_progress,
+    *,
+    seconds: float = math.inf,
+) -> dict[str, Any]:
     """Run `python -m MODULE JOB` and answer its result, telling `on_progress` on the way.
 
-    module: one that calls `child.run_job(jobs)`, e.g. "penstock.jobs.child". Raises the error the job raised
-    (same class, same fields), Unavailable when the process was killed, Broken when it ended without an answer,
-    Interrupted after `stop_children`.
+    module: one that calls `child.run_job(jobs)`, e.g. "penstock.jobs.child". seconds: after which it is killed. Raises
+    the error the job raised (same class, same fields), OutOfTime after `seconds`, Unavailable when the process was
+    killed otherwise, Broken when it ended without an answer, Interrupted after `stop_children`.
     """
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", module, job, str(os.getpid())],
@@ -52,9 +60,19 @@ def run_child(module: str, job: str, arguments: dict[str, Any], on_progress: Pro
     )
     with _lock:
         _running[process.pid] = process
+    late = threading.Event()
+    timer = threading.Timer(seconds, _end, (process, late)) if math.isfinite(seconds) else None
+    if timer is not None:
+        timer.start()
     try:
         return _converse(process, job, arguments, on_progress)
+    except (Unavailable, Broken) as error:
+        if late.is_set():
+            raise OutOfTime(f"stopped after {seconds:,.0f} s: its time was over") from error
+        raise
     finally:
+        if timer is not None:
+            timer.cancel()
         _kill(process)
         with _lock:
             _running.pop(process.pid, None)
@@ -116,6 +134,11 @@ def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[b
 def _collect(stream: IO[bytes], tail: deque[str]) -> None:
     for line in stream:
         tail.append(line.decode(errors="replace").rstrip())
+
+
+def _end(process: subprocess.Popen[bytes], late: threading.Event) -> None:
+    late.set()
+    _kill_group(process)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

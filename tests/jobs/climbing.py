@@ -60,8 +60,10 @@ def company(
     return open_house(folder, create=True)
 
 
-def at_once(module: str, job: str, arguments: dict[str, Any], progress: Progress = no_progress) -> dict[str, Any]:
-    """What `run_child` answers, in this process."""
+def at_once(
+    module: str, job: str, arguments: dict[str, Any], progress: Progress = no_progress, *, seconds: float = 0.0
+) -> dict[str, Any]:
+    """What `run_child` answers, in this process, however long it takes."""
     jobs = {"penstock.jobs.child": child.JOBS, "penstock.jobs.compressing": compressing.JOBS}[module]
     answer: dict[str, Any] = wire.plain(jobs[job](wire.plain(arguments), progress))
     return answer

@@ -14,7 +14,7 @@ from jobs.climbing import DIAL, any_rung, at_once, company, dial, dialled
 from registry.shelf import candidate
 
 from penstock.cli.root import run
-from penstock.core.errors import BadInput, Broken, Conflict, GateRefused
+from penstock.core.errors import BadInput, Broken, Conflict, GateRefused, OutOfTime
 from penstock.jobs import attempts, judging
 from penstock.jobs.candidate_list import list_judged
 from penstock.jobs.check import check_workspace
@@ -151,7 +151,7 @@ def test_a_rung_that_cannot_end_in_what_is_left_is_not_begun(tmp_path: Path, mon
 
 
 def test_the_time_that_measuring_takes_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow_to_measure(module: str, job: str, arguments: dict[str, Any], progress: Any) -> dict[str, Any]:
+    def slow_to_measure(module: str, job: str, arguments: dict[str, Any], progress: Any, **_: Any) -> dict[str, Any]:
         answer = at_once(module, job, arguments, progress)
         return {**answer, "measuring_s": 3600.0} if job == "climb" else answer
 
@@ -161,6 +161,28 @@ def test_the_time_that_measuring_takes_is_counted(tmp_path: Path, monkeypatch: p
     assert [outcome["rung"] for outcome in result["outcomes"]] == [DIAL]
     assert result["outcomes"][0]["search"]["trials"] == 0  # the best found could not be measured in time
     assert "ngram-linear.v1: takes about 60." in f"{result['not_tried'][0]['rung']}: {result['not_tried'][0]['why']}"
+
+
+def test_a_training_without_steps_is_ended_when_the_budget_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float] = []
+
+    def endless(module: str, job: str, arguments: dict[str, Any], progress: Any, *, seconds: float = 0.0) -> Any:
+        if job != "climb":
+            return at_once(module, job, arguments, progress)
+        given.append(seconds)
+        raise OutOfTime(f"stopped after {seconds:,.0f} s: its time was over")
+
+    monkeypatch.setattr(attempts, "run_child", endless)
+    house = company(tmp_path, ladder=f'"{DIAL}", "ngram-linear.v1"')
+    result = climbed(house, budget_minutes=2)
+    assert len(given) == 1 and 120 < given[0] + result["version"] < 133  # two minutes and a tenth, less the cleaning
+    assert result["outcomes"] == []
+    assert [each["rung"] for each in result["not_tried"]] == [DIAL, "ngram-linear.v1"]
+    assert "its time was over" in gate_refused("router", result).message
+    [failed] = all_runs(house)
+    assert failed.state == "failed" and "its time was over" in str(failed.error)
 
 
 def test_the_first_rung_too_is_not_begun_when_it_cannot_end_in_the_budget(
@@ -198,7 +220,7 @@ def test_a_gpu_shortens_what_money_buys_and_is_named_and_priced(
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "H200")
-    monkeypatch.setattr(attempts, "run_child", lambda *asked: {**at_once(*asked), "cpu_s": 0.0, "seconds": 3600.0})
+    monkeypatch.setattr(attempts, "run_child", lambda *asked, **_: {**at_once(*asked), "cpu_s": 0.0, "seconds": 3600.0})
     house = company(tmp_path)
     climbed(house)
     (run,) = all_runs(house)

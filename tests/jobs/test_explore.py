@@ -232,7 +232,7 @@ def test_a_rung_alone_in_its_budget_waits_for_nothing(
 def test_a_cascade_comes_before_longer_work_and_trains_no_half_that_takes_too_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_encoders: None, minutes: float, name: str
 ) -> None:
-    def slow(module: str, job: str, arguments: dict[str, Any], progress: Any = no_progress) -> dict[str, Any]:
+    def slow(module: str, job: str, arguments: dict[str, Any], progress: Any = no_progress, **_: Any) -> dict[str, Any]:
         answer = at_once(module, job, arguments, progress)
         return {**answer, "seconds": 3600.0} if arguments.get("rung") == NGRAM else answer
 
@@ -253,7 +253,7 @@ def test_a_second_cascade_has_time_since_the_halves_of_the_first_stand(
     and becomes the dear half of a second cascade; pruning comes after that."""
     folders: list[str] = []
 
-    def slow(module: str, job: str, arguments: dict[str, Any], progress: Any = no_progress) -> dict[str, Any]:
+    def slow(module: str, job: str, arguments: dict[str, Any], progress: Any = no_progress, **_: Any) -> dict[str, Any]:
         folders.extend(filter(None, [arguments.get("stand_ins")]))
         for each in folders:
             Path(each).mkdir(parents=True, exist_ok=True)
@@ -302,7 +302,7 @@ def test_a_cascade_that_was_refused_is_not_tried_again_with_less(
 def test_no_lesser_cascade_of_a_pair_that_was_made_is_named_when_time_is_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_encoders: None
 ) -> None:
-    def slow(module: str, job: str, arguments: dict[str, Any], progress: Any = no_progress) -> dict[str, Any]:
+    def slow(module: str, job: str, arguments: dict[str, Any], progress: Any = no_progress, **_: Any) -> dict[str, Any]:
         answer = at_once(module, job, arguments, progress)
         return {**answer, "before_s": 3600.0} if arguments.get("by") == "cascade.v1" else answer
 

@@ -33,7 +33,9 @@ Child = Callable[..., dict[str, Any]]
 def ended_by(error: BaseException, seen: list[Path]) -> Child:
     """A child process whose first training leaves a checkpoint and ends so; later ones go through."""
 
-    def child(module: str, job: str, arguments: dict[str, Any], progress: Any = no_progress) -> dict[str, Any]:
+    def child(
+        module: str, job: str, arguments: dict[str, Any], progress: Any = no_progress, **_: Any
+    ) -> dict[str, Any]:
         if job == "climb":
             seen.append(Path(arguments["checkpoint"]))
             if len(seen) == 1:
@@ -130,7 +132,9 @@ def test_a_job_whose_surroundings_changed_is_ended_and_the_next_starts_anew(
 def test_what_an_interrupted_training_took_is_counted_by_the_one_that_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed_once(module: str, job: str, arguments: dict[str, Any], progress: Any = no_progress) -> dict[str, Any]:
+    def killed_once(
+        module: str, job: str, arguments: dict[str, Any], progress: Any = no_progress, **_: Any
+    ) -> dict[str, Any]:
         folder = Path(arguments.get("checkpoint", "none"))
         if job != "climb" or folder.exists():
             return at_once(module, job, arguments, progress)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from runtime.waiting import eventually, gone
 
-from penstock.core.errors import Broken, NotFound, QuotaExceeded, Unavailable
+from penstock.core.errors import Broken, NotFound, OutOfTime, QuotaExceeded, Unavailable
 from penstock.runtime.executors import Interrupted, run_child, stop_children
 
 HERE = Path(__file__).parent
@@ -54,6 +54,14 @@ def test_a_killed_job_says_so_with_its_last_words() -> None:
         run_child("child_jobs", "vanish", {})
     with pytest.raises(Broken, match="ended with code 3 and no answer"):
         run_child("child_jobs", "leave", {})
+
+
+def test_a_job_that_takes_longer_than_its_time_is_ended(tmp_path: Path) -> None:
+    with pytest.raises(OutOfTime, match="stopped after 2 s: its time was over"):
+        run_child("child_jobs", "linger", {"file": str(tmp_path / "pid")}, seconds=2)
+    if (tmp_path / "pid").exists():  # it had begun: nothing of it is left
+        assert not Path(f"/proc/{(tmp_path / 'pid').read_text()}").exists()
+    assert run_child("child_jobs", "double", {"numbers": [1]}, seconds=120)["doubled"] == [2]
 
 
 def test_a_stopped_job_is_interrupted_not_failed(tmp_path: Path) -> None:
