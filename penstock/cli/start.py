@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from penstock.cli.output import OPTIONS, note, show, text
+from penstock.core.errors import NotFound, Unavailable
 
 
 def register(app: typer.Typer) -> None:
@@ -57,10 +58,15 @@ def check() -> None:
     """Read penstock.toml and the data's headers; say what is wrong, with the line."""
     from penstock.jobs.check import check_workspace
     from penstock.jobs.privacy import gate_of
+    from penstock.runtime.house import open_house
     from penstock.workspace.loader import load
 
     workspace = load(OPTIONS.workspace)
-    facts = check_workspace(workspace)
+    try:
+        house = open_house(OPTIONS.workspace)
+    except (NotFound, Unavailable):
+        house = None  # the file can be checked without
+    facts = check_workspace(workspace, house)
     rows = [{key: value for key, value in fact.items() if key != "told"} for fact in facts]
     data = [{**fact, "gate": gate_of(workspace.products[fact["product"]])} for fact in facts]
     show(data, rows=rows, title="penstock.toml is sound")

@@ -10,21 +10,29 @@ from penstock import tasks
 from penstock.core.errors import BadInput, PenstockError
 from penstock.datasets.rows import Prepared
 from penstock.evaluation.possible import impossible, unprovable
-from penstock.jobs.privacy import PRIVATE, check_privacy, gate_of, stated
+from penstock.evaluation.report import rows_digest
+from penstock.jobs.attempts import options_of
+from penstock.jobs.judging import check_test
+from penstock.jobs.privacy import PRIVATE, check_privacy, check_spending, gate_of, stated
 from penstock.jobs.privacy import TASK as TEXT
+from penstock.runtime.house import House
+from penstock.storage.engine import Transaction
 from penstock.training.records import accepts
 from penstock.training.rungs import RUNGS, TrainRequest
 from penstock.workspace.loader import where
 from penstock.workspace.records import Product, Workspace
 
 
-def check_workspace(workspace: Workspace) -> list[dict[str, Any]]:
-    """One row of facts per product. Raises BadInput listing everything that does not fit, each with its line."""
+def check_workspace(workspace: Workspace, house: House | None = None) -> list[dict[str, Any]]:
+    """One row of facts per product. Raises BadInput listing everything that does not fit, each with its line.
+
+    house: to tell, under "told", what `train` would refuse as things stand there.
+    """
     problems: list[str] = []
     facts = []
     for name, product in workspace.products.items():
         try:
-            facts.append(_check_product(workspace, name, product))
+            facts.append(_check_product(workspace, name, product, house))
         except PenstockError as error:
             problems.append(str(error))
     if problems:
@@ -32,12 +40,15 @@ def check_workspace(workspace: Workspace) -> list[dict[str, Any]]:
     return facts
 
 
-def _check_product(workspace: Workspace, name: str, product: Product) -> dict[str, Any]:
+def _check_product(workspace: Workspace, name: str, product: Product, house: House | None) -> dict[str, Any]:
     check_words(workspace, name, product)
     check_ladder(workspace, name, product)
     check_gate(workspace, name, product)
     prepared = tasks.of(product).prepare(product, workspace.folder, ())
     _check_rungs(workspace, name, product, prepared)
+    told = [*prepared.report.told(), *_not_provable(product, len(prepared.test))]
+    if house is not None:
+        told += _refused_as_things_stand(house, name, product, prepared)
     return {
         "product": name,
         "task": product.task,
@@ -45,7 +56,7 @@ def _check_product(workspace: Workspace, name: str, product: Product) -> dict[st
         "test": len(prepared.test),
         "ladder": list(ladder_of(product)),
         "gate": [str(condition) for condition in gate_of(product)],
-        "told": [*prepared.report.told(), *_not_provable(product, len(prepared.test))],
+        "told": told,
     }
 
 
@@ -74,6 +85,28 @@ def _check_rungs(workspace: Workspace, name: str, product: Product, prepared: Pr
 def _not_provable(product: Product, rows: int) -> list[str]:
     """What `penstock train` would refuse of the gate, on a test of so many rows."""
     return [f"train will refuse this gate on this test: {why}" for why in unprovable(gate_of(product), rows)]
+
+
+def _refused_as_things_stand(house: House, name: str, product: Product, prepared: Prepared) -> list[str]:
+    """That what the product builds on is not live, and that its privacy or its test split is used up."""
+
+    def builds(tx: Transaction) -> None:
+        options_of(house, name)
+
+    def privacy(tx: Transaction) -> None:
+        check_spending(tx, name, product)
+
+    def test(tx: Transaction) -> None:
+        check_test(tx, name, rows_digest(prepared.test), product.most_test_uses, where="test")
+
+    told = []
+    for check in (builds, privacy, test):
+        try:
+            with house.store.read() as tx:
+                check(tx)
+        except PenstockError as error:
+            told.append(f"train will refuse as things stand: {error.message} ({error.hint})")
+    return told
 
 
 def check_words(workspace: Workspace, name: str, product: Product) -> None:

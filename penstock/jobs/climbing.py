@@ -51,7 +51,8 @@ def climb(
 
     budget_minutes: of everything, the data included; None: one training a rung, and no search. recipes: numbers that
     were found before, by rung. A rung that takes longer than what is left is not tried, the first one included. Raises
-    BadInput for a budget in which none can be trained, Conflict when the test split is used up.
+    BadInput for a budget in which none can be trained, OutOfTime where none was, Conflict when the test split is used
+    up.
     """
     expected = expected_seconds(work, rungs) if budget_minutes is not None else {}
     left = math.inf if budget_minutes is None else budget_minutes * _SECONDS_PER_MINUTE - work.version["wall_s"]
@@ -72,6 +73,9 @@ def climb(
         try:
             made = attempt(work, rung, recipe=(recipes or {}).get(rung), allowed=allowed(left, outcomes))
         except OutOfTime as error:
+            if not outcomes:
+                hint = "give more minutes, or name a rung that trains faster: --rung"
+                raise OutOfTime(f"{rung} was {error.message}", where="the budget", hint=hint) from error
             not_tried += [{"rung": each, "why": error.message} for each in rungs[place:]]
             break
         outcomes.append(made)

@@ -24,6 +24,7 @@ from penstock.jobs.artifacts import get_report
 from penstock.jobs.privacy import gate_of
 from penstock.registry import candidates, decisions, releases, runs
 from penstock.runtime.house import House
+from penstock.storage.engine import Transaction
 from penstock.workspace.records import Costs
 
 _SECONDS_PER_HOUR = 3600
@@ -61,13 +62,18 @@ def check_uses(house: House, product: str, version_id: str) -> int:
     with house.store.read() as tx:
         found = find_version(tx, product, version_id)
         _, test = load_rows(house.blobs, found)
-        uses = decisions.uses_of_test(tx, rows_digest(test))
-    most = house.workspace.products[product].most_test_uses
+        most = house.workspace.products[product].most_test_uses
+        return check_test(tx, product, rows_digest(test), most, where=f"data version {found.number}")
+
+
+def check_test(tx: Transaction, product: str, digest: str, most: int, *, where: str) -> int:
+    """How many candidates the test split of this digest has judged. Raises Conflict when they are `most`."""
+    uses = decisions.uses_of_test(tx, digest)
     if uses >= most:
         raise Conflict(
             f"the test split of {product} has judged {uses:,} candidates, and may judge {most:,}: the more it judges, "
             "the likelier one passes by luck",
-            where=f"data version {found.number}",
+            where=where,
             hint="give a fresh test split (new rows in its `test` file), or raise most_test_uses in penstock.toml",
         )
     return uses

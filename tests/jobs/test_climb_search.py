@@ -176,11 +176,10 @@ def test_a_training_without_steps_is_ended_when_the_budget_is_over(
 
     monkeypatch.setattr(attempts, "run_child", endless)
     house = company(tmp_path, ladder=f'"{DIAL}", "ngram-linear.v1"')
-    result = climbed(house, budget_minutes=2)
-    assert len(given) == 1 and 120 < given[0] + result["version"] < 133  # two minutes and a tenth, less the cleaning
-    assert result["outcomes"] == []
-    assert [each["rung"] for each in result["not_tried"]] == [DIAL, "ngram-linear.v1"]
-    assert "its time was over" in gate_refused("router", result).message
+    with pytest.raises(OutOfTime, match=f"{DIAL} was stopped after .* its time was over") as refused:
+        climbed(house, budget_minutes=2)
+    assert "give more minutes" in str(refused.value.hint)
+    assert len(given) == 1 and 110 < given[0] <= 132  # two minutes and a tenth, less the cleaning
     [failed] = all_runs(house)
     assert failed.state == "failed" and "its time was over" in str(failed.error)
 
@@ -410,3 +409,13 @@ def test_the_held_rows_are_drawn_label_by_label() -> None:
     assert {row["label"] for row in held} == {"a", "b"}  # a label's only row is never held
     assert sorted(row["text"] for row in [*kept, *held]) == sorted(row["text"] for row in rows)
     assert hold_out(rows, seed=1) == (kept, held) != hold_out(rows, seed=2)
+
+
+def test_check_tells_what_train_would_refuse_as_things_stand(tmp_path: Path) -> None:
+    house = company(tmp_path, more="most_test_uses = 1")
+    assert not [told for told in check_workspace(house.workspace, house)[0]["told"] if "as things stand" in told]
+    climbed(house)
+    (facts,) = check_workspace(house.workspace, house)
+    assert any("has judged 1 candidates, and may judge 1" in told for told in facts["told"])
+    with pytest.raises(Conflict, match="has judged 1 candidates"):
+        climbed(house)
