@@ -52,7 +52,7 @@ def test_pages_without_anything_say_how_to_begin(browser: Browser) -> None:
     assert "unpriced" not in browser.get("/prices").text
 
 
-def correction(harbour: Harbour, label: str) -> str:
+def correction(harbour: Harbour, label: str | list[str]) -> str:
     request = harbour.use(harbour.blue, "helpdesk", 1)
     with harbour.store.transaction() as tx:
         return feedback.record(
@@ -73,6 +73,14 @@ def test_message_answer_and_correction_stand_side_by_side_and_one_click_decides(
         assert state_counts(tx)["helpdesk"] == {"waiting": 1, "accepted": 1, "rejected": 1}
     page = browser.get("/feedback?state=all").text
     assert "1 accepted, not yet trained on" in page and "1 rejected" in page
+
+
+def test_corrections_of_several_labels_read_as_labels_in_both_languages(browser: Browser, harbour: Harbour) -> None:
+    correction(harbour, ["billing", "delivery"])
+    correction(harbour, [])
+    english, chinese = browser.get("/feedback").text, browser.get("/feedback?lang=zh-CN").text
+    assert "billing, delivery" in english and "no label" in english
+    assert "billing, delivery" in chinese and "无标签" in chinese
 
 
 def test_all_of_a_key_that_waits_is_rejected_at_once(browser: Browser, harbour: Harbour) -> None:

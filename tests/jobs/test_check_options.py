@@ -190,3 +190,33 @@ def test_what_the_rungs_of_tables_would_refuse_is_refused_by_check(
     (tmp_path / "penstock.toml").write_text(toml)
     with pytest.raises(BadInput, match=f"train will refuse gradient-descent.v1: .*{why}"):
         check_workspace(load(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("ladder", "options", "why"),
+    [
+        (
+            '["ngram-linear.v1", "lora.v1"]',
+            "",
+            "5: products.desk.ladder: the rung 'lora.v1' gives one label for a text",
+        ),
+        ('["oracle.v1"]', "", "5: products.desk.ladder: unknown rung 'oracle.v1'"),
+        ("[]", "abstain = true", "options: abstain does not go with multi_label: a text that no label fits"),
+        ("[]", 'label_separator = "//"', "options: label_separator is one sign"),
+        ("[]", "", " rows have the label 'parcel'\n  a label is learned from 2 rows that have it and 2 that do not"),
+    ],
+)
+def test_what_does_not_go_with_several_labels_is_refused_at_its_line(
+    folder: Path, ladder: str, options: str, why: str
+) -> None:
+    (folder / "desk.csv").write_text(
+        "text,label\n" + "".join(f"no {n * 7919},parcel{'|bill' * (n % 2)}\n" for n in range(25))
+    )
+    toml = TOML.replace("depth = 3", f"multi_label = true\n{options}").replace("accuracy", "micro_f1")
+    toml = toml.replace('task = "text', f'ladder = {ladder}\ntask = "text')
+    (folder / "penstock.toml").write_text(toml)
+    with pytest.raises(BadInput) as caught:
+        check_workspace(load(folder))
+    assert why in str(caught.value)
+    if "ngram-linear.v1, lora" in ladder.replace('"', ""):
+        assert "rungs with multi_label = true: ngram-linear.v1, frozen-linear.v1" in str(caught.value)

@@ -78,3 +78,5 @@ def test_a_correction_is_checked_by_its_product_s_task(house: House) -> None:
         check_correction(house, "desk", "card lost", "x" * 201)
     with pytest.raises(BadInput, match="inputs are texts"):
         check_correction(house, "desk", 2, "lost card")
+    with pytest.raises(BadInput, match="the correction must be text"):  # a list is for products with several labels
+        check_correction(house, "desk", "card lost", ["lost card"])
