@@ -64,9 +64,10 @@ def clean(
     log: list[Finding] = []
     alike = settle_alike(train, test or (), extra, options, by)
     _note(log, "alike-label", alike)
-    base, rest = _agreeing(_screened(alike.train, "train", options, log), "train", log), list[Row]()
+    base = _agreeing(_united(_screened(alike.train, "train", options, log), "train", log, by), "train", log)
+    rest: list[Row] = []
     if test is not None:
-        rest = _agreeing(_screened(alike.test, "test", options, log), "test", log)
+        rest = _agreeing(_united(_screened(alike.test, "test", options, log), "test", log, by), "test", log)
         base = _not_tested(base, rest, "train", log)
     settled = settle_rare(base, rest, alike.extra, options, by)
     _note(log, "rare-label", settled)
@@ -129,6 +130,13 @@ def _personal_data(rows: Sequence[Row], part: Part, how: bool | str, log: list[F
     for kind, count in sorted(counts.items()):
         log.append(Finding(f"personal-{kind}", part, count, 0, action, tuple(examples[kind])))
     return out
+
+
+def _united(rows: Sequence[Row], part: Part, log: list[Finding], by: Labelling) -> list[Row]:
+    """Each text once where its rows name its labels one by one."""
+    found = by.united(rows)
+    _note_dropped(log, "label-a-row", part, found.dropped, "joined with the earlier row, which got their labels")
+    return found.rows
 
 
 def _agreeing(rows: Sequence[Row], part: Part, log: list[Finding]) -> list[Row]:

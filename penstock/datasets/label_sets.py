@@ -6,12 +6,14 @@ every step of cleaning that asks whether two rows say the same works as for one 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from penstock.core.errors import BadInput
+from penstock.datasets.compare import Kept, normalise
 from penstock.datasets.guess import list_in
 from penstock.datasets.labels import Labelling
 from penstock.datasets.prepare import cleaned_texts
@@ -84,7 +86,25 @@ class Separated:
             renamed=lambda row, names: made(row, (names.get(label, label) for label in of(row))),
             without=lambda row, labels: made(row, (label for label in of(row) if label not in labels)),
             suspects=lambda rows, seed: [],
+            united=self.united,
         )
+
+    def united(self, rows: Sequence[Row]) -> Kept:
+        """A text whose rows have one label each and not all the same, as a file with a row for each label: one row with
+        all of them. Rows that differ otherwise contradict each other."""
+        groups: dict[str, dict[str, Row]] = defaultdict(dict)  # of each text the first row of each label
+        for row in rows:
+            groups[normalise(row.text)].setdefault(row.label, row)
+        kept, dropped = [], []
+        for row in rows:
+            own = groups[normalise(row.text)]
+            if len(own) == 1 or any(len(self.labels_of(label)) != 1 for label in own):
+                kept.append(row)
+            elif row is (first := next(iter(own.values()))):
+                kept.append(replace(row, label=self.joined(own)))
+            else:
+                dropped.append((row, first.origin))
+        return Kept(kept, dropped)
 
 
 def prepare_sets(product: Product, folder: Path, extra: Sequence[Mapping[str, Any]] = ()) -> Prepared:

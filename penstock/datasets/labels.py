@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from penstock.core.errors import BadInput
-from penstock.datasets.compare import normalise
+from penstock.datasets.compare import Kept, normalise
 from penstock.datasets.rows import Row
 from penstock.datasets.suspects import out_of_fold, suspects
 from penstock.workspace.records import Cleaning
@@ -53,13 +53,14 @@ class Labelling:
 
     of: the labels of a row. renamed: the row with the names that a mapping gives in place of its labels'. without: the
     row without some labels; None where nothing is left of it. suspects: (row, the label it seems to have) of rows, by
-    a seed.
+    a seed. united: rows of one text that each add a label, as one row.
     """
 
     of: Callable[[Row], Sequence[str]]
     renamed: Callable[[Row, Mapping[str, str]], Row]
     without: Callable[[Row, Collection[str]], Row | None]
     suspects: Callable[[Sequence[Row], int], list[tuple[Row, str]]]
+    united: Callable[[Sequence[Row]], Kept] = lambda rows: Kept(list(rows), [])
 
     def counts(self, rows: Iterable[Row]) -> Counter[str]:
         """Rows by label."""

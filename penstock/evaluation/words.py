@@ -206,6 +206,7 @@ _CHINESE: Mapping[str, str] = {
     "texts that are too long": "过长文本",
     "texts with contradicting labels": "标签矛盾的文本",
     "rows that repeat an earlier one": "重复行",
+    "rows that add a label to an earlier one": "为同一文本补充标签的行",
     "TRAINING ROWS THAT ARE ALSO TEST ROWS": "同时出现在测试集中的训练行",
     "rows that nearly repeat an earlier one": "近似重复行",
     "nearly equal texts with different labels": "文本近似但标签不同",

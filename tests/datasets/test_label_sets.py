@@ -133,6 +133,18 @@ def test_equal_texts_with_other_labels_are_a_contradiction(tmp_path: Path) -> No
     assert report.found("conflict") == 1 and report.found("duplicate") == 1
 
 
+def test_a_file_with_a_row_for_each_label_is_read_as_one_row_for_each_text(tmp_path: Path) -> None:
+    together = rows()
+    apart = [(text, (label,)) for text, labels in together for label in labels or ("",)]
+    found = prepare_sets(product(), written(tmp_path, apart))
+    plain = prepare_sets(product(), written(tmp_path, together))
+    bare = [[(row["text"], row["labels"]) for row in part] for part in (found.train, found.test)]
+    assert bare == [[(row["text"], row["labels"]) for row in part] for part in (plain.train, plain.test)]
+    assert found.report.found("label-a-row") == found.report.dropped == len(apart) - len(together) == 20
+    assert found.report.read_train - found.report.dropped == found.report.rows_train + found.report.rows_test
+    assert any("rows that add a label to an earlier one: 20" in told for told in found.report.told())
+
+
 def test_corrections_join_train_and_unknown_labels_wait_until_there_are_more(tmp_path: Path) -> None:
     folder = written(tmp_path, rows())
 
