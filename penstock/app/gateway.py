@@ -26,7 +26,7 @@ SWITCH_S = 0.0005  # a request changes threads some thirty times; each may wait 
 
 def run_gateway(folder: Path, *, host: str | None = None, port: int | None = None, announce: Path | None = None) -> int:
     """Serve until SIGTERM or Ctrl-C, then drain. announce: a file to write {"address": …} to, once ready."""
-    house = open_house(folder)
+    house = open_house(folder, background=True)
     settings = house.workspace.gateway
     sys.setswitchinterval(SWITCH_S)
 

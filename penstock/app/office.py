@@ -29,7 +29,7 @@ OPINION_S = 15.0  # how long a new document may wait to be counted
 
 def run_office(folder: Path, *, host: str | None = None, port: int | None = None, announce: Path | None = None) -> int:
     """Serve until SIGTERM or Ctrl-C. announce: a file to write {"address", "sign_in"} to, once ready."""
-    house = open_house(folder)
+    house = open_house(folder, background=True)
 
     def ready(address: str, sign_in: str) -> None:
         print(f"office ready at {address}\nsign in once with {sign_in}", flush=True)  # noqa: T201 - said once

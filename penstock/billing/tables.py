@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 import penstock.metering.tables  # noqa: F401  its tables come with billing's
+from penstock.storage.changes import unaudited
 from penstock.storage.schema import Instant, metadata
 
 
@@ -148,6 +149,7 @@ usage_grant = sa.Table(
     sa.CheckConstraint("state in ('open', 'closed', 'expired')", name="known_state"),
     sa.Index("ix_usage_grant_customer", "organisation", "customer", "state"),
     sa.Index("ix_usage_grant_gateway", "organisation", "gateway", "state"),
+    info=unaudited("what gateways hold for a while"),
 )
 
 ledger_operation = sa.Table(
@@ -216,6 +218,7 @@ rating_run = sa.Table(
     sa.UniqueConstraint("organisation", "customer", "product", "period", "cutoff_seq"),
     sa.UniqueConstraint("organisation", "customer", "product", "period", "after_seq"),  # runs form one chain
     sa.CheckConstraint("cutoff_seq > after_seq", name="reads_on"),
+    info=unaudited("figures: the invoice that states them is audited"),
 )
 
 invoice = sa.Table(
@@ -269,6 +272,7 @@ invoice_line = sa.Table(
     sa.Index("ix_invoice_line_rating_run", "organisation", "rating_run"),
     sa.CheckConstraint("kind in ('plan', 'usage', 'late usage')", name="known_kind"),
     sa.ForeignKeyConstraint(["organisation", "invoice"], ["invoice.organisation", "invoice.number"]),
+    info=unaudited("it stands on its invoice"),
 )
 
 invoice_void = sa.Table(

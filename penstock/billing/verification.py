@@ -26,6 +26,7 @@ from penstock.billing.tables import quarantine as quarantine_table
 from penstock.core.errors import Broken, NotFound
 from penstock.identity.customers import names_of
 from penstock.metering.sql import insert_new
+from penstock.storage import audit
 from penstock.storage.engine import Store, Transaction
 from penstock.storage.integrity import damages
 from penstock.storage.schema import sequence
@@ -59,7 +60,13 @@ _RESTORE = "stop Penstock, keep a copy of the files, restore the newest backup: 
 
 def verify(tx: Transaction) -> list[Problem]:
     """Everything that does not hold, of all customers. Empty: the books are in order."""
-    return [*_check(tx, None), *_asked_twice(tx), *_gaps(tx)]
+    return [*_check(tx, None), *_asked_twice(tx), *_gaps(tx), *_audit_log(tx)]
+
+
+def _audit_log(tx: Transaction) -> list[Problem]:
+    """Who changed what is part of the books."""
+    repair = "find out who can write to the database: penstock audit verify"
+    return [Problem(None, f"the audit log: {one}", repair) for one in audit.verify(tx).problems]
 
 
 def verify_customer(tx: Transaction, customer: str) -> list[Problem]:

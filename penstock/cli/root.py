@@ -13,6 +13,7 @@ import typer
 
 from penstock import __version__
 from penstock.cli import (
+    audit,
     backup,
     completion,
     compress,
@@ -32,7 +33,9 @@ from penstock.cli import (
     start,
     train,
 )
+from penstock.cli.acting import act_of
 from penstock.cli.output import OPTIONS, note, text
+from penstock.core.acts import acts_are
 from penstock.core.errors import BadInput, GateRefused, PenstockError
 
 EPILOG = (
@@ -69,6 +72,7 @@ def build() -> typer.Typer:
         run_,
         sell,
         money,
+        audit,
         improve,
         knowledge,
         opinion,
@@ -100,9 +104,10 @@ def run(arguments: list[str]) -> int:
     """Run one command line; answers the exit code."""
     try:
         rest = _take_options(arguments)
-        code = build()(
-            args=rest, prog_name="penstock", standalone_mode=False
-        )  # typer answers the code of an Exit, and 130 for Ctrl-C
+        command: Any = typer.main.get_command(build())
+        with acts_are(lambda: act_of(command, rest)):
+            # typer answers the code of an Exit, and 130 for Ctrl-C
+            code = command(args=rest, prog_name="penstock", standalone_mode=False)
         if code == INTERRUPTED:
             note("stopped")
         return code if isinstance(code, int) else 0

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from penstock.console.chinese_money import MONEY
 from penstock.console.chinese_people import PEOPLE
+from penstock.console.chinese_safety import SAFETY
 from penstock.console.chinese_work import CHINESE_WORK
 
 CHINESE = {
     **CHINESE_WORK,
     **PEOPLE,
+    **SAFETY,
     "+ {amount} not invoiced": "另有 {amount} 未开账单",
     "95% interval": "95% 置信区间",
     "Account": "科目",

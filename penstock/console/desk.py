@@ -105,7 +105,7 @@ def _desk(request: Request) -> Desk:
     mark = mark_of(desk.house.folder)
     if mark != desk.mark:
         desk = request.app.state.desk = reread(desk, mark)
-    return desk
+    return replace(desk, house=desk.house.acting(getattr(request.state, "act", None)))
 
 
 AtDesk = Annotated[Desk, Depends(_desk)]

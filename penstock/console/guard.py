@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from penstock.console import sessions
+from penstock.core.acts import Act
 from penstock.core.clock import Clock
 from penstock.core.errors import BadInput, Broken, Forbidden, Unauthorised
 from penstock.runtime.connections import belongs_to
@@ -103,6 +104,7 @@ class GuardedRoute(APIRoute):
             refusal = await admit(request, request.app.state.keeper)
             if refusal is None and policy != "open":
                 belongs_to(request.scope, policy)
+                request.state.act = _act(request, self.path)
             return refusal or await inner(request)
 
         return handle
@@ -171,6 +173,7 @@ async def _admin(request: Request, keeper: Keeper) -> Response | None:
             where="Authorization",
             hint="send Authorization: Bearer …, the content of .penstock/secrets/admin",
         )
+    request.state.who = ("the admin token", "owner")
     return None
 
 
@@ -183,12 +186,19 @@ async def _operator(request: Request, keeper: Keeper) -> Response | None:
             raise
         return RedirectResponse("/sign-in", status_code=303, headers={"Cache-Control": "no-store"})
     request.state.session = session
+    request.state.who = ("the admin token", "owner")
     if not reading:
         form = await read_form(request)
         if not same_secret(form.pop(CSRF_FIELD, ""), sessions.csrf_token(keeper.session_secret, session).encode()):
             raise Forbidden("this form is not from your present session", hint="load the page again, then send it")
         request.state.form = form
     return None
+
+
+def _act(request: Request, path: str) -> Act:
+    who, role = request.state.who
+    address = request.client.host if request.client is not None else ""
+    return Act(who, role, address, f"{request.method} {path}")
 
 
 _HINT = "every route says who may pass: give it one of the policies open, admin, operator"

@@ -37,6 +37,7 @@ NAVIGATION = (
     ("/partners", "Partners"),
     ("/ledger", "Ledger"),
     ("/apply", "Apply"),
+    ("/audit", "Audit log"),
 )
 _PART_OF = {"/preview": "/invoices"}  # a page of a section that its address does not name
 

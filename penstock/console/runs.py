@@ -31,6 +31,8 @@ def begin(desk: Desk, name: str, arguments: dict[str, Any]) -> Run:
     for run in desk.workflows.pending(name):
         if run.arguments == arguments:
             return run  # type: ignore[no-any-return]
+    with desk.house.store.transaction() as tx:  # before it begins: no run without its entry
+        tx.note("run", {"run": name}, arguments)
     return desk.workflows.start(name, arguments)  # type: ignore[no-any-return]
 
 

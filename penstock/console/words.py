@@ -44,6 +44,7 @@ DONE = {  # what a page says after a form, by the key in ?done=
 
 
 ONE = {  # how English says it of one
+    "The log is whole: {count} entries.": "The log is whole: {count} entry.",
     "{count} customers look as if their partner brought itself: clear or reject them": (
         "{count} customer looks as if its partner brought itself: clear or reject it"
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from penstock.storage.changes import SECRET
 from penstock.storage.schema import Instant, metadata
 
 customer = sa.Table(
@@ -46,7 +47,7 @@ key = sa.Table(
     sa.Column("organisation", sa.String, nullable=False),
     sa.Column("customer", sa.String, sa.ForeignKey("customer.id"), nullable=False),
     sa.Column("name", sa.String, nullable=False),
-    sa.Column("secret_sha256", sa.String(64), nullable=False, unique=True),
+    sa.Column("secret_sha256", sa.String(64), nullable=False, unique=True, info=SECRET),
     sa.Column("products", sa.JSON(none_as_null=True), nullable=True),
     sa.Column("requests_per_minute", sa.BigInteger, nullable=True),
     sa.Column("created_at", Instant, nullable=False),

@@ -21,7 +21,7 @@ from penstock.core.private import loose, tightened
 from penstock.models.load import Loader
 from penstock.registry.releases import live_releases
 from penstock.runtime.house import database_of, open_house
-from penstock.storage import migrate
+from penstock.storage import audit, migrate
 from penstock.storage.engine import is_sqlite, open_engine, translated_errors
 from penstock.storage.integrity import damages, how
 from penstock.storage.sqlite import OLDEST_SAFE_SQLITE
@@ -29,6 +29,7 @@ from penstock.workspace.loader import load
 from penstock.workspace.records import Workspace
 
 LOW_DISK_BYTES = 2_000_000_000
+NEWEST_ENTRIES = 1_000  # of the audit log; `penstock audit verify` reads all
 
 
 @dataclass(frozen=True)
@@ -137,13 +138,18 @@ def _opened(engine: sa.Engine, shown: str) -> Iterator[Finding]:
 
 
 def _releases(folder: Path) -> Iterator[Finding]:
-    """Every live release must load: each file of its artifact is there and has its hash."""
+    """The audit log must be whole, and every live release load: each file of its artifact is there and has its hash."""
     try:
         house = open_house(folder)
     except PenstockError:
         return  # said above
     with house.store.read() as tx:
         live = live_releases(tx)
+        log = audit.verify(tx, newest=NEWEST_ENTRIES)
+    whole = "" if not log.problems else "penstock audit verify tells all; find out who can write to the database"
+    yield Finding(
+        "audit log", "bad" if whole else "ok", "; ".join(log.problems[:3]) or "its newest part is whole", whole
+    )
     for release in live:
         what = f"release {release.product}/{release.number}"
         try:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from penstock.core.acts import Act
 from penstock.jobs import compress, explore, train
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress, no_progress
-from penstock.runtime.workflows import Workflows
+from penstock.runtime.workflows import Workflows, run_id
 from penstock.workspace.loader import load
+
+_Work = Callable[[House, dict[str, Any], Progress], Any]
 
 
 @contextmanager
@@ -22,11 +26,8 @@ def open_workflows(
     what is about to be run, as JSON values; where given, a run that another command left unfinished stays as it is,
     instead of going on beside this one, taking its processor and skewing what is measured."""
     workflows = Workflows(house.workspace.state, house.database_url, executor, command=command)
-    workflows.define("train", lambda arguments: train.train(_present(house), arguments, progress))
-    workflows.define("explore", lambda arguments: explore.explore(_present(house), arguments, progress))
-    workflows.define("compress", lambda arguments: compress.compress(_present(house), arguments, progress))
-    workflows.define("retrain", lambda arguments: train.retrain(_present(house), arguments, progress))
-    workflows.define("close", lambda arguments: _close(house, arguments, progress))
+    for name, work in _WORK.items():
+        workflows.define(name, partial(_run, house, name, work, progress))
     with workflows:
         yield workflows
 
@@ -36,7 +37,23 @@ def _present(house: House) -> House:
     return replace(house, workspace=load(house.folder))
 
 
+def _run(house: House, name: str, work: _Work, progress: Progress, arguments: dict[str, Any]) -> Any:
+    """One run. What an office's run changes is the run's act; who began it stands in the entry of its beginning."""
+    if house.store.journal is None:
+        house = house.acting(Act("office", "", f"run {run_id()}", name))
+    return work(_present(house), arguments, progress)
+
+
 def _close(house: House, arguments: dict[str, Any], progress: Progress) -> Any:
     from penstock.jobs import money  # a training must not wait for billing to load
 
     return money.close(house, arguments, progress)
+
+
+_WORK: Mapping[str, _Work] = {
+    "train": train.train,
+    "explore": explore.explore,
+    "compress": compress.compress,
+    "retrain": train.retrain,
+    "close": _close,
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from penstock.storage.changes import unaudited
 from penstock.storage.schema import Instant, metadata
 
 usage_total = sa.Table(
@@ -17,6 +18,7 @@ usage_total = sa.Table(
     sa.Column("period_end", Instant, nullable=False),
     sa.Column("seq", sa.BigInteger, nullable=False),  # every event up to this one is in `units`
     sa.Column("units", sa.BigInteger, nullable=False),
+    info=unaudited("sums over the usage log"),
 )
 
 usage_correction = sa.Table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from penstock.storage.changes import unaudited
 from penstock.storage.schema import Instant, metadata
 
 feedback_event = sa.Table(
@@ -26,6 +27,7 @@ feedback_event = sa.Table(
     sa.CheckConstraint('"index" >= 0', name="index"),
     sa.CheckConstraint("kind in ('click', 'buy')", name="kind"),
     sa.Index("ix_feedback_event_product_number", "organisation", "product", "number"),
+    info=unaudited("use: the row says whose it is and when"),
 )
 
 # lineage: which dataset versions hold rows made from which events, so that erasure finds the models
@@ -36,4 +38,5 @@ feedback_event_use = sa.Table(
     sa.Column("event", sa.String, sa.ForeignKey("feedback_event.id"), primary_key=True),
     sa.Column("dataset_version", sa.String, primary_key=True),
     sa.Column("used_at", Instant, nullable=False),
+    info=unaudited("lineage"),
 )

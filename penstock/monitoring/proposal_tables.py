@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from penstock.storage.changes import unaudited
 from penstock.storage.schema import Instant, metadata
 
 proposal = sa.Table(
@@ -37,4 +38,5 @@ proposal_question = sa.Table(
     sa.Column("text", sa.String, nullable=True),
     sa.CheckConstraint("why in ('unanswered', 'rated down')", name="why"),
     sa.Index("ix_proposal_question_proposal", "organisation", "proposal"),
+    info=unaudited("copies of questions"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from penstock.storage.changes import unaudited
 from penstock.storage.schema import Instant, metadata
 
 feedback = sa.Table(
@@ -40,6 +41,7 @@ feedback = sa.Table(
         postgresql_where=sa.text("not superseded"),
     ),
     sa.Index("ix_feedback_product_number", "organisation", "product", "number"),
+    info=unaudited("use: the row says whose it is and when"),
 )
 
 # the operator's verdict on a correction, and why the last retraining got no row of it; both may be absent
@@ -63,4 +65,5 @@ feedback_use = sa.Table(
     sa.Column("feedback", sa.String, sa.ForeignKey("feedback.id"), primary_key=True),
     sa.Column("dataset_version", sa.String, primary_key=True),
     sa.Column("used_at", Instant, nullable=False),
+    info=unaudited("lineage"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from penstock.storage.changes import SECRET, unaudited
 from penstock.storage.schema import Instant, metadata
 
 candidate = sa.Table(
@@ -41,7 +42,7 @@ decision = sa.Table(
     sa.Column("incumbent", sa.String),
     sa.Column("hashes", sa.JSON, nullable=False),
     sa.Column("test_uses", sa.BigInteger, nullable=False),
-    sa.Column("signature", sa.String(64), nullable=False),
+    sa.Column("signature", sa.String(64), nullable=False, info=SECRET),
     sa.Column("created_at", Instant, nullable=False),
     sa.ForeignKeyConstraint(["organisation", "candidate"], ["candidate.organisation", "candidate.id"]),
     sa.UniqueConstraint("organisation", "product", "number"),
@@ -100,6 +101,7 @@ test_use = sa.Table(
     sa.Column("candidate", sa.String, primary_key=True),
     sa.Column("time", Instant, nullable=False),
     sa.ForeignKeyConstraint(["organisation", "candidate"], ["candidate.organisation", "candidate.id"]),
+    info=unaudited("it counts"),
 )
 
 amendment = sa.Table(
@@ -143,4 +145,5 @@ run = sa.Table(
     sa.CheckConstraint("number > 0", name="number_positive"),
     sa.CheckConstraint("kind in ('train', 'trial', 'compress')", name="kind_known"),
     sa.CheckConstraint("state in ('done', 'failed')", name="state_known"),
+    info=unaudited("a record of a training"),
 )

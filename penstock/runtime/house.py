@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+from penstock.core.acts import Act, present_act
 from penstock.core.clock import Clock, ShiftedClock
 from penstock.core.errors import BadInput, Conflict
-from penstock.storage import migrate
+from penstock.storage import audit, migrate
 from penstock.storage.blobs import BlobStore
 from penstock.storage.documents import get_document
 from penstock.storage.engine import Store, open_store
@@ -48,16 +49,25 @@ class House:
         """This workspace's secret for one purpose ('decisions', 'admin'): made on first use, readable by its owner."""
         return _secret(self.workspace.state / "secrets" / purpose)
 
+    def acting(self, act: Act | None) -> House:
+        """The same house, in whose transactions `act` is being done; None: nobody acts."""
+        store = replace(self.store, journal=None) if act is None else audit.acting(self.store, act)
+        return replace(self, store=store)
+
     def close(self) -> None:
         self.store.close()
 
 
-def open_house(folder: Path, *, clock: Clock | None = None, create: bool = False, database: str = "") -> House:
+def open_house(
+    folder: Path, *, clock: Clock | None = None, create: bool = False, database: str = "", background: bool = False
+) -> House:
     """Load `folder`/penstock.toml, bring its database to the present schema, and open it.
 
     create: make the database if there is none, as `init` and `apply` do; any other command that found none would
     show an empty company. database: instead of PENSTOCK_DATABASE, which is instead of the workspace's own.
-    Raises NotFound without a database, BadInput or Unavailable with the place and the remedy.
+    What is changed through the house goes into the audit log as the present act's (core.acts); background: a server's
+    own work, which is nobody's act. Raises NotFound without a database, BadInput or Unavailable with the place and the
+    remedy.
     """
     workspace = load(folder)
     _make_state(workspace.state)
@@ -69,7 +79,8 @@ def open_house(folder: Path, *, clock: Clock | None = None, create: bool = False
     except BaseException:
         store.close()
         raise
-    return House(workspace, store, BlobStore(workspace.blobs), url)
+    act = None if background else present_act()
+    return House(workspace, store if act is None else audit.acting(store, act), BlobStore(workspace.blobs), url)
 
 
 def database_of(workspace: Workspace) -> str:

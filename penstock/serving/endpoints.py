@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 import sqlalchemy as sa
 
+from penstock.core.acts import Act
 from penstock.core.errors import BadInput, Broken
 from penstock.serving.turns import Workers
 from penstock.serving.writer import UsageWriter
@@ -76,8 +77,9 @@ async def run_endpoint(
     path: Mapping[str, str],
     query: Mapping[str, str],
     body: Any,
+    act: Act | None = None,
 ) -> bytes:
-    """The encoded answer of one call. Writes go through the gateway's one writer."""
+    """The encoded answer of one call. Writes go through the gateway's one writer, and into the audit log as `act`."""
 
     if any("\0" in text for text in (*path.values(), *query, *query.values())):
         raise BadInput("the address holds a NUL character", where="path or query")
@@ -94,4 +96,4 @@ async def run_endpoint(
 
     if endpoint.method == "GET" and not endpoint.writes:
         return await readers.run(customer, read)
-    return await asyncio.shield(asyncio.wrap_future(writer.call(call)))
+    return await asyncio.shield(asyncio.wrap_future(writer.call(call, act)))

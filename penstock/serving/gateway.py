@@ -23,6 +23,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from penstock import tasks
+from penstock.core.acts import Act
 from penstock.core.errors import BadInput, NotFound, PenstockError, RateLimited, Unavailable
 from penstock.identity.keys import Key, require_product
 from penstock.runtime.connections import belongs_to
@@ -202,6 +203,7 @@ class Gateway:
             path=dict(request.path_params),
             query=_query(request),
             body=body,
+            act=Act(f"key {key.id}", "customer", _address(request), f"{endpoint.method} {endpoint.path}"),
         )
         return Response(await within(self.deps.timing.deadline_s, running), media_type="application/json")
 
@@ -370,6 +372,10 @@ def _counted(inputs: list[Any], most: int) -> list[Any]:
             f"{len(inputs)} inputs are more than the {most} taken at once", where="inputs", hint="send several requests"
         )
     return inputs
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client is not None else ""
 
 
 def _json(value: Any) -> Response:

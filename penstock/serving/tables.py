@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from penstock.storage.changes import unaudited
 from penstock.storage.schema import Instant, metadata
 
 usage_event = sa.Table(
@@ -27,6 +28,7 @@ usage_event = sa.Table(
     sa.Index("ix_usage_event_month", "organisation", "customer", "time", "product", "seq", "units"),
     sa.Index("ix_usage_event_meter", "organisation", "customer", "seq", "time", "product"),
     sa.Index("ix_usage_event_time", "organisation", "time"),
+    info=unaudited("use is metered, by customer and key, in rows that are never changed"),
 )
 
 answer = sa.Table(
@@ -41,6 +43,7 @@ answer = sa.Table(
     sa.Column("body", sa.LargeBinary, nullable=False),  # the very bytes that were sent: a replay repeats them
     sa.Column("created_at", Instant, nullable=False),
     sa.Index("ix_answer_age", "organisation", "created_at"),
+    info=unaudited("use: what was answered"),
 )
 
 key_limit = sa.Table(

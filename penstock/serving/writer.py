@@ -16,10 +16,12 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from penstock.core.acts import Act
 from penstock.core.errors import PenstockError, Unavailable
 from penstock.serving.funding import Funding
 from penstock.serving.usage_log import SEQUENCE, Answer, Outcome, UsageEvent, append
 from penstock.storage import counters
+from penstock.storage.audit import acting
 from penstock.storage.engine import Store, Transaction
 
 LARGEST_BATCH = 512  # rows a commit: SQLite writes 48k rows/s at 100 a commit and hardly more beyond
@@ -41,6 +43,7 @@ class Use:
 @dataclass
 class _Item:
     work: Use | Callable[[Transaction], Any]
+    store: Store
     future: Future[Any] = field(default_factory=Future)
 
 
@@ -62,11 +65,12 @@ class UsageWriter:
 
     def record(self, use: Use) -> Future[Outcome]:
         """Queue one answer; the future resolves once it is committed (or fails: then nothing was acknowledged)."""
-        return self._put(use)
+        return self._put(use, self._store)
 
-    def call(self, write: Callable[[Transaction], T]) -> Future[T]:
-        """Queue a small write of its own transaction; the future resolves once it is committed."""
-        return self._put(write)
+    def call(self, write: Callable[[Transaction], T], act: Act | None = None) -> Future[T]:
+        """Queue a small write of its own transaction; the future resolves once it is committed. act: whose it is, for
+        the audit log."""
+        return self._put(write, self._store if act is None else acting(self._store, act))
 
     @property
     def waiting(self) -> int:
@@ -88,8 +92,8 @@ class UsageWriter:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def _put(self, work: Use | Callable[[Transaction], Any]) -> Future[Any]:
-        item = _Item(work)
+    def _put(self, work: Use | Callable[[Transaction], Any], store: Store) -> Future[Any]:
+        item = _Item(work, store)
         with self._gate:
             if not self._closing.is_set() and self._thread.is_alive():
                 self._queue.put(item)
@@ -148,7 +152,7 @@ class UsageWriter:
 
     def _commit_alone(self, item: _Item) -> None:
         try:
-            with self._store.transaction() as tx:
+            with item.store.transaction() as tx:
                 result = item.work(tx)  # type: ignore[operator]
         except Unavailable as error:
             self._fail([item], error)

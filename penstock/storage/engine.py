@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from penstock.core.clock import Clock, SystemClock
 from penstock.core.errors import BadInput, Broken, Unavailable
 from penstock.core.ids import Ids, random_ids
 from penstock.core.installing import install_hint
+from penstock.storage.changes import Changes
 from penstock.storage.sqlite import BUSY_TIMEOUT_MS, sqlite_engine
 
 _DAMAGED = ("malformed", "is not a database", "XX001", "XX002")
@@ -24,12 +25,14 @@ _READ_ONLY = "25006"  # Postgres' code; SQLite's error is an operational one
 
 @dataclass(frozen=True)
 class Transaction:
-    """One unit of work: a connection inside BEGIN, for one organisation, with its clock and ids."""
+    """One unit of work: a connection inside BEGIN, for one organisation, with its clock and ids. changes: what it
+    changed so far, where somebody acts."""
 
     connection: sa.Connection
     organisation: str
     clock: Clock
     ids: Ids
+    changes: Changes | None = None
 
     @property
     def now(self) -> datetime:
@@ -52,38 +55,50 @@ class Transaction:
 
     def execute(self, statement: sa.Executable, rows: Any = None) -> sa.CursorResult[Any]:
         """Run a statement; `rows` is one mapping or a list of them (executemany)."""
+        if self.changes is not None:
+            return self.changes.execute(self.connection, statement, rows)
         return self.connection.execute(statement, rows)
 
     def all(self, statement: sa.Executable) -> Sequence[sa.RowMapping]:
-        return self.connection.execute(statement).mappings().all()
+        return self.execute(statement).mappings().all()
 
     def first(self, statement: sa.Executable) -> sa.RowMapping | None:
-        return self.connection.execute(statement).mappings().first()
+        return self.execute(statement).mappings().first()
 
     def scalar(self, statement: sa.Executable) -> Any:
-        return self.connection.execute(statement).scalar()
+        return self.execute(statement).scalar()
+
+    def note(self, kind: str, key: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """Say in the audit log what somebody made that is no row of a table; nothing where nobody acts."""
+        if self.changes is not None:
+            self.changes.note(kind, key, facts)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """A part that can fail alone: an error in the block undoes the block and leaves the transaction usable."""
-        with translated_errors(), self.connection.begin_nested():
+        with translated_errors(), self.connection.begin_nested(), (self.changes or Changes()).undone_on_error():
             yield
 
 
 @dataclass(frozen=True)
 class Store:
-    """A database opened for one organisation. Close it when done."""
+    """A database opened for one organisation. Close it when done. journal: told of each transaction's changes before
+    it is committed (audit.acting); None where nobody acts."""
 
     engine: sa.Engine
     organisation: str
     clock: Clock = field(default_factory=SystemClock)
     ids: Ids = random_ids
+    journal: Callable[[Transaction, Changes], None] | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """A writing transaction: committed at the end of the block, rolled back on any error."""
         with translated_errors(), self.engine.begin() as connection:
-            yield Transaction(connection, self.organisation, self.clock, self.ids)
+            changes = None if self.journal is None else Changes()
+            yield Transaction(connection, self.organisation, self.clock, self.ids, changes)
+            if self.journal is not None and changes is not None:
+                self.journal(Transaction(connection, self.organisation, self.clock, self.ids), changes)
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:

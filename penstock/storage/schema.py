@@ -8,6 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
+from penstock.storage.changes import unaudited
+
 metadata = sa.MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -42,6 +44,7 @@ sequence = sa.Table(
     sa.Column("organisation", sa.String, primary_key=True),
     sa.Column("name", sa.String, primary_key=True),
     sa.Column("value", sa.BigInteger, nullable=False),
+    info=unaudited("it counts"),
 )
 
 generation = sa.Table(
@@ -50,6 +53,7 @@ generation = sa.Table(
     sa.Column("organisation", sa.String, primary_key=True),
     sa.Column("topic", sa.String, primary_key=True),
     sa.Column("value", sa.BigInteger, nullable=False),
+    info=unaudited("it counts"),
 )
 
 document = sa.Table(

@@ -9,6 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+import sqlalchemy as sa
 from analytics.harbour import Harbour, busy_harbour
 from cli.walk import ELSEWHERE, GROUPS_ELSEWHERE, JSON_PAGE, in_page, keys_of, leaves, lines
 
@@ -19,9 +20,12 @@ from penstock.channels.payouts import payable, payout
 from penstock.cli.json_rule import faults
 from penstock.cli.root import run
 from penstock.core.clock import SettableClock
+from penstock.core.hashing import sha256_of
 from penstock.core.ids import random_ids
 from penstock.storage import migrate
+from penstock.storage.audit import Entry, Wanted, entries
 from penstock.storage.engine import Store, open_engine
+from penstock.storage.schema import metadata
 
 
 @pytest.fixture
@@ -55,6 +59,39 @@ def test_every_command_prints_typed_values_and_stable_keys(
             wrong += [f"{name}: {key} is not in json.md" for key, _ in keys_of(found) if not in_page(page, name, key)]
         wrong += [f"{name}: stderr says {line!r}" for line in told.err.splitlines() if line[:1] != "{"]
     assert not wrong, "\n".join(wrong)
+
+
+def test_every_command_that_changes_something_is_in_the_audit_log(
+    harbour: Harbour, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What changes is seen in the tables themselves, so a new command that goes round the log is found."""
+    folder, silent = harbour.house.folder, []
+    changed = 0
+    for name, words in lines(harbour, folder).items():
+        rows, last = _content(harbour.store), _last_entry(harbour.store)
+        run([*name.split(), *words, "--json", "--no-input", "--workspace", str(folder)])
+        capsys.readouterr()
+        if _content(harbour.store) != rows:
+            changed += 1
+            entry = _last_entry(harbour.store)
+            if entry == last or entry is None or entry.act != name or not entry.origin.startswith("command line on "):
+                silent.append(name)
+    assert changed >= 18 and silent == []
+
+
+def _content(store: Store) -> dict[str, str]:
+    """A digest of each table that the log is about."""
+    with store.read() as tx:
+        return {
+            name: sha256_of(repr(sorted(map(repr, tx.connection.execute(sa.select(table)).all()))).encode())
+            for name, table in metadata.tables.items()
+            if "unaudited" not in table.info
+        }
+
+
+def _last_entry(store: Store) -> Entry | None:
+    with store.read() as tx:
+        return next(iter(entries(tx, Wanted(), 1)), None)
 
 
 def test_people_read_times_in_the_company_s_zone(harbour: Harbour, capsys: pytest.CaptureFixture[str]) -> None:

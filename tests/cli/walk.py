@@ -129,6 +129,8 @@ def lines(here: Harbour, folder: Path) -> dict[str, list[str]]:
         "invoice refund": [invoice, "--amount", "0.50", "--reason", "test"],
         "invoice credit-note": [invoice, "--amount", "0.25", "--reason", "test"],
         "invoice cancel-payment": [pay],
+        "audit list": ["--limit", "2"],
+        "audit verify": [],
         "ledger verify": [],
         "ledger balances": [],
         "statement": ["Reed & Co", *month],

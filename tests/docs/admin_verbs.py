@@ -13,6 +13,8 @@ BEGIN, END = "<!-- the operator's routes -->", "<!-- end of the operator's route
 
 # what a command of selling and money is over HTTP; a test looks that none is missing
 VERBS = {
+    "audit list": "GET /admin/v1/audit",
+    "audit verify": "GET /admin/v1/audit/verify",
     "customer add": "POST /admin/v1/customers",
     "customer list": "GET /admin/v1/customers",
     "customer show": "GET /admin/v1/customers/{customer}",

@@ -15,7 +15,7 @@ from tests.docs import admin_verbs
 
 PAGE = admin_verbs.TARGET.read_text(encoding="utf-8")
 SELLING = ("customer", "key", "subscription", "credit", "partner", "attribution")
-MONEY = ("usage", "bill", "invoice", "ledger", "statement", "payout")
+MONEY = ("audit", "usage", "bill", "invoice", "ledger", "statement", "payout")
 
 
 def test_the_table_of_the_operators_routes_is_the_routes() -> None:

@@ -1,6 +1,17 @@
 """The admin interface: the verbs of the command line as JSON under /admin/v1, for the holder of the admin token."""
 
-from penstock.console.admin import attributions, books, company, customers, limits, models, partners, plans, usage
+from penstock.console.admin import (
+    attributions,
+    audit,
+    books,
+    company,
+    customers,
+    limits,
+    models,
+    partners,
+    plans,
+    usage,
+)
 
 ROUTES = (
     *company.ROUTES,
@@ -12,4 +23,5 @@ ROUTES = (
     *models.ROUTES,
     *usage.ROUTES,
     *books.ROUTES,
+    *audit.ROUTES,
 )

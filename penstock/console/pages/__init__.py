@@ -2,6 +2,7 @@
 
 from penstock.console.pages import (
     applying,
+    audit,
     books,
     customers,
     feedback,
@@ -28,6 +29,7 @@ ROUTES = (
     *partners.ROUTES,
     *prices.ROUTES,
     *books.ROUTES,
+    *audit.ROUTES,
     *feedback.ROUTES,
     *opinion.ROUTES,
     *applying.ROUTES,

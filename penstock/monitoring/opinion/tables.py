@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from penstock.storage.changes import unaudited
 from penstock.storage.schema import Instant, metadata
 
 _STREAM = ("organisation", "product", "customer")
@@ -27,6 +28,7 @@ opinion_document = sa.Table(  # every document that was answered, once whatever 
     sa.CheckConstraint("tone between -1 and 1", name="tone"),
     sa.Index("ix_opinion_document_release", *_STREAM, "release", "time"),
     sa.Index("ix_opinion_document_time", "organisation", "product", "time"),
+    info=unaudited("use: what was answered"),
 )
 
 opinion_mention = sa.Table(
@@ -42,6 +44,7 @@ opinion_mention = sa.Table(
     sa.Column("tone", sa.SmallInteger, nullable=False),
     sa.Index("ix_opinion_mention_day", *_STREAM, "day", "entity", "tone"),
     sa.Index("ix_opinion_mention_hour", *_STREAM, "hour", "entity", "tone"),
+    info=unaudited("use: what was answered"),
 )
 
 opinion_stream = sa.Table(  # what of a customer's stream has come since detection last looked
@@ -52,6 +55,7 @@ opinion_stream = sa.Table(  # what of a customer's stream has come since detecti
     sa.Column("customer", sa.String, primary_key=True),
     sa.Column("changed_from", Instant, nullable=True),  # the earliest new document; none: nothing new
     sa.Column("looked_at", Instant, nullable=True),
+    info=unaudited("how far detection is"),
 )
 
 opinion_watermark = sa.Table(  # every answer up to `seq` of the usage log is folded
@@ -60,6 +64,7 @@ opinion_watermark = sa.Table(  # every answer up to `seq` of the usage log is fo
     sa.Column("organisation", sa.String, primary_key=True),
     sa.Column("product", sa.String, primary_key=True),
     sa.Column("seq", sa.BigInteger, nullable=False),
+    info=unaudited("how far counting is"),
 )
 
 opinion_alert = sa.Table(
@@ -133,6 +138,7 @@ opinion_delivery = sa.Table(  # the outbox: written with the alert, sent afterwa
     sa.CheckConstraint("channel in ('webhook', 'mail')", name="channel"),
     sa.CheckConstraint("state in ('pending', 'delivered', 'given_up')", name="state"),
     sa.Index("ix_opinion_delivery_due", "organisation", "state", "next_at"),
+    info=unaudited("an outbox"),
 )
 
 opinion_feed = sa.Table(  # what is remembered of a feed, so that only what is new is fetched and sent
@@ -146,6 +152,7 @@ opinion_feed = sa.Table(  # what is remembered of a feed, so that only what is n
     sa.Column("modified", sa.String, nullable=False),
     sa.Column("seen", sa.JSON, nullable=False),  # ids of the documents sent, the newest 2,000
     sa.Column("fetched_at", Instant, nullable=False),
+    info=unaudited("how far a feed is read"),
 )
 
 TABLES = (
