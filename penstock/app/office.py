@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,14 +29,20 @@ OPINION_S = 15.0  # how long a new document may wait to be counted
 
 
 def run_office(folder: Path, *, host: str | None = None, port: int | None = None, announce: Path | None = None) -> int:
-    """Serve until SIGTERM or Ctrl-C. announce: a file to write {"address", "sign_in"} to, once ready."""
+    """Serve until SIGTERM or Ctrl-C. announce: a file to write {"address": …} to, once ready.
+
+    A terminal is told a link that signs in once; a file or a pipe is told how to get one: links are written to none.
+    """
     house = open_house(folder, background=True)
 
     def ready(address: str, sign_in: str) -> None:
-        print(f"office ready at {address}\nsign in once with {sign_in}", flush=True)  # noqa: T201 - said once
+        way_in = (
+            f"sign in once with {sign_in}" if sys.stdout.isatty() else "for a link that signs in once: penstock sign-in"
+        )
+        print(f"office ready at {address}\n{way_in}", flush=True)  # noqa: T201 - said once
         if announce is not None:
             draft = announce.with_suffix(".part")  # whoever waits for it must not read half of it
-            draft.write_text(json.dumps({"address": address, "sign_in": sign_in}))
+            draft.write_text(json.dumps({"address": address}))
             draft.replace(announce)
 
     board = Board()

@@ -13,6 +13,8 @@ import time
 import webbrowser
 from pathlib import Path
 
+from penstock.app.links import fetch_link
+from penstock.core.errors import PenstockError
 from penstock.runtime.house import open_house
 from penstock.runtime.locks import exclusive
 
@@ -43,7 +45,7 @@ def run_up(
         }
         addresses = state / "run.json"
         try:
-            return _watch(parts, Path(rendezvous), addresses, stop, browse=browse)
+            return _watch(folder, parts, Path(rendezvous), addresses, stop, browse=browse)
         finally:
             addresses.unlink(missing_ok=True)
             _stop(parts)
@@ -58,7 +60,13 @@ def _start(folder: Path, command: str, port: int | None, announce: Path) -> subp
 
 
 def _watch(
-    parts: dict[str, subprocess.Popen[bytes]], rendezvous: Path, addresses: Path, stop: threading.Event, *, browse: bool
+    folder: Path,
+    parts: dict[str, subprocess.Popen[bytes]],
+    rendezvous: Path,
+    addresses: Path,
+    stop: threading.Event,
+    *,
+    browse: bool,
 ) -> int:
     announced, opened, began, told = False, not browse, time.monotonic(), 0.0
     while not stop.wait(POLL_S):
@@ -67,7 +75,7 @@ def _watch(
                 sys.stderr.write(f"penstock: the {name} ended with code {process.returncode}; stopping the rest\n")
                 return process.returncode or 1
         if not opened and (rendezvous / "office.json").exists():
-            opened = _open_console(rendezvous)
+            opened = _open_console(folder, rendezvous)
         if not announced and time.monotonic() - began > told + SAY_EVERY_S:
             told = time.monotonic() - began
             missing = [name for name in parts if not (rendezvous / f"{name}.json").exists()]
@@ -86,9 +94,15 @@ def _announce(rendezvous: Path, addresses: Path) -> bool:
     return True
 
 
-def _open_console(rendezvous: Path) -> bool:
+def _open_console(folder: Path, rendezvous: Path) -> bool:
     """Once, as soon as the office answers. A machine without a browser has the link on its terminal."""
-    webbrowser.open(json.loads((rendezvous / "office.json").read_text())["sign_in"])
+    house = open_house(folder)
+    try:
+        webbrowser.open(fetch_link(house, json.loads((rendezvous / "office.json").read_text())["address"]))
+    except PenstockError as error:  # it runs all the same
+        sys.stderr.write(f"penstock: {error}\n")
+    finally:
+        house.close()
     return True
 
 

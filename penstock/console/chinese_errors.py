@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 CHINESE_ERRORS = {
+    "the role {role} may not do this": "角色 {role} 无权执行此操作",
+    "it takes the role {roles}": "需要角色：{roles}",
+    "there is already an operator named {name}": "已有同名操作员：{name}",
+    "there is no role {role}": "没有角色 {role}",
+    "no operator {name}": "没有操作员 {name}",
+    "no session {id} goes on": "没有进行中的会话 {id}",
+    "you are not signed in, or your session is over": "您尚未登录，或会话已结束",
     "this field must be filled in": "此项必填",
     "{text} is not a whole number": "{text} 不是整数",
     "{text} is not a decimal number": "{text} 不是十进制数",

@@ -1,12 +1,13 @@
-"""Who may pass which door: every route declares a policy, and a route that declares none cannot be built.
+"""Who may pass which door: every route declares a policy and a right, and one that does not cannot be built.
 
-Policies: "open" (nothing is asked), "admin" (the bearer token), "operator" (a signed-in browser; its POSTs also carry
-the session's form token). It knows nothing of what lies behind the doors.
+Policies: "open" (nothing is asked), "admin" (a bearer token: the admin token or an operator's own), "operator" (a
+signed-in browser; its POSTs also carry the session's form token). Rights: what a role must have (identity.operators);
+looking is the right of every route that changes nothing. It knows nothing of what lies behind the doors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
@@ -15,25 +16,28 @@ from urllib.parse import parse_qsl
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from penstock.console import sessions
+from penstock.console.links import csrf_token
 from penstock.core.acts import Act
-from penstock.core.clock import Clock
 from penstock.core.errors import BadInput, Broken, Forbidden, Unauthorised
+from penstock.identity.operators import ADMIN, PREFIX, RIGHTS, ROLES, Person, Right, person_of
+from penstock.identity.sessions import Session, read_session
 from penstock.runtime.connections import belongs_to
+from penstock.storage.engine import Store
 
 Policy = Literal["open", "admin", "operator"]
 POLICIES: tuple[Policy, ...] = ("open", "admin", "operator")
 ALL_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-COOKIE = "penstock_office"
 CSRF_FIELD = "csrf"
 MAX_FIELDS = 300  # a table's row to try may have as many columns
 MAX_FILES = 1
 _MARK = "x-policy"
 _UPLOADS = "x-uploads"
+_RIGHT = "x-right"
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -51,15 +55,21 @@ class Route:
     status: int = 200
     page: Callable[..., Any] | None = None
     upload_bytes: int | None = None
+    right: Right | None = None
 
 
 @dataclass(frozen=True)
 class Keeper:
-    """What the guard compares with. Both secrets have one purpose each."""
+    """What the guard compares with. Both secrets have one purpose each. store: where operators and sessions are."""
 
     admin_token: bytes
     session_secret: bytes
-    clock: Clock
+    store: Store
+
+    @property
+    def cookie(self) -> str:
+        """The session cookie's name. Browsers do not tell the ports of a host apart, so each workspace has its own."""
+        return f"penstock_office_{sha256(b'cookie' + self.session_secret).hexdigest()[:8]}"
 
 
 def mount(app: FastAPI, routes: Iterable[Route], keeper: Keeper) -> None:
@@ -80,7 +90,7 @@ def mount(app: FastAPI, routes: Iterable[Route], keeper: Keeper) -> None:
             status_code=route.status,
             response_model=None,
             include_in_schema=route.policy == "admin" and len(methods) == 1,
-            openapi_extra={_MARK: route.policy, _UPLOADS: route.upload_bytes},
+            openapi_extra={_MARK: route.policy, _UPLOADS: route.upload_bytes, _RIGHT: _right(route, methods)},
             max_body_size=route.upload_bytes,
         )
     for there in app.routes:
@@ -93,9 +103,11 @@ class GuardedRoute(APIRoute):
 
     def get_route_handler(self) -> Handler:
         extra = self.openapi_extra or {}
-        policy = extra.get(_MARK)
+        policy, right = extra.get(_MARK), extra.get(_RIGHT)
         if policy not in POLICIES:
             raise Broken(f"the route {self.path!r} declares no policy", hint=_HINT)
+        if right not in RIGHTS:
+            raise Broken(f"the route {self.path!r} changes something and declares no right", hint=_HINT)
         inner = super().get_route_handler()
         admit = _ADMIT[policy]
 
@@ -104,6 +116,7 @@ class GuardedRoute(APIRoute):
             refusal = await admit(request, request.app.state.keeper)
             if refusal is None and policy != "open":
                 belongs_to(request.scope, policy)
+                _require(request.state.who, right)
                 request.state.act = _act(request, self.path)
             return refusal or await inner(request)
 
@@ -167,41 +180,72 @@ async def _open(request: Request, keeper: Keeper) -> Response | None:
 
 async def _admin(request: Request, keeper: Keeper) -> Response | None:
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not same_secret(given.strip(), keeper.admin_token):
+    try:
+        request.state.who = await run_in_threadpool(person, keeper, given.strip() if scheme.lower() == "bearer" else "")
+    except Unauthorised:
         raise Unauthorised(
-            "the admin token is missing or wrong",
+            "the token is missing or wrong",
             where="Authorization",
-            hint="send Authorization: Bearer …, the content of .penstock/secrets/admin",
-        )
-    request.state.who = ("the admin token", "owner")
+            hint="send Authorization: Bearer …, an operator's token or the content of .penstock/secrets/admin",
+        ) from None
     return None
+
+
+def person(keeper: Keeper, token: str) -> Person:
+    """Whom a token proves: the admin token an owner, an operator's own the operator. Raises Unauthorised."""
+    if same_secret(token, keeper.admin_token):
+        return ADMIN
+    if not token.startswith(PREFIX):
+        raise Unauthorised("this is no token of this office")
+    with keeper.store.read() as tx:
+        return person_of(tx, token)
 
 
 async def _operator(request: Request, keeper: Keeper) -> Response | None:
     reading = request.method in ("GET", "HEAD")
     try:
-        session = sessions.read(keeper.session_secret, request.cookies.get(COOKIE, ""), keeper.clock.now())
+        session = await run_in_threadpool(_session, keeper, request.cookies.get(keeper.cookie, ""))
     except Unauthorised:
         if not reading:
             raise
         return RedirectResponse("/sign-in", status_code=303, headers={"Cache-Control": "no-store"})
     request.state.session = session
-    request.state.who = ("the admin token", "owner")
+    request.state.who = session.who
     if not reading:
         form = await read_form(request)
-        if not same_secret(form.pop(CSRF_FIELD, ""), sessions.csrf_token(keeper.session_secret, session).encode()):
+        if not same_secret(form.pop(CSRF_FIELD, ""), csrf_token(keeper.session_secret, session).encode()):
             raise Forbidden("this form is not from your present session", hint="load the page again, then send it")
         request.state.form = form
     return None
 
 
+def _session(keeper: Keeper, cookie: str) -> Session:
+    with keeper.store.read() as tx:
+        return read_session(tx, cookie)
+
+
+def _right(route: Route, methods: Sequence[str]) -> Right | None:
+    changes = any(method not in ("GET", "HEAD", "OPTIONS") for method in methods)
+    return route.right if changes and route.policy != "open" else route.right or "look"
+
+
+def _require(who: Person, right: Right) -> None:
+    if not who.may(right):
+        able = " or ".join(role for role, rights in ROLES.items() if right in rights)
+        raise Forbidden(f"the role {who.role} may not do this", hint=f"it takes the role {able}")
+
+
+def address_of(request: Request) -> str:
+    """Where a request came from; behind a proxy that is the proxy."""
+    return request.client.host if request.client is not None else ""
+
+
 def _act(request: Request, path: str) -> Act:
-    who, role = request.state.who
-    address = request.client.host if request.client is not None else ""
-    return Act(who, role, address, f"{request.method} {path}")
+    who: Person = request.state.who
+    return Act(who.name, who.role, address_of(request), f"{request.method} {path}")
 
 
-_HINT = "every route says who may pass: give it one of the policies open, admin, operator"
+_HINT = "every route says who may pass: a policy (open, admin, operator), and a right where it changes something"
 _ADMIT: dict[str, Callable[[Request, Keeper], Awaitable[Response | None]]] = {
     "open": _open,
     "admin": _admin,

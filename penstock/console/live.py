@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -18,14 +17,13 @@ from starlette.datastructures import State
 
 from penstock.console import runs
 from penstock.console.runs import Job
-from penstock.console.sessions import Session
-from penstock.core.clock import Clock
 from penstock.core.errors import Unavailable
+from penstock.identity.sessions import Session, holds
+from penstock.storage.engine import Store
 
 MOST_STREAMS = 24
 EVERY_S = 1.0
 SILENT_S = 15.0  # a comment is sent after so long without news, which finds out that the reader is gone
-_MOST_ENDED_SESSIONS = 1_000
 
 
 @dataclass(frozen=True)
@@ -39,14 +37,13 @@ class View:
 
 
 class Live:
-    """Hands out streams. Lives on the event loop; `close` and `end` may be called from anywhere."""
+    """Hands out streams. Lives on the event loop; `close` may be called from anywhere."""
 
-    def __init__(self, state: State, clock: Clock) -> None:
+    def __init__(self, state: State, store: Store) -> None:
         self._state = state
-        self._clock = clock
+        self._store = store
         self._streams = 0
         self._closing = False
-        self._over: OrderedDict[str, None] = OrderedDict()
         self._jobs: list[Job] = []
         self._looked = float("-inf")
         self._looking: asyncio.Task[list[Job]] | None = None
@@ -54,12 +51,6 @@ class Live:
     def close(self) -> None:
         """The office stops: every stream ends within a second."""
         self._closing = True
-
-    def end(self, session: Session) -> None:
-        """The session signed out: its streams end within a second."""
-        self._over[session.nonce] = None
-        while len(self._over) > _MOST_ENDED_SESSIONS:
-            self._over.popitem(last=False)
 
     def open(self, view: View) -> AsyncIterator[str]:
         """The events of one page. Raises Unavailable when too many pages are open."""
@@ -71,7 +62,7 @@ class Live:
         shown, known, silent = None, set(view.seen), 0.0
         self._streams += 1  # here and not in `open`: a stream that never began has no end
         try:
-            while not self._closing and not self._ended(view.session):
+            while not self._closing and await run_in_threadpool(self._goes_on, view.session):
                 jobs = [job for job in await self._now() if view.wanted(job)]
                 html = await run_in_threadpool(view.render, jobs)
                 present = {job.run.id for job in jobs}
@@ -92,8 +83,10 @@ class Live:
         finally:
             self._streams -= 1
 
-    def _ended(self, session: Session) -> bool:
-        return session.nonce in self._over or session.expires_at <= self._clock.now()
+    def _goes_on(self, session: Session) -> bool:
+        """Whoever signed out, was removed or whose session was ended elsewhere follows no longer."""
+        with self._store.read() as tx:
+            return holds(tx, session.id)
 
     async def _now(self) -> list[Job]:
         """The jobs, looked at once a second at most, however many ask."""

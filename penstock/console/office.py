@@ -21,9 +21,11 @@ from penstock.console import admin, pages, problems, render, signing_in
 from penstock.console.desk import Desk, Workflows, mark_of
 from penstock.console.guard import ALL_METHODS, Keeper, Route, mount
 from penstock.console.headers import SecurityHeaders
+from penstock.console.links import Links
 from penstock.console.live import Live
 from penstock.console.signing_in import sign_in_link
 from penstock.core.errors import BadInput, PenstockError, Unavailable
+from penstock.identity.operators import ADMIN
 from penstock.jobs.trying import Bench
 from penstock.runtime.board import Board
 from penstock.runtime.connections import Bounds, bounded_protocol
@@ -56,14 +58,15 @@ def build_office(house: House, workflows: Workflows, token: bytes, board: Board 
         max_body_size=MAX_BODY_BYTES,
     )
     app.state.desk = Desk(house, workflows, board or Board(), Bench(house), mark=mark_of(house.folder))
-    app.state.live = Live(app.state, house.store.clock)
+    app.state.live = Live(app.state, house.store)
+    app.state.links = Links(house.store.clock)
     app.state.pages = render.environment()
     for kind in (PenstockError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, problems.answer_error)
     app.add_exception_handler(ClientDisconnect, _nobody_there)
     app.add_middleware(SecurityHeaders)
     routes = (*signing_in.ROUTES, *admin.ROUTES, *pages.ROUTES, *_REST)
-    mount(app, routes, Keeper(token, house.secret("session"), house.store.clock))
+    mount(app, routes, Keeper(token, house.secret("session"), house.store))
     return app
 
 
@@ -110,7 +113,7 @@ def serve_office(
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
                 if self.started:
-                    on_ready(address, sign_in_link(house, address))
+                    on_ready(address, sign_in_link(app.state.links, ADMIN, address))
 
         # access logs would put sign-in links on the terminal and into files
         config = uvicorn.Config(
@@ -150,6 +153,6 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 _REST = (  # what no other route takes is refused to strangers before it is not found
-    Route(ALL_METHODS, "/admin/{rest:path}", signing_in.nothing, "admin"),
-    Route(ALL_METHODS, "/{rest:path}", signing_in.nothing, "operator"),
+    Route(ALL_METHODS, "/admin/{rest:path}", signing_in.nothing, "admin", right="look"),
+    Route(ALL_METHODS, "/{rest:path}", signing_in.nothing, "operator", right="look"),
 )

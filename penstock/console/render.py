@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from html import escape, unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from penstock.channels.agreements import share_text
-from penstock.console import sessions
+from penstock.console.links import csrf_token
 from penstock.console.refill import Refusal, refill
 from penstock.console.words import DONE, LANGUAGES, translate, translate_error
 from penstock.core.clock import zone_of
 from penstock.core.hashing import sha256_of
 from penstock.core.money import Money
 from penstock.evaluation.words import SHARES, speaker
+from penstock.identity.operators import Person, Right
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,7 +42,9 @@ NAVIGATION = (
     ("/ledger", "Ledger"),
     ("/apply", "Apply"),
     ("/audit", "Audit log"),
+    ("/operators", "Operators"),
 )
+_FORM = re.compile(r'<form\b[^>]* method="post" action="(?P<action>[^"]*)"')
 _PART_OF = {"/preview": "/invoices"}  # a page of a section that its address does not name
 
 
@@ -68,6 +74,7 @@ def page(request: Request, template: str, facts: Mapping[str, Any] | None = None
     """A page in the reader's language, with the facts its template names. After a refused form its own page comes back
     with what was typed and the error in its place."""
     html = request.app.state.pages.get_template(template).render({**context(request), **(facts or {})})
+    html = _only_what_may_be_done(request, html)
     refusal: Refusal | None = getattr(request.state, "refusal", None)
     if refusal is not None:
         html, status = refill(html, refusal), refusal.status
@@ -76,6 +83,30 @@ def page(request: Request, template: str, facts: Mapping[str, Any] | None = None
     if request.query_params.get("lang") == lang:
         response.set_cookie(LANGUAGE_COOKIE, lang, max_age=31_536_000, httponly=True, samesite="strict")
     return response
+
+
+def _only_what_may_be_done(request: Request, html: str) -> str:
+    """A form that the reader's role may not send can be read and not be used."""
+    who: Person | None = getattr(request.state, "who", None)
+    if who is None or who.may("govern"):
+        return html
+    lang = language(request)
+    told = escape(translate(lang, "Your role may not do this."), quote=True)
+
+    def checked(found: re.Match[str]) -> str:
+        right = right_of(request, found["action"])
+        return found[0] if right is None or who.may(right) else f'{found[0]} inert title="{told}"'
+
+    return _FORM.sub(checked, html)
+
+
+def right_of(request: Request, action: str) -> Right | None:
+    """The right that a form to this address takes; None for an address that is none of the office's."""
+    scope = {"type": "http", "method": "POST", "path": unescape(action).partition("?")[0], "headers": []}
+    for route in request.app.router.routes:
+        if route.matches(scope)[0] is Match.FULL:
+            return (route.openapi_extra or {}).get("x-right")
+    return None
 
 
 def macro(request: Request, template: str, name: str) -> Callable[..., str]:
@@ -96,7 +127,8 @@ def context(request: Request) -> dict[str, Any]:
         "t": lambda text, **values: translate(lang, text, **values),
         "metric": lambda name: speaker(lang)(name),
         "company": company,
-        "csrf": sessions.csrf_token(state.keeper.session_secret, session) if session else "",
+        "me": getattr(request.state, "who", None),
+        "csrf": csrf_token(state.keeper.session_secret, session) if session else "",
         "here": lambda place: path == place or (place != "/" and path.startswith(place + "/")),
         "told": DONE.get(request.query_params.get("done", "")),
         "money": lambda amount: money_text(amount, lang),

@@ -2,55 +2,66 @@
 
 from __future__ import annotations
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from penstock.console import render, sessions
+from penstock.console import render
 from penstock.console.desk import AtDesk, Desk
-from penstock.console.guard import COOKIE, Keeper, Route, read_form, same_secret
+from penstock.console.guard import Keeper, Route, address_of, person, read_form
+from penstock.console.links import LINK_LASTS, Links
 from penstock.console.wire import answer
+from penstock.core.acts import Act
 from penstock.core.errors import NotFound, Unauthorised
-from penstock.runtime.house import House
+from penstock.identity.operators import Person
+from penstock.identity.sessions import SESSION_LASTS, begin, end_session
 from penstock.storage import counters
 
-SECRET = "sign-in"
 _TYPES = {"office.css": "text/css", "office.js": "text/javascript", "mark.svg": "image/svg+xml"}
 
 
-def sign_in_link(house: House, address: str) -> str:
-    """A link that signs one browser in, once, within the hour. address: "http://127.0.0.1:8081"."""
-    ticket = sessions.issue_link(house.secret(SECRET), house.store.clock.now())
-    return f"{address.rstrip('/')}/sign-in?ticket={ticket}"
+def sign_in_link(links: Links, who: Person, address: str) -> str:
+    """A link that signs one browser in, once, within the hour, in this run. address: "http://127.0.0.1:8081"."""
+    return f"{address.rstrip('/')}/sign-in?ticket={links.issue(who)}"
 
 
 def enter(request: Request, desk: AtDesk, ticket: str | None = None) -> Response:
     """The sign-in form; with a link's ticket, the way in."""
     if ticket is None:
         return render.page(request, "sign-in.html", {"refused": None})
-    house = desk.house
-    spent = house.workspace.state / "sign-ins"
     try:
-        sessions.spend_link(house.secret(SECRET), ticket, house.store.clock.now(), spent)
+        who = request.app.state.links.spend(ticket)
     except Unauthorised as refusal:
         return render.page(request, "sign-in.html", {"refused": refusal.message}, status=401)
     # a page and not a redirect: a strict cookie is withheld from a redirect that another site's link began
-    return _admit(request, desk, render.page(request, "signed-in.html"))
+    return _admit(request, desk, who, render.page(request, "signed-in.html"))
 
 
 async def enter_with_token(request: Request, desk: AtDesk) -> Response:
-    """Exchange the admin token for a session."""
+    """Exchange the admin token, or an operator's own, for a session."""
     form = await read_form(request)
+    try:
+        who = await run_in_threadpool(person, request.app.state.keeper, form.get("token", ""))
+    except Unauthorised:
+        return render.page(request, "sign-in.html", {"refused": "this token does not sign in here"}, status=401)
+    return await run_in_threadpool(_admit, request, desk, who, RedirectResponse("/", status_code=303))
+
+
+def leave(request: Request, desk: AtDesk) -> Response:
+    """End this session: its cookie holds no more, in no browser."""
     keeper: Keeper = request.app.state.keeper
-    if not same_secret(form.get("token", ""), keeper.admin_token):
-        return render.page(request, "sign-in.html", {"refused": "this is not the admin token"}, status=401)
-    return _admit(request, desk, RedirectResponse("/", status_code=303))
-
-
-def leave(request: Request) -> Response:
-    request.app.state.live.end(request.state.session)
+    with desk.house.store.transaction() as tx:
+        end_session(tx, request.state.session.id)
     response = RedirectResponse("/sign-in", status_code=303)
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+    response.delete_cookie(keeper.cookie, path="/", httponly=True, samesite="strict")
     return response
+
+
+def link(request: Request) -> Response:
+    """A link that signs a browser in as you, once, within the hour, as long as this office runs."""
+    address = str(request.base_url)
+    made = sign_in_link(request.app.state.links, request.state.who, address)
+    return answer({"link": made, "minutes": int(LINK_LASTS.total_seconds() // 60)}, 201)
 
 
 def static(name: str) -> Response:
@@ -71,12 +82,15 @@ def nothing() -> Response:
     raise NotFound("there is nothing here")
 
 
-def _admit(request: Request, desk: Desk, response: Response) -> Response:
+def _admit(request: Request, desk: Desk, who: Person, response: Response) -> Response:
     keeper: Keeper = request.app.state.keeper
+    act = Act(who.name, who.role, address_of(request), f"{request.method} /sign-in")
+    with desk.house.acting(act).store.transaction() as tx:
+        _, cookie = begin(tx, who, act.origin)
     response.set_cookie(
-        COOKIE,
-        sessions.issue(keeper.session_secret, keeper.clock.now()),
-        max_age=int(sessions.SESSION_LASTS.total_seconds()),
+        keeper.cookie,
+        cookie,
+        max_age=int(SESSION_LASTS.total_seconds()),
         path="/",
         secure=request.url.scheme == "https",
         httponly=True,
@@ -88,7 +102,7 @@ def _admit(request: Request, desk: Desk, response: Response) -> Response:
 ROUTES = (
     Route("GET", "/sign-in", enter, "open"),
     Route("POST", "/sign-in", enter_with_token, "open"),
-    Route("POST", "/sign-out", leave, "operator"),
+    Route("POST", "/sign-out", leave, "operator", right="look"),
     Route("GET", "/static/{name}", static, "open"),
     Route(("GET", "HEAD"), "/healthz", healthz, "open"),
 )

@@ -38,6 +38,8 @@ DONE = {  # what a page says after a form, by the key in ?done=
     "unarchived": "Taken back. Its keys stay revoked and its plan ended.",
     "tax-set": "The tax rate is set, from its month on.",
     "terms-set": "The terms are set: gateways follow within a second.",
+    "operator-removed": "Removed: its token and its sessions hold no more.",
+    "session-ended": "That browser is signed out.",
     "voided": "The invoice is void. Closing its month again issues what is right.",
     "training": "Training has begun; its candidates will stand here when they are judged.",
 }

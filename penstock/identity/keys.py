@@ -1,42 +1,27 @@
 """Keys: the secret a program calls with, `sk_live_<id>_<secret><checksum>`. Only its id and a SHA-256 are kept.
 
 Keys made before 2026-12 begin `pk_live_`, which elsewhere marks keys that may be published; they go on working.
-
-The checksum tells a mistyped key from a wrong one without asking the database, and lets scanners find leaked keys.
 """
 
 from __future__ import annotations
 
-import re
-import secrets
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from hmac import compare_digest
 from typing import Any
 
 import sqlalchemy as sa
 
 from penstock.core.errors import BadInput, Forbidden, NotFound, Unauthorised
-from penstock.core.hashing import sha256_of
 from penstock.identity.customers import buying_customer, checked_name, get_customer
+from penstock.identity.secret_text import new_secret, parse_secret, proves
 from penstock.identity.tables import customer as customer_table
 from penstock.identity.tables import key
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 
 PREFIX = "sk_live_"
-_BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"
-_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_ID_CHARS = 12  # 60 bits
-_SECRET_CHARS = 28  # 166 bits
-_CHECKSUM_CHARS = 6  # 62^6 > 2^32
-_SHAPE = re.compile(
-    rf"(?:sk|pk)_live_(?P<id>[{_BASE32}]{{{_ID_CHARS}}})_(?P<secret>[0-9A-Za-z]{{{_SECRET_CHARS}}})"
-    rf"(?P<checksum>[0-9A-Za-z]{{{_CHECKSUM_CHARS}}})"
-)
-_NOBODY = sha256_of(b"")
+_PREFIXES = (PREFIX, "pk_live_")
 
 
 @dataclass(frozen=True)
@@ -68,13 +53,12 @@ def create_key(
     Raises NotFound for the customer, BadInput for an empty scope, a limit below 1 or an expiry not ahead.
     """
     _check_limits(tx, products, requests_per_minute, expires_at)
-    key_id = "".join(secrets.choice(_BASE32) for _ in range(_ID_CHARS))
-    secret = "".join(secrets.choice(_BASE62) for _ in range(_SECRET_CHARS))
+    secret = new_secret(PREFIX)
     made = Key(
-        id=key_id,
+        id=secret.id,
         customer=buying_customer(tx, customer).id,
         name=checked_name(name, where="name"),
-        secret_sha256=sha256_of(secret.encode()),
+        secret_sha256=secret.sha256,
         products=None if products is None else tuple(sorted(set(products))),
         requests_per_minute=requests_per_minute,
         created_at=tx.now,
@@ -84,8 +68,7 @@ def create_key(
     row = {**vars(made), "organisation": tx.organisation, "products": made.products and list(made.products)}
     tx.execute(sa.insert(key), row)
     counters.bump(tx, "keys")
-    body = f"{PREFIX}{key_id}_{secret}"
-    return made, body + _checksum(body)
+    return made, secret.text
 
 
 def revoke_key(tx: Transaction, key_id: str) -> Key:
@@ -131,12 +114,11 @@ def verify(keys: Mapping[str, Key], text: str, now: datetime) -> Key:
 
     Raises Unauthorised. An unknown id and a wrong secret read the same.
     """
-    shape = _SHAPE.fullmatch(text)
-    if shape is None or _checksum(text[:-_CHECKSUM_CHARS]) != shape["checksum"]:
+    given = parse_secret(text, *_PREFIXES)
+    if given is None:
         raise Unauthorised("this is not a complete key: it was cut or mistyped", hint="copy the whole key, sk_live_…")
-    known = keys.get(shape["id"])
-    same = compare_digest(sha256_of(shape["secret"].encode()), known.secret_sha256 if known else _NOBODY)
-    if known is None or not same:
+    known = keys.get(given.id)
+    if not proves(given, known.secret_sha256 if known else None) or known is None:
         raise Unauthorised("unknown key", hint="it may have been revoked; ask for a new one")
     if known.revoked_at is not None:
         raise Unauthorised("this key was revoked", where=f"key {known.id}", hint="ask for a new one")
@@ -170,14 +152,6 @@ def _check_limits(
         raise BadInput(
             "the key would expire before it is made", where="expires_at", hint="give a time ahead, with zone"
         )
-
-
-def _checksum(body: str) -> str:
-    number, digits = zlib.crc32(body.encode()), ""
-    for _ in range(_CHECKSUM_CHARS):
-        number, digit = divmod(number, 62)
-        digits = _BASE62[digit] + digits
-    return digits
 
 
 def _keys(tx: Transaction) -> sa.Select[Any]:

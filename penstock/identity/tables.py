@@ -56,3 +56,38 @@ key = sa.Table(
     sa.CheckConstraint("requests_per_minute is null or requests_per_minute > 0", name="requests_per_minute"),
     sa.Index("ix_key_organisation_customer", "organisation", "customer"),
 )
+
+operator = sa.Table(
+    "operator",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("organisation", sa.String, nullable=False),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("role", sa.String, nullable=False),
+    sa.Column("token_sha256", sa.String(64), nullable=False, unique=True, info=SECRET),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("removed_at", Instant, nullable=True),
+    sa.CheckConstraint("role in ('owner', 'finance', 'operator', 'viewer')", name="role"),
+    sa.Index(
+        "uq_operator_name",
+        "organisation",
+        "name",
+        unique=True,
+        sqlite_where=sa.text("removed_at is null"),
+        postgresql_where=sa.text("removed_at is null"),
+    ),
+)
+
+session = sa.Table(
+    "session",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("organisation", sa.String, nullable=False),
+    sa.Column("cookie_sha256", sa.String(64), nullable=False, unique=True, info=SECRET),
+    sa.Column("operator", sa.String, sa.ForeignKey("operator.id"), nullable=True),  # none: the admin token's holder
+    sa.Column("address", sa.String, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.Column("ended_at", Instant, nullable=True),
+    sa.Index("ix_session_organisation_expires_at", "organisation", "expires_at"),
+)

@@ -14,6 +14,8 @@ from fastapi import FastAPI
 from penstock.channels.attribution import attribute
 from penstock.console.guard import GuardedRoute
 from penstock.identity.customers import add_customer
+from penstock.identity.operators import ADMIN
+from penstock.identity.sessions import begin
 from penstock.monitoring.feedback import list_feedback
 from penstock.monitoring.opinion.tables import opinion_alert
 from penstock.storage.engine import Transaction
@@ -21,6 +23,7 @@ from penstock.storage.engine import Transaction
 CHANGES_NOTHING = {
     "POST /admin/v1/attributions/check": "it changes only what versions without reviews attributed",
     "POST /try": "a trial is neither counted nor kept",
+    "POST /admin/v1/sign-in-links": "a link lies in memory only; signing in by it is an act",
     "POST /sign-in": "tests/console/test_sessions.py",
     "POST /sign-out": "tests/console/test_sessions.py",
     "POST /admin/v1/bill/resume": "tests/jobs/test_closing_months.py: it needs a customer put aside",
@@ -62,11 +65,14 @@ def more_of(here: Harbour) -> dict[str, str]:
             attribute(tx, made, "REED")
             held.append(made)
         _alert(tx)
+        session, _ = begin(tx, ADMIN, "127.0.0.1")
     paid = here.invoices[here.blue]
     here.clock.set(datetime(2026, 12, 2, 2, 0, tzinfo=UTC))
     here.close("2026-11")
     better = here.candidate("helpdesk", "frozen-linear.v2", 116).id
-    return {"said": rows[0], "better": better, "paid": paid} | {f"held{number}": one for number, one in enumerate(held)}
+    return {"said": rows[0], "better": better, "paid": paid, "session": session.id} | {
+        f"held{number}": one for number, one in enumerate(held)
+    }
 
 
 def _alert(tx: Transaction) -> None:
@@ -113,6 +119,9 @@ def api_steps(here: Harbour, more: dict[str, str]) -> Iterator[Step]:
     yield Step(f"POST {api}/invoices/{{number}}/credit-notes", {"number": paid}, {"amount": "0.25", "reason": "r"})
     yield Step(f"POST {api}/invoices/{{number}}/void", {"number": other}, {"reason": "r"})
     yield Step(f"POST {api}/partners/{{partner}}/payouts", {"partner": here.partner}, {"operation": "po 1"})
+    yield Step(f"POST {api}/operators", body={"name": "Ada", "role": "viewer"})
+    yield Step(f"POST {api}/operators/{{operator}}/remove", {"operator": "Ada"})
+    yield Step(f"POST {api}/sessions/{{session}}/end", {"session": more["session"]})
     yield Step(f"POST {api}/customers/{{customer}}/archive", {"customer": quiet}, {"force": True})
     yield Step(f"POST {api}/customers/{{customer}}/unarchive", {"customer": quiet})
 
@@ -152,5 +161,8 @@ def page_steps(here: Harbour, more: dict[str, str]) -> Iterator[Step]:
     yield Step("POST /invoices/{number}/credit-note", {"number": paid}, {**money, "operation": "w 4"})
     yield Step("POST /invoices/{number}/void", {"number": other}, {**money, "operation": "w 5"})
     yield Step("POST /partners/{partner}/payout", {"partner": here.partner}, {"operation": "po 1"})
+    yield Step("POST /operators", body={"name": "Ada", "role": "viewer"})
+    yield Step("POST /operators/remove", body={"operator": "Ada"})
+    yield Step("POST /operators/end-session", body={"session": more["session"]})
     yield Step("POST /customers/{customer}/archive", this, {"force": "yes"})
     yield Step("POST /customers/{customer}/unarchive", this)

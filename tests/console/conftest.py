@@ -19,6 +19,7 @@ from penstock.console.signing_in import sign_in_link
 from penstock.core.clock import SettableClock
 from penstock.core.errors import NotFound, PenstockError
 from penstock.core.ids import random_ids
+from penstock.identity.operators import ADMIN, Person
 from penstock.runtime.workflows import Handle
 from penstock.storage import migrate
 from penstock.storage.engine import Store, open_engine
@@ -98,6 +99,11 @@ def admin(office: FastAPI, harbour: Harbour) -> TestClient:
 @pytest.fixture
 def browser(office: FastAPI, harbour: Harbour) -> Browser:
     client = Browser(office, base_url=ADDRESS)
-    link = sign_in_link(harbour.house, ADDRESS)
+    return signed_in(client, office, ADMIN)
+
+
+def signed_in(client: Browser, office: FastAPI, who: Person) -> Browser:
+    """The browser, with a session of this person's."""
+    link = sign_in_link(office.state.links, who, ADDRESS)
     assert client.get(link.removeprefix(ADDRESS)).status_code == 200
     return client

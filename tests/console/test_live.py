@@ -5,23 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from analytics.harbour import Harbour
 from console.conftest import Browser, Runs
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from penstock.console import live as live_room
 from penstock.console.live import Live, View
-from penstock.console.sessions import Session
-from penstock.core.clock import SettableClock
 from penstock.core.errors import GateRefused, Unavailable
+from penstock.identity.operators import ADMIN
+from penstock.identity.sessions import Session, begin, end_session
 from penstock.runtime.board import Board
-
-NOW = datetime(2026, 11, 15, tzinfo=UTC)
-SESSION = Session("n" * 32, NOW + timedelta(hours=1))
 
 
 @pytest.fixture(autouse=True)
@@ -29,8 +26,15 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_room, "EVERY_S", 0.01)
 
 
-def view(*seen: str) -> View:
-    return View(SESSION, lambda jobs: " ".join(job.run.id for job in jobs), frozenset(seen))
+@pytest.fixture(autouse=True)
+def session(harbour: Harbour) -> Session:
+    with harbour.store.transaction() as tx:
+        made, _ = begin(tx, ADMIN, "127.0.0.1")
+    return made
+
+
+def view(session: Session, *seen: str) -> View:
+    return View(session, lambda jobs: " ".join(job.run.id for job in jobs), frozenset(seen))
 
 
 def told(events: list[str]) -> list[tuple[str, Any]]:
@@ -47,12 +51,12 @@ async def some(events: AsyncIterator[str], most: int) -> list[str]:
     return found
 
 
-def test_a_job_is_shown_while_it_runs_and_its_end_is_told(office: FastAPI, runs: Runs) -> None:
-    live = Live(office.state, SettableClock(NOW))
+def test_a_job_is_shown_while_it_runs_and_its_end_is_told(session: Session, office: FastAPI, runs: Runs) -> None:
+    live = Live(office.state, office.state.desk.house.store)
     runs.start("train", {"product": "helpdesk"})
 
     async def watch() -> list[str]:
-        events = live.open(view("run-0"))
+        events = live.open(view(session, "run-0"))
         first = await some(events, 2)
         runs.ended_as["run-1"] = {}
         return first + await some(events, 2)
@@ -61,17 +65,19 @@ def test_a_job_is_shown_while_it_runs_and_its_end_is_told(office: FastAPI, runs:
 
 
 @pytest.mark.parametrize("how", ["time", "sign out", "office stops"])
-def test_a_stream_ends_with_its_session_and_with_the_office(office: FastAPI, how: str) -> None:
-    clock = SettableClock(NOW)
-    live = Live(office.state, clock)
+def test_a_stream_ends_with_its_session_and_with_the_office(
+    office: FastAPI, harbour: Harbour, session: Session, how: str
+) -> None:
+    live = Live(office.state, harbour.store)
 
     async def watch() -> list[str]:
-        events = live.open(view())
+        events = live.open(view(session))
         await some(events, 1)
         if how == "time":
-            clock.set(SESSION.expires_at)
+            harbour.clock.set(session.expires_at)
         elif how == "sign out":
-            live.end(SESSION)
+            with harbour.store.transaction() as tx:
+                end_session(tx, session.id)
         else:
             live.close()
         return [event async for event in events]
@@ -79,30 +85,34 @@ def test_a_stream_ends_with_its_session_and_with_the_office(office: FastAPI, how
     assert told(asyncio.run(watch()))[-1] == ("over", how == "office stops")
 
 
-def test_streams_are_few_and_one_that_ends_makes_room(office: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_streams_are_few_and_one_that_ends_makes_room(
+    session: Session, office: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(live_room, "MOST_STREAMS", 1)
-    live = Live(office.state, SettableClock(NOW))
+    live = Live(office.state, office.state.desk.house.store)
 
     async def watch() -> None:
-        first: Any = live.open(view())
+        first: Any = live.open(view(session))
         await anext(first)
         with pytest.raises(Unavailable):
-            live.open(view())
+            live.open(view(session))
         await first.aclose()
-        live.open(view())
+        live.open(view(session))
 
     asyncio.run(watch())
 
 
-def test_many_pages_look_once_a_second(office: FastAPI, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_pages_look_once_a_second(
+    session: Session, office: FastAPI, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(live_room, "EVERY_S", 0.2)
     looks: list[str] = []
     real = runs.pending
     monkeypatch.setattr(runs, "pending", lambda name: looks.append(name) or real(name))
-    live = Live(office.state, SettableClock(NOW))
+    live = Live(office.state, office.state.desk.house.store)
 
     async def watch() -> None:
-        await asyncio.gather(*(some(live.open(view()), 1) for _ in range(10)))
+        await asyncio.gather(*(some(live.open(view(session)), 1) for _ in range(10)))
 
     asyncio.run(watch())
     assert looks.count("train") == 1

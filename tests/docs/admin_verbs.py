@@ -13,6 +13,11 @@ BEGIN, END = "<!-- the operator's routes -->", "<!-- end of the operator's route
 
 # what a command of selling and money is over HTTP; a test looks that none is missing
 VERBS = {
+    "operator add": "POST /admin/v1/operators",
+    "operator list": "GET /admin/v1/operators",
+    "operator remove": "POST /admin/v1/operators/{operator}/remove",
+    "session list": "GET /admin/v1/sessions",
+    "session end": "POST /admin/v1/sessions/{session}/end",
     "audit list": "GET /admin/v1/audit",
     "audit verify": "GET /admin/v1/audit/verify",
     "customer add": "POST /admin/v1/customers",
@@ -89,8 +94,8 @@ def served() -> set[str]:
 
 def _table() -> Iterator[str]:
     commands = {route: f"`penstock {command}`" for command, route in VERBS.items()}
-    yield from ("| route | what it does | command |", "|---|---|---|")
+    yield from ("| route | what it does | right | command |", "|---|---|---|---|")
     for route in ROUTES:
         name = f"{route.method} {route.path}"
         what = (inspect.getdoc(route.call) or "").replace("\n", " ").replace("|", "\\|")
-        yield f"| `{name}` | {what} | {commands.get(name, '')} |"
+        yield f"| `{name}` | {what} | {route.right or 'look'} | {commands.get(name, '')} |"

@@ -14,7 +14,7 @@ from penstock.serving.gateway import OWN_ROUTES
 from tests.docs import admin_verbs
 
 PAGE = admin_verbs.TARGET.read_text(encoding="utf-8")
-SELLING = ("customer", "key", "subscription", "credit", "partner", "attribution")
+SELLING = ("operator", "session", "customer", "key", "subscription", "credit", "partner", "attribution")
 MONEY = ("audit", "usage", "bill", "invoice", "ledger", "statement", "payout")
 
 

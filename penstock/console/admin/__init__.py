@@ -1,4 +1,4 @@
-"""The admin interface: the verbs of the command line as JSON under /admin/v1, for the holder of the admin token."""
+"""The admin interface: the verbs of the command line as JSON under /admin/v1, for who has a token."""
 
 from penstock.console.admin import (
     attributions,
@@ -8,6 +8,7 @@ from penstock.console.admin import (
     customers,
     limits,
     models,
+    operators,
     partners,
     plans,
     usage,
@@ -24,4 +25,5 @@ ROUTES = (
     *usage.ROUTES,
     *books.ROUTES,
     *audit.ROUTES,
+    *operators.ROUTES,
 )

@@ -41,7 +41,7 @@ def attributions_check(desk: AtDesk) -> Response:
 
 ROUTES = (
     Route("GET", "/admin/v1/attributions", attributions_list, "admin"),
-    Route("POST", "/admin/v1/attributions/check", attributions_check, "admin"),
-    Route("POST", "/admin/v1/attributions/{customer}/clear", attribution_clear, "admin"),
-    Route("POST", "/admin/v1/attributions/{customer}/reject", attribution_reject, "admin"),
+    Route("POST", "/admin/v1/attributions/check", attributions_check, "admin", right="sell"),
+    Route("POST", "/admin/v1/attributions/{customer}/clear", attribution_clear, "admin", right="bill"),
+    Route("POST", "/admin/v1/attributions/{customer}/reject", attribution_reject, "admin", right="bill"),
 )

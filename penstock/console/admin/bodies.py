@@ -48,6 +48,11 @@ class NewKey(Body):
     days: int | None = Field(default=None, ge=1, le=3650, description="Expires after so many days.")
 
 
+class NewOperator(Body):
+    name: str
+    role: str = Field(description="owner, finance, operator or viewer.")
+
+
 class NewSubscription(Body):
     customer: str
     plan: str

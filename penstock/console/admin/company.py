@@ -69,7 +69,7 @@ ROUTES = (
     Route("GET", "/admin/v1/overview", overview_show, "admin"),
     Route("GET", "/admin/v1/feedback", feedback_list, "admin"),
     Route("GET", "/admin/v1/feedback/counts", feedback_counts, "admin"),
-    Route("POST", "/admin/v1/feedback/accept", feedback_accept, "admin"),
-    Route("POST", "/admin/v1/feedback/reject", feedback_reject, "admin"),
+    Route("POST", "/admin/v1/feedback/accept", feedback_accept, "admin", right="train"),
+    Route("POST", "/admin/v1/feedback/reject", feedback_reject, "admin", right="train"),
     Route("GET", "/admin/v1/openapi.json", openapi, "admin"),
 )

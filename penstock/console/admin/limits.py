@@ -45,6 +45,6 @@ def key_limit_set(desk: AtDesk, key: str, body: bodies.KeyLimits) -> Response:
 
 ROUTES = (
     Route("GET", "/admin/v1/customers/{customer}/spending", spending, "admin"),
-    Route("PUT", "/admin/v1/customers/{customer}/spend-limit", spend_limit_set, "admin"),
-    Route("PUT", "/admin/v1/keys/{key}/limits", key_limit_set, "admin"),
+    Route("PUT", "/admin/v1/customers/{customer}/spend-limit", spend_limit_set, "admin", right="sell"),
+    Route("PUT", "/admin/v1/keys/{key}/limits", key_limit_set, "admin", right="sell"),
 )

@@ -90,14 +90,14 @@ def _begun(desk: AtDesk, name: str, arguments: dict[str, object]) -> Response:
 
 
 ROUTES = (
-    Route("POST", "/admin/v1/products/{product}/train", train, "admin", 202),
-    Route("POST", "/admin/v1/products/{product}/retrain", retrain, "admin", 202),
+    Route("POST", "/admin/v1/products/{product}/train", train, "admin", 202, right="train"),
+    Route("POST", "/admin/v1/products/{product}/retrain", retrain, "admin", 202, right="train"),
     Route("GET", "/admin/v1/jobs", jobs_list, "admin"),
     Route("GET", "/admin/v1/jobs/{job}", job_show, "admin"),
     Route("GET", "/admin/v1/products/{product}/candidates", candidates, "admin"),
     Route("GET", "/admin/v1/candidates/{candidate}/report", report, "admin"),
     Route("GET", "/admin/v1/candidates/{candidate}/report.html", report_html, "admin"),
     Route("GET", "/admin/v1/releases", releases_list, "admin"),
-    Route("POST", "/admin/v1/products/{product}/release", release, "admin", 201),
-    Route("POST", "/admin/v1/products/{product}/rollback", rollback, "admin"),
+    Route("POST", "/admin/v1/products/{product}/release", release, "admin", 201, right="train"),
+    Route("POST", "/admin/v1/products/{product}/rollback", rollback, "admin", right="train"),
 )

@@ -61,8 +61,8 @@ def csv_answer(made: statements.Statement, *, bom: bool = True) -> Response:
 
 ROUTES = (
     Route("GET", "/admin/v1/partners", partners_list, "admin"),
-    Route("POST", "/admin/v1/partners", partner_add, "admin", 201),
-    Route("POST", "/admin/v1/partners/{partner}/move", partner_move, "admin"),
+    Route("POST", "/admin/v1/partners", partner_add, "admin", 201, right="sell"),
+    Route("POST", "/admin/v1/partners/{partner}/move", partner_move, "admin", right="sell"),
     Route("GET", "/admin/v1/partners/{partner}/statement", statement, "admin"),
-    Route("POST", "/admin/v1/partners/{partner}/payouts", payout_make, "admin", 201),
+    Route("POST", "/admin/v1/partners/{partner}/payouts", payout_make, "admin", 201, right="bill"),
 )

@@ -41,6 +41,6 @@ def subscription_end(desk: AtDesk, body: bodies.EndedSubscription) -> Response:
 
 ROUTES = (
     Route("GET", "/admin/v1/subscriptions", subscriptions_list, "admin"),
-    Route("POST", "/admin/v1/subscriptions", subscription_start, "admin", 201),
-    Route("POST", "/admin/v1/subscriptions/end", subscription_end, "admin"),
+    Route("POST", "/admin/v1/subscriptions", subscription_start, "admin", 201, right="sell"),
+    Route("POST", "/admin/v1/subscriptions/end", subscription_end, "admin", right="sell"),
 )

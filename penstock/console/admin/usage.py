@@ -54,5 +54,5 @@ def usage_correct(desk: AtDesk, body: bodies.UsageCorrection) -> Response:
 
 ROUTES = (
     Route("GET", "/admin/v1/usage/export", usage_export, "admin"),
-    Route("POST", "/admin/v1/usage/corrections", usage_correct, "admin", 201),
+    Route("POST", "/admin/v1/usage/corrections", usage_correct, "admin", 201, right="bill"),
 )

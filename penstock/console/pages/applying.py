@@ -66,5 +66,5 @@ def _plan(desk: Desk) -> Plan:
 
 ROUTES = (
     Route("GET", "/apply", show, "operator"),
-    Route("POST", "/apply", publish, "operator", page=show),
+    Route("POST", "/apply", publish, "operator", page=show, right="govern"),
 )

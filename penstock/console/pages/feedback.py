@@ -131,7 +131,7 @@ def _picture(value: Any) -> str:
 
 ROUTES = (
     Route("GET", "/feedback", show, "operator"),
-    Route("POST", "/feedback/accept", accept, "operator", page=show),
-    Route("POST", "/feedback/reject", reject, "operator", page=show),
-    Route("POST", "/feedback/reject-all", reject_all, "operator", page=show),
+    Route("POST", "/feedback/accept", accept, "operator", page=show, right="train"),
+    Route("POST", "/feedback/reject", reject, "operator", page=show, right="train"),
+    Route("POST", "/feedback/reject-all", reject_all, "operator", page=show, right="train"),
 )

@@ -164,13 +164,13 @@ def _total(rows: list[Invoice], currency: str, name: str) -> Money:
 
 ROUTES = (
     Route("GET", "/invoices", index, "operator"),
-    Route("POST", "/invoices", close, "operator", page=index),
+    Route("POST", "/invoices", close, "operator", page=index, right="bill"),
     Route("GET", "/invoices/{number}", show, "operator"),
     Route("GET", "/invoices/{number}/pdf", pdf_file, "operator"),
     Route("GET", "/invoices/{number}/lines/{line}", events, "operator"),
-    Route("POST", "/invoices/{number}/pay", pay, "operator", page=show),
-    Route("POST", "/invoices/{number}/refund", refund, "operator", page=show),
-    Route("POST", "/invoices/{number}/void", void, "operator", page=show),
-    Route("POST", "/invoices/{number}/credit-note", credit_note, "operator", page=show),
+    Route("POST", "/invoices/{number}/pay", pay, "operator", page=show, right="bill"),
+    Route("POST", "/invoices/{number}/refund", refund, "operator", page=show, right="bill"),
+    Route("POST", "/invoices/{number}/void", void, "operator", page=show, right="bill"),
+    Route("POST", "/invoices/{number}/credit-note", credit_note, "operator", page=show, right="bill"),
     Route("GET", "/invoices/{number}/notes/{note}", note_pdf, "operator"),
 )

@@ -92,7 +92,7 @@ def _customers(desk: Desk) -> dict[str, str]:
 
 ROUTES = (
     Route("GET", "/opinion", index, "operator"),
-    Route("POST", "/opinion/acknowledge", acknowledge, "operator", page=index),
-    Route("POST", "/opinion/resolve", resolve, "operator", page=index),
+    Route("POST", "/opinion/acknowledge", acknowledge, "operator", page=index, right="train"),
+    Route("POST", "/opinion/resolve", resolve, "operator", page=index, right="train"),
     Route("GET", "/opinion/{product}", report, "operator"),
 )

@@ -115,10 +115,10 @@ def pay_out(request: Request, desk: AtDesk, partner: str) -> Response:
 
 ROUTES = (
     Route("GET", "/partners", index, "operator"),
-    Route("POST", "/partners", add, "operator", page=index),
+    Route("POST", "/partners", add, "operator", page=index, right="sell"),
     Route("GET", "/partners/{partner}", show, "operator"),
-    Route("POST", "/partners/{partner}/move", move_it, "operator", page=show),
-    Route("POST", "/partners/{partner}/review", decide, "operator", page=show),
+    Route("POST", "/partners/{partner}/move", move_it, "operator", page=show, right="sell"),
+    Route("POST", "/partners/{partner}/review", decide, "operator", page=show, right="bill"),
     Route("GET", "/partners/{partner}/statement.csv", csv_file, "operator"),
-    Route("POST", "/partners/{partner}/payout", pay_out, "operator", page=show),
+    Route("POST", "/partners/{partner}/payout", pay_out, "operator", page=show, right="bill"),
 )

@@ -139,5 +139,5 @@ def _shelves(desk: Desk) -> list[Shelf]:
 
 ROUTES = (
     Route("GET", "/try", index, "operator"),
-    Route("POST", "/try", answer, "operator", page=index, upload_bytes=UPLOAD_BYTES),
+    Route("POST", "/try", answer, "operator", page=index, upload_bytes=UPLOAD_BYTES, right="look"),
 )

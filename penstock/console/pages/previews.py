@@ -53,5 +53,5 @@ def send(request: Request, desk: AtDesk, number: str) -> Response:
 ROUTES = (
     Route("GET", "/preview", index, "operator"),
     Route("GET", "/preview/{customer}/pdf", draft, "operator"),
-    Route("POST", "/invoices/{number}/send", send, "operator", page=invoices.show),
+    Route("POST", "/invoices/{number}/send", send, "operator", page=invoices.show, right="bill"),
 )

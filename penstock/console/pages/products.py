@@ -182,8 +182,8 @@ ROUTES = (
     Route("GET", "/products/{product}", show, "operator"),
     Route("GET", "/products/{product}/candidates/{number}", report, "operator"),
     Route("GET", "/products/{product}/candidates/{number}/report.html", report_file, "operator"),
-    Route("POST", "/products/{product}/train", train, "operator", page=show),
-    Route("POST", "/products/{product}/retrain", retrain, "operator", page=show),
-    Route("POST", "/products/{product}/release", release, "operator", page=show),
-    Route("POST", "/products/{product}/rollback", rollback, "operator", page=show),
+    Route("POST", "/products/{product}/train", train, "operator", page=show, right="train"),
+    Route("POST", "/products/{product}/retrain", retrain, "operator", page=show, right="train"),
+    Route("POST", "/products/{product}/release", release, "operator", page=show, right="train"),
+    Route("POST", "/products/{product}/rollback", rollback, "operator", page=show, right="train"),
 )
