@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from penstock.app.account_api import account
+from penstock.app.customer_keys import KEY_ENDPOINTS
 from penstock.billing import invoices
 from penstock.core.errors import BadInput
 from penstock.jobs.learning import check_correction, proposes_labels
@@ -18,6 +19,7 @@ from penstock.serving.endpoints import Endpoint, EndpointRequest
 
 ACCOUNT = "Your balance (paid, used, held, left), limits with what is used of them, and prices"
 LARGEST_PAGE = 1_000
+_EVENTS = "/v1/invoices/{number}/lines/{line}/events"
 MOST_DIGITS = 18  # of a number that a database's 64-bit integer surely holds
 
 
@@ -31,12 +33,13 @@ def customer_endpoints(house: House) -> tuple[Endpoint, ...]:
         return _feedback(house, request)
 
     return (
-        Endpoint("GET", "/v1/account", "customer", partial(account, house), ACCOUNT, writes=True),
+        Endpoint("GET", "/v1/account", "customer", partial(account, house), ACCOUNT, "billing", writes=True),
         Endpoint("POST", "/v1/feedback", "customer", said, "Rate or correct one output of an earlier answer"),
-        Endpoint("GET", "/v1/usage", "customer", usage, "Units used in a month, by product and by day"),
-        Endpoint("GET", "/v1/invoices", "customer", _invoices, "Your invoices"),
-        Endpoint("GET", "/v1/invoices/{number}", "customer", _invoice, "One invoice with its lines"),
-        Endpoint("GET", "/v1/invoices/{number}/lines/{line}/events", "customer", _events, "The proof of a line"),
+        Endpoint("GET", "/v1/usage", "customer", usage, "Units used in a month, by product and by day", "billing"),
+        Endpoint("GET", "/v1/invoices", "customer", _invoices, "Your invoices", "billing"),
+        Endpoint("GET", "/v1/invoices/{number}", "customer", _invoice, "One invoice with its lines", "billing"),
+        Endpoint("GET", _EVENTS, "customer", _events, "The proof of a line", "billing"),
+        *KEY_ENDPOINTS,
     )
 
 

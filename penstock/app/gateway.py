@@ -65,4 +65,5 @@ def gateway_deps(house: House) -> GatewayDeps:
         funding=LedgerFunding(house.workspace.company),
         settings=house.workspace.gateway,
         endpoints=customer_endpoints(house),
+        operator_token=house.secret("metrics") if house.workspace.gateway.metrics == "token" else None,
     )

@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     key = typer.Typer(help="The secrets that programs call with.", no_args_is_help=True)
     key.command("create")(key_create)
     key.command("list")(key_list)
+    key.command("rotate")(key_rotate)
     key.command("revoke")(key_revoke)
     subscription = typer.Typer(help="Who is on which plan.", no_args_is_help=True)
     plans.register(subscription)
@@ -149,6 +150,10 @@ def key_create(
     product: Annotated[list[str] | None, typer.Option(help="Only this product (repeatable; default: all).")] = None,
     requests_per_minute: Annotated[int | None, typer.Option(min=1)] = None,
     days: Annotated[int | None, typer.Option(min=1, help="Expires after so many days.")] = None,
+    access: Annotated[str, typer.Option(help="full, read-only or billing-only.")] = "full",
+    manages_keys: Annotated[
+        bool, typer.Option("--manages-keys", help="It makes and ends keys over HTTP that may do no more than itself.")
+    ] = False,
 ) -> None:
     """Make a key. Its secret is printed once, now, and never kept."""
     from penstock.billing.versions import priced_products
@@ -170,6 +175,8 @@ def key_create(
             products=tuple(product) if product else None,
             requests_per_minute=requests_per_minute,
             expires_at=None if days is None else tx.now + timedelta(days=days),
+            access=access,
+            manages_keys=manages_keys,
         )
     facts = {"key": secret, "id": key.id, "customer": customer, "products": key.products, "expires_at": key.expires_at}
     show(facts, rows=[{**facts, "products": key.products or "all"}])
@@ -187,6 +194,24 @@ def key_list(customer: Annotated[str | None, typer.Argument(metavar="[CUSTOMER]"
         names = {one.id: one.name for one in list_customers(tx)}
     facts = [{k: v for k, v in as_row(key).items() if k != "secret_sha256"} for key in keys]
     show(facts, rows=[{**fact, "customer": names[fact["customer"]]} for fact in facts])
+
+
+def key_rotate(
+    key_id: str,
+    overlap_hours: Annotated[
+        int, typer.Option(min=0, max=720, help="How long the old key goes on working; 0 ends it now.")
+    ] = 24,
+) -> None:
+    """Replace a key by a new one that may do the same; the old one goes on working for a while."""
+    from penstock.identity.keys import get_key, rotate_key
+    from penstock.runtime.house import open_house
+
+    with open_house(OPTIONS.workspace).store.transaction() as tx:
+        made, secret = rotate_key(tx, key_id, timedelta(hours=overlap_hours))
+        old = get_key(tx, key_id)
+    facts = {"key": secret, "id": made.id, "replaces": old.id, "old_expires_at": old.expires_at}
+    show(facts, rows=[facts])
+    note("keep it now: only its hash is stored")
 
 
 def key_revoke(key_id: str) -> None:

@@ -111,5 +111,9 @@ class OutOfTime(Unavailable):
     """The time given was over before the work: with more of it, the same call may succeed."""
 
 
+class DatabaseUnavailable(Unavailable):
+    """The database did not do what it should. The message holds the driver's words: they are the operator's to read."""
+
+
 class Broken(PenstockError):
     """An invariant does not hold. Nothing may be built on this state until someone has looked."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from penstock.storage.changes import SECRET
+from penstock.storage.changes import SECRET, unaudited
 from penstock.storage.schema import Instant, metadata
 
 customer = sa.Table(
@@ -53,8 +53,21 @@ key = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("expires_at", Instant, nullable=True),
     sa.Column("revoked_at", Instant, nullable=True),
+    sa.Column("access", sa.String, nullable=False, server_default="full"),
+    sa.Column("manages_keys", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("made_by", sa.String, nullable=True),  # the key that made it; none: an operator
+    sa.Column("replaced_by", sa.String, nullable=True),
     sa.CheckConstraint("requests_per_minute is null or requests_per_minute > 0", name="requests_per_minute"),
     sa.Index("ix_key_organisation_customer", "organisation", "customer"),
+)
+
+key_use = sa.Table(
+    "key_use",
+    metadata,
+    sa.Column("organisation", sa.String, primary_key=True),
+    sa.Column("key", sa.String, sa.ForeignKey("key.id"), primary_key=True),
+    sa.Column("last_used_at", Instant, nullable=False),  # the hour: a write an hour, not a write a request
+    info=unaudited("use: the hour in which a key was last used"),
 )
 
 operator = sa.Table(

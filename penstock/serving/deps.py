@@ -27,7 +27,8 @@ class Timing:
 
 @dataclass(frozen=True)
 class GatewayDeps:
-    """All that a gateway needs of the rest. `gateway` names the process in its grants; empty: a new name."""
+    """All that a gateway needs of the rest. `gateway` names the process in its grants; empty: a new name.
+    operator_token: what /metrics asks for, and /readyz before it tells details; None: they ask nobody."""
 
     store: Store
     products: Mapping[str, Product]
@@ -36,4 +37,5 @@ class GatewayDeps:
     settings: GatewaySettings = field(default_factory=GatewaySettings)
     endpoints: tuple[Endpoint, ...] = ()
     gateway: str = ""
+    operator_token: bytes | None = None
     timing: Timing = field(default_factory=Timing)

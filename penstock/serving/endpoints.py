@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from penstock.core.acts import Act
 from penstock.core.errors import BadInput, Broken
+from penstock.identity.keys import Key, Need
 from penstock.serving.turns import Workers
 from penstock.serving.writer import UsageWriter
 from penstock.storage.engine import Store, Transaction
@@ -26,7 +27,8 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 @dataclass(frozen=True)
 class EndpointRequest:
-    """One call: the transaction, the ids of the customer and of its key that was sent, and what came with it."""
+    """One call: the transaction, the ids of the customer and of its key that was sent, and what came with it. by: that
+    key itself."""
 
     tx: Transaction
     customer: str
@@ -34,6 +36,7 @@ class EndpointRequest:
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Any
+    by: Key | None = None
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class Endpoint:
     """`call` answers a JSON-able value. GET runs in a read unless it says that it `writes` (figures that are kept up to
     date), everything else in a write transaction.
 
-    path: as Starlette writes it, e.g. "/v1/invoices/{number}". policy: who may call it; "customer": any valid key.
+    path: as Starlette writes it, e.g. "/v1/invoices/{number}". policy: who may call it; "customer": any valid key that
+    is for what the call needs (see `needed`).
     """
 
     method: str
@@ -49,7 +53,13 @@ class Endpoint:
     policy: Policy
     call: Callable[[EndpointRequest], Any]
     summary: str = ""
+    need: Need | None = None
     writes: bool = False
+
+    @property
+    def needed(self) -> Need:
+        """What a key must be for: reading where nothing changes, calling products else, unless the route says more."""
+        return self.need or ("read" if self.method == "GET" else "call")
 
 
 def check_endpoints(endpoints: Sequence[Endpoint], taken: Sequence[tuple[str, str]]) -> None:
@@ -72,8 +82,7 @@ async def run_endpoint(
     writer: UsageWriter,
     readers: Workers,
     *,
-    customer: str,
-    key: str,
+    key: Key,
     path: Mapping[str, str],
     query: Mapping[str, str],
     body: Any,
@@ -86,7 +95,7 @@ async def run_endpoint(
 
     def call(tx: Transaction) -> bytes:
         try:
-            return msgspec.json.encode(endpoint.call(EndpointRequest(tx, customer, key, path, query, body)))
+            return msgspec.json.encode(endpoint.call(EndpointRequest(tx, key.customer, key.id, path, query, body, key)))
         except sa.exc.DataError:
             raise BadInput("the request holds a value that cannot be stored") from None
 
@@ -95,5 +104,5 @@ async def run_endpoint(
             return call(tx)
 
     if endpoint.method == "GET" and not endpoint.writes:
-        return await readers.run(customer, read)
+        return await readers.run(key.customer, read)
     return await asyncio.shield(asyncio.wrap_future(writer.call(call, act)))

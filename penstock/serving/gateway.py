@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
+from hmac import compare_digest
 from typing import Any
 
 import msgspec
@@ -24,8 +25,8 @@ from starlette.routing import Route
 
 from penstock import tasks
 from penstock.core.acts import Act
-from penstock.core.errors import BadInput, NotFound, PenstockError, RateLimited, Unavailable
-from penstock.identity.keys import Key, require_product
+from penstock.core.errors import BadInput, NotFound, PenstockError, RateLimited, Unauthorised, Unavailable
+from penstock.identity.keys import Key, Need, record_uses, require_access, require_product
 from penstock.runtime.connections import belongs_to
 from penstock.serving import metrics
 from penstock.serving.admission import Buckets, Watcher
@@ -35,7 +36,9 @@ from penstock.serving.engine import Engine
 from penstock.serving.exchange import LOOP_BYTES, Edge, Exchange, exchange_of, on_error, read_json, within
 from penstock.serving.explained import check_explained
 from penstock.serving.grants import Grants
+from penstock.serving.key_uses import KeyUses
 from penstock.serving.limits import Concurrent, KeyLimit
+from penstock.serving.meters import Meters
 from penstock.serving.openapi import document
 from penstock.serving.parsing import Parsing
 from penstock.serving.predict import Ask, Predictions, find_served, payload_hash
@@ -43,7 +46,7 @@ from penstock.serving.problems import Malformed
 from penstock.serving.releases import ServedReleases
 from penstock.serving.turns import Workers
 from penstock.serving.uploads import is_upload, read_uploads
-from penstock.serving.writer import UsageWriter
+from penstock.serving.writer import CANNOT_RECORD, UsageWriter
 from penstock.tasks import Task
 
 OWN_ROUTES = (
@@ -90,12 +93,13 @@ class Gateway:
         self.deps = deps
         self.draining = False
         self.tasks = {name: tasks.of(product) for name, product in deps.products.items()}
-        self.meters = _Meters(self)
+        self.meters = Meters(self)
         self.writer = UsageWriter(deps.store, deps.funding, self.meters.batch.observe)
         self.engine = Engine(deps.settings.queue_inputs)
         self.releases = ServedReleases(deps.loader, self.tasks)
         name = deps.gateway or deps.store.ids("gw")
         self.grants = Grants(self.writer, deps.funding, name)
+        self.key_uses = KeyUses()
         self.buckets = Buckets(deps.settings.requests_per_minute)
         self.decoders = Workers("body-decoder", 1, most_waiting=256)  # decoding keeps every other thread from running
         self.concurrent = Concurrent()
@@ -113,7 +117,7 @@ class Gateway:
         exchange = exchange_of(request)
         if exchange.bad_id:
             raise Malformed(exchange.bad_id, where="Idempotency-Key")
-        key = self._admit(request, exchange)
+        key = self._admit(request, exchange, "call")
         product = request.path_params["product"]
         task = self.tasks.get(product)
         if task is None:
@@ -156,7 +160,7 @@ class Gateway:
         return _counted(body.inputs, settings.max_inputs), body.explain
 
     async def models(self, request: Request) -> Response:
-        key = self._admit(request, exchange_of(request))
+        key = self._admit(request, exchange_of(request), "read")
         served = self.releases.live
         rows = [
             {
@@ -176,12 +180,17 @@ class Gateway:
         return _json({"status": "ok"})
 
     async def readyz(self, request: Request) -> Response:
-        problems = self.problems()
+        told = self._is_operator(request)
+        problems = self.problems() if told else self.problems_in_short()
         if problems:
             raise Unavailable("not ready: " + "; ".join(problems))
-        return _json({"status": "ready", "degraded": sorted(self.releases.problems.values())})
+        degraded = sorted(self.releases.problems.values()) if told else len(self.releases.problems)
+        return _json({"status": "ready", "degraded": degraded})
 
     async def metrics(self, request: Request) -> Response:
+        if not self._is_operator(request):
+            hint = "send Authorization: Bearer …, the operator's token for metrics"
+            raise Unauthorised("metrics are the operator's", where="Authorization", hint=hint)
         return Response(metrics.render(self.meters.all), media_type="text/plain; version=0.0.4")
 
     async def openapi(self, request: Request) -> Response:
@@ -189,7 +198,7 @@ class Gateway:
 
     async def call(self, endpoint: Endpoint, request: Request) -> Response:
         """One of the injected endpoints."""
-        key = self._admit(request, exchange_of(request))
+        key = self._admit(request, exchange_of(request), endpoint.needed)
         body = None
         if endpoint.method != "GET":
             body = await read_json(request, self.decoders, key.customer, self.deps.settings.max_body_bytes)
@@ -198,8 +207,7 @@ class Gateway:
             self.deps.store,
             self.writer,
             self.readers,
-            customer=key.customer,
-            key=key.id,
+            key=key,
             path=dict(request.path_params),
             query=_query(request),
             body=body,
@@ -229,6 +237,17 @@ class Gateway:
         elif self.releases.problems and not self.releases.live:
             found += sorted(self.releases.problems.values())
         return found
+
+    def problems_in_short(self) -> list[str]:
+        """The same for strangers: neither what a driver says, nor a path, nor a product's name."""
+        short = {self.writer.problem: CANNOT_RECORD}
+        short |= dict.fromkeys(self.releases.problems.values(), "models cannot be served")
+        return list(dict.fromkeys(short.get(problem, problem) for problem in self.problems()))
+
+    def _is_operator(self, request: Request) -> bool:
+        wanted = self.deps.operator_token
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        return wanted is None or (scheme.lower() == "bearer" and compare_digest(given.strip().encode(), wanted))
 
     def observe(self, exchange: Exchange, seconds: float) -> None:
         self.meters.requests.add(exchange.product, str(exchange.status))
@@ -274,6 +293,8 @@ class Gateway:
         await asyncio.to_thread(self.engine.close, close_s)
         with suppress(TimeoutError):  # a database that hangs: its grants expire, or the next start returns them
             await asyncio.wait_for(self.grants.close(), close_s)
+        with suppress(PenstockError, TimeoutError):  # it is coarse anyway
+            await asyncio.wait_for(self._write_key_uses(), close_s)
         if not await asyncio.to_thread(self.writer.close, close_s):
             _log.error("the usage writer did not finish in time; unanswered requests may be sent again")
         await asyncio.to_thread(watcher.close)
@@ -285,67 +306,36 @@ class Gateway:
             await asyncio.sleep(self.deps.timing.tend_every_s)
             try:
                 await self.grants.tend()
+                await self._write_key_uses()
                 self.buckets.forget_full(time.monotonic())
             except Exception:  # noqa: BLE001 - logged; a grant that is not tended expires
                 _log.exception("tending the grants failed; trying again")
 
-    def _admit(self, request: Request, exchange: Exchange) -> Key:
+    async def _write_key_uses(self) -> None:
+        if due := self.key_uses.due():
+            await asyncio.wrap_future(self.writer.call(partial(record_uses, used=due)))
+            self.key_uses.written(due)
+
+    def _admit(self, request: Request, exchange: Exchange, need: Need) -> Key:
         if self.watcher is None:
             raise Unavailable("the gateway is starting")
-        key = self.watcher.authenticate(request.headers.get("authorization"), self.now())
+        moment = self.now()
+        key = self.watcher.authenticate(request.headers.get("authorization"), moment)
         belongs_to(request.scope, key.customer)
+        self.key_uses.note(key.id, moment)
         now = time.monotonic()
         try:
             exchange.pace = self.buckets.take(key, now)
         except RateLimited:
             exchange.pace = self.buckets.pace(key, now)
             raise
+        require_access(key, need)
         return key
 
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True):
     inputs: list[Any]
     explain: bool = False
-
-
-class _Meters:
-    """What /metrics shows."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self.requests = metrics.Counter("penstock_requests_total", "Requests answered.", ("product", "status"))
-        self.latency = metrics.Histogram(
-            "penstock_request_seconds", "Time from the request's head to its answer.", metrics.LATENCY_S, ("product",)
-        )
-        self.batch = metrics.Histogram("penstock_writer_batch_rows", "Usage events per commit.", metrics.BATCH)
-
-        def one(read: Callable[[], float]) -> Callable[[], dict[tuple[str, ...], float]]:
-            return lambda: {(): read()}
-
-        def age() -> float:
-            return gateway.watcher.age_s if gateway.watcher is not None else 0.0
-
-        self.all: tuple[metrics.Counter | metrics.Gauge | metrics.Histogram, ...] = (
-            self.requests,
-            self.latency,
-            self.batch,
-            metrics.Gauge("penstock_queue_inputs", "Unanswered; explained: x 25.", one(lambda: gateway.engine.queued)),
-            metrics.Gauge("penstock_writer_waiting", "Writes waiting.", one(lambda: gateway.writer.waiting)),
-            metrics.Gauge("penstock_keys_age_seconds", "Age of the keys in memory.", one(age)),
-            metrics.Gauge("penstock_held_units", "Units held, unused.", one(lambda: gateway.grants.held_units)),
-            metrics.Gauge("penstock_ready", "1 when requests are welcome.", one(lambda: not gateway.problems())),
-            metrics.Gauge(
-                "penstock_release_number",
-                "The release being served.",
-                lambda: {(name, s.release.id): s.release.number for name, s in gateway.releases.live.items()},
-                ("product", "release"),
-            ),
-            metrics.Gauge(
-                "penstock_release_broken",
-                "1 when the live release cannot be served.",
-                lambda: {(name,): 1 for name in gateway.releases.problems},
-                ("product",),
-            ),
-        )
 
 
 def _group(path: str, endpoints: tuple[Endpoint, ...], gateway: Gateway) -> Route:

@@ -19,6 +19,7 @@ from penstock.core.errors import (
     Broken,
     Conflict,
     CreditExhausted,
+    DatabaseUnavailable,
     Exhausted,
     Forbidden,
     GateRefused,
@@ -34,6 +35,7 @@ _OPERATORS = re.compile(r"penstock\.toml|\bpenstock [a-z]+")
 _SETTINGS = ("products.", "catalogue", "penstock.toml")  # places of the operator's own file
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:penstock:problem:"
+NOT_NOW = "nothing can be read or recorded at present"
 
 
 class Malformed(BadInput):
@@ -127,7 +129,11 @@ def problem_of(error: Exception, request_id: str, *, customers: bool = True) -> 
 
 
 def _for_customers(error: Exception, request_id: str) -> Exception:
-    """The error in words for customers: without the operator's commands and file, which are logged instead."""
+    """The error in words for customers: without the operator's commands and file, and without what a driver says of
+    its database, which are logged instead."""
+    if isinstance(error, DatabaseUnavailable):
+        logging.getLogger(__name__).warning("request %s: %s", request_id, error)
+        return Unavailable(NOT_NOW, hint="send it again with the same Idempotency-Key in a moment")
     if not isinstance(error, PenstockError) or not _OPERATORS.search(str(error)):
         return error
     logging.getLogger(__name__).warning("request %s: %s", request_id, error)

@@ -27,6 +27,7 @@ from penstock.storage.engine import Store, Transaction
 LARGEST_BATCH = 512  # rows a commit: SQLite writes 48k rows/s at 100 a commit and hardly more beyond
 PROBE_EVERY_S = 0.5  # how often an idle writer whose last commit failed tries again
 
+CANNOT_RECORD = "usage cannot be recorded at present"  # to customers; why, the log says
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
@@ -174,7 +175,7 @@ class UsageWriter:
         cause = error.message if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}"
         _log.error("usage could not be recorded (%d waiting answers refused): %s", len(items), cause)
         for item in items:
-            refusal = _refusal(f"usage cannot be recorded: {message}")
+            refusal = _refusal(CANNOT_RECORD)
             refusal.__cause__ = error
             item.future.set_exception(refusal)
 

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock.core.clock import Clock, SystemClock
-from penstock.core.errors import BadInput, Broken, Unavailable
+from penstock.core.errors import BadInput, Broken, DatabaseUnavailable, Unavailable
 from penstock.core.ids import Ids, random_ids
 from penstock.core.installing import install_hint
 from penstock.storage.changes import Changes
@@ -207,7 +207,7 @@ def damage(error: BaseException | None) -> str | None:
 
 
 def _damaged(text: str) -> Unavailable:
-    return Unavailable(
+    return DatabaseUnavailable(
         f"the database is damaged: {text}",
         hint="stop Penstock, keep a copy of the files, and restore the newest backup: docs/how-to/back-up.md",
     )
@@ -223,13 +223,13 @@ def translated_errors() -> Iterator[None]:
         if text := damage(error.orig):
             raise _damaged(text) from error
         if getattr(error.orig, "sqlstate", None) == _READ_ONLY:
-            raise Unavailable(f"the database answered: {error.orig}", hint=_hint("readonly")) from error
+            raise DatabaseUnavailable(f"the database answered: {error.orig}", hint=_hint("readonly")) from error
         if not isinstance(error, sa.exc.OperationalError):
             raise
         text = str(_first(error).orig).strip()
         if text == "integer overflow":  # SQLite's word for a sum; Postgres sums without a bound
             raise Broken("a sum of amounts or units is larger than 64 bits can hold") from error
-        raise Unavailable(f"the database answered: {text}", hint=_hint(text)) from error
+        raise DatabaseUnavailable(f"the database answered: {text}", hint=_hint(text)) from error
 
 
 def _first(error: sa.exc.OperationalError) -> sa.exc.OperationalError:

@@ -269,7 +269,8 @@ class MailServer(Record):
 
 
 class GatewaySettings(Record):
-    """The gateway's limits."""
+    """The gateway's limits. metrics: who may read /metrics; "token": whoever has .penstock/secrets/metrics, "open": all
+    who reach the gateway."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, strict=True, ge=0, le=65535)
@@ -278,6 +279,7 @@ class GatewaySettings(Record):
     queue_inputs: int = Field(default=1_024, strict=True, ge=1)
     requests_per_minute: int = Field(default=6_000, strict=True, ge=1)
     answer_days: int = Field(default=30, strict=True, ge=1)
+    metrics: Literal["token", "open"] = "token"
 
 
 class OfficeSettings(Record):

@@ -108,6 +108,7 @@ def lines(here: Harbour, folder: Path) -> dict[str, list[str]]:
         "key create": ["Quiet Co", "--days", "9"],
         "key list": [],
         "key limit": [key, "--concurrency", "8", "--money", "20.00"],
+        "key rotate": [key],
         "subscription start": ["Quiet Co", "team"],
         "subscription list": [],
         "subscription end": ["Quiet Co"],

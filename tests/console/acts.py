@@ -65,10 +65,11 @@ def more_of(here: Harbour) -> dict[str, str]:
             attribute(tx, made, "REED")
             held.append(made)
         _alert(tx)
-        session, _ = begin(tx, ADMIN, "127.0.0.1")
     paid = here.invoices[here.blue]
     here.clock.set(datetime(2026, 12, 2, 2, 0, tzinfo=UTC))
     here.close("2026-11")
+    with here.store.transaction() as tx:
+        session, _ = begin(tx, ADMIN, "127.0.0.1")
     better = here.candidate("helpdesk", "frozen-linear.v2", 116).id
     return {"said": rows[0], "better": better, "paid": paid, "session": session.id} | {
         f"held{number}": one for number, one in enumerate(held)
@@ -88,6 +89,7 @@ def api_steps(here: Harbour, more: dict[str, str]) -> Iterator[Step]:
     """The admin interface. Keys are made by the first step and named by the caller."""
     blue, quiet, api = here.blue, here.quiet, "/admin/v1"
     paid, other = more["paid"], here.invoices[here.blue]
+    yield Step(f"POST {api}/sessions/{{session}}/end", {"session": more["session"]})
     yield Step(f"POST {api}/customers", body={"name": "New Co", "email": "new@example.com"})
     yield Step(f"PATCH {api}/customers/{{customer}}", {"customer": quiet}, {"address": "2 Quay"})
     yield Step(f"PUT {api}/customers/{{customer}}/consent", {"customer": quiet}, {"training": True})
@@ -95,6 +97,7 @@ def api_steps(here: Harbour, more: dict[str, str]) -> Iterator[Step]:
     tax = {"rate": "0%", "from": "2099-01", "reason": "exempt"}
     yield Step(f"PUT {api}/customers/{{customer}}/tax", {"customer": quiet}, tax)
     yield Step(f"POST {api}/keys", body={"customer": quiet})
+    yield Step(f"POST {api}/keys/{{key}}/rotate", {"key": more["key"]}, {"overlap_hours": 2})
     yield Step(f"POST {api}/keys/{{key}}/revoke", {"key": more["key"]})
     yield Step(f"POST {api}/credits", body={"customer": quiet, "amount": "5.00"})
     yield Step(f"PUT {api}/limits", body={"customer": quiet, "product": "helpdesk", "units": 9})
@@ -121,7 +124,6 @@ def api_steps(here: Harbour, more: dict[str, str]) -> Iterator[Step]:
     yield Step(f"POST {api}/partners/{{partner}}/payouts", {"partner": here.partner}, {"operation": "po 1"})
     yield Step(f"POST {api}/operators", body={"name": "Ada", "role": "viewer"})
     yield Step(f"POST {api}/operators/{{operator}}/remove", {"operator": "Ada"})
-    yield Step(f"POST {api}/sessions/{{session}}/end", {"session": more["session"]})
     yield Step(f"POST {api}/customers/{{customer}}/archive", {"customer": quiet}, {"force": True})
     yield Step(f"POST {api}/customers/{{customer}}/unarchive", {"customer": quiet})
 
@@ -130,6 +132,7 @@ def page_steps(here: Harbour, more: dict[str, str]) -> Iterator[Step]:
     """The console's forms."""
     quiet, paid, other = here.quiet, more["paid"], here.invoices[here.blue]
     this = {"customer": quiet}
+    yield Step("POST /operators/end-session", body={"session": more["session"]})
     yield Step("POST /customers", body={"name": "New Co", "email": "new@example.com"})
     edited = {"name": "Quiet Co", "email": "pay@quiet.example.com", "locale": "en", "address": "2 Quay"}
     yield Step("POST /customers/{customer}/edit", this, edited)
@@ -163,6 +166,5 @@ def page_steps(here: Harbour, more: dict[str, str]) -> Iterator[Step]:
     yield Step("POST /partners/{partner}/payout", {"partner": here.partner}, {"operation": "po 1"})
     yield Step("POST /operators", body={"name": "Ada", "role": "viewer"})
     yield Step("POST /operators/remove", body={"operator": "Ada"})
-    yield Step("POST /operators/end-session", body={"session": more["session"]})
     yield Step("POST /customers/{customer}/archive", this, {"force": "yes"})
     yield Step("POST /customers/{customer}/unarchive", this)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,12 @@ from penstock.core.clock import SettableClock
 from penstock.core.errors import NotFound, PenstockError
 from penstock.core.ids import random_ids
 from penstock.identity.operators import ADMIN, Person
+from penstock.runtime.house import House
 from penstock.runtime.workflows import Handle
 from penstock.storage import migrate
+from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store, open_engine
+from penstock.workspace.loader import load
 
 ADDRESS = "http://127.0.0.1:8081"
 
@@ -66,12 +70,27 @@ class Browser(TestClient):
         return self.post(action, data={"csrf": token[1], **fields})
 
 
-@pytest.fixture
-def harbour(tmp_path: Path) -> Iterator[Harbour]:
-    url = f"sqlite:///{tmp_path / 'penstock.sqlite'}"
+@pytest.fixture(scope="session")
+def made_harbour(tmp_path_factory: pytest.TempPathFactory) -> Harbour:
+    """The company, made once: each test has a copy of its folder."""
+    folder = tmp_path_factory.mktemp("harbour")
+    url = f"sqlite:///{folder / 'penstock.sqlite'}"
     migrate.upgrade(url)
     store = Store(open_engine(url), "main", SettableClock(datetime(2026, 10, 1, tzinfo=UTC)), random_ids)
-    yield busy_harbour(tmp_path, store)
+    made = busy_harbour(folder, store)
+    store.close()
+    return made
+
+
+@pytest.fixture
+def harbour(made_harbour: Harbour, tmp_path: Path) -> Iterator[Harbour]:
+    shutil.copytree(made_harbour.house.folder, tmp_path, dirs_exist_ok=True)
+    url = f"sqlite:///{tmp_path / 'penstock.sqlite'}"
+    clock = SettableClock(made_harbour.clock.now())
+    store = Store(open_engine(url), "main", clock, random_ids)
+    workspace = load(tmp_path)
+    house = House(workspace, store, BlobStore(workspace.blobs), url)
+    yield replace(made_harbour, house=house, clock=clock, invoices=dict(made_harbour.invoices))
     store.close()
 
 

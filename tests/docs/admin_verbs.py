@@ -34,6 +34,7 @@ VERBS = {
     "key limit": "PUT /admin/v1/keys/{key}/limits",
     "key create": "POST /admin/v1/keys",
     "key list": "GET /admin/v1/keys",
+    "key rotate": "POST /admin/v1/keys/{key}/rotate",
     "key revoke": "POST /admin/v1/keys/{key}/revoke",
     "subscription start": "POST /admin/v1/subscriptions",
     "subscription end": "POST /admin/v1/subscriptions/end",

@@ -49,7 +49,7 @@ def test_a_typo_is_told_apart_from_a_wrong_key(store: Store, customer: str) -> N
 
 
 def test_new_keys_are_secret_by_name_and_old_ones_go_on_working(store: Store, customer: str) -> None:
-    from penstock.identity.keys import _checksum
+    from penstock.identity.secret_text import _checksum
 
     with store.transaction() as tx:
         made, text = create_key(tx, customer=customer)
@@ -62,7 +62,8 @@ def test_new_keys_are_secret_by_name_and_old_ones_go_on_working(store: Store, cu
 
 
 def test_another_key_s_secret_under_a_known_id_is_refused(store: Store, customer: str) -> None:
-    from penstock.identity.keys import PREFIX, _checksum
+    from penstock.identity.keys import PREFIX
+    from penstock.identity.secret_text import _checksum
 
     with store.transaction() as tx:
         made, _ = create_key(tx, customer=customer)

@@ -230,7 +230,8 @@ class TestParts:
 
             with monkeypatch.context() as patch:
                 patch.setattr(Store, "transaction", full)
-                assert "disk is full" in problem(gateway.predict(["b"], Idempotency_Key="r2"), 503)["detail"]
+                told = problem(gateway.predict(["b"], Idempotency_Key="r2"), 503)
+                assert "cannot be recorded" in told["detail"] and "disk" not in str(told)
                 assert "disk is full" in problem(http.get("/readyz"), 503)["detail"]
             wait_for(lambda: http.get("/readyz").status_code == 200, 3)
             assert gateway.predict(["b"], Idempotency_Key="r2").status_code == 200

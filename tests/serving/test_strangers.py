@@ -5,11 +5,16 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
+import httpx2
 import pytest
-from serving.support import PATH, Company, Running, problem, running, small
+from serving.support import PATH, PRODUCT, Company, Running, go_live, problem, running, small, wait_for
+
+from penstock.core.errors import DatabaseUnavailable
+from penstock.storage.engine import Store, Transaction
 
 BIG = b'{"inputs": [' + b'{"a": 1},' * 99_000 + b"1e999]}"
 
@@ -72,3 +77,34 @@ def test_a_number_without_end_in_a_large_body_makes_nobody_wait(company: Company
 def test_a_number_that_is_not_finite_is_named_by_its_place(gateway: Running, body: str, where: str) -> None:
     with gateway.http() as http:
         assert problem(http.post(PATH, content=body), 422)["where"] == where
+
+
+def test_metrics_and_the_reasons_of_readiness_are_told_to_the_operator_only(company: Company) -> None:
+    go_live(company.store, "f" * 64)  # there is no such blob
+    token = {"Authorization": "Bearer the operator's token"}
+    with running(company, operator_token=b"the operator's token") as gateway, gateway.http() as http:
+        wait_for(lambda: http.get("/readyz").json()["degraded"] == 1)
+        for stranger in ({}, {"Authorization": "Bearer x"}, {"Authorization": "Basic the operator's token"}):
+            assert problem(httpx2.get(f"{gateway.url}/metrics", headers=stranger), 401)
+            assert PRODUCT not in httpx2.get(f"{gateway.url}/readyz", headers=stranger).text
+        assert problem(http.get("/metrics"), 401)  # a customer's key is no operator's
+        assert "penstock_ready 1" in http.get("/metrics", headers=token).text
+        assert "no blob" in str(http.get("/readyz", headers=token).json()["degraded"])
+
+
+def test_what_the_driver_says_reaches_the_log_and_no_customer(
+    company: Company, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    @contextmanager
+    def broken(self: Store) -> Iterator[Transaction]:
+        raise DatabaseUnavailable("the database answered: unable to open /srv/books/penstock.sqlite")
+        yield
+
+    with running(company, operator_token=b"the operator's token") as gateway, gateway.http() as http:
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "transaction", broken)
+            told = [problem(gateway.predict(["a"]), 503)]
+            wait_for(lambda: http.get("/readyz").status_code == 503)
+            told.append(problem(http.get("/readyz"), 503))
+        assert "/srv/books" not in str(told) and "database answered" not in str(told)
+        assert "/srv/books/penstock.sqlite" in caplog.text

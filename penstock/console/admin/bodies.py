@@ -46,6 +46,12 @@ class NewKey(Body):
     products: list[str] | None = None
     requests_per_minute: int | None = Field(default=None, ge=1)
     days: int | None = Field(default=None, ge=1, le=3650, description="Expires after so many days.")
+    access: str = Field(default="full", description="full, read-only or billing-only.")
+    manages_keys: bool = Field(default=False, description="It makes and ends keys that may do no more than itself.")
+
+
+class Rotation(Body):
+    overlap_hours: int = Field(default=24, ge=0, le=720, description="How long the old key goes on working.")
 
 
 class NewOperator(Body):

@@ -22,7 +22,7 @@ from penstock.identity.customers import (
     list_customers,
     set_training_consent,
 )
-from penstock.identity.keys import create_key, list_keys, revoke_key
+from penstock.identity.keys import create_key, get_key, list_keys, revoke_key, rotate_key
 from penstock.jobs.customers import archive, edit, preview_archive, sheet, unarchive
 
 
@@ -94,8 +94,18 @@ def key_create(desk: AtDesk, body: bodies.NewKey) -> Response:
             products=body.products,
             requests_per_minute=body.requests_per_minute,
             expires_at=None if body.days is None else tx.now + timedelta(days=body.days),
+            access=body.access,
+            manages_keys=body.manages_keys,
         )
     return answer({"key": text, "id": key.id, "customer": key.customer, "expires_at": key.expires_at}, 201)
+
+
+def key_rotate(desk: AtDesk, key: str, body: bodies.Rotation) -> Response:
+    """Make a key that replaces this one, which goes on working for overlap_hours. Its text is in this answer only."""
+    with desk.house.store.transaction() as tx:
+        made, text = rotate_key(tx, key, timedelta(hours=body.overlap_hours))
+        old = get_key(tx, key)
+    return answer({"key": text, "id": made.id, "replaces": old.id, "old_expires_at": old.expires_at}, 201)
 
 
 def key_revoke(desk: AtDesk, key: str) -> Response:
@@ -174,6 +184,7 @@ ROUTES = (
     Route("GET", "/admin/v1/customers/{customer}/limits", limits_list, "admin"),
     Route("GET", "/admin/v1/keys", keys_list, "admin"),
     Route("POST", "/admin/v1/keys", key_create, "admin", 201, right="sell"),
+    Route("POST", "/admin/v1/keys/{key}/rotate", key_rotate, "admin", 201, right="sell"),
     Route("POST", "/admin/v1/keys/{key}/revoke", key_revoke, "admin", right="sell"),
     Route("POST", "/admin/v1/credits", credit_add, "admin", 201, right="bill"),
     Route("PUT", "/admin/v1/limits", limit_set, "admin", right="sell"),
