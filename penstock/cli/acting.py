@@ -27,11 +27,13 @@ def _name(command: Any, words: Sequence[str]) -> str:
 
 
 def _user() -> str:
-    """Names from the environment are not asked for: anyone may set them."""
-    number = os.getuid()
+    """The user that the system knows. Its name in the environment is not asked for: anyone may set that."""
     try:
         import pwd
-
+    except ImportError:  # Windows, where only the environment tells
+        return os.environ.get("USERNAME") or "unknown"
+    number = os.getuid()
+    try:
         return pwd.getpwuid(number).pw_name
-    except (ImportError, KeyError):  # a container's user may have no name
+    except KeyError:  # a container's user may have no name
         return f"user {number}"

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 CHINESE_ERRORS = {
+    "the old key cannot go on for so long": "旧密钥不能继续有效这么久",
+    "at most {days} days": "最多 {days} 天",
+    "this key was replaced or holds no more": "此密钥已被更换或已失效",
+    "make a new key": "请创建新密钥",
+    "there is no access {access}": "没有访问类型 {access}",
     "the role {role} may not do this": "角色 {role} 无权执行此操作",
     "it takes the role {roles}": "需要角色：{roles}",
     "there is already an operator named {name}": "已有同名操作员：{name}",

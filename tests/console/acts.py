@@ -140,6 +140,7 @@ def page_steps(here: Harbour, more: dict[str, str]) -> Iterator[Step]:
     yield Step("POST /customers/{customer}/terms", this, {"terms": "prepaid"})
     yield Step("POST /customers/{customer}/tax", this, {"rate": "0%", "month": "2099-01", "reason": "exempt"})
     yield Step("POST /customers/{customer}/key", this, {"name": "shop"})
+    yield Step("POST /customers/{customer}/rotate", {"customer": here.blue}, {"key": more["key"], "hours": "2"})
     yield Step("POST /customers/{customer}/revoke", {"customer": here.blue}, {"key": more["key"]})
     yield Step("POST /customers/{customer}/credit", this, {"amount": "5.00", "operation": "w 1"})
     yield Step("POST /customers/{customer}/limit", this, {"product": "helpdesk", "units": "9"})

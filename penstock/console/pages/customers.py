@@ -34,9 +34,11 @@ from penstock.identity.customers import (
     get_customer,
     set_training_consent,
 )
-from penstock.identity.keys import create_key, list_keys, revoke_key
+from penstock.identity.keys import ACCESSES, create_key, list_keys, revoke_key, rotate_key
 from penstock.jobs.customers import archive, preview_archive, unarchive
 from penstock.jobs.customers import edit as edit_it
+
+MAX_HOURS = 10_000  # beyond any overlap that is allowed
 
 
 def index(
@@ -88,7 +90,20 @@ def key(request: Request, desk: AtDesk, customer: str) -> Response:
             products=[form["product"]] if "product" in form else None,
             requests_per_minute=whole_number(form, "requests_per_minute"),
             expires_at=None if days is None else tx.now + timedelta(days=days),
+            access=form.get("access", "full"),
+            manages_keys="manages_keys" in form,
         )
+    return _page(request, desk, customer, new_key=text)
+
+
+def rotate(request: Request, desk: AtDesk, customer: str) -> Response:
+    """Replace a key and show the new one's text: the one time it can be shown."""
+    form = form_of(request)
+    chosen, hours = field(form, "key"), whole_number(form, "hours") or 0
+    with desk.house.store.transaction() as tx:
+        if chosen not in {one.id for one in list_keys(tx, customer)}:
+            raise NotFound(f"this customer has no key {chosen!r}")
+        _, text = rotate_key(tx, chosen, timedelta(hours=min(hours, MAX_HOURS)))
     return _page(request, desk, customer, new_key=text)
 
 
@@ -226,6 +241,7 @@ def _page(request: Request, desk: AtDesk, customer: str, *, new_key: str | None 
             "review": review_of(tx, who.id),
             "archiving": preview_archive(tx, who.id),
             "locales": LOCALES,
+            "accesses": ACCESSES,
             "operation": tx.new_id("op"),
             "now": tx.now,
         }
@@ -237,6 +253,7 @@ ROUTES = (
     Route("POST", "/customers", add, "operator", page=index, right="sell"),
     Route("GET", "/customers/{customer}", show, "operator"),
     Route("POST", "/customers/{customer}/key", key, "operator", page=show, right="sell"),
+    Route("POST", "/customers/{customer}/rotate", rotate, "operator", page=show, right="sell"),
     Route("POST", "/customers/{customer}/revoke", revoke, "operator", page=show, right="sell"),
     Route("POST", "/customers/{customer}/credit", credit, "operator", page=show, right="bill"),
     Route("GET", "/customers/{customer}/plan", plan_preview, "operator"),
