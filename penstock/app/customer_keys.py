@@ -12,6 +12,7 @@ from penstock.core.errors import BadInput, Broken, NotFound
 from penstock.identity.keys import OVERLAP, Key
 from penstock.identity.own_keys import make_own, own_keys, revoke_own, rotate_own
 from penstock.serving.endpoints import Endpoint, EndpointRequest
+from penstock.serving.limits import copy_key_limit
 
 _HOUR = timedelta(hours=1)
 MAX_DAYS = 3_650
@@ -49,6 +50,7 @@ def _make(request: EndpointRequest) -> Any:
         requests_per_minute=asked.requests_per_minute,
         days=asked.days,
     )
+    copy_key_limit(request.tx, _by(request).id, made.id)
     return {"key": text, **_facts(made)}
 
 
@@ -57,6 +59,7 @@ def _rotate(request: EndpointRequest) -> Any:
     if not 0 <= hours <= MAX_DAYS * 24:
         raise BadInput("this is no number of hours", where="overlap_hours")
     made, text = rotate_own(request.tx, _by(request), request.path["key"], hours * _HOUR)
+    copy_key_limit(request.tx, request.path["key"], made.id)
     return {"key": text, **_facts(made)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from penstock.storage.changes import unaudited
 from penstock.storage.schema import Instant, metadata
 
 spend_limit = sa.Table(
@@ -22,6 +23,7 @@ key_spend = sa.Table(
     sa.Column("key", sa.String, primary_key=True),
     sa.Column("period", sa.String(7), primary_key=True),
     sa.Column("amount", sa.String, nullable=False),  # an exact decimal in major units
+    info=unaudited("sums over the usage log"),
 )
 
 limit_warning = sa.Table(
@@ -35,4 +37,5 @@ limit_warning = sa.Table(
     sa.Column("limit_text", sa.String, primary_key=True),  # a limit that was changed warns anew
     sa.Column("at", Instant, nullable=False),
     sa.Column("mailed", sa.Boolean, nullable=False),
+    info=unaudited("what a gateway or the office said"),
 )

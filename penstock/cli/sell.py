@@ -203,11 +203,12 @@ def key_rotate(
     ] = 24,
 ) -> None:
     """Replace a key by a new one that may do the same; the old one goes on working for a while."""
-    from penstock.identity.keys import get_key, rotate_key
+    from penstock.identity.keys import get_key
+    from penstock.jobs.keys import replace_key
     from penstock.runtime.house import open_house
 
     with open_house(OPTIONS.workspace).store.transaction() as tx:
-        made, secret = rotate_key(tx, key_id, timedelta(hours=overlap_hours))
+        made, secret = replace_key(tx, key_id, timedelta(hours=overlap_hours))
         old = get_key(tx, key_id)
     facts = {"key": secret, "id": made.id, "replaces": old.id, "old_expires_at": old.expires_at}
     show(facts, rows=[facts])

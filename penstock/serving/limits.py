@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from penstock.core.errors import BadInput, NotFound
-from penstock.identity.keys import Key, list_keys
+from penstock.core.errors import BadInput
+from penstock.identity.keys import Key, get_key
 from penstock.serving.problems import TooManyAtOnce
 from penstock.serving.tables import key_limit
 from penstock.storage import counters
@@ -46,6 +46,13 @@ def set_key_limit(tx: Transaction, key: str, *, concurrency: int | None, amount_
     return made
 
 
+def copy_key_limit(tx: Transaction, key: str, to: str) -> None:
+    """Give the key `to` the limits of `key`, if that has some: what is made of a key may do no more than it."""
+    found = key_limits(tx).get(key)
+    if found is not None:
+        set_key_limit(tx, to, concurrency=found.concurrency, amount_minor=found.amount_minor)
+
+
 def key_limits(tx: Transaction) -> dict[str, KeyLimit]:
     """Every limit, by the key's id."""
     rows = tx.all(sa.select(key_limit).where(key_limit.c.organisation == tx.organisation))
@@ -54,10 +61,7 @@ def key_limits(tx: Transaction) -> dict[str, KeyLimit]:
 
 def find_key(tx: Transaction, key: str) -> Key:
     """The key of this id. Raises NotFound."""
-    found = next((one for one in list_keys(tx) if one.id == key), None)
-    if found is None:
-        raise NotFound(f"no key {key!r}", where="key", hint="see `penstock key list`")
-    return found
+    return get_key(tx, key)
 
 
 class Concurrent:

@@ -101,6 +101,8 @@ def api_steps(here: Harbour, more: dict[str, str]) -> Iterator[Step]:
     yield Step(f"POST {api}/keys/{{key}}/revoke", {"key": more["key"]})
     yield Step(f"POST {api}/credits", body={"customer": quiet, "amount": "5.00"})
     yield Step(f"PUT {api}/limits", body={"customer": quiet, "product": "helpdesk", "units": 9})
+    yield Step(f"PUT {api}/customers/{{customer}}/spend-limit", {"customer": quiet}, {"amount": "50.00"})
+    yield Step(f"PUT {api}/keys/{{key}}/limits", {"key": more["key"]}, {"concurrency": 8, "money": "20.00"})
     yield Step(f"POST {api}/subscriptions", body={"customer": quiet, "plan": "team"})
     yield Step(f"POST {api}/subscriptions/end", body={"customer": quiet})
     yield Step(f"POST {api}/partners", body={"name": "Sail", "email": "sail@example.com"})
@@ -144,6 +146,7 @@ def page_steps(here: Harbour, more: dict[str, str]) -> Iterator[Step]:
     yield Step("POST /customers/{customer}/revoke", {"customer": here.blue}, {"key": more["key"]})
     yield Step("POST /customers/{customer}/credit", this, {"amount": "5.00", "operation": "w 1"})
     yield Step("POST /customers/{customer}/limit", this, {"product": "helpdesk", "units": "9"})
+    yield Step("POST /customers/{customer}/spend-limit", this, {"amount": "50.00"})
     yield Step("POST /customers/{customer}/plan", this, {"plan": "team"})
     yield Step("POST /partners", body={"name": "Sail", "email": "sail@example.com", "agreement": "referral"})
     said = {"customer": more["held2"], "verdict": "clear", "reason": "seen"}

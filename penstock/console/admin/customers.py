@@ -22,8 +22,9 @@ from penstock.identity.customers import (
     list_customers,
     set_training_consent,
 )
-from penstock.identity.keys import create_key, get_key, list_keys, revoke_key, rotate_key
+from penstock.identity.keys import create_key, get_key, list_keys, revoke_key
 from penstock.jobs.customers import archive, edit, preview_archive, sheet, unarchive
+from penstock.jobs.keys import replace_key
 
 
 def customers_list(desk: AtDesk, archived: bool = False) -> Response:
@@ -103,7 +104,7 @@ def key_create(desk: AtDesk, body: bodies.NewKey) -> Response:
 def key_rotate(desk: AtDesk, key: str, body: bodies.Rotation) -> Response:
     """Make a key that replaces this one, which goes on working for overlap_hours. Its text is in this answer only."""
     with desk.house.store.transaction() as tx:
-        made, text = rotate_key(tx, key, timedelta(hours=body.overlap_hours))
+        made, text = replace_key(tx, key, timedelta(hours=body.overlap_hours))
         old = get_key(tx, key)
     return answer({"key": text, "id": made.id, "replaces": old.id, "old_expires_at": old.expires_at}, 201)
 

@@ -34,9 +34,10 @@ from penstock.identity.customers import (
     get_customer,
     set_training_consent,
 )
-from penstock.identity.keys import ACCESSES, create_key, list_keys, revoke_key, rotate_key
+from penstock.identity.keys import ACCESSES, create_key, list_keys, revoke_key
 from penstock.jobs.customers import archive, preview_archive, unarchive
 from penstock.jobs.customers import edit as edit_it
+from penstock.jobs.keys import replace_key
 
 MAX_HOURS = 10_000  # beyond any overlap that is allowed
 
@@ -103,7 +104,7 @@ def rotate(request: Request, desk: AtDesk, customer: str) -> Response:
     with desk.house.store.transaction() as tx:
         if chosen not in {one.id for one in list_keys(tx, customer)}:
             raise NotFound(f"this customer has no key {chosen!r}")
-        _, text = rotate_key(tx, chosen, timedelta(hours=min(hours, MAX_HOURS)))
+        _, text = replace_key(tx, chosen, timedelta(hours=min(hours, MAX_HOURS)))
     return _page(request, desk, customer, new_key=text)
 
 
