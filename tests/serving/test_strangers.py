@@ -80,9 +80,10 @@ def test_a_number_that_is_not_finite_is_named_by_its_place(gateway: Running, bod
 
 
 def test_metrics_and_the_reasons_of_readiness_are_told_to_the_operator_only(company: Company) -> None:
-    go_live(company.store, "f" * 64)  # there is no such blob
     token = {"Authorization": "Bearer the operator's token"}
     with running(company, operator_token=b"the operator's token") as gateway, gateway.http() as http:
+        wait_for(lambda: http.get("/readyz").status_code == 200)
+        go_live(company.store, "f" * 64)  # there is no such blob
         wait_for(lambda: http.get("/readyz").json().get("degraded") == 1)
         for stranger in ({}, {"Authorization": "Bearer x"}, {"Authorization": "Basic the operator's token"}):
             assert problem(httpx2.get(f"{gateway.url}/metrics", headers=stranger), 401)
