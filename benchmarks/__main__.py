@@ -25,6 +25,7 @@ ALL = (
     ),
     ["benchmarks.neighbours"],
     ["benchmarks.neighbours", "--rung", "frozen-linear.v1"],
+    ["benchmarks.hostile"],
     ["benchmarks.crash", "--database", "sqlite"],
     ["benchmarks.crash", "--database", "postgres"],
 )

@@ -124,6 +124,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unparsed_bytes = 0  # received since the parser last passed something on
         self._refusal: HTTPStatus | None = None
         self._deaf = False  # nothing more is read as a request: what is being answered is the last
+        self.mute = False  # our side is closed: nothing more can be written
         self._drained_bytes: int | None = None  # of what arrives only to be thrown away
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -239,8 +240,10 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._deaf = True
         self._drained_bytes = self._drained_bytes or 0
+        self.pipeline.clear()  # what waits behind the last answer is not begun
         self.flow.resume_reading()
-        if self.transport.can_write_eof():
+        if self.transport.can_write_eof() and not self.mute:
+            self.mute = True
             self.transport.write_eof()
         self._within(self._bounds.drain_s, self.transport.close)
 
@@ -298,8 +301,12 @@ class _GentleTransport:
 
     def __init__(self, connection: BoundedProtocol) -> None:
         self._connection = connection
-        self.write = connection.transport.write
         self.is_closing = connection.transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        transport = self._connection.transport
+        if not self._connection.mute and not transport.is_closing():  # a handler may learn of it later than we
+            transport.write(data)
 
     def close(self) -> None:
         self._connection.close_gently()

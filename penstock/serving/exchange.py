@@ -29,7 +29,7 @@ from penstock.serving.turns import Workers
 
 BODY_TIMEOUT_S = 10.0
 LOOP_BYTES = 16_384  # decoded in some ten microseconds; what is longer costs more than handing it to a thread
-MOST_PARTS = 100_000  # lists and objects of a body: decoding so many stops every thread for some 15 ms, all it may
+MOST_PARTS = 50_000  # lists and objects of a body: decoding so many stops every thread for some 10 ms, all it may
 _PLACES = 10_000  # values that are searched for the one that is not finite: some milliseconds
 _log = logging.getLogger(__name__)
 
