@@ -70,6 +70,9 @@ class AsyncClient:
     async def usage(self, period: str | None = None) -> Any:
         return await self._send(core.usage(period))
 
+    async def account(self) -> Any:
+        return await self._send(core.account())
+
     async def invoices(self) -> Any:
         return await self._send(core.invoices())
 

@@ -81,6 +81,10 @@ class Client:
         """Use so far, of this month or of `period` ("2026-11")."""
         return self._send(core.usage(period))
 
+    def account(self) -> Any:
+        """The balance (paid, used, held, left), the limits with what is used of them, and the prices."""
+        return self._send(core.account())
+
     def invoices(self) -> Any:
         return self._send(core.invoices())
 

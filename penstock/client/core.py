@@ -165,6 +165,10 @@ def usage(period: str | None) -> Call[Any]:
     return Call("GET", "/v1/usage", _plain, query={"period": period} if period else {})
 
 
+def account() -> Call[Any]:
+    return Call("GET", "/v1/account", _plain)
+
+
 def invoices() -> Call[Any]:
     return Call("GET", "/v1/invoices", _plain)
 

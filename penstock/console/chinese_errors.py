@@ -70,6 +70,8 @@ CHINESE_ERRORS = {
     "{held} is held until its hold days are over": "{held} 仍在冻结期内",
     "a limit cannot be {units}": "限额不能是 {units}",
     "0 stops all use": "0 表示停止使用",
+    "a limit in money is 0 or more": "消费限额不能小于 0",
+    "0 stops all use that costs something": "0 表示停止一切收费使用",
     "{customer} has no plan": "{customer} 没有套餐",
     "no plan {plan}": "没有套餐 {plan}",
     "{product} has no price": "{product} 没有价格",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
 
 import pytest
 from starlette.requests import Request
@@ -80,6 +81,19 @@ def test_a_body_beyond_the_limit_is_refused_before_it_is_kept() -> None:
         read(form_of([("a", "a.png", b"x" * 10_000)]))
     with pytest.raises(TooLarge):
         uploads(request_of(b"", "image/png", length=20_000), 10_000)
+
+
+def test_a_form_is_taken_apart_in_a_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A form of one file with thousands of headers takes seconds of pure Python, in which nobody else may wait."""
+    seen = []
+
+    def noted(content: bytes) -> str:
+        seen.append(threading.current_thread().name)
+        return base64.b64encode(content).decode()
+
+    monkeypatch.setattr("penstock.serving.uploads._base64", noted)
+    assert read(form_of([("a", "a.png", b"x")])) == [b"x"] and read(b"y", "image/png") == [b"y"]
+    assert seen == ["decoder-0", "decoder-0"]
 
 
 def test_more_files_than_inputs_are_refused() -> None:
