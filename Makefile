@@ -7,7 +7,7 @@ LOG := $(VENV)/install.log
 PIP = $(BIN)/python -m pip --disable-pip-version-check install -c constraints.txt
 QUIETLY = >>$(LOG) 2>&1 || { echo "Installing failed. The end of $(LOG):" >&2; tail -n 30 $(LOG) >&2; exit 1; }
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench audit sbom dist clean
 
 demo: $(VENV)/.demo
 	$(BIN)/penstock demo
@@ -21,13 +21,26 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tests/tidy.py
+	$(BIN)/python tests/secret_scan.py
 
 bench: $(VENV)/.dev
 	@$(PIP) -e ".[bench]" $(QUIETLY)
 	$(BIN)/python -m benchmarks
 
+# What is known to be wrong with what is installed. Asks a public database, so it is no part of `check`.
+audit: $(VENV)/.supply
+	$(BIN)/pip-audit --local --skip-editable
+
+# A bill of materials of what is installed, as CycloneDX.
+sbom: $(VENV)/.supply
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json $(BIN)/python
+
+# An sdist and a wheel of this commit, the same bytes wherever they are made.
+dist: $(VENV)/.supply
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --outdir dist
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build dist *.egg-info
 
 $(VENV)/.base: constraints.txt
 	@echo "Making $(VENV) (once) ..."
@@ -44,4 +57,9 @@ $(VENV)/.demo: $(VENV)/.base pyproject.toml
 $(VENV)/.dev: $(VENV)/.demo
 	@echo "Installing what checks and tests need ..."
 	@$(PIP) -e ".[train,postgres,privacy,scale,tracking,dev]" $(QUIETLY)
+	@touch $@
+
+$(VENV)/.supply: $(VENV)/.demo
+	@$(PIP) -e ".[train,supply]" $(QUIETLY)
+	@mkdir -p dist
 	@touch $@
