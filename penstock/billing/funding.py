@@ -196,7 +196,8 @@ def _no_credit(
     told = f"the credit left is {left.normalize():f} {currency}"
     if (held := account.owed() - free.owed()) > 0:
         told += f", and {held.normalize():f} {currency} more is held for requests and by gateways"
-    told += f"; {units:,} units of {product} cost {cost.normalize():f} {currency} with tax"
+    asked = f"1 unit of {product} costs" if units == 1 else f"{units:,} units of {product} cost"
+    told += f"; {asked} {cost.normalize():f} {currency} with tax"
     if back_in_s is None or free.owed(product, period, units) > account.credit:
         return CreditExhausted(told, hint=f"add at least {missing} of credit")
     hint = f"what is held and not used comes back: send it again then, or add at least {missing} of credit"

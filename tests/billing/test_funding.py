@@ -358,7 +358,7 @@ def test_a_refusal_names_the_price_of_a_unit_whatever_invoices_round(store: Stor
     shop.use(blue, 1_666)  # 4.998: a line of it asks for 5.00
     with pytest.raises(CreditExhausted) as refused:
         hold(shop, blue, 1)
-    assert refused.value.message == "the credit left is 0 USD; 1 units of helpdesk cost 0.003 USD with tax"
+    assert refused.value.message == "the credit left is 0 USD; 1 unit of helpdesk costs 0.003 USD with tax"
 
 
 def test_a_gateway_that_starts_again_reclaims_what_it_held(shop: Shop) -> None:

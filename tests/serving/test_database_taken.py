@@ -14,7 +14,7 @@ from serving.test_writer import RecordingFunding, logged, use
 from penstock.core.clock import SettableClock
 from penstock.core.errors import Unavailable
 from penstock.core.ids import random_ids
-from penstock.serving.gateway import Timing
+from penstock.serving.deps import Timing
 from penstock.serving.writer import UsageWriter
 from penstock.storage import migrate
 from penstock.storage.blobs import BlobStore
