@@ -26,6 +26,8 @@ ALL = (
     ["benchmarks.neighbours"],
     ["benchmarks.neighbours", "--rung", "frozen-linear.v1"],
     ["benchmarks.hostile"],
+    ["benchmarks.backup", "--database", "sqlite"],
+    ["benchmarks.backup", "--database", "postgres"],
     ["benchmarks.crash", "--database", "sqlite"],
     ["benchmarks.crash", "--database", "postgres"],
 )

@@ -36,7 +36,6 @@ def backup(
     ] = False,
 ) -> None:
     """Write database, blobs, penstock.toml, its data files and the sealed secrets into one file, while others serve."""
-    _be_last_in_line()
     from penstock.jobs.backing_up import back_up
     from penstock.runtime.house import open_house
 
@@ -133,8 +132,3 @@ def _passphrase(key_file: Path | None, without_secrets: bool, *, needed: bool = 
             hint=f"set {PASSPHRASE}, name a file by --key-file, or leave them out by --without-secrets",
         )
     return given or None
-
-
-def _be_last_in_line() -> None:
-    """Whoever is being served comes first."""
-    os.nice(19)

@@ -23,8 +23,8 @@ from penstock.runtime.house import House
 from penstock.runtime.progress import Progress, no_progress
 from penstock.serving.usage_log import extent
 from penstock.storage.archive import Archive, written
-from penstock.storage.backup import copy_sqlite, dump_postgres, row_counts, snapshot
-from penstock.storage.engine import Store, Transaction, is_sqlite, open_engine
+from penstock.storage.backup import copy_sqlite, dump_postgres, open_copy, row_counts, snapshot
+from penstock.storage.engine import Store, Transaction, is_sqlite
 from penstock.storage.migrate import chain
 from penstock.storage.sealing import seal
 from penstock.workspace.loader import FILE
@@ -131,15 +131,15 @@ def _add_workflows(house: House, archive: Archive, work: Path) -> None:
 
 def _add_database(house: House, archive: Archive, work: Path) -> dict[str, Any]:
     """Add the database as of one moment; returns what the manifest says of it, read from the same moment."""
-    copy = work / "database"
     if not is_sqlite(house.store.engine):
         with snapshot(house.store.engine) as connection:
             facts = _facts(house.store, connection)
-            dump_postgres(connection, house.database_url, copy)
-        _add_file(archive, DUMP, copy)
+            with dump_postgres(connection, house.database_url) as dump:
+                archive.add(DUMP, dump, pack=True)
         return {"database": "postgres", **facts}
+    copy = work / "database"
     copy_sqlite(house.database_url, copy)
-    engine = open_engine(f"sqlite:///{copy}")
+    engine = open_copy(copy)
     with snapshot(engine) as connection:
         facts = _facts(house.store, connection)
     engine.dispose()

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,8 @@ from penstock.core.hashing import sha256_of
 FORMAT = 1
 MANIFEST = "manifest.json"
 _BLOCK = 1 << 20
+_SYNC_EVERY = 4 << 20
+_PAUSE_S = 0.002  # after each block: the disk, and whoever is read from, are others' first
 _OTHER = "restore another backup; keep this one to look into"
 _NAME = re.compile(r"[^/\\\x00]+(/[^/\\\x00]+)*")
 
@@ -32,8 +35,10 @@ class Archive:
     """An archive being written. facts: what its manifest says beside its parts; to be set before it is finished."""
 
     stream: zipfile.ZipFile
+    file: IO[bytes]
     facts: dict[str, Any] = field(default_factory=dict)
     parts: list[dict[str, Any]] = field(default_factory=list)
+    _written: int = 0
 
     def add(self, name: str, content: IO[bytes], *, pack: bool = False) -> str:
         """Add a part; answers its sha256. pack: compress it, quickly."""
@@ -46,6 +51,11 @@ class Archive:
                 digest.update(block)
                 size += len(block)
                 part.write(block)
+                self._written += len(block)
+                if self._written > _SYNC_EVERY:  # bit by bit: all at the end would hold up everybody's commits
+                    os.fdatasync(self.file.fileno())
+                    self._written = 0
+                time.sleep(_PAUSE_S)
         self.parts.append({"name": name, "bytes": size, "sha256": digest.hexdigest()})
         return digest.hexdigest()
 
@@ -64,7 +74,7 @@ def written(target: Path) -> Iterator[Archive]:
     try:
         with os.fdopen(handle, "wb") as stream:
             with zipfile.ZipFile(stream, "w", compresslevel=1) as packed:
-                archive = Archive(packed)
+                archive = Archive(packed, stream)
                 yield archive
                 text = json.dumps({"format": FORMAT, **archive.facts, "parts": archive.parts}, indent=1, sort_keys=True)
                 packed.writestr(MANIFEST, text)

@@ -3,13 +3,17 @@ exported snapshot. Knows no tables."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+from urllib.parse import quote
 
 import sqlalchemy as sa
 
@@ -19,6 +23,7 @@ from penstock.storage.engine import translated_errors
 
 _PAGES = 256  # copied in one go, 1 MB
 _PAUSE_S = 0.002  # after each: the disk is the writers' first
+_SYNC_EVERY = 4  # of them: a journalling file system makes a commit's fsync wait for what others have not written yet
 
 
 def copy_sqlite(url: str, target: Path) -> None:
@@ -29,28 +34,51 @@ def copy_sqlite(url: str, target: Path) -> None:
     """
     from pysqlite3 import dbapi2
 
-    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    source = dbapi2.connect(f"file:{sa.make_url(url).database}?mode=ro", uri=True, isolation_level=None)
+    written = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    source = dbapi2.connect(f"file:{quote(str(sa.make_url(url).database))}?mode=ro", uri=True, isolation_level=None)
     copy = dbapi2.connect(target)
     try:
+        copy.execute("PRAGMA synchronous=OFF")  # it is synced here, bit by bit
         source.execute("BEGIN")
         source.execute("select count(*) from sqlite_master").fetchall()
-        source.backup(copy, pages=_PAGES, sleep=_PAUSE_S, progress=lambda *_: time.sleep(_PAUSE_S))
+        source.backup(copy, pages=_PAGES, sleep=_PAUSE_S, progress=_sparing(written))
     finally:
         copy.close()
         source.close()
+        os.fsync(written)
+        os.close(written)
 
 
-def dump_postgres(connection: sa.Connection, url: str, target: Path) -> None:
-    """Write a custom-format dump of what `connection`, inside a repeatable-read transaction, sees.
+def _sparing(written: int) -> Callable[[int, int, int], None]:
+    """Called after each go: leaves the disk to others for a moment, and never much to be written at once."""
+    goes = itertools.count(1)
+
+    def after(_status: int, _left: int, _total: int) -> None:
+        time.sleep(_PAUSE_S)
+        if next(goes) % _SYNC_EVERY == 0:
+            os.fdatasync(written)
+
+    return after
+
+
+@contextmanager
+def dump_postgres(connection: sa.Connection, url: str) -> Iterator[IO[bytes]]:
+    """A custom-format dump of what `connection`, inside a repeatable-read transaction, sees: the server goes on only as
+    fast as it is read.
 
     Raises BadInput where pg_dump of the server's version or newer is missing, Unavailable when it fails.
     """
     snapshot = connection.exec_driver_sql("select pg_export_snapshot()").scalar_one()
     server = int(connection.exec_driver_sql("show server_version_num").scalar_one()) // 10_000
-    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     options = ["--format=custom", "--compress=0", "--no-owner", "--no-privileges", f"--snapshot={snapshot}"]
-    _run(_tool("pg_dump", server), [*options, f"--file={target}"], url)
+    with tempfile.TemporaryFile() as said:
+        running = _started(_tool("pg_dump", server), options, url, stdout=subprocess.PIPE, stderr=said)
+        try:
+            yield running.stdout  # type: ignore[misc]
+            _ended(running, said, url)
+        finally:
+            running.kill()
+            running.wait()
 
 
 def load_postgres(url: str, dump: Path) -> None:
@@ -106,24 +134,39 @@ def _version(program: Path) -> int:
 
 
 def _run(tool: Path, options: list[str], url: str) -> None:
-    """Run one of Postgres' programs; the password goes by the environment, which other users cannot read."""
+    with tempfile.TemporaryFile() as said:
+        _ended(_started(tool, options, url, stdout=subprocess.DEVNULL, stderr=said), said, url)
+
+
+def _started(tool: Path, options: list[str], url: str, *, stdout: int, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+    """One of Postgres' programs; the password goes by the environment, which other users cannot read."""
     address = sa.make_url(url).set(drivername="postgresql")
     password = {"PGPASSWORD": address.password} if address.password else {}
     named = address.set(password=None).render_as_string(hide_password=False)
-    done = subprocess.run(
-        [tool, *options, f"--dbname={named}"],
-        env={**os.environ, **password},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["no reason given"])[0]
-        raise Unavailable(f"{tool.name} failed: {said}", where=_shown(url))
+    words, environment = [str(tool), *options, "--no-password", f"--dbname={named}"], {**os.environ, **password}
+    return subprocess.Popen(words, env=environment, stdout=stdout, stderr=stderr)
+
+
+def _ended(running: subprocess.Popen[bytes], said: IO[bytes], url: str) -> None:
+    if running.wait():
+        said.seek(0)
+        lines = said.read().decode(errors="replace").strip().splitlines()
+        program = Path(str(running.args[0])).name  # type: ignore[index]
+        raise Unavailable(f"{program} failed: {(lines or ['no reason given'])[0]}", where=_shown(url))
 
 
 def _shown(url: str) -> str:
     return sa.make_url(url).render_as_string(hide_password=True)
+
+
+def open_copy(file: Path) -> sa.Engine:
+    """An engine that only reads a finished copy: it makes no log beside it and changes no byte of it."""
+    from pysqlite3 import dbapi2
+
+    def connect() -> dbapi2.Connection:
+        return dbapi2.connect(f"file:{quote(str(file.absolute()))}?immutable=1", uri=True)
+
+    return sa.create_engine("sqlite://", module=dbapi2, creator=connect)
 
 
 @contextmanager

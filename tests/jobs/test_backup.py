@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from analytics.harbour import Harbour, open_harbour
 
 from penstock.core.clock import SettableClock
-from penstock.core.errors import BadInput, Broken, Conflict, NotFound
+from penstock.core.errors import BadInput, Broken, Conflict, NotFound, Unavailable
 from penstock.core.ids import random_ids
 from penstock.datasets.rows import Split
 from penstock.identity.customers import add_customer
@@ -339,6 +339,12 @@ def test_what_the_file_names_elsewhere_is_told(company: Company) -> None:
         assert "data/helpdesk.csv" not in packed.namelist()
 
 
+_FAILING = """#!/bin/sh
+[ "$1" = --version ] && echo 'pg_dump (PostgreSQL) 99.0' && exit
+echo half; echo 'the disk is on fire' >&2; exit 1
+"""
+
+
 @on_postgres
 def test_postgres_tools_that_are_missing_or_too_old_are_named(
     company: Company, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -350,4 +356,7 @@ def test_postgres_tools_that_are_missing_or_too_old_are_named(
     (tmp_path / "pg_dump").chmod(0o700)
     with pytest.raises(BadInput, match="only older ones"):
         company.back_up()
-    assert not (company.folder.parent / "all.backup").exists()
+    (tmp_path / "pg_dump").write_text(_FAILING)
+    with pytest.raises(Unavailable, match="pg_dump failed: the disk is on fire"):
+        company.back_up()
+    assert not [path for path in company.folder.parent.iterdir() if "backup" in path.name]
