@@ -245,6 +245,29 @@ def test_a_damaged_backup_is_refused_and_leaves_nothing(company: Company, place:
 
 
 @on_sqlite
+@pytest.mark.parametrize(
+    ("part", "content", "said"),
+    [
+        ("penstock.toml", b"[company]\nname = 'Another'\n", "penstock.toml is not as it was written"),
+        ("manifest.json", b"{}", "manifest is not as it was written"),
+        ("../outside", b"x", "does not hold the parts that its manifest names"),
+    ],
+)
+def test_a_part_that_somebody_put_in_is_refused(company: Company, part: str, content: bytes, said: str) -> None:
+    """ZIP's own sums are right again after any tool has changed it; the manifest's are not."""
+    made = company.back_up()
+    changed = made.file.with_name("changed.backup")
+    with zipfile.ZipFile(made.file) as before, zipfile.ZipFile(changed, "w") as after:
+        names = [*before.namelist(), *({part} - set(before.namelist()))]
+        for name in names:
+            after.writestr(name, content if name == part else before.read(name))
+        after.comment = before.comment
+    with pytest.raises(Broken, match=said):
+        company.restored(replace(made, file=changed))
+    assert not (company.folder.parent / "restored").exists()
+
+
+@on_sqlite
 def test_nothing_is_overwritten(company: Company) -> None:
     made = company.back_up()
     with pytest.raises(Conflict, match="already"):
