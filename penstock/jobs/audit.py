@@ -18,6 +18,7 @@ from penstock.storage.changes import Change
 from penstock.storage.engine import Transaction
 
 MAX_ENTRIES = 1_000  # at once
+_SECRET = "(secret)"
 
 
 def find_entries(
@@ -60,19 +61,19 @@ def verify_log(tx: Transaction, expect: str | None = None) -> Verified:
 
 def change_words(changes: Iterable[Change]) -> list[str]:
     """Each change as a line: `customer cus_…: name "Ada" → "Ada B"`."""
-    return [f"{change.table} {_key_words(change)}: {_difference_words(change)}" for change in changes]
+    return [f"{_subject_words(change)}: {_difference_words(change)}" for change in changes]
 
 
-def _key_words(change: Change) -> str:
-    return " ".join(str(value) for value in change.key.values())
+def _subject_words(change: Change) -> str:
+    return " ".join([change.table, *(str(value) for value in change.key.values())])
 
 
 def _difference_words(change: Change) -> str:
     before, after = change.before, change.after
     if before is None:
-        return "new " + ", ".join(
-            f"{name} {_said(value)}" for name, value in (after or {}).items() if value is not None
-        )
+        facts = {name: value for name, value in (after or {}).items() if name not in change.key}
+        said = [f"{name} {_said(value)}" for name, value in facts.items() if value not in (None, "", _SECRET)]
+        return "new: " + ", ".join(said) if said else "new"
     if after is None:
         return "removed"
     return ", ".join(f"{name} {_said(before.get(name))} → {_said(after.get(name))}" for name in {**before, **after})

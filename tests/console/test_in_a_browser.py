@@ -123,6 +123,8 @@ def pages(company: Harbour) -> list[str]:
         "/partners",
         f"/partners/{company.partner}",
         "/ledger?check=true",
+        "/audit?check=true",
+        "/operators",
     ]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from analytics.harbour import Harbour
 
+from penstock.app.links import fetch_link
 from penstock.console.office import serve_office
 from penstock.core.errors import Unavailable
 
@@ -35,6 +36,29 @@ def test_the_office_announces_its_address_and_a_link_that_works(harbour: Harbour
     assert seen["health"] == 200
     assert seen["link"].startswith("http://127.0.0.1:")
     assert "HttpOnly" in seen["cookie"]
+
+
+def test_a_running_office_gives_a_link_to_who_has_the_token(harbour: Harbour, runs: Any) -> None:
+    seen: dict[str, Any] = {}
+
+    def ask(address: str) -> None:
+        try:
+            with urllib.request.urlopen(fetch_link(harbour.house, address), timeout=10) as answer:
+                seen["cookie"] = answer.headers["set-cookie"]
+            (harbour.house.workspace.state / "secrets" / "admin").write_text("of another workspace's, 32 bytes")
+            with pytest.raises(Unavailable, match="401"):
+                fetch_link(harbour.house, address)
+            seen["refused"] = True
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+
+    def ready(address: str, link: str) -> None:
+        threading.Thread(target=ask, args=(address,)).start()
+
+    serve_office(harbour.house, runs, port=0, on_ready=ready)
+    assert "HttpOnly" in seen["cookie"] and seen["refused"]
+    with pytest.raises(Unavailable, match="no office"):
+        fetch_link(harbour.house, "http://127.0.0.1:9")
 
 
 def test_a_port_that_is_taken_is_named(harbour: Harbour, runs: Any) -> None:

@@ -16,7 +16,9 @@ import pytest
 from penstock.core.clock import period_at
 from penstock.core.errors import PenstockError
 from penstock.jobs.money import invoice_rows
-from penstock.runtime.house import open_house
+from penstock.runtime.house import House, open_house
+from penstock.storage import audit
+from penstock.storage.audit import Wanted
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -56,8 +58,18 @@ def test_the_demo_tells_one_tale(tmp_path: Path, environment: dict[str, str], mo
     house = open_house(folder)
     try:
         check_the_books(house, facts)
+        check_the_audit_log(house)
     finally:
         house.close()
+
+
+def check_the_audit_log(house: House) -> None:
+    """Whole, with what the demo did in it; and no link that signs in was written to the servers' log."""
+    with house.store.read() as tx:
+        assert audit.verify(tx).problems == ()
+        assert {one.act for one in audit.entries(tx, Wanted(), 1_000)} == {"demo"}
+    log = (house.folder / ".penstock" / "up.log").read_text()
+    assert "office ready at" in log and "ticket" not in log
 
 
 def check_the_books(house: Any, facts: dict[str, str]) -> None:
