@@ -136,7 +136,7 @@ def test_a_failure_of_settling_acknowledges_nothing(
 
 def test_a_full_disk_turns_readiness_red_and_it_comes_back_by_itself(store: Store, writer: UsageWriter) -> None:
     SwitchedStore.off = True
-    with pytest.raises(Unavailable, match="the disk is full"):
+    with pytest.raises(Unavailable, match="cannot be recorded at present"):
         writer.record(use("r1")).result(20)
     assert writer.problem is not None and "the disk is full" in writer.problem
     SwitchedStore.off = False
@@ -160,7 +160,7 @@ def test_a_database_locked_by_another_program_refuses_and_later_goes_on(tmp_path
     with other.transaction():
         futures = [writer.record(use(f"r{n}")) for n in range(5)]
         for future in futures:
-            with pytest.raises(Unavailable, match="locked"):
+            with pytest.raises(Unavailable, match="cannot be recorded at present"):
                 future.result(20)
     assert writer.record(use("r9")).result(20).kind == "new"
     assert logged(other) == ["r9"]
