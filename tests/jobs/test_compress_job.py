@@ -65,6 +65,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer = csv.writer(stream)
         writer.writerow(["text", "label"])
         writer.writerows([[ask.format(thing), label] for label in ASKED for ask in ASKED[label] for thing in THINGS])
+    open_house(folder, create=True).close()
     for rung in ("ngram-linear.v1", "frozen-linear.v1"):
         assert run(["--workspace", str(folder), "train", "desk", "--rung", rung]) == 0
     return folder
