@@ -157,6 +157,24 @@ def test_what_a_customer_does_to_its_keys_is_in_the_audit_log(town: Town) -> Non
         assert town.http.post("/v1/keys", json=body, headers=manager).status_code in (404, 422)
 
 
+def test_every_changing_route_of_customers_is_in_the_audit_log_or_is_use(town: Town) -> None:
+    use = {"POST /v1/feedback": "the row says whose it is and when"}
+    with town.here.store.transaction() as tx:
+        target = create_key(tx, customer=town.here.blue, name="another target")[0].id
+    mine = {**town.blues, "key": target}
+    manager = {"Authorization": f"Bearer {town.keys['manager']}"}
+    silent = []
+    changing = [one for one in customer_endpoints(town.here.house) if one.method != "GET"]
+    for one in changing:
+        route = f"{one.method} {one.path}"
+        if route not in use:
+            answer = town.http.request(one.method, one.path.format(**mine), json={}, headers=manager)
+            assert answer.status_code == 200, f"{route}: {answer.text}"
+            with town.here.store.read() as tx:
+                silent += [route] if entries(tx, Wanted(), 1)[0].act != route else []
+    assert len(changing) > 3 and silent == []
+
+
 def test_when_a_key_was_last_used_is_known_to_the_hour(town: Town) -> None:
     town.http.get("/v1/models", headers={"Authorization": f"Bearer {town.keys['full']}"})
     key_id, gateway = town.keys["full"].split("_")[2], town.http.app.state.gateway  # type: ignore[attr-defined]
