@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import signal
 import socket
 import threading
@@ -10,9 +12,10 @@ from typing import Any
 
 import pytest
 from analytics.harbour import Harbour
+from starlette.types import Message
 
 from penstock.app.links import fetch_link
-from penstock.console.office import serve_office
+from penstock.console.office import build_office, serve_office
 from penstock.core.errors import Unavailable
 
 
@@ -66,3 +69,23 @@ def test_a_port_that_is_taken_is_named(harbour: Harbour, runs: Any) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(Unavailable, match=str(port)):
             serve_office(harbour.house, runs, port=port)
+
+
+def test_a_client_that_goes_away_while_it_sends_is_a_line_and_no_traceback(
+    harbour: Harbour, runs: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    app, sent = build_office(harbour.house, runs, b"0123456789abcdef"), []
+    headers = [(b"content-type", b"application/x-www-form-urlencoded"), (b"content-length", b"100")]
+    scope = {"type": "http", "method": "POST", "path": "/sign-in", "headers": headers, "query_string": b""}
+    scope |= {"server": ("127.0.0.1", 8081), "scheme": "http", "http_version": "1.1", "root_path": ""}
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(dict(message))
+
+    with caplog.at_level(logging.INFO, "penstock.console.office"):
+        asyncio.run(app(scope, receive, send))
+    assert [message["status"] for message in sent if "status" in message] == [499]
+    assert "the client went away" in caplog.text
