@@ -22,6 +22,7 @@ from penstock.core.hashing import sha256_of_file
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress, no_progress
 from penstock.serving.usage_log import extent
+from penstock.storage import audit
 from penstock.storage.archive import Archive, written
 from penstock.storage.backup import copy_sqlite, dump_postgres, open_copy, row_counts, snapshot
 from penstock.storage.engine import Store, Transaction, is_sqlite
@@ -105,9 +106,11 @@ def back_up(
 
 
 def heads(tx: Transaction) -> dict[str, Any]:
-    """What a restored database must show again: how far the usage log goes and what the books come to."""
+    """What a restored database must show again: how far usage and audit log go, and what the books come to."""
     seq, events, units = extent(tx)
+    acts = audit.verify(tx, newest=1)
     return {
+        "audit": f"{acts.last}:{acts.head}",
         "usage": {"seq": seq, "events": events, "units": units},
         "balances": {f"{one.account} {one.currency}": one.amount_minor for one in balances(tx)},
     }

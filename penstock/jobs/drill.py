@@ -23,6 +23,7 @@ from penstock.registry.decisions import get_decision, verify
 from penstock.runtime.house import House, open_house
 from penstock.serving.releases import check_model
 from penstock.serving.usage_log import Answer, latest_answers
+from penstock.storage import audit
 from penstock.storage.backup import row_counts, snapshot
 from penstock.storage.engine import open_engine
 
@@ -51,7 +52,7 @@ def drill(
     checks.append(_rows(restored))  # before the house opens it: a newer schema may move rows
     house = open_house(folder, database=restored.database)
     try:
-        checks += [_heads(house, restored), _books(house), *_releases(house, signed=with_secrets)]
+        checks += [_heads(house, restored), _books(house), _acts(house), *_releases(house, signed=with_secrets)]
     finally:
         house.close()
     return checks
@@ -75,7 +76,7 @@ def _heads(house: House, restored: Restored) -> Check:
     with house.store.read() as tx:
         found = heads(tx)
     told = restored.manifest
-    other = [f"{name}: {value}, not {told[name]}" for name, value in found.items() if value != told[name]]
+    other = [f"{name}: {value}, not {told[name]}" for name, value in found.items() if value != told.get(name, value)]
     usage = found["usage"]
     if usage["events"] != usage["seq"]:
         other.append(f"the usage log has {usage['events']} events, numbered up to {usage['seq']}")
@@ -86,6 +87,14 @@ def _heads(house: House, restored: Restored) -> Check:
 def _books(house: House) -> Check:
     problems = verify_all(house.store)
     return Check("database and ledger", not problems, "; ".join(map(str, problems)) or "whole; every sum is zero")
+
+
+def _acts(house: House) -> Check:
+    with house.store.read() as tx:
+        found = audit.verify(tx)
+    return Check(
+        "audit log", not found.problems, "; ".join(found.problems) or f"{found.entries:,} entries, each in place"
+    )
 
 
 def _releases(house: House, *, signed: bool) -> Iterator[Check]:

@@ -161,6 +161,7 @@ def test_a_drill_finds_the_company_in_its_backup(company: Company) -> None:
         "rows",
         "usage and balances",
         "database and ledger",
+        "audit log",
         "release helpdesk/1",
         "release helpdesk/1 answers",
     ]
