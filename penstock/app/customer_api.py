@@ -9,6 +9,7 @@ from penstock.app.account_api import account
 from penstock.app.customer_keys import KEY_ENDPOINTS
 from penstock.billing import invoices
 from penstock.core.errors import BadInput
+from penstock.identity.keys import require_product
 from penstock.jobs.learning import check_correction, proposes_labels
 from penstock.jobs.money import month
 from penstock.metering.quantities import charges, daily, quantity
@@ -16,6 +17,7 @@ from penstock.monitoring import feedback
 from penstock.monitoring.events import record_event
 from penstock.runtime.house import House
 from penstock.serving.endpoints import Endpoint, EndpointRequest
+from penstock.serving.usage_log import find_answer
 
 ACCOUNT = "Your balance (paid, used, held, left), limits with what is used of them, and prices"
 LARGEST_PAGE = 1_000
@@ -52,6 +54,7 @@ def _feedback(house: House, request: EndpointRequest) -> Any:
         raise BadInput(
             f"unknown field {sorted(unknown)[0]!r}", where="body", hint=f"fields: {', '.join(sorted(known))}"
         )
+    _check_key(request, body["id"])
     if "event" in body or "item" in body:
         return _event(request, body)
     said = feedback.record(
@@ -66,6 +69,13 @@ def _feedback(house: House, request: EndpointRequest) -> Any:
         proposes=partial(proposes_labels, house),
     )
     return {"feedback": said.id, "id": said.request_id, "index": said.index, "new_label": said.new_label}
+
+
+def _check_key(request: EndpointRequest, request_id: Any) -> None:
+    """Forbidden where the answer is of a product that the key may not call."""
+    answer = find_answer(request.tx, request.customer, request_id) if isinstance(request_id, str) else None
+    if answer is not None and request.by is not None:
+        require_product(request.by, answer.product)
 
 
 def _event(request: EndpointRequest, body: dict[str, Any]) -> Any:

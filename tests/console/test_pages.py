@@ -151,6 +151,8 @@ def test_plan_limit_credit_and_consent_are_changed_by_forms(browser: Browser, ha
     assert "all of 2026-11" in preview and "$49.00" in preview
     assert "since 2026-11-15" in browser.fill_in(ask, f"{path}/plan", plan="team").text
     assert "9,000 units a month" in browser.fill_in(path, f"{path}/limit", product="helpdesk", units="9,000").text
+    assert "of 50 USD used" in browser.fill_in(path, f"{path}/spend-limit", amount="50.00").text
+    assert "of 50 USD used" not in browser.fill_in(path, f"{path}/spend-limit", amount="").text
     page = browser.fill_in(path, f"{path}/credit", amount="5.00", operation="wire 3").text
     assert "By invoice: it is served whatever it owes" in page and "$5.00" in page
     assert "Record its withdrawal" in browser.fill_in(path, f"{path}/consent", training="yes").text

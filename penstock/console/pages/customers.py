@@ -198,7 +198,7 @@ def limit(request: Request, desk: AtDesk, customer: str) -> Response:
 
 
 def spend_limit(request: Request, desk: AtDesk, customer: str) -> Response:
-    text = field(form_of(request), "amount")
+    text = form_of(request).get("amount", "").strip()  # blank: no limit any longer
     amount = exact_money(text, desk.company.currency) if text else None
     with desk.house.store.transaction() as tx:
         set_spend_limit(tx, get_customer(tx, customer).id, amount)
