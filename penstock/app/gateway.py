@@ -17,6 +17,7 @@ from penstock.models.load import Loader
 from penstock.runtime.house import House, open_house
 from penstock.runtime.parent import last_call
 from penstock.runtime.slots import slot
+from penstock.runtime.tls import served_tls
 from penstock.serving.deps import GatewayDeps
 from penstock.serving.server import serve
 
@@ -27,7 +28,7 @@ SWITCH_S = 0.0005  # a request changes threads some thirty times; each may wait 
 def run_gateway(folder: Path, *, host: str | None = None, port: int | None = None, announce: Path | None = None) -> int:
     """Serve until SIGTERM or Ctrl-C, then drain. announce: a file to write {"address": …} to, once ready."""
     house = open_house(folder, background=True)
-    settings = house.workspace.gateway
+    settings, tls = house.workspace.gateway, served_tls(house.workspace, "gateway")
     sys.setswitchinterval(SWITCH_S)
 
     def ready(address: str) -> None:
@@ -39,7 +40,7 @@ def run_gateway(folder: Path, *, host: str | None = None, port: int | None = Non
 
     with slot(house.workspace.state / "gateways", lambda: house.store.ids("gw"), partial(_take_over, house)) as name:
         deps = replace(gateway_deps(house), gateway=name)
-        serve(deps, host or settings.host, settings.port if port is None else port, on_ready=ready)
+        serve(deps, host or settings.host, settings.port if port is None else port, on_ready=ready, tls=tls)
         leaving = last_call(LEAVING_S)  # a database that hangs keeps its connections from being closed
     house.close()
     leaving.cancel()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import ssl
 import urllib.error
 import urllib.request
+from urllib.parse import urlsplit
 
 from penstock.core.errors import Unavailable
 from penstock.runtime.house import House
+from penstock.runtime.tls import address_of, own_context
 
 TIMEOUT_S = 10.0
 
@@ -23,7 +26,7 @@ def fetch_link(house: House, address: str | None = None) -> str:
         f"{place}/admin/v1/sign-in-links", data=b"", method="POST", headers={"Authorization": f"Bearer {token}"}
     )
     try:
-        with urllib.request.urlopen(asked, timeout=TIMEOUT_S) as answer:
+        with urllib.request.urlopen(asked, timeout=TIMEOUT_S, context=_trusted(house, place)) as answer:
             return str(json.loads(answer.read())["link"])
     except (OSError, ValueError, KeyError) as error:
         hint = "start it with `penstock up` or `penstock office`, or give --address"
@@ -34,6 +37,11 @@ def _office_address(house: House) -> str:
     running = house.workspace.state / "run.json"
     if running.exists():
         return str(json.loads(running.read_text())["office"])
-    settings = house.workspace.office
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{settings.port}"
+    return address_of(house.workspace, "office")
+
+
+def _trusted(house: House, place: str) -> ssl.SSLContext | None:
+    """At the office's own address its certificate alone is trusted, which is seldom made out to 127.0.0.1; elsewhere (a
+    proxy, say) whatever this machine trusts."""
+    own = {"127.0.0.1", "::1", "localhost", house.workspace.office.host}
+    return own_context(house.workspace, "office") if urlsplit(place).hostname in own else None

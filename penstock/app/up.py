@@ -17,6 +17,7 @@ from penstock.app.links import fetch_link
 from penstock.core.errors import PenstockError
 from penstock.runtime.house import open_house
 from penstock.runtime.locks import exclusive
+from penstock.runtime.tls import PARTS, server_context
 
 STOP_TIMEOUT_S = 25.0
 POLL_S = 0.1
@@ -34,6 +35,8 @@ def run_up(
     """
     house = open_house(folder)  # says what is wrong with the workspace once, before two processes do
     state = house.workspace.state
+    for part in PARTS:
+        server_context(house.workspace, part)
     house.close()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

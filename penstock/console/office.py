@@ -32,6 +32,8 @@ from penstock.runtime.connections import Bounds, bounded_protocol
 from penstock.runtime.house import House
 from penstock.runtime.listeners import listener as holder
 from penstock.runtime.parent import last_call
+from penstock.runtime.tls import address as address_at
+from penstock.runtime.tls import served_tls
 
 _log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 1_000_000
@@ -88,16 +90,14 @@ def serve_office(
     """Serve until SIGINT or SIGTERM. host, port: default to [office] in penstock.toml; port 0 takes any free one.
 
     on_ready: called with the address and a sign-in link once connections are accepted. Raises Unavailable when the
-    port is taken.
+    port is taken, BadInput for a certificate that cannot be used.
     """
     import uvicorn
 
-    settings = house.workspace.office
+    settings, tls = house.workspace.office, served_tls(house.workspace, "office")
     app = build_office(house, workflows, house.secret("admin"), board)
     with _listen(host or settings.host, settings.port if port is None else port) as listener:
-        name, bound = listener.getsockname()[:2]
-        address = f"http://[{name}]:{bound}" if ":" in name else f"http://{name}:{bound}"
-
+        address = address_at(*listener.getsockname()[:2], tls=tls is not None)
         timers: list[threading.Timer] = []
 
         class Server(uvicorn.Server):
@@ -122,8 +122,9 @@ def serve_office(
             access_log=False,
             server_header=False,
             lifespan="off",
-            http=bounded_protocol(Bounds(), lambda: house.store.ids("req")),
-            proxy_headers=False,
+            http=bounded_protocol(Bounds(), lambda: house.store.ids("req"), tls),
+            proxy_headers=bool(settings.proxies),
+            forwarded_allow_ips=list(settings.proxies),
             timeout_graceful_shutdown=SHUTDOWN_S,
         )
         Server(config).run(sockets=[listener])

@@ -16,6 +16,7 @@ from penstock.jobs.judging import check_test
 from penstock.jobs.privacy import PRIVATE, check_privacy, check_spending, gate_of, stated
 from penstock.jobs.privacy import TASK as TEXT
 from penstock.runtime.house import House
+from penstock.runtime.tls import PARTS, server_context
 from penstock.storage.engine import Transaction
 from penstock.training.records import accepts
 from penstock.training.rungs import RUNGS, TrainRequest
@@ -30,6 +31,11 @@ def check_workspace(workspace: Workspace, house: House | None = None) -> list[di
     """
     problems: list[str] = []
     facts = []
+    for part in PARTS:
+        try:
+            server_context(workspace, part)
+        except BadInput as error:
+            problems.append(str(error))
     for name, product in workspace.products.items():
         try:
             facts.append(_check_product(workspace, name, product, house))

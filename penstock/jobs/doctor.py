@@ -14,13 +14,15 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from penstock.core.errors import NotFound, PenstockError
+from penstock.core.clock import SystemClock
+from penstock.core.errors import BadInput, NotFound, PenstockError
 from penstock.core.hashing import sha256_of_file
 from penstock.core.installing import install_hint, package_hint
 from penstock.core.private import loose, tightened
 from penstock.models.load import Loader
 from penstock.registry.releases import live_releases
 from penstock.runtime.house import database_of, open_house
+from penstock.runtime.tls import PARTS, certificate_ends, key_file, server_context
 from penstock.storage import audit, migrate
 from penstock.storage.engine import is_sqlite, open_engine, translated_errors
 from penstock.storage.integrity import damages, how
@@ -29,6 +31,7 @@ from penstock.workspace.loader import load
 from penstock.workspace.records import Workspace
 
 LOW_DISK_BYTES = 2_000_000_000
+CERTIFICATE_DAYS = 30  # how long before its end a certificate is spoken of
 NEWEST_ENTRIES = 1_000  # of the audit log; `penstock audit verify` reads all
 
 
@@ -51,7 +54,14 @@ def examine(folder: Path) -> list[Finding]:
         return [*findings, Finding("workspace", "bad", str(error).splitlines()[0], "penstock check shows every error")]
     findings.append(Finding("workspace", "ok", f"products: {', '.join(workspace.products) or 'none'}"))
     findings.append(_files(workspace))  # before the house is opened, which closes its folder
-    return [*findings, *_database(workspace), *_releases(folder), *_backbones(workspace), *_ports(workspace)]
+    return [
+        *findings,
+        *_database(workspace),
+        *_releases(folder),
+        *_backbones(workspace),
+        *_ports(workspace),
+        *_tls(workspace),
+    ]
 
 
 def _machine(folder: Path) -> Iterator[Finding]:
@@ -199,3 +209,30 @@ def _ports(workspace: Workspace) -> Iterator[Finding]:
         yield Finding(
             f"{name} port", "doubt" if busy else "ok", f"{host}:{port} {'answers' if busy else 'is free'}", remedy
         )
+
+
+def _tls(workspace: Workspace) -> Iterator[Finding]:
+    """Where https is served: the certificate fits its key and goes on, and the key is for nobody else."""
+    for part in PARTS:
+        try:
+            if server_context(workspace, part) is None:
+                continue
+        except BadInput as error:
+            yield Finding(f"{part} certificate", "bad", f"{error.where}: {error.message}", error.hint or "")
+            continue
+        ends = certificate_ends(workspace, part)
+        days = (ends - SystemClock().now()).days
+        if days < 0:
+            yield Finding(f"{part} certificate", "bad", f"ended {ends:%Y-%m-%d}", _RENEW)
+        else:
+            late = days < CERTIFICATE_DAYS
+            yield Finding(
+                f"{part} certificate", "doubt" if late else "ok", f"ends {ends:%Y-%m-%d}", _RENEW if late else ""
+            )
+        key = key_file(workspace, part)
+        if key.stat().st_mode & FOREIGN:
+            yield Finding(f"{part} key", "doubt", f"others on this machine may read {key}", f"chmod o-rwx,g-wx {key}")
+
+
+_RENEW = "renew it, then start Penstock again"
+FOREIGN = 0o037  # what strangers may do, and a group beyond reading: one that may read certificates' keys is common

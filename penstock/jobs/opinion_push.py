@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx2
+
 from penstock import client as api
 from penstock.client import Client
 from penstock.client import opinion as wire
@@ -24,6 +26,7 @@ from penstock.monitoring.opinion import feeds
 from penstock.monitoring.opinion import mentions as room
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress, no_progress
+from penstock.runtime.tls import address_of, own_context
 
 BATCH = 100
 THREADS = 3  # one more than a gateway has for inference: it never waits for us
@@ -114,8 +117,9 @@ def _unanswered(house: House, product: str, key: str, documents: Sequence[Docume
 
 
 def _client(house: House, key: str, url: str | None) -> Client:
-    settings = house.workspace.gateway
-    return Client(url or f"http://{settings.host}:{settings.port}", key)
+    trusted = own_context(house.workspace, "gateway") if url is None else None
+    transport = httpx2.HTTPTransport(verify=trusted) if trusted is not None else None
+    return Client(url or address_of(house.workspace, "gateway"), key, transport=transport)
 
 
 def _send(client: Client, product: str, documents: Sequence[Document]) -> api.Prediction[wire.Opinion] | None:

@@ -9,21 +9,25 @@ import asyncio
 import json
 import logging
 import resource
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from penstock.runtime.handshakes import Handshake
 
 STRANGER = ""
 """Whom a connection belongs to until `belongs_to` says otherwise."""
 
 _RESERVED_DESCRIPTORS = 128  # for databases, models, logs and pipes
 _TELL_EVERY_S = 10.0
+_GOODBYE_S = 1.0
 _CONNECTION = "penstock.connection"  # key of the ASGI scope
 _log = logging.getLogger(__name__)
 
@@ -43,12 +47,16 @@ class Bounds:
     connections: int = 16_384  # all together; fewer where the process may open fewer files
 
 
-def bounded_protocol(bounds: Bounds, new_id: Callable[[], str]) -> Any:
+def bounded_protocol(bounds: Bounds, new_id: Callable[[], str], tls: Callable[[], ssl.SSLContext] | None = None) -> Any:
     """The protocol class for `uvicorn.Config(http=...)`. new_id: makes ids for answers that no request handler gave.
+    tls: speak https, each connection by the context that this gives. It counts before its handshake is done, which may
+    take as long as a head.
 
     Raises the process's soft limit of open files to its hard limit first: every connection needs one.
     """
-    return partial(BoundedProtocol, table=ConnectionTable(bounds, _possible(bounds.connections), new_id))
+    table = ConnectionTable(bounds, _possible(bounds.connections), new_id)
+    protocol = partial(BoundedProtocol, table=table)
+    return protocol if tls is None else partial(Handshake, protocol, tls, table)
 
 
 def belongs_to(scope: Mapping[str, Any], owner: str) -> None:
@@ -56,6 +64,14 @@ def belongs_to(scope: Mapping[str, Any], owner: str) -> None:
     connection = scope.get(_CONNECTION)
     if isinstance(connection, BoundedProtocol):
         connection.table.move(connection, owner)
+
+
+class Connection(Protocol):
+    """What may be closed to make place: it is being answered (`busy`), or idle."""
+
+    @property
+    def busy(self) -> bool: ...
+    def abort(self) -> None: ...
 
 
 class ConnectionTable:
@@ -66,14 +82,14 @@ class ConnectionTable:
         self.new_id = new_id
         self._max = most
         self._max_strangers = min(bounds.strangers, max(1, most // 2))
-        self._by_owner: dict[str, dict[BoundedProtocol, None]] = {}
-        self._owner_of: dict[BoundedProtocol, str] = {}
+        self._by_owner: dict[str, dict[Connection, None]] = {}
+        self._owner_of: dict[Connection, str] = {}
         self._told_at = float("-inf")
 
     def __len__(self) -> int:
         return len(self._owner_of)
 
-    def add(self, connection: BoundedProtocol) -> None:
+    def add(self, connection: Connection) -> None:
         """Count a new connection. One of those there are is closed first when there is no place."""
         strangers = self._by_owner.get(STRANGER, {})
         if len(strangers) >= self._max_strangers:
@@ -82,13 +98,13 @@ class ConnectionTable:
             self._close_one(max(self._by_owner, key=lambda owner: len(self._by_owner[owner])))
         self._put(connection, STRANGER)
 
-    def move(self, connection: BoundedProtocol, owner: str) -> None:
+    def move(self, connection: Connection, owner: str) -> None:
         """Count an open connection as `owner`'s."""
         if self._owner_of.get(connection, owner) != owner:
             self.remove(connection)
             self._put(connection, owner)
 
-    def remove(self, connection: BoundedProtocol) -> None:
+    def remove(self, connection: Connection) -> None:
         """Forget a connection that was closed. Twice is once."""
         owner = self._owner_of.pop(connection, None)
         if owner is not None:
@@ -96,7 +112,7 @@ class ConnectionTable:
             if not self._by_owner[owner]:
                 del self._by_owner[owner]
 
-    def _put(self, connection: BoundedProtocol, owner: str) -> None:
+    def _put(self, connection: Connection, owner: str) -> None:
         self._owner_of[connection] = owner
         self._by_owner.setdefault(owner, {})[connection] = None
 
@@ -231,12 +247,16 @@ class BoundedProtocol(HttpToolsProtocol):
         super().resume_writing()
         self._stop_write_timer()
 
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._say_goodbye()
+
     def close_gently(self) -> None:
         """Close, but read a little of what still arrives: a reset would take the answer from the client's hands."""
         if self.transport.is_closing():
             return
         if not self._in_message:
-            self.transport.close()
+            self._close()
             return
         self._deaf = True
         self._drained_bytes = self._drained_bytes or 0
@@ -245,12 +265,21 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.can_write_eof() and not self.mute:
             self.mute = True
             self.transport.write_eof()
-        self._within(self._bounds.drain_s, self.transport.close)
+        self._within(self._bounds.drain_s, self._close)
+
+    def _close(self) -> None:
+        self.transport.close()
+        self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        """TLS that is closed waits for the client's own goodbye, which one that does not read never sends."""
+        if self.scheme == "https" and self.transport.is_closing() and not self.transport.get_write_buffer_size():
+            self._within(_GOODBYE_S, self.abort)
 
     def _throw_away(self, count: int) -> None:
         self._drained_bytes = (self._drained_bytes or 0) + count
         if self._drained_bytes > self._bounds.drain_bytes and not self.busy:
-            self.transport.close()
+            self._close()
 
     def _count(self, count: int) -> None:
         self._head_bytes += count
@@ -265,7 +294,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_head:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
         else:
-            self.transport.close()
+            self._close()
 
     def _refuse(self, status: HTTPStatus) -> None:
         """Answer what no handler gets to its end, then close. An answer to an earlier request goes out first."""

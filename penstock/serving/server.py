@@ -9,6 +9,7 @@ import contextlib
 import errno
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -21,6 +22,7 @@ from penstock.runtime.connections import Bounds, bounded_protocol
 from penstock.runtime.descriptors import Descriptors
 from penstock.runtime.listeners import listener
 from penstock.runtime.parent import last_call
+from penstock.runtime.tls import address
 from penstock.serving.deps import GatewayDeps
 from penstock.serving.gateway import Gateway, build_gateway
 
@@ -35,11 +37,12 @@ def serve(
     port: int = 8080,
     on_ready: Callable[[str], None] | None = None,
     stop: threading.Event | None = None,
+    tls: Callable[[], ssl.SSLContext] | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or `stop`; then answer what is under way (at most timing.drain_s) and return.
 
     on_ready gets the base address, e.g. "http://127.0.0.1:8080", once connections are taken and the models that
-    were live have been loaded (or found broken: see /readyz). port 0: any free one.
+    were live have been loaded (or found broken: see /readyz). port 0: any free one. tls: serve https by what it gives.
     Raises BadInput when the address cannot be listened on.
     """
     listening = listen(host, port)
@@ -50,22 +53,22 @@ def serve(
         raise
     config = uvicorn.Config(
         app,
-        http=bounded_protocol(Bounds(), lambda: deps.store.ids("req")),
+        http=bounded_protocol(Bounds(), lambda: deps.store.ids("req"), tls),
         loop="uvloop",
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(deps.settings.proxies),
+        forwarded_allow_ips=list(deps.settings.proxies),
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(deps.timing.drain_s),
     )
     server = _Server(config, app.state.gateway, stop)
     if on_ready is not None:
-        threading.Thread(
-            target=_tell_ready, args=(server, app.state.gateway, _address(listening), on_ready), daemon=True
-        ).start()
+        bound = address(*listening.getsockname()[:2], tls=tls is not None)
+        threading.Thread(target=_tell_ready, args=(server, app.state.gateway, bound, on_ready), daemon=True).start()
     try:
         server.run(sockets=[listening])
     except SystemExit:  # uvicorn's way to say that the start failed
@@ -147,11 +150,6 @@ def _tell_ready(server: _Server, gateway: Gateway, address: str, on_ready: Calla
             return
     if server.started and not server.ended.is_set():
         on_ready(address)
-
-
-def _address(bound: socket.socket) -> str:
-    host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _cannot_bind(host: str, port: int, error: OSError) -> BadInput:

@@ -58,6 +58,10 @@ _EXAMPLES = {
     "unit_price": 'write e.g. unit_price = "0.0040"',
     "monthly": 'write e.g. monthly = "49.00"',
     "share": 'write e.g. share = "20%"',
+    "tls": 'write e.g. tls = { certificate = "tls/server.pem", key = "tls/server.key" }',
+    "certificate": 'write e.g. certificate = "tls/server.pem"',
+    "key": 'write e.g. key = "tls/server.key"',
+    "proxies": 'write e.g. proxies = ["127.0.0.1"]',
 }
 _KINDS = {
     "string_type": "text in quotes",

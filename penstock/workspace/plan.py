@@ -77,7 +77,7 @@ def _between(key: str, before: Mapping[str, Any] | None, after: Mapping[str, Any
     elif before is not None and after is not None:
         for field in [*after, *(field for field in before if field not in after)]:
             was, now = before.get(field), after.get(field)
-            if was != now:
+            if was != now and not (was in _EMPTY and now in _EMPTY):
                 yield Change("change", f"{key}.{field}", was, now)
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from penstock.core.errors import PenstockError
 from penstock.core.hashing import digest_of
 from penstock.core.money import exact_money
-from penstock.workspace.values import Currency, Month, Price9, Ratio, Share, Slug, TimeZone, fraction
+from penstock.workspace.values import Currency, Month, Network, Price9, Ratio, Share, Slug, TimeZone, fraction
 
 
 class Misplaced(ValueError):
@@ -268,9 +268,16 @@ class MailServer(Record):
     sender: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
 
 
+class Tls(Record):
+    """Files in PEM, relative to the workspace: the certificate, with those of its issuers below it, and its key."""
+
+    certificate: str = Field(min_length=1)
+    key: str = Field(min_length=1)
+
+
 class GatewaySettings(Record):
     """The gateway's limits. metrics: who may read /metrics; "token": whoever has .penstock/secrets/metrics, "open": all
-    who reach the gateway."""
+    who reach the gateway. proxies: whose X-Forwarded-For and X-Forwarded-Proto are believed."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, strict=True, ge=0, le=65535)
@@ -280,13 +287,17 @@ class GatewaySettings(Record):
     requests_per_minute: int = Field(default=6_000, strict=True, ge=1)
     answer_days: int = Field(default=30, strict=True, ge=1)
     metrics: Literal["token", "open"] = "token"
+    tls: Tls | None = None
+    proxies: tuple[Network, ...] = ()
 
 
 class OfficeSettings(Record):
-    """Where the console and the admin interface listen."""
+    """Where the console and the admin interface listen. tls, proxies: as for the gateway."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8081, strict=True, ge=0, le=65535)
+    tls: Tls | None = None
+    proxies: tuple[Network, ...] = ()
 
 
 class Workspace(Record):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from ipaddress import ip_network
 from typing import Annotated
 
 from pydantic import BeforeValidator, StringConstraints
@@ -52,6 +53,16 @@ def fraction(percentage: str) -> float:
     return float(Decimal(percentage[:-1]) / 100)
 
 
+def _network(value: object) -> object:
+    try:
+        found = ip_network(value if isinstance(value, str) else "")
+    except ValueError:
+        raise ValueError(f'{value!r} is no address and no network; write e.g. "127.0.0.1" or "10.0.0.0/8"') from None
+    if found.prefixlen == 0:
+        raise ValueError(f"{value!r} is everybody; name the addresses of your proxies")
+    return value
+
+
 def _currency(value: object) -> object:
     try:
         exponent(str(value))
@@ -76,3 +87,5 @@ Ratio = Annotated[float, BeforeValidator(_ratio)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 Currency = Annotated[str, BeforeValidator(_currency)]
 TimeZone = Annotated[str, BeforeValidator(_timezone)]
+Network = Annotated[str, BeforeValidator(_network)]
+"""An address or a network, e.g. "127.0.0.1" or "10.0.0.0/8"."""

@@ -43,12 +43,11 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 @contextmanager
-def serving(bounds: Bounds = QUICK) -> Iterator[int]:
-    """The port of a server with these bounds."""
+def serving(bounds: Bounds = QUICK, tls: Any = None, loop: Any = "uvloop", force: bool = True) -> Iterator[int]:
+    """The port of a server with these bounds. force: it ends without waiting for its connections."""
     ids = map("req_{}".format, itertools.count())
-    config = uvicorn.Config(
-        echo, http=bounded_protocol(bounds, lambda: next(ids)), loop="uvloop", lifespan="off", log_config=None
-    )
+    protocol = bounded_protocol(bounds, lambda: next(ids), tls)
+    config = uvicorn.Config(echo, http=protocol, loop=loop, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -58,7 +57,7 @@ def serving(bounds: Bounds = QUICK) -> Iterator[int]:
             time.sleep(0.01)
         yield listener.getsockname()[1]
     finally:
-        server.should_exit = server.force_exit = True
+        server.should_exit, server.force_exit = True, force
         thread.join(10)
         listener.close()
 

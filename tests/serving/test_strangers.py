@@ -14,6 +14,8 @@ import pytest
 from serving.support import PATH, PRODUCT, Company, Running, go_live, problem, running, small, wait_for
 
 from penstock.core.errors import DatabaseUnavailable
+from penstock.serving import gateway as gateway_room
+from penstock.serving.endpoints import Endpoint
 from penstock.storage.engine import Store, Transaction
 
 BIG = b'{"inputs": [' + b'{"a": 1},' * 49_000 + b"1e999]}"
@@ -109,3 +111,18 @@ def test_what_the_driver_says_reaches_the_log_and_no_customer(
             told.append(problem(http.get("/readyz"), 503))
         assert "/srv/books" not in str(told) and "database answered" not in str(told)
         assert "/srv/books/penstock.sqlite" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("proxies", "address"), [((), "127.0.0.1"), (("127.0.0.1",), "192.0.2.7"), (("192.0.2.0/24",), "127.0.0.1")]
+)
+def test_an_address_told_by_others_than_a_proxy_is_not_believed(
+    company: Company, monkeypatch: pytest.MonkeyPatch, proxies: tuple[str, ...], address: str
+) -> None:
+    seen = []
+    read = gateway_room._address
+    monkeypatch.setattr(gateway_room, "_address", lambda request: seen.append(read(request)) or read(request))
+    endpoint = Endpoint("GET", "/v1/things", "customer", lambda request: {})
+    with running(company, settings=small(proxies=proxies), endpoints=(endpoint,)) as gateway, gateway.http() as http:
+        assert http.get("/v1/things", headers={"X-Forwarded-For": "203.0.113.9, 192.0.2.7"}).status_code == 200
+    assert seen == [address]

@@ -87,3 +87,21 @@ def test_a_database_password_never_shows(workspace: Workspace) -> None:
 def test_a_section_of_which_nothing_is_said_leaves_no_word(workspace: Workspace) -> None:
     (company,) = [line for line in lines(plan(None, workspace)) if line.startswith("+ company")]
     assert company.endswith("payment_days 14")
+
+
+def test_a_setting_that_is_new_to_penstock_and_empty_is_no_change(workspace: Workspace) -> None:
+    applied = json.loads(json.dumps(dump(workspace)))
+    del applied["gateway"]["proxies"], applied["gateway"]["tls"]
+    assert plan(applied, workspace) == ()
+
+
+def test_tls_and_proxies_read_as_they_are_written(workspace: Workspace) -> None:
+    with (workspace.folder / "penstock.toml").open("a") as file:
+        file.write(
+            '\n[office]\ntls = { certificate = "a.pem", key = "a.key" }\nproxies = ["127.0.0.1", "10.0.0.0/8"]\n'
+        )
+    changes = plan(json.loads(json.dumps(dump(workspace))), load(workspace.folder))
+    assert lines(changes)[:2] == [
+        "~ office.tls: (none) -> certificate a.pem, key a.key",
+        "~ office.proxies: (none) -> 127.0.0.1, 10.0.0.0/8",
+    ]
