@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli import attributions, customers, plans, tax, terms
+from penstock.cli import attributions, customer_data, customers, plans, tax, terms
 from penstock.cli import limits as money_limits
 from penstock.cli.asking import DryRun, Yes, confirmed
 from penstock.cli.output import OPTIONS, as_row, counted, note, show
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     customer.command("limit", context_settings=SIGNED)(customer_limit)
     customer.command("limits")(customer_limits)
     customers.register(customer)
+    customer_data.register(customer)
     customer.command("terms")(terms.customer_terms)
     customer.command("tax")(tax.customer_tax)
     key = typer.Typer(help="The secrets that programs call with.", no_args_is_help=True)

@@ -34,6 +34,8 @@ CHINESE_ERRORS = {
     "there is already a partner named {name}": "已有同名或同码的伙伴：{name}",
     "choose another name or code": "请换一个名称或推荐码",
     "choose another name": "请换一个名称",
+    "this customer was erased": "该客户的数据已被清除",
+    "add it anew: penstock customer add": "请重新添加：penstock customer add",
     "{name} is archived since {day}": "{name} 已于 {day} 归档",
     "several {what}s match {ref}: {found}": "{ref} 对应多个对象：{found}",
     "give the id of the {what} you mean": "请给出所指对象的 ID",

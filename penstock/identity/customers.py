@@ -106,6 +106,17 @@ def set_archived(tx: Transaction, customer_id: str, archived: bool) -> Customer:
     return get_customer(tx, known.id)
 
 
+def pseudonymise(tx: Transaction, customer_id: str) -> Customer:
+    """Replace name and e-mail address by the customer's id, and empty address and tax id. The audit log is not told
+    what they were: it would keep it."""
+    name, email = f"Erased {customer_id}", f"{customer_id}@erased.invalid"
+    row = {"name": name, "email": email, "address": "", "tax_id": "", "name_key": fold(name), "email_key": fold(email)}
+    mine = (customer.c.organisation == tx.organisation, customer.c.id == customer_id)
+    tx.execute_unrecorded(sa.update(customer).where(*mine).values(row))
+    counters.bump(tx, "customers")
+    return get_customer(tx, customer_id)
+
+
 def get_customer(tx: Transaction, ref: str) -> Customer:
     """The customer with this id; else the only one with this name or e-mail address, whatever their case and spaces.
 

@@ -11,18 +11,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.core.errors import Conflict
+from penstock.core.hashing import sha256_of
 from penstock.identity.customers import consenting_customers, hold_consents, list_customers
+from penstock.jobs.customers import ERASURE
 from penstock.monitoring.knowledge_entries import words_of
 from penstock.registry import amendments
 from penstock.storage.blobs import BlobStore
+from penstock.storage.documents import list_documents
 from penstock.storage.engine import Transaction
 
 
 @dataclass(frozen=True)
 class Owners:
     """Who owns rows of a product. people: id, name and e-mail address of each customer, as `_key` writes them -> ids
-    of all who bear it. names: id -> name. said_by: words that an entry took over (see knowledge_entries.words_of) ->
-    ids of those who said them."""
+    of all who bear it; of erased ones, hashes of what they were called (see `hashed`). names: id -> name. said_by:
+    words that an entry took over (see knowledge_entries.words_of) -> ids of those who said them."""
 
     people: Mapping[str, Collection[str]]
     names: Mapping[str, str]
@@ -36,6 +39,9 @@ def owners_in(tx: Transaction, blobs: BlobStore, product: str) -> Owners:
     for one in everybody:
         for word in (one.id, one.name, one.email):
             people.setdefault(_key(word), set()).add(one.id)
+    for erased in list_documents(tx, ERASURE):
+        for word in erased["known_as"]:
+            people.setdefault(word, set()).add(erased["customer"])
     names = {one.id: one.name for one in everybody}
     content = amendments.content_of(blobs, amendments.current(tx, product))
     return Owners(people, names, content.get("said_by", {}))
@@ -49,7 +55,7 @@ def owners_of(row: Mapping[str, Any], owners: Owners) -> list[frozenset[str]]:
     """
     found = []
     if named := row.get("customer"):
-        known = owners.people.get(_key(str(named)), ())
+        known = {*owners.people.get(_key(str(named)), ()), *owners.people.get(hashed(str(named)), ())}
         found += [frozenset({one}) for one in sorted(known)]
         if not known and str(row.get("origin", "")).startswith("feedback:"):
             found.append(frozenset({str(named)}))
@@ -90,6 +96,11 @@ def _check(consenting: Collection[str], owners: Owners, product: str, rows: Iter
         hint=f"penstock retrain {product} gathers the rows anew, without those; rows of a data file that name the "
         "customer must be deleted there",
     )
+
+
+def hashed(word: str) -> str:
+    """What stays of an erased customer's name or address: enough to refuse its rows in a data file, no more."""
+    return f"sha256:{sha256_of(_key(word).encode())}"
 
 
 def _key(word: str) -> str:

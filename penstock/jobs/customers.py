@@ -20,7 +20,11 @@ from penstock.core.errors import Conflict
 from penstock.core.money import Money
 from penstock.identity.customers import Customer, edit_customer, get_customer, set_archived
 from penstock.identity.keys import Key, list_keys, revoke_keys_of
+from penstock.storage.documents import get_document
 from penstock.storage.engine import Transaction
+
+ERASURE = "erasure of "
+"""What the names of the documents begin with that record erasures."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +141,16 @@ def archive(tx: Transaction, ref: str, *, force: bool = False) -> Archiving:
 
 
 def unarchive(tx: Transaction, ref: str) -> Customer:
-    """Let the customer buy again. Its keys stay revoked and its plan ended."""
-    return set_archived(tx, get_customer(tx, ref).id, False)
+    """Let the customer buy again. Its keys stay revoked and its plan ended. Raises Conflict for an erased one."""
+    who = get_customer(tx, ref)
+    if get_document(tx, erasure_name(who.id)) is not None:
+        raise Conflict("this customer was erased", where="customer", hint="add it anew: penstock customer add")
+    return set_archived(tx, who.id, False)
+
+
+def erasure_name(customer_id: str) -> str:
+    """The document that records a customer's erasure."""
+    return f"{ERASURE}{customer_id}"
 
 
 def _open_invoices(tx: Transaction, customer: str) -> tuple[OpenInvoice, ...]:

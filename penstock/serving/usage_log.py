@@ -217,6 +217,15 @@ def forget_answers(tx: Transaction, *, before: datetime, limit: int = 1000) -> i
     return len(identities)
 
 
+def erase_answers(tx: Transaction, customer: str, limit: int = 500) -> int:
+    """Delete up to `limit` of a customer's answers with their inputs, whatever their age; the events stay."""
+    mine = (answer.c.organisation == tx.organisation, answer.c.source == customer)
+    found = [row["id"] for row in tx.all(sa.select(answer.c.id).where(*mine).order_by(answer.c.id).limit(limit))]
+    if found:
+        tx.execute(sa.delete(answer).where(*mine, answer.c.id.in_(found)))
+    return len(found)
+
+
 def _refuse_absurd(event: UsageEvent) -> None:
     least = -(2**63) if event.source == CORRECTION else 1
     if not least <= event.units <= MOST_UNITS:

@@ -148,6 +148,25 @@ def entries(tx: Transaction, wanted: Wanted, limit: int = 100) -> list[Entry]:
     return [_entry(row) for row in tx.all(query.order_by(number.desc()).limit(limit))]
 
 
+def entries_about(tx: Transaction, subjects: sa.SelectBase, after: int, limit: int) -> list[Entry]:
+    """The oldest entries about any of these (a query of ids) whose number is above `after`, oldest first."""
+    one, subject = audit_entry.c, audit_subject.c
+    named = (
+        sa.select(subject.number)
+        .where(
+            subject.organisation == tx.organisation,
+            subject.number > after,
+            subject.subject.in_(subjects),
+        )
+        .distinct()
+        .order_by(subject.number)
+        .limit(limit)
+    )
+    numbers = [row["number"] for row in tx.all(named)]
+    query = sa.select(audit_entry).where(one.organisation == tx.organisation, one.number.in_(numbers))
+    return [_entry(row) for row in tx.all(query.order_by(one.number))]
+
+
 def verify(tx: Transaction, *, newest: int | None = None) -> Verified:
     """Read the log from its beginning, or only its `newest` entries, and check that no entry was changed, taken out or
     put in. Whoever can write to the database could make the whole chain anew: keep `head` somewhere else, and compare.

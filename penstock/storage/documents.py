@@ -15,6 +15,12 @@ def get_document(tx: Transaction, name: str) -> Any | None:
     return tx.scalar(sa.select(document.c.value).where(*_is(tx, name)))
 
 
+def list_documents(tx: Transaction, prefix: str) -> list[Any]:
+    """The values of all documents whose name begins so, by name."""
+    mine = (document.c.organisation == tx.organisation, document.c.name.startswith(prefix, autoescape=True))
+    return [row["value"] for row in tx.all(sa.select(document.c.value).where(*mine).order_by(document.c.name))]
+
+
 def put_document(tx: Transaction, name: str, value: Any) -> None:
     """Replace the document."""
     tx.execute(sa.delete(document).where(*_is(tx, name)))

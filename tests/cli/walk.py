@@ -147,6 +147,8 @@ def lines(here: Harbour, folder: Path) -> dict[str, list[str]]:
         "feedback reject": [said],
         "customer archive": ["New Co"],
         "customer unarchive": ["New Co"],
+        "customer export": [blue, "--to", str(folder / "blue.zip")],
+        "customer erase": ["New Co", "--reason", "asked", "--yes"],
         "backup": [str(folder / "all.backup"), "--without-secrets"],
         "restore": [str(folder / "all.backup"), "--to", str(folder / "restored"), "--without-secrets"],
         "drill": [str(folder / "all.backup"), "--without-secrets"],

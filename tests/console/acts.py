@@ -128,6 +128,8 @@ def api_steps(here: Harbour, more: dict[str, str]) -> Iterator[Step]:
     yield Step(f"POST {api}/operators/{{operator}}/remove", {"operator": "Ada"})
     yield Step(f"POST {api}/customers/{{customer}}/archive", {"customer": quiet}, {"force": True})
     yield Step(f"POST {api}/customers/{{customer}}/unarchive", {"customer": quiet})
+    yield Step(f"POST {api}/customers/{{customer}}/export", {"customer": blue})
+    yield Step(f"POST {api}/customers/{{customer}}/erase", {"customer": more["held3"]}, {"yes": True})
 
 
 def page_steps(here: Harbour, more: dict[str, str]) -> Iterator[Step]:

@@ -26,6 +26,8 @@ VERBS = {
     "customer edit": "PATCH /admin/v1/customers/{customer}",
     "customer archive": "POST /admin/v1/customers/{customer}/archive",
     "customer unarchive": "POST /admin/v1/customers/{customer}/unarchive",
+    "customer export": "POST /admin/v1/customers/{customer}/export",
+    "customer erase": "POST /admin/v1/customers/{customer}/erase",
     "customer consent": "PUT /admin/v1/customers/{customer}/consent",
     "customer limit": "PUT /admin/v1/limits",
     "customer limits": "GET /admin/v1/customers/{customer}/limits",

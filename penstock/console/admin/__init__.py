@@ -5,6 +5,7 @@ from penstock.console.admin import (
     audit,
     books,
     company,
+    customer_data,
     customers,
     limits,
     models,
@@ -17,6 +18,7 @@ from penstock.console.admin import (
 ROUTES = (
     *company.ROUTES,
     *customers.ROUTES,
+    *customer_data.ROUTES,
     *limits.ROUTES,
     *plans.ROUTES,
     *partners.ROUTES,

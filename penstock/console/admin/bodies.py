@@ -36,6 +36,13 @@ class Archive(Body):
     dry_run: bool = Field(default=False, description="Say what would happen, and change nothing.")
 
 
+class Erasing(Body):
+    yes: bool = Field(default=False, description="Erase; without it, say what would go and what stays.")
+    reason: str = Field(default="", max_length=500, description="Why, for the record.")
+    keep_years: int = Field(default=10, ge=0, le=100, description="Calendar years that the law keeps books for.")
+    leave_credit: bool = Field(default=False, description="Although credit is left: it stays in the books.")
+
+
 class Consent(Body):
     training: bool
 

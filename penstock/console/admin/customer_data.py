@@ -1,0 +1,52 @@
+"""Verbs of a customer's data: all of it as a file, and erased but for what has to be kept."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from starlette.responses import Response, StreamingResponse
+
+from penstock.console.admin import bodies
+from penstock.console.desk import AtDesk
+from penstock.console.guard import Route
+from penstock.console.wire import answer
+from penstock.identity.customers import get_customer
+from penstock.jobs.customer_erasure import erase, preview_erasure
+from penstock.jobs.customer_export import export_customer
+
+_BLOCK = 1 << 18
+
+
+def customer_export(desk: AtDesk, customer: str) -> Response:
+    """All that belongs to a customer, as a ZIP: JSON lines, invoices as PDF, README.json that names each file."""
+    with desk.house.store.read() as tx:
+        who = get_customer(tx, customer).id
+    with tempfile.TemporaryDirectory(dir=desk.house.workspace.state, prefix="export-") as folder:
+        made = Path(export_customer(desk.house, who, Path(folder) / "customer.zip").file)
+        content, size = made.open("rb"), made.stat().st_size  # its name goes with the folder, however this ends
+    headers = {"Content-Disposition": f'attachment; filename="{who}.zip"', "Cache-Control": "no-store"}
+    headers["Content-Length"] = str(size)
+    return StreamingResponse(_blocks(content), headers=headers, media_type="application/zip")
+
+
+def customer_erase(desk: AtDesk, customer: str, body: bodies.Erasing) -> Response:
+    """Erase a customer's answers, words and name; invoices and books stay. Without `yes`: what would go and stay."""
+    facts = body.model_dump(include={"keep_years", "leave_credit"})
+    if not body.yes:
+        return answer(preview_erasure(desk.house, customer, **facts))
+    return answer(erase(desk.house, customer, reason=body.reason, **facts))
+
+
+def _blocks(content: BinaryIO) -> Iterator[bytes]:
+    with content:
+        while block := content.read(_BLOCK):
+            yield block
+
+
+ROUTES = (
+    Route("POST", "/admin/v1/customers/{customer}/export", customer_export, "admin", right="sell"),
+    Route("POST", "/admin/v1/customers/{customer}/erase", customer_erase, "admin", right="govern"),
+)
