@@ -71,6 +71,9 @@ def climb(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
 def refit(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Train a rung on the test rows too, save what comes of it, and compare it with the judged `artifact`."""
     house, say = _house(arguments), told(arguments, progress)
+    decision = getattr(Loader(house.blobs).load(arguments["artifact"]), "decision", None)
+    if decision is not None:  # of a table's two labels the rarer is decided on, which may be the other of all rows
+        arguments = {**arguments, "options": {**arguments["options"], "positive": decision.positive}}
     return refitted(
         house,
         arguments,

@@ -6,14 +6,16 @@ Nothing is measured of it that a gate could ask: it has seen the test rows. It i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from penstock import tasks
 from penstock.evaluation.parity import MOST_DIFFERENCE, answers_of
 from penstock.models.load import Loader
 from penstock.models.protocol import Floats, Model, given, unsure_below
+from penstock.models.tabular.model import ESTIMATE
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
 from penstock.training.records import Trained, save
@@ -23,6 +25,7 @@ LEAST_KEPT = 0.95
 """Of the judged model's right answers on the test rows. Training has now seen these rows: who loses more went wrong."""
 
 Rows = Sequence[Mapping[str, Any]]
+Flags: TypeAlias = npt.NDArray[np.bool_]
 
 
 def refitted(
@@ -45,9 +48,8 @@ def refitted(
     before, after, unsaved = (
         answers_of(model, test.inputs, lambda done: None) for model in (judged, loader.load(artifact), trained.model)
     )
-    answered, again = (_in_words(*each) for each in ((judged, before), (trained.model, after)))
-    right = np.array([own == set(_listed(truth)) for own, truth in zip(answered, test.labels, strict=True)])
-    alike = np.array([one == other for one, other in zip(again, answered, strict=True)])
+    compared = _estimates if judged.labels == ESTIMATE else _labels
+    right, alike = compared(judged, before, trained.model, after, test)
     kept = float(alike[right].mean()) if right.any() else 0.0
     same = float(np.abs(after - unsaved).max(initial=0.0)) <= MOST_DIFFERENCE
     refit = {
@@ -62,8 +64,21 @@ def refitted(
 
 
 def _labelled(row: Mapping[str, Any]) -> bool:
-    """Whether a row has a label, or a set of them; a text out of scope has neither."""
-    return row.get("label", row.get("labels")) is not None
+    """Whether a row has a label, a set of them, or a target; a text out of scope has none."""
+    return any(row.get(name) is not None for name in ("label", "labels", "target"))
+
+
+def _labels(judged: Model, before: Floats, again: Model, after: Floats, test: Any) -> tuple[Flags, Flags]:
+    """(rows,): where the judged model gave the right labels, and where both gave the same."""
+    answered, said = _in_words(judged, before), _in_words(again, after)
+    right = [own == set(_listed(truth)) for own, truth in zip(answered, test.labels, strict=True)]
+    return np.array(right), np.array([one == other for one, other in zip(said, answered, strict=True)])
+
+
+def _estimates(judged: Model, before: Floats, again: Model, after: Floats, test: Any) -> tuple[Flags, Flags]:
+    """(rows,): where the judged model's interval held the true value, and where it holds the other's estimate."""
+    truth, (_, low, high) = np.array(test.targets, dtype=np.float64), before.T
+    return (low <= truth) & (truth <= high), (low <= after[:, 0]) & (after[:, 0] <= high)
 
 
 def _listed(labels: str | Sequence[str]) -> Sequence[str]:

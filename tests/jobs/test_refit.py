@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from jobs.climbing import DIAL, any_rung, at_once, company, dial, dialled
+from PIL import Image
 
 from penstock.core.errors import BadInput, GateRefused
 from penstock.datasets.text_options import read_options
@@ -118,3 +121,68 @@ def test_another_model_put_in_its_place_is_not_released(tmp_path: Path, monkeypa
 def test_it_does_not_go_with_privacy() -> None:
     with pytest.raises(BadInput, match="refit learns from the test rows"):
         read_options({"refit": True, "privacy": {"epsilon": 8}})
+
+
+KIND = """
+[company]
+name = "Harbour AI"
+
+[products.kind]
+task = "{task}"
+data = "{data}"
+gate = {{ {gate} }}
+ladder = ["{rung}"]
+options = {{ refit = true{more} }}
+price = {{ tiers = [{{ unit_price = "0.10" }}] }}
+"""
+
+
+def table(folder: Path, target: Callable[[float, float], Any]) -> str:
+    """240 rows of two numbers and what comes of them."""
+    draw = np.random.default_rng(5).normal(size=(240, 3))
+    lines = [f"{a:.4f},{b:.4f},{target(a, b + 0.1 * noise)}" for a, b, noise in draw]
+    (folder / "rows.csv").write_text("a,b,target\n" + "\n".join(lines) + "\n")
+    return "rows.csv"
+
+
+def pictures(folder: Path) -> str:
+    """Dark and light squares, sixty of each."""
+    draw = np.random.default_rng(5)
+    for name, low in (("dark", 0), ("light", 120)):
+        (folder / "pictures" / name).mkdir(parents=True)
+        for number in range(60):
+            pixels = draw.integers(low, low + 130, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / "pictures" / name / f"{number}.png")
+    return "pictures"
+
+
+@pytest.mark.parametrize(
+    ("task", "rung", "gate", "make"),
+    [
+        (
+            *("tabular-classification", "tabular-linear.v1", 'auc = ">= 0.6"'),
+            lambda folder: table(folder, lambda a, b: "yes" if a + b > 0 else "no"),
+        ),
+        (
+            *("tabular-regression", "tabular-linear.v1", 'r2 = ">= 0.3"'),
+            lambda folder: table(folder, lambda a, b: f"{2 * a - b:.4f}"),
+        ),
+        ("image-classification", "pixels-linear.v1", 'accuracy = ">= 0.6"', pictures),
+    ],
+)
+def test_tables_and_pictures_learn_from_all_rows_too(
+    tmp_path: Path, task: str, rung: str, gate: str, make: Callable[[Path], str]
+) -> None:
+    more = ', leaks = "keep"' if task.startswith("tabular") else ""
+    (tmp_path / "penstock.toml").write_text(
+        KIND.format(task=task, rung=rung, gate=gate, more=more, data=make(tmp_path))
+    )
+    of = open_house(tmp_path, create=True)
+    outcome = train(of, {"product": "kind", "rungs": []}, no_progress)["outcomes"][-1]
+    with of.store.read() as tx:
+        made = candidates.get_candidate(tx, outcome["candidate"])
+    version = candidate_report(of, made.id).version
+    assert made.refit is not None and made.refit["holds"] and made.refit["kept"] > 0.95
+    assert made.refit["rows"] == version.rows_train + version.rows_test
+    assert made.served != made.artifact
+    assert Loader(of.blobs).load(made.served).labels == Loader(of.blobs).load(made.artifact).labels

@@ -37,7 +37,8 @@ class ImageOptions(Record):
     """size: [height, width] of what the model sees. color: "gray" or "rgb"; by default what the files are.
     labels_file, test_labels_file: of idx files, where their names do not tell. flip: an image's mirror image is of the
     same class (true of photos, not of digits). max_unreadable: the share of the files that may be left out because they
-    cannot be read, named in the cleaning report."""
+    cannot be read, named in the cleaning report. refit: once the gate has said yes, the recipe is trained again on the
+    test images too, and a release serves that."""
 
     size: tuple[Side, Side] | None = None
     color: Colour | None = None
@@ -45,6 +46,7 @@ class ImageOptions(Record):
     test_labels_file: str | None = None
     flip: bool = Field(default=False, strict=True)
     max_unreadable: Ratio = Field(default=0.01, strict=True, ge=0, lt=1)
+    refit: bool = Field(default=False, strict=True)
 
 
 def prepare(product: Product, folder: Path, extra: Sequence[Mapping[str, Any]] = ()) -> Prepared:

@@ -62,7 +62,8 @@ class TableOptions(Record):
     missing_zero: columns whose zeros stand for missing values.
     monotone: "+" or "-" by number column: the answer never falls, or never rises, with it. fairness: columns whose
     groups are compared in the report. allow_leakage: columns kept although they predict the target too well. leaks:
-    what is done with others that do: training stops and asks, or they are left out, or kept.
+    what is done with others that do: training stops and asks, or they are left out, or kept. refit: once the gate has
+    said yes, the recipe is trained again on the test rows too, and a release serves that.
     """
 
     target: str = Field(default="target", min_length=1)
@@ -79,6 +80,7 @@ class TableOptions(Record):
     fairness: tuple[str, ...] = ()
     allow_leakage: tuple[str, ...] = ()
     leaks: Literal["ask", "drop", "keep"] = "ask"
+    refit: bool = Field(default=False, strict=True)
 
     @model_validator(mode="after")
     def _consistent(self) -> TableOptions:
