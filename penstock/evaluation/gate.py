@@ -235,12 +235,13 @@ def _no_worse(report: Report, incumbent: Report, comparison: Paired) -> Reason:
     lost, most = difference.value < -report.most_loss, f"{report.most_loss:g}"
     passed = not significant and not lost
     verdict = "yes" if passed else "no, significantly worse" if significant else f"no, loses more than {most}"
+    # of a ratio of sums over all rows, no row is better or worse by itself
+    counted = "" if report.headline == "micro_f1" else f"{comparison.better} rows better and {comparison.worse} worse, "
     text = (
         f"against the live model on the same {comparison.rows:,} rows: {report.headline} "
         f"{report.headline_metric.value:.4f} after {incumbent.headline_metric.value:.4f}, "
         f"difference {difference.value:+.4f} (95% {difference.low:+.4f} to {difference.high:+.4f}), "
-        f"{comparison.better} rows better and {comparison.worse} worse, "
-        f"p = {comparison.p_value:.3g}, needs not worse: {verdict}"
+        f"{counted}p = {comparison.p_value:.3g}, needs not worse: {verdict}"
     )
     low, high = difference.low, difference.high
     bounds = difference.value, low, high

@@ -90,6 +90,15 @@ def test_a_model_as_good_as_the_live_one_may_replace_it() -> None:
     verdict = against(report(90), report(90))
     assert verdict.passed and verdict.paired is not None
     assert "against the live model on the same 100 rows" in verdict.reasons[-1].text
+    assert "0 rows better and 0 worse" in verdict.reasons[-1].text
+
+
+def test_no_row_is_better_or_worse_by_a_ratio_of_all_rows() -> None:
+    said, before = (
+        replace(one, quality={"micro_f1": one.quality["accuracy"], **one.quality}) for one in (report(90), report(88))
+    )
+    verdict = against(said, before)
+    assert "micro_f1" in verdict.reasons[-1].text and "rows better" not in verdict.reasons[-1].text
 
 
 def test_a_model_that_is_significantly_worse_is_refused_even_by_a_small_loss() -> None:
