@@ -1,10 +1,11 @@
-"""Runs every benchmark, one after the other; a JSON line per figure."""
+"""Runs every benchmark, one after the other; a JSON line per figure. --nightly: with a thousand kills a database."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
+KILLS = "1000" if "--nightly" in sys.argv else "300"
 ALL = (
     ["benchmarks.command_line"],
     ["benchmarks.text_rungs"],
@@ -28,8 +29,8 @@ ALL = (
     ["benchmarks.hostile"],
     ["benchmarks.backup", "--database", "sqlite"],
     ["benchmarks.backup", "--database", "postgres"],
-    ["benchmarks.crash", "--database", "sqlite"],
-    ["benchmarks.crash", "--database", "postgres"],
+    ["benchmarks.crash", "--database", "sqlite", "--kills", KILLS],
+    ["benchmarks.crash", "--database", "postgres", "--kills", KILLS],
 )
 
 for words in ALL:
