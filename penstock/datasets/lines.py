@@ -24,6 +24,7 @@ MOST_UNPACKED_BYTES = 4_000_000_000
 """Of a gzip file; together with the next, so that a bomb of a few kilobytes fills neither memory nor an hour."""
 MOST_EXPANSION = 40
 """Text packs to a third or a tenth, a table of few values to a 30th; a bomb to a 400th."""
+_MOST_PACKED = 1_032  # what deflate packs at most
 _SMALL_BYTES = 50_000_000
 _SAMPLE_BYTES = 1_000_000
 _BOMS = (
@@ -79,7 +80,7 @@ class _BoundedGzip(gzip.GzipFile):
         with path.open("rb") as packed:
             packed.seek(max(size - 4, 0))
             told = int.from_bytes(packed.read(4), "little")  # its length, at the end: most bombs need not be unpacked
-        if told > self._most:
+        if self._most < told <= _MOST_PACKED * size + 1_000:  # more is no length: the file was cut short
             self.close()
             raise self._too_long()
 

@@ -99,8 +99,8 @@ def allowed(kind: str, need: Need, path: str) -> bool:
     """What the documentation says of a key of blue's."""
     if need == "keys":
         return kind == "manager"
-    if kind == "kefu only" and path == "/v1/products/{product}/predict":
-        return False
+    if kind == "kefu only" and path in ("/v1/products/{product}/predict", "/v1/feedback"):
+        return False  # asked of another product, and of an answer that it gave
     return need in {"read-only": ("read", "billing"), "billing-only": ("billing",)}.get(
         kind, ("call", "read", "billing")
     )

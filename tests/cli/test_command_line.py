@@ -91,7 +91,8 @@ def test_up_names_nothing_as_starting_once_all_is_ready(
     stop = threading.Event()
     threading.Timer(0.5, stop.set).start()
     try:
-        _watch({"gateway": sleeper, "office": sleeper}, tmp_path, tmp_path / "all.json", stop, browse=False)
+        parts = {"gateway": sleeper, "office": sleeper}
+        _watch(tmp_path, parts, tmp_path, tmp_path / "all.json", stop, browse=False)
     finally:
         sleeper.kill()
         sleeper.wait()

@@ -24,7 +24,7 @@ from penstock.channels.attribution import attribute
 from penstock.channels.partners import add_partner
 from penstock.core.clock import SettableClock
 from penstock.serving import usage_log
-from penstock.storage import counters
+from penstock.storage import counters, migrate
 from penstock.storage.engine import Store, is_sqlite
 from penstock.storage.schema import metadata
 
@@ -144,6 +144,21 @@ def _of_another(column: sa.Column[Any], n: int) -> Any:
 def _original(table: sa.Table) -> sa.ColumnElement[bool]:
     first = next(column for column in table.c if column.name in NAMES and isinstance(column.type, sa.String))
     return first.not_like("%~%")
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database of its own: what other tests leave in one would decide which plans Postgres takes."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('scale') / 'penstock.sqlite'}"
+    if request.param == "postgres":
+        shared = sa.make_url(request.getfixturevalue("postgres_url"))
+        server = sa.create_engine(shared.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+        with server.connect() as connection:
+            connection.exec_driver_sql("create database closing_at_scale")
+        server.dispose()
+        url = shared.set(database="closing_at_scale").render_as_string(hide_password=False)
+    migrate.upgrade(url)
+    return url
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from penstock.runtime.executors import run_child
 from penstock.runtime.progress import Progress
 
 
-def hastily(module: str, job: str, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    return run_child("tests.scenarios.hasty", job, arguments, progress)
+def hastily(module: str, job: str, arguments: dict[str, Any], progress: Progress, **more: Any) -> dict[str, Any]:
+    return run_child("tests.scenarios.hasty", job, arguments, progress, **more)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ def bump(store: Store, topic: str) -> None:
 
 def topics(store: Store) -> set[str]:
     with store.read() as tx:
-        return {row["topic"] for row in tx.all(sa.select(generation.c.topic))}
+        found = {row["topic"] for row in tx.all(sa.select(generation.c.topic))}
+    return found & {"before", "after", "lost"}  # a new database has topics of its own
 
 
 def test_a_renamed_file_is_neither_written_nor_read_and_no_empty_one_takes_its_place(opened: Store, file: Path) -> None:
