@@ -80,5 +80,6 @@ def test_two_gateways_five_minutes_apart_serve_what_was_paid_for_and_date_it_ali
     ):
         wait_for(lambda: all(sum(one.status_code == 402 for one in list(each)) >= 4 for each in (some, others)), 20)
     events = company.events()
-    assert sum(event.units for event in events) == 190
+    # never more; the last units may be held by one gateway at the moment when the other says 402
+    assert 182 <= sum(event.units for event in events) <= 190
     assert {event.time for event in events} == {store.clock.now()}
