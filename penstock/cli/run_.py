@@ -46,12 +46,8 @@ def serve(
 ) -> None:
     """Start a gateway alone."""
     from penstock.app import run_gateway
-    from penstock.runtime.parent import end_with
 
-    if parent is not None:
-        end_with(parent)
-    if announce is None:  # `up` has told it
-        _tell_loose()
+    _begin(parent, announce)
     with only_ours():
         code = run_gateway(OPTIONS.workspace, host=host, port=port, announce=announce)
     _leave(code)
@@ -65,15 +61,21 @@ def office(
 ) -> None:
     """Start the office alone: console, admin interface and background work."""
     from penstock.app import run_office
+
+    _begin(parent, announce)
+    with only_ours():
+        code = run_office(OPTIONS.workspace, host=host, port=port, announce=announce)
+    _leave(code)
+
+
+def _begin(parent: int | None, announce: Path | None) -> None:
+    """End with the parent that started it, if any did; say which files are loose, where `up` has not told it."""
     from penstock.runtime.parent import end_with
 
     if parent is not None:
         end_with(parent)
     if announce is None:
         _tell_loose()
-    with only_ours():
-        code = run_office(OPTIONS.workspace, host=host, port=port, announce=announce)
-    _leave(code)
 
 
 def _leave(code: int) -> None:
