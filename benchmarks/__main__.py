@@ -27,6 +27,8 @@ ALL = (
     ["benchmarks.neighbours"],
     ["benchmarks.neighbours", "--rung", "frozen-linear.v1"],
     ["benchmarks.hostile"],
+    ["benchmarks.soak", "--database", "sqlite"],
+    ["benchmarks.soak", "--database", "postgres"],
     ["benchmarks.backup", "--database", "sqlite"],
     ["benchmarks.backup", "--database", "postgres"],
     ["benchmarks.crash", "--database", "sqlite", "--kills", KILLS],
