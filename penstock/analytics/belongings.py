@@ -24,7 +24,7 @@ from penstock.monitoring import proposal_tables as proposals
 from penstock.monitoring import tables as said
 from penstock.monitoring.opinion import tables as opinion
 from penstock.serving import tables as serving
-from penstock.storage.audit import Entry, entries_about
+from penstock.storage.audit import Entry, entries_about, is_personal
 from penstock.storage.engine import Store, Transaction
 
 PAGE = 500
@@ -187,6 +187,25 @@ def audit_rows(store: Store, customer: str, page: int = PAGE) -> Iterator[dict[s
         after = found[-1].number
 
 
+def personal_entries(store: Store, customer: str, page: int = PAGE) -> Iterator[tuple[list[Entry], frozenset[str]]]:
+    """The audit log's entries that hold personal values of the customer, oldest first, page by page; with the ids that
+    name its rows in them."""
+    parts = [one for one in PARTS if any(column.info.get("personal") for column in one.table.columns)]
+    with store.read() as tx:
+        theirs = sa.union(
+            *(sa.select(one.table.c[one.by]).where(*one.mine(tx.organisation, customer)) for one in parts)
+        )
+        names = frozenset(str(name) for (name,) in tx.execute(theirs))
+    after = 0
+    while True:
+        with store.read() as tx:
+            found = entries_about(tx, theirs, after, page)
+        yield [one for one in found if is_personal(one, names)], names
+        if len(found) < page:
+            return
+        after = found[-1].number
+
+
 def count(tx: Transaction, part: Part, customer: str) -> int:
     """How many rows the part has."""
     query = sa.select(sa.func.count()).select_from(part.table).where(*part.mine(tx.organisation, customer))
@@ -211,9 +230,6 @@ def _page(
 
 
 def _of_entry(entry: Entry, mine: frozenset[str], shown: Mapping[str, frozenset[str]]) -> dict[str, Any] | None:
-    def whose(row: Row | None) -> bool:
-        return any(isinstance(value, str) and value in mine for value in (row or {}).values())
-
     def seen(row: Row | None, hidden: frozenset[str]) -> Row | None:
         return None if row is None else {name: value for name, value in row.items() if name not in hidden | _HIDDEN}
 
@@ -225,7 +241,7 @@ def _of_entry(entry: Entry, mine: frozenset[str], shown: Mapping[str, frozenset[
             "after": seen(one.after, shown[one.table]),
         }
         for one in entry.changes
-        if one.table in shown and any(whose(row) for row in (one.key, one.before, one.after))
+        if one.table in shown and one.names(mine)
     ]
     if not changes:
         return None

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 import penstock.metering.tables  # noqa: F401  its tables come with billing's
-from penstock.storage.changes import unaudited
+from penstock.storage.changes import PERSONAL, unaudited
 from penstock.storage.schema import Instant, metadata
 
 
@@ -190,7 +190,7 @@ invoice_mail = sa.Table(
     _organisation(),
     _text("id", key=True),
     _text("invoice"),
-    _text("recipient"),
+    sa.Column("recipient", sa.String, nullable=False, info=PERSONAL),
     _moment("sent_at"),
     sa.Index("ix_invoice_mail_invoice", "organisation", "invoice"),
 )
@@ -238,7 +238,7 @@ invoice = sa.Table(
     _minor("credit_minor"),  # taken from (positive) or given to (negative) the customer's credit on issue
     sa.Column("cutoff_seq", sa.BigInteger, nullable=False),
     sa.Column("seller", sa.JSON, nullable=False),
-    sa.Column("buyer", sa.JSON, nullable=False),
+    sa.Column("buyer", sa.JSON, nullable=False, info=PERSONAL),
     sa.Column("tax", sa.JSON, nullable=False),
     _moment("issued_at"),
     _moment("due_at"),
@@ -306,7 +306,7 @@ credit_note = sa.Table(
     _text("refund", optional=True),
     _text("reason"),
     sa.Column("seller", sa.JSON, nullable=False),
-    sa.Column("buyer", sa.JSON, nullable=False),
+    sa.Column("buyer", sa.JSON, nullable=False, info=PERSONAL),
     _moment("issued_at"),
     sa.Column("shares", sa.JSON),  # net and tax by line of the invoice
     sa.UniqueConstraint("organisation", "operation"),

@@ -54,7 +54,8 @@ def audit_verify(
         found = verify_log(tx, expect)
     head = f"{found.last}:{found.head}"
     rows: list[dict[str, Any]] = [{"problem": one} for one in found.problems]
-    show({**vars(found), "kept": head}, rows=rows or [{"audit log": "whole", "entries": found.entries, "head": head}])
+    whole = {"audit log": "whole", "entries": found.entries, "emptied by erasures": found.emptied, "head": head}
+    show({**vars(found), "kept": head}, rows=rows or [whole])
     if found.problems:
         raise typer.Exit(1)
     note(f"keep the head elsewhere; later: penstock audit verify --expect {head}")

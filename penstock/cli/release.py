@@ -10,6 +10,7 @@ import typer
 from penstock.cli.output import OPTIONS, note, show
 
 if TYPE_CHECKING:
+    from penstock.jobs.lineage import Standing
     from penstock.registry.releases import Release
 
 
@@ -61,19 +62,30 @@ def rollback(product: str) -> None:
 
 def releases(product: Annotated[str | None, typer.Argument()] = None) -> None:
     """Every release, live and retired."""
-    from penstock.registry.releases import list_releases
+    from penstock.jobs.lineage import standing_releases
     from penstock.runtime.house import open_house
     from penstock.workspace.loader import product_of
 
     house = open_house(OPTIONS.workspace)
     with house.store.read() as tx:
-        found = list_releases(tx, product)
+        found = standing_releases(tx, product)
     if not found and product is not None:
         product_of(house.workspace, product)
-    show(found, rows=_rows(found))
+    learned = [one for one in found if one.erased_customers]
+    rows = _rows(found)
+    if learned:
+        for row, one in zip(rows, found, strict=True):
+            row["learned from erased"] = ", ".join(one.erased_customers)
+    show(found, rows=rows)
+    for one in learned:
+        if one.state == "live":
+            note(
+                f"{one.product}: release {one.number} is live and learned from {', '.join(one.erased_customers)}, "
+                f"erased since: delete the rows that name the customer, then  penstock retrain {one.product}"
+            )
 
 
-def _rows(found: Sequence[Release]) -> list[dict[str, Any]]:
+def _rows(found: Sequence[Release | Standing]) -> list[dict[str, Any]]:
     """What people look for; the hashes and decisions stand in --json."""
     return [
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from penstock.console.chinese_erasing import ERASING
 from penstock.console.chinese_money import MONEY
 from penstock.console.chinese_people import PEOPLE
 from penstock.console.chinese_safety import SAFETY
@@ -11,6 +12,7 @@ CHINESE = {
     **CHINESE_WORK,
     **PEOPLE,
     **SAFETY,
+    **ERASING,
     "+ {amount} not invoiced": "另有 {amount} 未开账单",
     "95% interval": "95% 置信区间",
     "Account": "科目",

@@ -24,6 +24,7 @@ DONE = {  # what a page says after a form, by the key in ?done=
     "credited": "The credit is added.",
     "decided": "Decided.",
     "mailed": "The mail server took it.",
+    "erased": "Erased. What stays, and why, is recorded here.",
     "limited": "The limit is set.",
     "moved": "Moved: the new terms hold for customers that it brings from now on.",
     "paid": "The payment is recorded.",

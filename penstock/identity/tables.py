@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from penstock.storage.changes import SECRET, unaudited
+from penstock.storage.changes import PERSONAL, SECRET, unaudited
 from penstock.storage.schema import Instant, metadata
 
 customer = sa.Table(
@@ -12,14 +12,14 @@ customer = sa.Table(
     metadata,
     sa.Column("id", sa.String, primary_key=True),
     sa.Column("organisation", sa.String, nullable=False),
-    sa.Column("name", sa.String, nullable=False),
-    sa.Column("email", sa.String, nullable=False),
+    sa.Column("name", sa.String, nullable=False, info=PERSONAL),
+    sa.Column("email", sa.String, nullable=False, info=PERSONAL),
     sa.Column("locale", sa.String, nullable=False),
-    sa.Column("address", sa.String, nullable=False),
-    sa.Column("tax_id", sa.String, nullable=False),
+    sa.Column("address", sa.String, nullable=False, info=PERSONAL),
+    sa.Column("tax_id", sa.String, nullable=False, info=PERSONAL),
     sa.Column("created_at", Instant, nullable=False),
-    sa.Column("name_key", sa.String, nullable=False, server_default=""),  # core.folding.fold of the name
-    sa.Column("email_key", sa.String, nullable=False, server_default=""),
+    sa.Column("name_key", sa.String, nullable=False, server_default="", info=PERSONAL),  # core.folding.fold of the name
+    sa.Column("email_key", sa.String, nullable=False, server_default="", info=PERSONAL),
     sa.Column("archived_at", Instant, nullable=True),
     sa.UniqueConstraint("organisation", "name"),
     sa.Index("ix_customer_organisation_email", "organisation", "email"),

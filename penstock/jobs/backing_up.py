@@ -4,10 +4,8 @@ one file. Others serve meanwhile."""
 from __future__ import annotations
 
 import io
-import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,12 +17,13 @@ import penstock
 from penstock.billing.ledger import balances
 from penstock.core.errors import BadInput
 from penstock.core.hashing import sha256_of_file
-from penstock.runtime.house import House
+from penstock.runtime.house import House, drafts_of
 from penstock.runtime.progress import Progress, no_progress
 from penstock.serving.usage_log import extent
 from penstock.storage import audit
 from penstock.storage.archive import Archive, written
 from penstock.storage.backup import copy_sqlite, dump_postgres, open_copy, row_counts, snapshot
+from penstock.storage.drafts import draft_of
 from penstock.storage.engine import Store, Transaction, is_sqlite
 from penstock.storage.migrate import chain
 from penstock.storage.sealing import seal
@@ -72,7 +71,9 @@ def back_up(
     if target.is_dir():
         target = target / f"{house.folder.resolve().name}-{house.store.clock.now():%Y%m%dT%H%M%SZ}.backup"
     inside, outside = _named_files(house) if data else ((), ())
-    with written(target) as archive, _work_beside(target) as work:
+    register = drafts_of(house.workspace)
+    beside = target.with_name(f"{target.name}.work")  # on the backup's own disk: the workspace's may be nearly full
+    with written(target, register) as archive, draft_of(beside, folder=True, register=register) as work:
         archive.add(FILE, io.BytesIO((house.folder / FILE).read_bytes()), pack=True)
         _add_workflows(house, archive, work)
         stands_for = house.store.clock.now()  # before the snapshot: what was acknowledged until now is in it
@@ -114,13 +115,6 @@ def heads(tx: Transaction) -> dict[str, Any]:
         "usage": {"seq": seq, "events": events, "units": units},
         "balances": {f"{one.account} {one.currency}": one.amount_minor for one in balances(tx)},
     }
-
-
-@contextmanager
-def _work_beside(target: Path) -> Iterator[Path]:
-    """A folder on the backup's own disk, for the database's copy: the workspace's may be nearly full."""
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.work-") as work:
-        yield Path(work)
 
 
 def _add_workflows(house: House, archive: Archive, work: Path) -> None:

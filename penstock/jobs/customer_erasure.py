@@ -23,10 +23,12 @@ from penstock.monitoring.erasing import ERASERS, erase_feeds
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress, no_progress
 from penstock.serving.usage_log import erase_answers
+from penstock.storage import audit
 from penstock.storage.documents import get_document, put_document
 from penstock.storage.engine import Transaction
 
 YEARS_KEPT = 10
+LOG = "audit_details"
 ADVICE = (
     "a model keeps what it learned: delete the rows of data files that name the customer, then `penstock retrain` each "
     "product and release what comes of it; versions, candidates and releases made before stay, as the record of what "
@@ -39,8 +41,9 @@ ERASED = {
     "questions": "questions that had no good answer",
     "opinion_documents": "documents of opinion monitoring, with mentions, alerts and mutes",
     "customer": "name, e-mail address, address and tax id on the customer's record: a pseudonym stands there",
+    LOG: "entries of the audit log, of which these and reasons given about its words go; who did what and when stays",
 }
-_KEPT = {
+KEPT = {
     "invoices": "issued invoices are tax records: they keep whom they were issued to",
     "credit_notes": "they belong to the invoices",
     "payments": "books of account",
@@ -51,7 +54,7 @@ _KEPT = {
     "attribution": "what a partner's commission rests on",
     "keys": "ids and names, which usage names; all of them revoked",
 }
-_AUDIT = "who changed what, and when: append-only evidence, in which names and addresses that were changed stand"
+AUDIT_WHY = "who changed what, and when: append-only evidence; what was personal in it goes"
 
 
 @dataclass(frozen=True)
@@ -109,13 +112,14 @@ def preview_erasure(house: House, ref: str, *, keep_years: int = YEARS_KEPT, lea
         until = date(tx.now.year + keep_years, 12, 31)
         erased = {part.name: belongings.count(tx, part, who) for part in belongings.PARTS if part.name in ERASED}
         kept = [
-            Kept(part.name, rows, _KEPT[part.name], until)
+            Kept(part.name, rows, KEPT[part.name], until)
             for part in belongings.PARTS
-            if part.name in _KEPT and (rows := belongings.count(tx, part, who))
+            if part.name in KEPT and (rows := belongings.count(tx, part, who))
         ]
+    erased[LOG] = sum(len(found) for found, _ in belongings.personal_entries(house.store, who))
     entries = sum(1 for _ in belongings.audit_rows(house.store, who))
     if entries:
-        kept.append(Kept(belongings.AUDIT, entries, _AUDIT, until))
+        kept.append(Kept(belongings.AUDIT, entries, AUDIT_WHY, until))
     words = tuple(sorted({hashed(customer.name), hashed(customer.email)}))
     learned = _learned(house, who)  # before its name is gone: rows of data files may be found by it
     return Erasure(
@@ -146,6 +150,10 @@ def erase(
     for done, (what, eraser) in enumerate(erasers.items(), start=1):
         while _page(house, eraser, planned.customer):
             progress("erasing", done, len(erasers), what)
+    for found, names in belongings.personal_entries(house.store, planned.customer):
+        with house.store.transaction() as tx:
+            audit.empty_details(tx, [one.number for one in found], names)
+        progress("erasing", len(erasers), len(erasers), "audit log")
     with house.store.transaction() as tx:
         erase_feeds(tx, keys)
         return _finish(tx, planned.customer)

@@ -16,7 +16,7 @@ from typing import Any
 from penstock.analytics import belongings
 from penstock.identity.customers import get_customer
 from penstock.jobs.money import invoice_pdf
-from penstock.runtime.house import House
+from penstock.runtime.house import House, drafts_of
 from penstock.runtime.progress import Progress, no_progress
 from penstock.storage.archive import Archive, written
 
@@ -54,7 +54,7 @@ def export_customer(house: House, ref: str, target: Path, progress: Progress = n
     """
     with house.store.read() as tx:
         who, made_at = get_customer(tx, ref), tx.now
-    with written(target) as archive:
+    with written(target, drafts_of(house.workspace)) as archive:
         files = list(_files(house, who.id, archive, progress))
         documents = [one for one in archive.parts if one["name"].endswith(".pdf")]
         about = {"format": FORMAT, "company": house.workspace.company.name, "customer": who.id}

@@ -21,9 +21,10 @@ from penstock.core.installing import install_hint, package_hint
 from penstock.core.private import loose, tightened
 from penstock.models.load import Loader
 from penstock.registry.releases import live_releases
-from penstock.runtime.house import database_of, open_house
+from penstock.runtime.house import database_of, drafts_of, open_house
 from penstock.runtime.tls import PARTS, certificate_ends, key_file, server_context
 from penstock.storage import audit, migrate
+from penstock.storage.drafts import abandoned
 from penstock.storage.engine import is_sqlite, open_engine, translated_errors
 from penstock.storage.integrity import damages, how
 from penstock.storage.sqlite import OLDEST_SAFE_SQLITE
@@ -54,6 +55,7 @@ def examine(folder: Path) -> list[Finding]:
         return [*findings, Finding("workspace", "bad", str(error).splitlines()[0], "penstock check shows every error")]
     findings.append(Finding("workspace", "ok", f"products: {', '.join(workspace.products) or 'none'}"))
     findings.append(_files(workspace))  # before the house is opened, which closes its folder
+    findings += _left_drafts(workspace)
     return [
         *findings,
         *_database(workspace),
@@ -104,6 +106,13 @@ def _files(workspace: Workspace) -> Finding:
         more = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
         return Finding("files", "doubt", told + more, tightened(workspace.state))
     return Finding("files", "ok", "readable by their owner only")
+
+
+def _left_drafts(workspace: Workspace) -> Iterator[Finding]:
+    """What a killed export or backup left: it holds what the finished file would."""
+    for left in abandoned(drafts_of(workspace)):
+        remedy = f"the next export or backup removes it; or now: rm -r {left}"
+        yield Finding("draft", "doubt", f"an export or backup was killed and left {left}", remedy)
 
 
 def _database(workspace: Workspace) -> Iterator[Finding]:

@@ -12,9 +12,12 @@ from typing import Any
 from penstock.datasets.versions import DatasetVersion, list_versions, load_rows
 from penstock.identity.customers import Consent, Customer, consent_history, list_customers
 from penstock.jobs.consent import Owners, owners_in, owners_of
+from penstock.jobs.customers import ERASURE
 from penstock.registry.candidates import Candidate, list_candidates
 from penstock.registry.releases import Release, list_releases
 from penstock.runtime.house import House
+from penstock.storage.documents import list_documents
+from penstock.storage.engine import Transaction
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,40 @@ class Held:
     def outlived(self) -> bool:
         """A model is served that learned from a customer who does not consent any more."""
         return self.live and self.rows_train > 0 and not self.consents_now
+
+
+def releases_of_erased(tx: Transaction, product: str | None = None) -> dict[str, tuple[str, ...]]:
+    """Releases (id) whose model learned from customers that were erased -> those customers (ids), of one product or of
+    all; by what the records of the erasures say, so also what was compressed and released since."""
+    found: dict[str, set[str]] = {}
+    for record in list_documents(tx, ERASURE):
+        for one in record["learned"]:
+            if product in (None, one["product"]):
+                for release in _learned_from(tx, one):
+                    found.setdefault(release, set()).add(record["customer"])
+    return {release: tuple(sorted(customers)) for release, customers in found.items()}
+
+
+def _learned_from(tx: Transaction, noted: Mapping[str, Any]) -> list[str]:
+    """Test rows are learned from by what was trained again on all rows."""
+    trained = list_candidates(tx, noted["product"])
+    [version] = [one.id for one in list_versions(tx, noted["product"]) if one.number == noted["version"]] or [""]
+    learned = _learned(version, trained)
+    models = {one.id for one in trained if one.id in learned and (noted["rows_train"] or one.served != one.artifact)}
+    return [one.id for one in list_releases(tx, noted["product"]) if one.candidate in models]
+
+
+@dataclass(frozen=True)
+class Standing(Release):
+    """A release as it is listed. erased_customers: ids of those of whom its model learned and who were erased since."""
+
+    erased_customers: tuple[str, ...]
+
+
+def standing_releases(tx: Transaction, product: str | None = None) -> list[Standing]:
+    """Every release of a product, or of all, with whom it should forget."""
+    erased = releases_of_erased(tx, product)
+    return [Standing(**vars(one), erased_customers=erased.get(one.id, ())) for one in list_releases(tx, product)]
 
 
 def lineage(house: House, product: str, customer: str | None = None) -> list[Held]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from penstock.storage.changes import unaudited
+from penstock.storage.changes import PERSONAL, unaudited
 from penstock.storage.schema import Instant, metadata
 
 feedback = sa.Table(
@@ -51,7 +51,7 @@ feedback_review = sa.Table(
     sa.Column("organisation", sa.String, primary_key=True),
     sa.Column("feedback", sa.String, sa.ForeignKey("feedback.id"), primary_key=True),
     sa.Column("verdict", sa.String, nullable=True),
-    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("reason", sa.String, nullable=False, info=PERSONAL),  # it may repeat the comment
     sa.Column("decided_at", Instant, nullable=True),
     sa.Column("no_row", sa.String, nullable=True),
     sa.CheckConstraint("verdict is null or verdict in ('accepted', 'rejected')", name="verdict"),

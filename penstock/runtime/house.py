@@ -83,6 +83,11 @@ def open_house(
     return House(workspace, store if act is None else audit.acting(store, act), BlobStore(workspace.blobs), url)
 
 
+def drafts_of(workspace: Workspace) -> Path:
+    """Where it is noted which drafts lie where, while they are written: see storage.drafts."""
+    return workspace.state / "drafts"
+
+
 def database_of(workspace: Workspace) -> str:
     """The address of the workspace's database: PENSTOCK_DATABASE, else what the file says."""
     return os.environ.get("PENSTOCK_DATABASE") or workspace.database_url

@@ -7,8 +7,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
-import tempfile
 import time
 import zipfile
 import zlib
@@ -20,6 +18,7 @@ from typing import IO, Any
 
 from penstock.core.errors import BadInput, Broken, Conflict, NotFound
 from penstock.core.hashing import sha256_of
+from penstock.storage.drafts import draft_of
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -61,18 +60,17 @@ class Archive:
 
 
 @contextmanager
-def written(target: Path) -> Iterator[Archive]:
+def written(target: Path, register: Path | None = None) -> Iterator[Archive]:
     """The archive `target`, there only once the block has ended well and the disk has it; readable by its owner only.
 
-    Raises Conflict when there is such a file already.
+    register: see drafts. Raises Conflict when there is such a file already.
     """
     if target.exists():
         raise Conflict("there is a file of this name already", where=str(target), hint="choose another name")
     if not target.parent.is_dir():
         raise NotFound("the folder does not exist", where=str(target.parent), hint="make it first")
-    handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.part-")  # 0600 from the first byte
-    try:
-        with os.fdopen(handle, "wb") as stream:
+    with draft_of(target, register=register) as draft:
+        with draft.open("wb") as stream:
             with zipfile.ZipFile(stream, "w", compresslevel=1) as packed:
                 archive = Archive(packed, stream)
                 yield archive
@@ -81,10 +79,8 @@ def written(target: Path) -> Iterator[Archive]:
                 packed.comment = sha256_of(text.encode()).encode()  # the sums have a sum
             stream.flush()
             os.fsync(stream.fileno())
-        Path(draft).replace(target)
+        draft.replace(target)
         sync_folder(target.parent)
-    finally:
-        Path(draft).unlink(missing_ok=True)
 
 
 def read_manifest(file: Path) -> dict[str, Any]:
@@ -121,14 +117,10 @@ def new_folder(target: Path) -> Iterator[Path]:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise Conflict("the folder is not empty", where=str(target), hint="choose a new one")
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.part-"))
-    try:
+    with draft_of(target, folder=True) as draft:
         yield draft
         draft.replace(target)
         sync_folder(target.parent)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,14 +1,15 @@
 """The audit log: who changed what, when, from where, and how it was before. One entry a transaction, written in it.
 
-Append-only (the database refuses anything else), numbered without gaps, each entry bound to the one before it by a
-hash. It knows tables and rows; what they mean, their rooms know.
+Append-only, numbered without gaps, each entry bound to the one before it by a hash of all but its details, of which
+it holds a hash. The database refuses to change anything but details, and a change of those counts only if a later
+entry says it: what an erasure empties. It knows tables and rows; what they mean, their rooms know.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -19,7 +20,7 @@ import sqlalchemy as sa
 from penstock.core.acts import Act
 from penstock.core.hashing import canonical_json, digest_of, sha256_of
 from penstock.storage import counters
-from penstock.storage.changes import Change, Changes, unaudited
+from penstock.storage.changes import Change, Changes, Row, unaudited
 from penstock.storage.engine import Store, Transaction
 from penstock.storage.schema import Instant, metadata, sequence
 
@@ -29,6 +30,8 @@ PAGE = 1_000
 _ABOUT = ("customer", "partner", "product", "invoice", "operator", "run")  # columns by which an entry is looked for
 _LONGEST_SUBJECT = 200
 _OWN = unaudited("it is the audit log")
+_EMPTIED = "audit_entry"  # the kind of a change that says which details another entry has since
+GONE = "(erased)"
 
 audit_entry = sa.Table(
     "audit_entry",
@@ -88,12 +91,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Verified:
-    """What was read of the log. last, head: number and hash of its newest entry; problems: empty when all holds."""
+    """What was read of the log. last, head: number and hash of its newest entry; problems: empty when all holds.
+    emptied: entries of which an erasure took personal values, as a later entry says."""
 
     entries: int
     last: int
     head: str
     problems: tuple[str, ...]
+    emptied: int = 0
 
 
 def acting(store: Store, act: Act) -> Store:
@@ -106,9 +111,7 @@ def append(tx: Transaction, changes: Changes, act: Act) -> None:
     kept = changes.kept()
     if not kept and not changes.more:
         return
-    # the salt: a hash alone must not let anyone guess an e-mail address whose details are no longer there
-    told = {"changes": [asdict(one) for one in kept], "more": changes.more, "salt": secrets.token_hex(8)}
-    details = canonical_json(told).decode()
+    details = _details(kept, changes.more)
     number = counters.take(tx, SEQUENCE)
     row: dict[str, Any] = {
         "number": number,
@@ -167,6 +170,34 @@ def entries_about(tx: Transaction, subjects: sa.SelectBase, after: int, limit: i
     return [_entry(row) for row in tx.all(query.order_by(one.number))]
 
 
+def is_personal(entry: Entry, mine: Collection[str]) -> bool:
+    """Whether `empty_details` would take something out of the entry."""
+    return any(one.names(mine) and _impersonal(one) != one for one in entry.changes)
+
+
+def empty_details(tx: Transaction, numbers: Sequence[int], mine: Collection[str]) -> int:
+    """Take the personal values (changes.PERSONAL) of the changes that name one of `mine` out of these entries' details;
+    returns of how many. An entry says so, in this transaction; whose changes, when and by whom stay as they were."""
+    told = tx.changes or Changes()
+    one = audit_entry.c
+    entry = (one.organisation == tx.organisation, one.number.in_(numbers))
+    emptied = 0
+    for row in tx.all(sa.select(one.number, one.details).where(*entry).order_by(one.number)):
+        known = json.loads(row["details"])
+        before = [Change(**change) for change in known["changes"]]
+        after = [_impersonal(change) if change.names(mine) else change for change in before]
+        if after == before:
+            continue
+        details = _details(after, known["more"])  # salted anew: what is gone cannot be tried against the old hash
+        at = (one.organisation == tx.organisation, one.number == row["number"])
+        tx.execute(sa.update(audit_entry).where(*at).values(details=details))
+        told.note(_EMPTIED, {"number": row["number"]}, {"details_sha256": sha256_of(details.encode())})
+        emptied += 1
+    if tx.changes is None:  # nobody acts, yet the log must say it
+        append(tx, told, Act("penstock", "", "", "erasure"))
+    return emptied
+
+
 def verify(tx: Transaction, *, newest: int | None = None) -> Verified:
     """Read the log from its beginning, or only its `newest` entries, and check that no entry was changed, taken out or
     put in. Whoever can write to the database could make the whole chain anew: keep `head` somewhere else, and compare.
@@ -174,19 +205,31 @@ def verify(tx: Transaction, *, newest: int | None = None) -> Verified:
     last = int(tx.scalar(sa.select(sequence.c.value).where(*_counter(tx))) or 0)
     first = 1 if newest is None else max(1, last - newest + 1)
     problems: list[str] = []
+    changed: dict[int, str] = {}  # entries whose details are not those they were written with -> the hash of these
+    allowed: dict[int, str] = {}  # entries -> the hash that the newest entry about their details says
     expected, previous, read = first, _hash_of(tx, first - 1), 0
     for row in _rows_from(tx, first):
         if row["number"] != expected:
             problems.append(f"entries {expected} to {row['number'] - 1} are missing")
         elif row["previous"] != previous:
             problems.append(f"entry {row['number']} does not follow the one before it")
-        problems += _faults(row)
+        if _hash(row) != row["hash"]:
+            problems.append(f"entry {row['number']} was altered")
+        if (found := sha256_of(row["details"].encode())) != row["details_sha256"]:
+            changed[row["number"]] = found
+        elif f'"{_EMPTIED}"' in row["details"]:
+            allowed |= _emptied(row["details"])
         expected, previous, read = row["number"] + 1, row["hash"], read + 1
     if expected <= last:
         problems.append(f"entries {expected} to {last} are missing")
     elif expected > last + 1:
         problems.append(f"entries {last + 1} to {expected - 1} were never counted")
-    return Verified(read, expected - 1, previous, tuple(problems))
+    problems += [
+        f"entry {number}: its changes are not those that were recorded"
+        for number, found in changed.items()
+        if allowed.get(number) != found
+    ]
+    return Verified(read, expected - 1, previous, tuple(problems), len(changed.keys() & allowed.keys()))
 
 
 def hash_at(tx: Transaction, number: int) -> str | None:
@@ -208,13 +251,26 @@ def _hash(row: Mapping[str, Any] | sa.RowMapping) -> str:
     return digest_of({"at": row["at"].isoformat(), **{name: row[name] for name in named}})
 
 
-def _faults(row: sa.RowMapping) -> list[str]:
-    found = []
-    if sha256_of(row["details"].encode()) != row["details_sha256"]:
-        found.append(f"entry {row['number']}: its changes are not those that were recorded")
-    if _hash(row) != row["hash"]:
-        found.append(f"entry {row['number']} was altered")
-    return found
+def _details(changes: Sequence[Change], more: Mapping[str, int]) -> str:
+    """With a salt: a hash alone must not let anyone guess an e-mail address whose details are no longer there."""
+    told = {"changes": [asdict(one) for one in changes], "more": more, "salt": secrets.token_hex(8)}
+    return canonical_json(told).decode()
+
+
+def _impersonal(change: Change) -> Change:
+    table = metadata.tables.get(change.table)
+    personal = {one.name for one in table.columns if one.info.get("personal")} if table is not None else set()
+
+    def without(row: Row | None) -> Row | None:
+        return row and {name: GONE if name in personal and value else value for name, value in row.items()}
+
+    return replace(change, before=without(change.before), after=without(change.after))
+
+
+def _emptied(details: str) -> dict[int, str]:
+    """Which details other entries have since, as this entry says."""
+    changes = [Change(**one) for one in json.loads(details)["changes"]]
+    return {one.key["number"]: one.after["details_sha256"] for one in changes if one.table == _EMPTIED and one.after}
 
 
 def _rows_from(tx: Transaction, first: int) -> Iterator[sa.RowMapping]:

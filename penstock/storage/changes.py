@@ -1,12 +1,13 @@
 """What the statements of one transaction change: rows by table, as they were before and as they are after.
 
 Only for transactions in which somebody acts (see audit.py). A table whose rows keep their own record, or that says
-nothing to a person, declares why: `info=unaudited("…")`. A column whose value nobody may read: `info=SECRET`.
+nothing to a person, declares why: `info=unaudited("…")`. A column whose value nobody may read: `info=SECRET`. One
+that says who a customer is or what it said, and which an erasure empties in the log too: `info=PERSONAL`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +20,7 @@ from penstock.core.hashing import canonical_json, sha256_of
 MAX_ROWS = 25  # kept of one transaction with their values; closing a month writes hundreds, which its books keep
 LONGEST_VALUE = 1_000  # bytes of a value's JSON; of a longer one its hash is kept
 SECRET = {"secret": True}
+PERSONAL = {"personal": True}
 _WHY = "unaudited"
 
 Row = Mapping[str, Any]
@@ -38,6 +40,11 @@ class Change:
     key: Row
     before: Row | None
     after: Row | None
+
+    def names(self, ids: Collection[str]) -> bool:
+        """Whether one of its values, before or after, is one of these."""
+        rows = (self.key, self.before or {}, self.after or {})
+        return any(isinstance(value, str) and value in ids for row in rows for value in row.values())
 
 
 @dataclass

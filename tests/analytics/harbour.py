@@ -148,14 +148,15 @@ class Harbour:
             progress=no_progress,
         )
 
-    def candidate(self, product: str, rung: str, right: int, artifact: str = "") -> Candidate:
-        """A trained, measured and judged candidate. artifact: a real model's; without one there is none to load."""
+    def candidate(self, product: str, rung: str, right: int, artifact: str = "", version: str = "") -> Candidate:
+        """A trained, measured and judged candidate. artifact: a real model's; without one there is none to load.
+        version: the id of the data version it was trained on."""
         report = self.report(right)
         conditions = self.house.workspace.products[product].gate
         with self.store.transaction() as tx:
             rows = [Row(f"text {n} of {product}", LABELS[n % 2], f"{product}.csv:{n}") for n in range(40)]
             cleaned = clean(rows, None, self.house.workspace.products[product].cleaning, 0)
-            version = add_version(
+            made_version = add_version(
                 tx,
                 self.house.blobs,
                 product=product,
@@ -168,7 +169,7 @@ class Harbour:
                 rung=rung,
                 artifact=artifact or self.house.blobs.put(f"{product} {rung} {right}".encode()),
                 backbone=None,
-                dataset_version=version.id,
+                dataset_version=version or made_version.id,
                 seed=0,
                 report_blob=self.house.blobs.put(canonical_json(report.to_json())),
                 seconds=4.2,

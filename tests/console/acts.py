@@ -174,3 +174,5 @@ def page_steps(here: Harbour, more: dict[str, str]) -> Iterator[Step]:
     yield Step("POST /operators/remove", body={"operator": "Ada"})
     yield Step("POST /customers/{customer}/archive", this, {"force": "yes"})
     yield Step("POST /customers/{customer}/unarchive", this)
+    yield Step("POST /customers/{customer}/export", this)
+    yield Step("POST /customers/{customer}/erase", {"customer": more["held3"]}, {"name": "Reed 3", "keep_years": "9"})

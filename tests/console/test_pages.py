@@ -9,12 +9,15 @@ import pytest
 from analytics.harbour import Harbour
 from console.conftest import Browser, Runs
 
+from penstock.analytics.belongings import AUDIT
 from penstock.channels import agreements
 from penstock.console import words
 from penstock.console.chinese import CHINESE
 from penstock.console.pages import overview
 from penstock.identity.customers import add_customer
 from penstock.jobs import drawings
+from penstock.jobs.customer_erasure import ADVICE, AUDIT_WHY, ERASED, KEPT
+from penstock.storage.audit import Wanted, entries
 from penstock.workspace.loader import load
 
 TEMPLATES = Path(words.__file__).parent / "templates"
@@ -31,6 +34,7 @@ def pages(harbour: Harbour) -> list[str]:
         "/customers",
         "/customers?archived=yes",
         f"/customers/{harbour.quiet}/plan?plan=team",
+        f"/customers/{harbour.quiet}/erase",
         "/customers?q=blue",
         f"/customers/{harbour.blue}",
         f"/customers/{harbour.hai}",
@@ -70,6 +74,13 @@ def test_every_phrase_has_its_chinese() -> None:
     for template in TEMPLATES.glob("*.html"):
         text = template.read_text(encoding="utf-8")
         phrases |= {first or second for first, second in re.findall(r"""\bt\(\s*(?:"([^"]*)"|'([^']*)')""", text)}
+    phrases |= {
+        *ERASED.values(),
+        *KEPT.values(),
+        *(name.replace("_", " ") for name in (*KEPT, AUDIT)),
+        ADVICE,
+        AUDIT_WHY,
+    }
     assert len(phrases) > 150
     assert sorted(phrases - CHINESE.keys()) == []
 
@@ -188,6 +199,42 @@ def test_a_customer_is_archived_hidden_and_taken_back(
     assert browser.fill_in(quiet, f"{quiet}/key", name="late").status_code == 409
     assert browser.fill_in(quiet, f"{quiet}/unarchive").status_code == 200
     assert "Quiet Co" in browser.get("/customers").text
+
+
+@pytest.mark.parametrize(
+    ("language", "waits", "name_wrong", "done"),
+    [
+        ("en", "Settle this first", "is not the customer", "Record of the erasure"),
+        ("zh-CN", "请先结清", "这不是该客户的名称", "清除记录"),
+    ],
+)
+def test_a_customer_is_erased_after_a_look_by_typing_its_name(
+    browser: Browser, harbour: Harbour, language: str, waits: str, name_wrong: str, done: str
+) -> None:
+    browser.cookies.set("penstock_language", language)
+    path = f"/customers/{harbour.blue}/erase"
+    looked = browser.get(path).text
+    assert waits in looked and 'value="10"' in looked  # October is not paid in full
+    assert browser.fill_in(path, path, name="Blue Shop", keep_years="10").status_code == 409
+    with harbour.store.transaction() as tx:
+        made = add_customer(tx, name="Gone & Co", email="pay@gone.example.com").id
+    path = f"/customers/{made}/erase"
+    assert waits not in browser.get(path).text and f'href="{path}"' in browser.get(f"/customers/{made}").text
+    for typed in ("Gone", "gone & co", "Erased"):
+        back = browser.fill_in(path, path, name=typed, keep_years="7")
+        assert back.status_code == 422 and name_wrong in back.text and 'value="7"' in back.text
+    told = browser.fill_in(path, path, name="Gone & Co", keep_years="7", reason="asked on 1 December")
+    assert told.status_code == 200 and done in told.text and "asked on 1 December" in told.text
+    assert f"Erased {made}" in told.text and "Gone &amp; Co" not in told.text and f'action="{path}"' not in told.text
+    with harbour.store.read() as tx:
+        newest = entries(tx, Wanted(), 1)[0]
+    assert (newest.who, newest.act) == ("the admin token", "POST /customers/{customer}/erase")
+
+
+def test_a_customers_data_are_taken_away_by_a_form(browser: Browser, harbour: Harbour) -> None:
+    path = f"/customers/{harbour.blue}"
+    taken = browser.fill_in(path, f"{path}/export")
+    assert taken.headers["content-type"] == "application/zip" and taken.content.startswith(b"PK")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -17,6 +19,7 @@ from analytics.harbour import Harbour, open_harbour
 from penstock.analytics import belongings
 from penstock.billing.credits import add_credit, credit_balance
 from penstock.billing.payments import pay, refund
+from penstock.billing.tables import invoice_mail
 from penstock.channels.attribution import attribute
 from penstock.channels.partners import add_partner
 from penstock.core.acts import Act
@@ -25,16 +28,18 @@ from penstock.core.money import Money
 from penstock.datasets.report import CleaningReport
 from penstock.datasets.rows import Prepared
 from penstock.datasets.versions import add_version
-from penstock.identity.customers import add_customer, get_customer
+from penstock.identity.customers import add_customer, edit_customer, get_customer
 from penstock.identity.keys import create_key, list_keys
 from penstock.jobs import customer_erasure
 from penstock.jobs.consent import check_made
 from penstock.jobs.customer_erasure import erase, preview_erasure
 from penstock.jobs.customer_export import export_customer
 from penstock.jobs.customers import unarchive
-from penstock.jobs.lineage import lineage
+from penstock.jobs.doctor import examine
+from penstock.jobs.lineage import lineage, releases_of_erased, standing_releases
 from penstock.monitoring import feedback
 from penstock.monitoring.opinion.tables import opinion_document, opinion_feed, opinion_mute
+from penstock.storage import audit
 from penstock.storage.audit import verify
 from penstock.storage.engine import Store, Transaction
 from penstock.storage.schema import metadata
@@ -218,7 +223,7 @@ def test_an_erased_customer_is_a_pseudonym_and_its_invoices_stay(here: Harbour) 
         with pytest.raises(Conflict, match="was erased"):
             unarchive(tx, who.id)
         assert verify(tx).problems == ()
-    assert {table for table, text in _content(here) if any(one in text for one in QUIET)} <= {"invoice", "audit_entry"}
+    assert {table for table, text in _content(here) if any(one in text for one in QUIET)} == {"invoice"}
     assert erase(here.house, here.quiet) == done == preview_erasure(here.house, here.quiet)
 
 
@@ -234,11 +239,83 @@ def test_the_audit_log_is_not_told_what_was_erased(here: Harbour) -> None:
     assert len(told) >= 2 and not [one for one in (*QUIET, "words of", "loud") if one in "".join(told)]
 
 
+def test_older_entries_of_the_audit_log_lose_what_is_personal_and_the_chain_holds(here: Harbour) -> None:
+    settle(here)
+    with here.house.acting(ACT).store.transaction() as tx:
+        edit_customer(tx, here.quiet, {"address": "1 New Row"}, allow_similar=False)
+        tx.execute(sa.insert(invoice_mail), _mail(tx, here, "books@quiet.example.com"))
+        edit_customer(tx, here.blue, {"address": "2 Blue Quay"}, allow_similar=False)
+    with here.store.read() as tx:
+        before = verify(tx)
+        kept = dict(_entries(tx))
+    preview = preview_erasure(here.house, here.quiet)
+    done = erase(here.house.acting(ACT), here.quiet)
+    assert done.erased["audit_details"] == preview.erased["audit_details"] >= 2
+    with here.store.read() as tx:
+        found, after = verify(tx), dict(_entries(tx))
+        assert audit.hash_at(tx, before.last) == before.head  # the head that somebody kept still holds
+    assert (found.problems, found.emptied) == ((), done.erased["audit_details"])
+    whole = repr(after)
+    assert not [one for one in (*QUIET, "1 New Row", "books@quiet.example.com") if one in whole]
+    assert "2 Blue Quay" in whole and "1 Blue Quay" in whole
+    for number, entry in kept.items():
+        facts = [(one.table, one.key, (one.before or {}).keys(), (one.after or {}).keys()) for one in entry.changes]
+        now = after[number]
+        assert [
+            (one.table, one.key, (one.before or {}).keys(), (one.after or {}).keys()) for one in now.changes
+        ] == facts
+        assert (now.at, now.who, now.act, now.hash) == (entry.at, entry.who, entry.act, entry.hash)
+
+
+def _entries(tx: Transaction) -> Iterator[tuple[int, audit.Entry]]:
+    for one in audit.entries(tx, audit.Wanted(), 10_000):
+        yield one.number, one
+
+
+def _mail(tx: Transaction, here: Harbour, recipient: str) -> dict[str, Any]:
+    facts = {"organisation": tx.organisation, "id": "mail_1", "invoice": here.invoices[here.quiet]}
+    return {**facts, "recipient": recipient, "sent_at": tx.now}
+
+
 def _content(here: Harbour) -> Iterator[tuple[str, str]]:
     with here.store.read() as tx:
         for name, table in metadata.tables.items():
             if "organisation" in table.columns:
                 yield name, repr(tx.all(sa.select(table).where(table.c.organisation == tx.organisation)))
+
+
+KILLED_EXPORT = """
+import os, signal, sys
+from dataclasses import replace
+from pathlib import Path
+from penstock.jobs.customer_export import export_customer
+from penstock.runtime.house import open_house
+
+def kill(what, done, *rest):
+    if done > 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+folder, url, organisation, customer, target = sys.argv[1:]
+house = open_house(Path(folder), database=url)
+house = replace(house, store=replace(house.store, organisation=organisation))
+export_customer(house, customer, Path(target), kill)
+"""
+
+
+def test_doctor_names_what_a_killed_export_left(here: Harbour, tmp_path: Path) -> None:
+    folder = here.house.folder
+    assert not [one for one in examine(folder) if one.what == "draft"]
+    url = here.store.engine.url.render_as_string(hide_password=False)
+    target = tmp_path / "away" / "blue.zip"
+    target.parent.mkdir()
+    words = [str(folder), url, here.store.organisation, here.blue, str(target)]
+    subprocess.run([sys.executable, "-c", KILLED_EXPORT, *words], check=False)
+    [left] = target.parent.iterdir()
+    assert stat.S_IMODE(left.stat().st_mode) == 0o600 and left.stat().st_size > 0
+    [found] = [one for one in examine(folder) if one.what == "draft"]
+    assert (found.verdict, str(left) in found.found) == ("doubt", True)
+    export_customer(here.house, here.hai, tmp_path / "hai.zip")
+    assert list(target.parent.iterdir()) == [] and not [one for one in examine(folder) if one.what == "draft"]
 
 
 def test_an_interrupted_erasure_goes_on(here: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,6 +352,14 @@ def test_models_that_learned_from_it_are_named(here: Harbour) -> None:
     done = erase(here.house, "Quiet Co")
     assert [(one.product, one.version, one.rows_train) for one in done.learned] == [("kefu", version.number, 1)]
     assert "retrain" in done.advice
+    with here.store.read() as tx:
+        assert releases_of_erased(tx) == {}
+    late = here.candidate("kefu", "frozen-linear.v2", 118, version=version.id)  # it learned from it all the same
+    here.release(late.id)
+    with here.store.read() as tx:
+        flagged = {one.candidate: one.erased_customers for one in standing_releases(tx, "kefu") if one.erased_customers}
+        assert flagged == {late.id: (here.quiet,)} and len(releases_of_erased(tx)) == 1
+        assert releases_of_erased(tx, "helpdesk") == {}
     with here.store.transaction() as tx:
         [still] = lineage(here.house, "kefu", here.quiet)
         assert (still.name, still.consents_now) == (f"Erased {here.quiet}", False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -154,7 +155,9 @@ def test_looking_for_one_thing_does_not_read_the_others(store: Store, desk: Stor
 def test_the_database_refuses_to_change_the_log(store: Store, desk: Store, table: sa.Table) -> None:
     with desk.transaction() as tx:
         add(tx, "Ada Co")
-    for statement in (sa.update(table).values(number=9), sa.delete(table)):
+    fixed = [one for one in table.columns if one.name != "details"]  # a change of those verify finds out
+    values = [{one.name: store.clock.now() if one.name == "at" else "9"} for one in fixed if one.name != "number"]
+    for statement in (*(sa.update(table).values(one) for one in ({"number": 9}, *values)), sa.delete(table)):
         with pytest.raises(sa.exc.DBAPIError, match="never changed"), store.transaction() as tx:
             tx.execute(statement.where(table.c.organisation == tx.organisation))
 
@@ -196,6 +199,37 @@ def test_whoever_touches_the_log_is_found_out(store: Store, desk: Store, harm: C
     with store.read() as tx:
         assert said in " ".join(verify(tx).problems)
         assert verify(tx, newest=2).entries <= 2
+
+
+def test_details_that_were_emptied_are_told_by_a_later_entry_and_by_nothing_else(store: Store, desk: Store) -> None:
+    with desk.transaction() as tx:
+        who, other = add(tx, "Ada Co"), add(tx, "Bea Co")
+    with desk.transaction() as tx:
+        edit_customer(tx, who, {"address": "1 Quay"}, allow_similar=False)
+    with store.read() as tx:
+        before = tx.all(sa.select(audit_entry.c.details_sha256, audit_entry.c.details).where(_own(tx)))
+    with store.transaction() as tx:  # nobody acts: the log says it all the same
+        assert audit.empty_details(tx, [1, 2], [who]) == 2
+    with store.transaction() as tx:
+        assert audit.empty_details(tx, [1, 2], [who]) == 0
+    with store.read() as tx:
+        found = verify(tx)
+        assert (found.entries, found.problems, found.emptied, verify(tx, newest=2).problems) == (3, (), 2, ())
+        after = tx.all(sa.select(audit_entry.c.details_sha256, audit_entry.c.details).where(_own(tx)))
+    assert (
+        "Ada Co" not in repr(after) and "1 Quay" not in repr(after) and "Bea Co" in repr(after) and other in repr(after)
+    )
+    assert [one["details_sha256"] for one in after[:2]] == [one["details_sha256"] for one in before]
+    for was, now in zip(before, after, strict=False):
+        assert json.loads(was["details"])["salt"] not in now["details"]  # else a guess could be tried against the hash
+    with store.transaction() as tx:
+        tx.execute(sa.update(audit_entry).where(_own(tx), audit_entry.c.number == 1).values(details='{"changes": []}'))
+    with store.read() as tx:
+        assert verify(tx).problems == ("entry 1: its changes are not those that were recorded",)
+
+
+def _own(tx: Transaction) -> sa.ColumnElement[bool]:
+    return audit_entry.c.organisation == tx.organisation
 
 
 def test_the_chain_holds_with_several_writers(store: Store) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +15,8 @@ from penstock.console.wire import answer
 from penstock.identity.customers import get_customer
 from penstock.jobs.customer_erasure import erase, preview_erasure
 from penstock.jobs.customer_export import export_customer
+from penstock.runtime.house import drafts_of
+from penstock.storage.drafts import draft_of
 
 _BLOCK = 1 << 18
 
@@ -24,8 +25,9 @@ def customer_export(desk: AtDesk, customer: str) -> Response:
     """All that belongs to a customer, as a ZIP: JSON lines, invoices as PDF, README.json that names each file."""
     with desk.house.store.read() as tx:
         who = get_customer(tx, customer).id
-    with tempfile.TemporaryDirectory(dir=desk.house.workspace.state, prefix="export-") as folder:
-        made = Path(export_customer(desk.house, who, Path(folder) / "customer.zip").file)
+    beside, register = desk.house.workspace.state / "export", drafts_of(desk.house.workspace)
+    with draft_of(beside, folder=True, register=register) as folder:
+        made = Path(export_customer(desk.house, who, folder / "customer.zip").file)
         content, size = made.open("rb"), made.stat().st_size  # its name goes with the folder, however this ends
     headers = {"Content-Disposition": f'attachment; filename="{who}.zip"', "Cache-Control": "no-store"}
     headers["Content-Length"] = str(size)

@@ -11,6 +11,7 @@ from penstock.console.guard import Route
 from penstock.console.headers import DOCUMENT_POLICY
 from penstock.console.wire import answer
 from penstock.jobs.candidate_list import list_judged
+from penstock.jobs.lineage import standing_releases
 from penstock.jobs.reports import candidate_report, passed_candidate
 from penstock.registry import releases
 from penstock.workspace.loader import product_of
@@ -58,7 +59,7 @@ def report_html(desk: AtDesk, candidate: str) -> Response:
 def releases_list(desk: AtDesk, product: str | None = None) -> Response:
     """Every release, live and retired."""
     with desk.house.store.read() as tx:
-        return answer(releases.list_releases(tx, product))
+        return answer(standing_releases(tx, product))
 
 
 def release(desk: AtDesk, product: str, body: bodies.WhichCandidate) -> Response:

@@ -21,6 +21,7 @@ from penstock.core.errors import NotFound
 from penstock.datasets.versions import list_versions
 from penstock.evaluation.report import Report
 from penstock.evaluation.words import SHARES, reason_in_words, speaker
+from penstock.jobs.lineage import standing_releases
 from penstock.jobs.reports import candidate_report
 from penstock.registry import candidates, decisions, releases
 from penstock.storage.engine import Transaction
@@ -76,7 +77,7 @@ def show(request: Request, desk: AtDesk, product: str) -> Response:
             "figures": next(one for one in view.products if one.name == product),
             "ladder": ladder,
             "versions": list_versions(tx, product)[:20],
-            "releases": list(reversed(releases.list_releases(tx, product))),
+            "releases": list(reversed(standing_releases(tx, product))),
             "history": list(reversed(releases.history(tx, product)))[:20],
         }
     lang, headline = render.language(request), tasks.of(known).quality[0]

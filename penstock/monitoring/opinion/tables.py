@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from penstock.storage.changes import unaudited
+from penstock.storage.changes import PERSONAL, unaudited
 from penstock.storage.schema import Instant, metadata
 
 _STREAM = ("organisation", "product", "customer")
@@ -115,7 +115,7 @@ opinion_mute = sa.Table(
     sa.Column("customer", sa.String, primary_key=True),  # "" for all customers
     sa.Column("entity", sa.String, primary_key=True),
     sa.Column("until", Instant, nullable=False),
-    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("reason", sa.String, nullable=False, info=PERSONAL),
     sa.Column("created_at", Instant, nullable=False),
 )
 
