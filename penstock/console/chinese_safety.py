@@ -17,8 +17,8 @@ SAFETY = {
     "What changed": "变更内容",
     "When": "时间",
     "Who": "操作者",
-    "Who changed what, when and from where. Entries are never changed or deleted, except that erasing a customer empties "
-    "what is personal; each is bound to the one before it by a hash.": (
+    "Who changed what, when and from where. Entries are never changed or deleted, except that erasing a customer "
+    "empties what is personal; each is bound to the one before it by a hash.": (
         "谁在何时、从何处更改了什么。记录只增不改（仅清除客户数据时清空其个人信息），每条都以哈希值与上一条相连。"
     ),
     "Add an operator": "添加操作员",
