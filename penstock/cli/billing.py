@@ -9,6 +9,7 @@ import typer
 
 from penstock.cli.output import OPTIONS, note, show
 from penstock.core.errors import BadInput
+from penstock.core.whole import EVERYBODYS, write_whole
 
 
 def bill_preview(
@@ -28,7 +29,7 @@ def bill_preview(
     show(preview_facts(found), rows=preview_rows(found), title="a preview: nothing is issued")
     for one in found:
         if pdf is not None and isinstance(one, Invoice):
-            pdf.write_bytes(draft_pdf(house, one))
+            write_whole(pdf, draft_pdf(house, one), mode=EVERYBODYS)
             note(f"wrote {pdf}")
 
 

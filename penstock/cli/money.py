@@ -10,6 +10,7 @@ import typer
 
 from penstock.cli import billing, undo
 from penstock.cli.output import OPTIONS, note, print_table, show, shown_progress, text
+from penstock.core.whole import EVERYBODYS, write_whole
 
 if TYPE_CHECKING:
     from penstock.billing.records import Payment
@@ -198,7 +199,7 @@ def invoice_pdf(number: str, file: Annotated[Path | None, typer.Argument()] = No
 
     content = pdf(open_house(OPTIONS.workspace), number)
     target = file or Path(f"{number}.pdf")
-    target.write_bytes(content)
+    write_whole(target, content, mode=EVERYBODYS)
     note(f"wrote {target} ({len(content):,} bytes)")
 
 
@@ -350,7 +351,7 @@ def statement(
     with house.store.read() as tx:
         made = statements.statement(tx, get_partner(tx, partner), month(house, period))
     if csv is not None:
-        csv.write_text(statements.to_csv(made, bom=bom), encoding="utf-8", newline="")
+        write_whole(csv, statements.to_csv(made, bom=bom).encode(), mode=EVERYBODYS)
         note(f"wrote {csv}")
     if OPTIONS.json:
         text(statements.to_json(made))

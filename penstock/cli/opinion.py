@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from penstock.cli.output import OPTIONS, note, show, shown_progress, text
+from penstock.core.whole import EVERYBODYS, write_whole
 
 Product = Annotated[str, typer.Argument(help="A product of the task opinion-monitoring.")]
 Key = Annotated[str, typer.Option(help="The customer's key that pays: sk_live_…", envvar="PENSTOCK_KEY")]
@@ -163,10 +164,11 @@ def report(
     language = locale or house.workspace.company.locale
     written = []
     if html is not None:
-        html.write_text(report_pages.html(month, customer=name, locale=language), encoding="utf-8")
+        write_whole(html, report_pages.html(month, customer=name, locale=language).encode(), mode=EVERYBODYS)
         written.append(html)
     if pdf is not None:
-        pdf.write_bytes(report_pages.pdf(month, customer=name, locale=language, now=house.store.clock.now()))
+        content = report_pages.pdf(month, customer=name, locale=language, now=house.store.clock.now())
+        write_whole(pdf, content, mode=EVERYBODYS)
         written.append(pdf)
     content = report_pages.content(month, customer=name, locale=language)
     rows = [dict(zip(content["glance"]["header"], row, strict=True)) for row in content["glance"]["rows"]]

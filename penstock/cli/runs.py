@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from penstock.cli.output import OPTIONS, note, print_table, show, shown_progress
+from penstock.core.whole import EVERYBODYS, write_whole
 
 
 def register(app: typer.Typer) -> None:
@@ -73,7 +74,7 @@ def runs_compare(
     if html is not None:
         from penstock.jobs.run_pages import runs_html
 
-        html.write_text(runs_html(house, found), encoding="utf-8")
+        write_whole(html, runs_html(house, found).encode(), mode=EVERYBODYS)
         note(f"wrote {html}")
     show([run_facts(house, run) for run in found] if OPTIONS.json else None, rows=compare_rows(found))
 

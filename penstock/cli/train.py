@@ -9,6 +9,7 @@ import typer
 
 from penstock.cli.output import OPTIONS, note, print_table, show, shown_progress
 from penstock.core.errors import BadInput
+from penstock.core.whole import EVERYBODYS, write_whole
 
 if TYPE_CHECKING:
     from penstock.runtime.house import House
@@ -145,10 +146,10 @@ def report(
 
     found = candidate_report(open_house(OPTIONS.workspace), reference, candidate)
     if html is not None:
-        html.write_text(found.html(), encoding="utf-8")
+        write_whole(html, found.html().encode(), mode=EVERYBODYS)
         note(f"wrote {html}")
     if card is not None:
-        card.write_text(found.card(), encoding="utf-8")
+        write_whole(card, found.card().encode(), mode=EVERYBODYS)
         note(f"wrote {card}")
     if OPTIONS.json:
         show(found.facts())

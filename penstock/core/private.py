@@ -22,11 +22,22 @@ def only_ours() -> Iterator[None]:
 
 
 def private_folder(folder: Path) -> Path:
-    """Make the folder, and those above it that are missing, for its owner only (0700). One that is there stays."""
+    """Make the folder, and those above it that are missing, for its owner only (0700). One that is there stays. The
+    disk keeps what was made."""
     if not folder.is_dir():
         private_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(folder.parent)
     return folder
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the disk keep the names in `folder`: a file that was synced is not found again without its name."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def loose(state: Path) -> list[Path]:

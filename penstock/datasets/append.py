@@ -6,14 +6,13 @@ import csv
 import gzip
 import io
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from penstock.core.errors import BadInput
+from penstock.core.whole import EVERYBODYS, write_whole
 from penstock.datasets.compare import normalise
 from penstock.datasets.lines import convert_hint, opened, read_all
 from penstock.datasets.readers import ReadLabel, columns_of, csv_header, extension_of, iter_rows, read_rows
@@ -149,14 +148,7 @@ def _fitted(table: Any, schema: Any, target: Path) -> Any:
 
 def _replace(target: Path, content: bytes) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".part-")
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).chmod(target.stat().st_mode if target.exists() else 0o644)
-        Path(name).replace(target)
+        write_whole(target, content, mode=EVERYBODYS)
     except OSError as error:
-        Path(name).unlink(missing_ok=True)
         raise BadInput(f"cannot be written: {error.strerror}", where=str(target)) from None

@@ -14,6 +14,7 @@ import msgspec
 
 from penstock import tasks
 from penstock.core.errors import BadInput
+from penstock.core.whole import EVERYBODYS, write_whole
 from penstock.evaluation.choice import Choice, choose, option
 from penstock.evaluation.frontier import Judged, Point, frontier
 from penstock.evaluation.frontier_page import Page, frontier_html, frontier_svg
@@ -97,8 +98,8 @@ def write_frontier(house: House, product: str, result: Mapping[str, Any], html: 
     page_path, chart_path = frontier_files(house, product, html)
     page, chinese = _page(house, product, result), tasks.of(house.workspace.products[product]).chinese
     try:
-        page_path.write_text(frontier_html(page, chinese), encoding="utf-8")
-        chart_path.write_text(frontier_svg(page, chinese), encoding="utf-8")
+        write_whole(page_path, frontier_html(page, chinese).encode(), mode=EVERYBODYS)
+        write_whole(chart_path, frontier_svg(page, chinese).encode(), mode=EVERYBODYS)
     except OSError as error:
         raise BadInput(
             f"cannot write here: {error.strerror}", where=str(page_path), hint="choose with --html"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
-import tempfile
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 from penstock.core.acts import Act, present_act
 from penstock.core.clock import Clock, ShiftedClock
-from penstock.core.errors import BadInput, Conflict
+from penstock.core.errors import BadInput, Broken, Conflict
+from penstock.core.private import private_folder
+from penstock.core.whole import write_whole
 from penstock.storage import audit, migrate
 from penstock.storage.blobs import BlobStore
 from penstock.storage.documents import get_document
@@ -135,14 +136,10 @@ def _make_state(state: Path) -> None:
 
 def _secret(path: Path) -> bytes:
     if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent)  # mkstemp makes it readable by its owner only
-        with os.fdopen(handle, "w") as stream:
-            stream.write(secrets.token_urlsafe(32))
-        try:
-            os.link(name, path)  # fails if another process was first: then its secret holds
-        except FileExistsError:
-            pass
-        finally:
-            Path(name).unlink()
-    return path.read_bytes()
+        private_folder(path.parent)
+        write_whole(path, secrets.token_urlsafe(32).encode(), replace=False)
+    if not (secret := path.read_bytes()):
+        raise Broken(
+            "the secret is empty", where=str(path), hint="restore it from a backup; see docs/how-to/back-up.md"
+        )
+    return secret

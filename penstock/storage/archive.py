@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from penstock.core.errors import BadInput, Broken, Conflict, NotFound
 from penstock.core.hashing import sha256_of
+from penstock.core.private import sync_folder
 from penstock.storage.drafts import draft_of
 
 FORMAT = 1
@@ -119,17 +120,10 @@ def new_folder(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     with draft_of(target, folder=True) as draft:
         yield draft
+        for folder in (draft, *(path for path in draft.rglob("*") if path.is_dir())):
+            sync_folder(folder)
         draft.replace(target)
         sync_folder(target.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the disk keep the names in `folder`."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _unpack_one(packed: zipfile.ZipFile, part: Mapping[str, Any], target: Path, file: Path) -> None:

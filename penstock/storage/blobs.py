@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.core.errors import Broken, NotFound, Unavailable
+from penstock.core.errors import Broken, NotFound
 from penstock.core.hashing import sha256_of, sha256_of_file
-from penstock.core.private import private_folder
+from penstock.core.private import private_folder, sync_folder
+from penstock.core.whole import write_whole
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -36,7 +35,10 @@ class BlobStore:
         digest = sha256_of(content)
         target = self._path(digest)
         if not target.exists():
-            _write_whole(target, content)
+            private_folder(target.parent)
+            write_whole(target, content)
+        for folder in (target.parent, self.folder):  # either may be new, made by another process that has not synced it
+            sync_folder(folder)
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -85,28 +87,3 @@ def scratch(blobs: BlobStore) -> Iterator[BlobStore]:
 
 
 _REPAIR = "restore the blobs folder from a backup, or train the product again"
-
-
-def _write_whole(target: Path, content: bytes) -> None:
-    private_folder(target.parent)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".part-")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).replace(target)
-        _sync_folder(target.parent)
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Unavailable("the disk is full", where=str(target.parent), hint="free some space, run again") from None
-        raise
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

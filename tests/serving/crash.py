@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -60,7 +61,7 @@ def crash_run(
     give_credit(company.store, company.customer, CREDIT)
     chance = random.Random(seed)
     journal = Journal(folder / "journal")
-    with GatewayProcess(company, early=early) as gateway:
+    with GatewayProcess(company, *(["--early"] if early else [])) as gateway:
         fleet = Fleet(gateway, company.key, journal, clients, seed)
         for _ in range(kills):
             journal.wait_for_more(clients)
@@ -75,15 +76,16 @@ def crash_run(
 class GatewayProcess:
     """A real gateway in a process of its own."""
 
-    def __init__(self, company: Company, *, early: bool = False) -> None:
+    def __init__(self, company: Company, *flags: str, environment: Mapping[str, str] | None = None) -> None:
         url = company.store.engine.url.render_as_string(hide_password=False)
         self._command = [sys.executable, str(_SCRIPT), url, company.store.organisation, str(company.blobs.folder)]
-        self._command += ["--early"] if early else []
+        self._command += flags
+        self._environment = {**os.environ, **(environment or {})}
         self.url = ""
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        self.process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True, env=self._environment)
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()
         if not self.url:

@@ -1,6 +1,7 @@
 """A gateway process for tests that must kill one: `python tiny_gateway.py DATABASE ORGANISATION BLOBS [--early]`.
 
-Prints its address once it is ready. --early swaps in the control: a writer that acknowledges before it commits.
+Prints its address once it is ready. --ledger: with billing's own funding. The controls: --early swaps in a writer that
+acknowledges before it commits; --unsynced has SQLite leave its commits to the page cache.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
+from penstock.billing.funding import LedgerFunding
 from penstock.serving import gateway
 from penstock.serving.deps import GatewayDeps
 from penstock.serving.server import serve
@@ -18,7 +22,7 @@ from penstock.serving.usage_log import Outcome
 from penstock.serving.writer import UsageWriter, Use
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import open_store
-from penstock.workspace.records import GatewaySettings
+from penstock.workspace.records import Company, GatewaySettings
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -43,8 +47,11 @@ def main(database: str, organisation: str, blobs: str, *flags: str) -> None:
     if "--early" in flags:
         gateway.UsageWriter = EarlyWriter  # type: ignore[misc]
     store = open_store(database, organisation)
+    if "--unsynced" in flags:
+        sa.event.listen(store.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=NORMAL"))
     settings = GatewaySettings(requests_per_minute=10_000_000)
-    deps = GatewayDeps(store, PRODUCTS, TinyLoader(BlobStore(Path(blobs))), TestFunding(), settings, timing=QUICK)
+    funding = LedgerFunding(Company(name="Harbour AI")) if "--ledger" in flags else TestFunding()
+    deps = GatewayDeps(store, PRODUCTS, TinyLoader(BlobStore(Path(blobs))), funding, settings, timing=QUICK)
     serve(deps, "127.0.0.1", 0, on_ready=lambda address: print(address, flush=True))
     store.close()
 
