@@ -7,7 +7,7 @@ LOG := $(VENV)/install.log
 PIP = $(BIN)/python -m pip --disable-pip-version-check install -c constraints.txt
 QUIETLY = >>$(LOG) 2>&1 || { echo "Installing failed. The end of $(LOG):" >&2; tail -n 30 $(LOG) >&2; exit 1; }
 
-.PHONY: demo test check bench audit sbom dist clean
+.PHONY: demo test check bench audit sbom lock dist clean
 
 demo: $(VENV)/.demo
 	$(BIN)/penstock demo
@@ -35,6 +35,15 @@ audit: $(VENV)/.supply
 # A bill of materials of what is installed, as CycloneDX.
 sbom: $(VENV)/.supply
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json $(BIN)/python
+
+# The versions of constraints.txt with the hashes of all their files, for every platform: constraints.lock. Of these what
+# a server needs: serve.lock. pip takes no hash for an editable installation, so .venv here is made without them.
+UV ?= $(BIN)/uv
+UV_COMPILE = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$PIP_INDEX_URL}" $(UV) pip compile -q --generate-hashes --no-header \
+	--no-annotate --no-emit-index-url --python-version 3.11
+lock: $(VENV)/.supply
+	$(UV_COMPILE) --no-deps constraints.txt -o constraints.lock
+	$(UV_COMPILE) pyproject.toml --extra postgres -c constraints.txt --python-platform linux -o serve.lock
 
 # An sdist and a wheel of this commit, the same bytes wherever they are made.
 dist: $(VENV)/.supply
