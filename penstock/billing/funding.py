@@ -80,7 +80,7 @@ class LedgerFunding:
         if prepaid or limit is not None:
             account = accrual.account_of(tx, customer, self.company, held)
             if limit is not None:
-                most = within_spend_limit(account, limit, product, period, units, most, self.company.timezone)
+                most = within_spend_limit(tx, account, limit, product, period, units, most, self.company.timezone)
             if prepaid:
                 most = _affordable(account, product, period, held, units, most)
         granted = max(units, min(BLOCK_UNITS, most // 2))

@@ -5,7 +5,7 @@ A key's use is valued at the place of the customer's month where it was admitted
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -22,6 +22,7 @@ from penstock.core.clock import Period, local_text, period_of
 from penstock.core.errors import BadInput, QuotaExceeded
 from penstock.core.money import Money
 from penstock.identity.customers import get_customer
+from penstock.identity.keys import replacing
 from penstock.metering.sql import insert_new
 from penstock.serving.limits import key_limits
 from penstock.storage import counters
@@ -82,13 +83,13 @@ class Place:
 
 
 def within_spend_limit(
-    account: Account, limit: Money, product: str, period: Period, units: int, most: int, timezone: str
+    tx: Transaction, account: Account, limit: Money, product: str, period: Period, units: int, most: int, timezone: str
 ) -> int:
     """The most units, up to `most`, within the customer's cap. Raises QuotaExceeded below `units`."""
     cap = limit.to_decimal()
     fitting = most_that(lambda more: spent_by(account, period.name, product=product, more=more) <= cap, most)
     if fitting < units:
-        raise _over("this customer", limit, spent_by(account, period.name, held=False), period, timezone)
+        raise _over(tx, "this customer", limit, spent_by(account, period.name, held=False), period, timezone)
     return fitting
 
 
@@ -100,18 +101,25 @@ def within_key_limit(
     if own is None or own.amount_minor is None:
         return most
     limit, timezone = Money(own.amount_minor, company.currency), company.timezone
-    spent = key_spent(tx, key, period.name)
-    left = limit.to_decimal() - spent - _reserved(tx, key, period, timezone)
+    keys = replacing(tx, key)
+    spent = _spent(tx, keys, period.name)
+    left = limit.to_decimal() - spent - _reserved(tx, keys, timezone)
     fitting = most_that(lambda more: place.amount(more) <= left, most)
     if fitting < units:
-        raise _over("this key", limit, spent, period, timezone)
+        raise _over(tx, "this key", limit, spent, period, timezone)
     return fitting
 
 
 def key_spent(tx: Transaction, key: str, period: str) -> Decimal:
-    """What a key with a cap in money came to in the period so far, since it had one."""
-    found = tx.first(sa.select(key_spend.c.amount).where(*_one(tx, key, period)))
-    return Decimal(0) if found is None else Decimal(found["amount"])
+    """What a key with a cap in money came to in the period so far, since it had one; with all that it replaced and that
+    replaced it: a rotation gives no money back."""
+    return _spent(tx, replacing(tx, key), period)
+
+
+def _spent(tx: Transaction, keys: Collection[str], period: str) -> Decimal:
+    column = key_spend.c
+    mine = (column.organisation == tx.organisation, column.key.in_(keys), column.period == period)
+    return sum((Decimal(row["amount"]) for row in tx.all(sa.select(column.amount).where(*mine))), Decimal(0))
 
 
 def book_key_use(tx: Transaction, grant: sa.RowMapping, units: int, timezone: str) -> None:
@@ -136,12 +144,12 @@ def most_that(fits: Callable[[int], bool], most: int) -> int:
     return low
 
 
-def _reserved(tx: Transaction, key: str, period: Period, timezone: str) -> Decimal:
-    """What the key's open grants still hold, in money."""
+def _reserved(tx: Transaction, keys: Collection[str], timezone: str) -> Decimal:
+    """What the keys' open grants still hold, in money."""
     column = usage_grant.c
     query = sa.select(usage_grant).where(
         column.organisation == tx.organisation,
-        column.key == key,
+        column.key.in_(keys),
         column.state == "open",
         column.expires_at > tx.shared_now - timedelta(seconds=GRACE_S),
     )
@@ -158,12 +166,12 @@ def _place(tx: Transaction, grant: sa.RowMapping, timezone: str) -> Place:
     return Place(price_for(tx, product, period).price, grant["cumulative"], free)
 
 
-def _over(whose: str, limit: Money, spent: Decimal, period: Period, timezone: str) -> QuotaExceeded:
+def _over(tx: Transaction, whose: str, limit: Money, spent: Decimal, period: Period, timezone: str) -> QuotaExceeded:
     return QuotaExceeded(
         f"{whose} may spend {limit} a month before tax; {spent.normalize():f} {limit.currency} is used, "
         "and the rest does not cover the request",
         hint=f"the month ends at {local_text(period.end, timezone)}; who set the limit can raise it",
-        retry_after_s=None,
+        retry_after_s=(period.end - tx.shared_now).total_seconds(),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from penstock.cli.output import OPTIONS, note, show
+from penstock.core.acts import who_acts
 
 if TYPE_CHECKING:
     from penstock.jobs.lineage import Standing
@@ -41,7 +42,7 @@ def release(
         if not list_candidates(tx, product):
             product_of(house.workspace, product)
         chosen, why = passed_candidate(house, tx, product, candidate)
-        made = registry.release(tx, chosen.id, house.secret("decisions"))
+        made = registry.release(tx, chosen.id, house.secret("decisions"), actor=who_acts())
         sold = product in priced_products(tx)
     show(made, rows=_rows([made]))
     note(f"{product}: release {made.number} is live (candidate {chosen.number}, {chosen.rung}: it {why})")
@@ -55,7 +56,7 @@ def rollback(product: str) -> None:
     from penstock.runtime.house import open_house
 
     with open_house(OPTIONS.workspace).store.transaction() as tx:
-        made = registry.rollback(tx, product)
+        made = registry.rollback(tx, product, actor=who_acts())
     show(made, rows=_rows([made]))
     note(f"{product}: release {made.number} is live again")
 

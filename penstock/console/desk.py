@@ -14,6 +14,7 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends, Request
 
 from penstock.console.trials import Trials
+from penstock.core.acts import Act
 from penstock.core.errors import BadInput, PenstockError
 from penstock.jobs.trying import Bench
 from penstock.runtime.board import Board
@@ -53,7 +54,8 @@ class Desk:
     """The house, the workflows of this office, and how far they are. bench, trials: models being tried,
     kept loaded, and who tries them.
 
-    complaint: why the workspace file as it lies there now is not the one in use, if it is not.
+    complaint: why the workspace file as it lies there now is not the one in use, if it is not. who: works at it, as
+    the audit log names them.
     """
 
     house: House
@@ -63,6 +65,7 @@ class Desk:
     trials: Trials = field(default_factory=Trials)
     mark: Mark | None = None
     complaint: PenstockError | None = None
+    who: str = ""
 
     @property
     def company(self) -> Company:
@@ -105,7 +108,8 @@ def _desk(request: Request) -> Desk:
     mark = mark_of(desk.house.folder)
     if mark != desk.mark:
         desk = request.app.state.desk = reread(desk, mark)
-    return replace(desk, house=desk.house.acting(getattr(request.state, "act", None)))
+    act: Act | None = getattr(request.state, "act", None)
+    return replace(desk, house=desk.house.acting(act), who="" if act is None else act.who)
 
 
 AtDesk = Annotated[Desk, Depends(_desk)]

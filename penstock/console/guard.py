@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from penstock.console.attempts import Attempts
 from penstock.console.links import csrf_token
 from penstock.core.acts import Act
 from penstock.core.errors import BadInput, Broken, Forbidden, Unauthorised
@@ -60,11 +61,13 @@ class Route:
 
 @dataclass(frozen=True)
 class Keeper:
-    """What the guard compares with. Both secrets have one purpose each. store: where operators and sessions are."""
+    """What the guard compares with. Both secrets have one purpose each. store: where operators and sessions are.
+    attempts: what was refused."""
 
     admin_token: bytes
     session_secret: bytes
     store: Store
+    attempts: Attempts
 
     @property
     def cookie(self) -> str:
@@ -181,7 +184,8 @@ async def _open(request: Request, keeper: Keeper) -> Response | None:
 async def _admin(request: Request, keeper: Keeper) -> Response | None:
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     try:
-        request.state.who = await run_in_threadpool(person, keeper, given.strip() if scheme.lower() == "bearer" else "")
+        token = given.strip() if scheme.lower() == "bearer" else ""
+        request.state.who = await run_in_threadpool(person, keeper, token, address_of(request), "admin")
     except Unauthorised:
         raise Unauthorised(
             "the token is missing or wrong",
@@ -191,10 +195,27 @@ async def _admin(request: Request, keeper: Keeper) -> Response | None:
     return None
 
 
-def person(keeper: Keeper, token: str) -> Person:
-    """Whom a token proves: the admin token an owner, an operator's own the operator. Raises Unauthorised."""
+def person(keeper: Keeper, token: str, address: str, door: str) -> Person:
+    """Whom a token proves: the admin token an owner, an operator's own the operator. door: "form" or "admin".
+
+    Raises Unauthorised; RateLimited, without a look at an operator's token, where too many were refused.
+    """
     if same_secret(token, keeper.admin_token):
+        keeper.attempts.accepted(door)
         return ADMIN
+    if not token:  # nobody tried anything
+        raise Unauthorised("there is no token")
+    keeper.attempts.check(address, door)
+    try:
+        found = _operator_of(keeper, token)
+    except Unauthorised:
+        keeper.attempts.refused(address, door)
+        raise
+    keeper.attempts.accepted(door)
+    return found
+
+
+def _operator_of(keeper: Keeper, token: str) -> Person:
     if not token.startswith(PREFIX):
         raise Unauthorised("this is no token of this office")
     with keeper.store.read() as tx:

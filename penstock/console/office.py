@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 import penstock
 from penstock.console import admin, pages, problems, render, signing_in
+from penstock.console.attempts import Attempts
 from penstock.console.desk import Desk, Workflows, mark_of
 from penstock.console.guard import ALL_METHODS, Keeper, Route, mount
 from penstock.console.headers import SecurityHeaders
@@ -29,9 +30,11 @@ from penstock.identity.operators import ADMIN
 from penstock.jobs.trying import Bench
 from penstock.runtime.board import Board
 from penstock.runtime.connections import Bounds, bounded_protocol
+from penstock.runtime.descriptors import Descriptors
 from penstock.runtime.house import House
 from penstock.runtime.listeners import listener as holder
 from penstock.runtime.parent import last_call
+from penstock.runtime.proxies import believed
 from penstock.runtime.tls import address as address_at
 from penstock.runtime.tls import served_tls
 
@@ -39,6 +42,7 @@ _log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 1_000_000
 SHORTEST_TOKEN = 16
 SHUTDOWN_S = 10
+TICKS_PER_LOOK = 10  # of uvicorn's, ten a second
 CLOSING_S = 10.0  # after the requests had their time
 
 
@@ -68,7 +72,7 @@ def build_office(house: House, workflows: Workflows, token: bytes, board: Board 
     app.add_exception_handler(ClientDisconnect, _nobody_there)
     app.add_middleware(SecurityHeaders)
     routes = (*signing_in.ROUTES, *admin.ROUTES, *pages.ROUTES, *_REST)
-    mount(app, routes, Keeper(token, house.secret("session"), house.store))
+    mount(app, routes, Keeper(token, house.secret("session"), house.store, Attempts(house.store.clock.now)))
     return app
 
 
@@ -99,6 +103,7 @@ def serve_office(
     with _listen(host or settings.host, settings.port if port is None else port) as listener:
         address = address_at(*listener.getsockname()[:2], tls=tls is not None)
         timers: list[threading.Timer] = []
+        descriptors = Descriptors()
 
         class Server(uvicorn.Server):
             def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -109,6 +114,11 @@ def serve_office(
                     timers.append(last_call(SHUTDOWN_S + CLOSING_S))
                 self.should_exit = True
                 app.state.live.close()  # streams end by themselves, so that stopping does not wait for them
+
+            async def on_tick(self, counter: int) -> bool:
+                if counter % TICKS_PER_LOOK == 0:
+                    descriptors.look()
+                return await super().on_tick(counter)
 
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
@@ -124,7 +134,7 @@ def serve_office(
             lifespan="off",
             http=bounded_protocol(Bounds(), lambda: house.store.ids("req"), tls),
             proxy_headers=bool(settings.proxies),
-            forwarded_allow_ips=list(settings.proxies),
+            forwarded_allow_ips=believed(settings.proxies),
             timeout_graceful_shutdown=SHUTDOWN_S,
         )
         Server(config).run(sockets=[listener])

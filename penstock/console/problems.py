@@ -30,7 +30,7 @@ async def answer_error(request: Request, error: Exception) -> Response:
     again = await _form_again(request, known, status)
     if again is not None:
         return again
-    if request.url.path.startswith(("/admin", "/healthz")):
+    if request.url.path.startswith(("/admin", "/healthz", "/metrics")):
         response = Response(json.dumps(document, ensure_ascii=False).encode(), status)
         response.headers.update(headers)
     else:

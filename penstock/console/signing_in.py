@@ -8,13 +8,14 @@ from starlette.responses import RedirectResponse, Response
 
 from penstock.console import render
 from penstock.console.desk import AtDesk, Desk
-from penstock.console.guard import Keeper, Route, address_of, person, read_form
+from penstock.console.guard import Keeper, Route, address_of, person, read_form, same_secret
 from penstock.console.links import LINK_LASTS, Links
 from penstock.console.wire import answer
 from penstock.core.acts import Act
 from penstock.core.errors import NotFound, Unauthorised
 from penstock.identity.operators import Person
 from penstock.identity.sessions import SESSION_LASTS, begin, end_session
+from penstock.serving import metrics
 from penstock.storage import counters
 
 _TYPES = {"office.css": "text/css", "office.js": "text/javascript", "mark.svg": "image/svg+xml"}
@@ -29,10 +30,13 @@ def enter(request: Request, desk: AtDesk, ticket: str | None = None) -> Response
     """The sign-in form; with a link's ticket, the way in."""
     if ticket is None:
         return render.page(request, "sign-in.html", {"refused": None})
+    attempts = request.app.state.keeper.attempts
     try:
         who = request.app.state.links.spend(ticket)
     except Unauthorised as refusal:
+        attempts.refused(address_of(request), "link")
         return render.page(request, "sign-in.html", {"refused": refusal.message}, status=401)
+    attempts.accepted("link")
     # a page and not a redirect: a strict cookie is withheld from a redirect that another site's link began
     return _admit(request, desk, who, render.page(request, "signed-in.html"))
 
@@ -41,7 +45,8 @@ async def enter_with_token(request: Request, desk: AtDesk) -> Response:
     """Exchange the admin token, or an operator's own, for a session."""
     form = await read_form(request)
     try:
-        who = await run_in_threadpool(person, request.app.state.keeper, form.get("token", ""))
+        keeper, token = request.app.state.keeper, form.get("token", "")
+        who = await run_in_threadpool(person, keeper, token, address_of(request), "form")
     except Unauthorised:
         return render.page(request, "sign-in.html", {"refused": "this token does not sign in here"}, status=401)
     return await run_in_threadpool(_admit, request, desk, who, RedirectResponse("/", status_code=303))
@@ -78,6 +83,15 @@ def healthz(desk: AtDesk) -> Response:
     return answer({"status": "ok"})
 
 
+def office_metrics(request: Request, desk: AtDesk) -> Response:
+    """Counts of sign-ins, for Prometheus, by the token that the gateway's metrics take."""
+    house = desk.house
+    given = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+    if house.workspace.gateway.metrics != "open" and not same_secret(given, house.secret("metrics")):
+        raise Unauthorised("metrics are the operator's", where="Authorization")
+    return Response(metrics.render([request.app.state.keeper.attempts.counter]), media_type="text/plain; version=0.0.4")
+
+
 def nothing() -> Response:
     raise NotFound("there is nothing here")
 
@@ -105,4 +119,5 @@ ROUTES = (
     Route("POST", "/sign-out", leave, "operator", right="look"),
     Route("GET", "/static/{name}", static, "open"),
     Route(("GET", "HEAD"), "/healthz", healthz, "open"),
+    Route("GET", "/metrics", office_metrics, "open"),
 )

@@ -35,4 +35,10 @@ def present_act() -> Act | None:
     return None if source is None else source()
 
 
+def who_acts(otherwise: str = "operator") -> str:
+    """The name of who acts here, as the audit log has it."""
+    act = present_act()
+    return otherwise if act is None else act.who
+
+
 _SOURCE: ContextVar[Callable[[], Act] | None] = ContextVar("acts", default=None)

@@ -130,6 +130,18 @@ def rotate_key(tx: Transaction, key_id: str, overlap: timedelta = OVERLAP) -> tu
     return made, text
 
 
+def replacing(tx: Transaction, key_id: str) -> frozenset[str]:
+    """The key, all that it replaced in turn, and all that replaced it: one key to whoever limits it."""
+    owner = sa.select(key.c.customer).where(key.c.organisation == tx.organisation, key.c.id == key_id).scalar_subquery()
+    query = sa.select(key.c.id, key.c.replaced_by).where(
+        key.c.organisation == tx.organisation, key.c.customer == owner, key.c.replaced_by.is_not(None)
+    )
+    found, links = {key_id}, [(row["id"], row["replaced_by"]) for row in tx.all(query)]
+    while new := {one for link in links if found & set(link) for one in link} - found:
+        found |= new
+    return frozenset(found)
+
+
 def get_key(tx: Transaction, key_id: str) -> Key:
     """A key by its id. Raises NotFound."""
     found = tx.first(_keys(tx).where(key.c.id == key_id))

@@ -6,24 +6,22 @@ It knows what a model answers and nothing else of it. Labels are indices; weight
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
-from typing import TypeVar, cast
+from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
 from penstock.models.cascade import Cascade
 from penstock.models.protocol import Explains, Model, Part, thresholds_of
 from penstock.models.spans import spans
+from penstock.models.steps import Stepwise, drained
 
 MOST_SPANS = 24  # each costs one more answer of the model
 _LEAST = 1e-30  # a probability below it is as good as none, and its logarithm no number
 _LEAST_REST = 6e-8  # what a probability in float32 can lack of 1
 
 
-Steps = Generator[None, None, tuple[Part, ...]]
-"""Work that pauses wherever others may have their turn, and returns its parts."""
-
-T = TypeVar("T")
+Steps = Stepwise[tuple[Part, ...]]
 
 
 def explain(model: Model, text: str, label: int) -> tuple[Part, ...]:
@@ -38,6 +36,8 @@ def steps(model: Model, text: str, label: int) -> Steps:
     """The same in steps, each about one answer of the model."""
     if isinstance(model, Cascade):
         model = model.half(text)
+    if hasattr(model, "explain_steps"):
+        return cast(tuple[Part, ...], (yield from model.explain_steps(text, label)))
     if hasattr(model, "explain"):
         return cast(Explains, model).explain(text, label)
     return (yield from occlusion_steps(model, text, label))
@@ -68,15 +68,6 @@ def occlusion_steps(model: Model, text: str, label: int) -> Steps:
     return tuple(
         Part(start, end, float(scores[0] - score)) for (start, end), score in zip(parts, scores[1:], strict=True)
     )
-
-
-def drained(steps: Generator[None, None, T]) -> T:
-    """What the steps return, taken without a pause."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as ended:
-            return cast(T, ended.value)
 
 
 def stretches(parts: Sequence[tuple[int, int]], most: int) -> list[tuple[int, int]]:

@@ -19,6 +19,7 @@ from penstock.models.ngram_linear import shared_out
 from penstock.models.ngrams import Vocabulary
 from penstock.models.protocol import THRESHOLDS, Floats, Opener, Part, Parts
 from penstock.models.softmax import check_linear, linear_scores, stacked
+from penstock.models.steps import Stepwise, drained
 
 NGRAM, FROZEN = "ngram-multi-label.v1", "frozen-multi-label.v1"
 HEAD, VOCABULARY = "head.safetensors", "vocabulary.json"
@@ -52,9 +53,13 @@ class NgramMultiLabel:
 
     def explain(self, text: str, label: int) -> tuple[Part, ...]:
         """Each word's share of the label's logit."""
+        return drained(self.explain_steps(text, label))
+
+    def explain_steps(self, text: str, label: int) -> Stepwise[tuple[Part, ...]]:
+        """The same, with pauses."""
         columns, values = self.vocabulary.vector(text)
         shares = values * self.weights[columns, label]
-        return shared_out(self.vocabulary, text, dict(zip(columns.tolist(), shares.tolist(), strict=True)))
+        return (yield from shared_out(self.vocabulary, text, dict(zip(columns.tolist(), shares.tolist(), strict=True))))
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from penstock.models.ngrams import Vocabulary
 from penstock.models.protocol import Floats, Part, Parts
 from penstock.models.softmax import check_linear, linear_scores, softmax, stacked
 from penstock.models.spans import spans
+from penstock.models.steps import Stepwise, drained
 
 KIND = "ngram-linear.v1"
 WEIGHTS, VOCABULARY = "weights.safetensors", "vocabulary.json"
@@ -42,24 +43,35 @@ class NgramLinear:
 
     def explain(self, text: str, label: int) -> tuple[Part, ...]:
         """Each word's share of the label's score: an n-gram's, spread evenly over the characters it is made of."""
+        return drained(self.explain_steps(text, label))
+
+    def explain_steps(self, text: str, label: int) -> Stepwise[tuple[Part, ...]]:
+        """The same, with pauses: a text of 20,000 characters takes 0.2 s."""
         columns, values = self.vocabulary.vector(text)
         weights = self.weights[columns]
         shares = values * (weights[:, label] - weights.mean(axis=1)) / self.temperature
-        return shared_out(self.vocabulary, text, dict(zip(columns.tolist(), shares.tolist(), strict=True)))
+        return (yield from shared_out(self.vocabulary, text, dict(zip(columns.tolist(), shares.tolist(), strict=True))))
 
 
-def shared_out(vocabulary: Vocabulary, text: str, shares: Mapping[int, float]) -> tuple[Part, ...]:
+def shared_out(vocabulary: Vocabulary, text: str, shares: Mapping[int, float]) -> Stepwise[tuple[Part, ...]]:
     """Parts of the text from shares of the score by column. What lies between two parts counts for the later."""
-    characters, words = ngrams.sources(text)
+    yield
+    characters, words = yield from ngrams.sources_steps(text)
+    yield
     found = [(vocabulary.characters.get(gram), stretches) for gram, stretches in characters]
+    yield
     found += [(vocabulary.words.get(gram), stretches) for gram, stretches in words]
+    yield
     times = Counter(column for column, _ in found)
     added = np.zeros(len(text))
-    for column, stretches in found:
+    for done, (column, stretches) in enumerate(found):
+        if done % ngrams.PAUSE_EVERY == 0:
+            yield
         if column is not None:
             for start, _ in stretches:
                 added[start] += shares[column] / times[column] / len(stretches)
     sums = np.concatenate([[0.0], np.cumsum(added)])
+    yield
     parts, before = [], 0
     for start, end in spans(text):
         parts.append(Part(start, end, float(sums[end] - sums[before])))

@@ -9,7 +9,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import add
@@ -19,8 +19,10 @@ import numpy as np
 from penstock.core.errors import Broken
 from penstock.core.hashing import canonical_json
 from penstock.models.protocol import Floats, Integers
+from penstock.models.steps import Stepwise, drained, pausing
 
 _WORD = re.compile(r"\w+")
+PAUSE_EVERY = 8_192  # n-grams looked at: about 10 ms
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def grams(text: str) -> tuple[list[str], list[str]]:
     return characters, words + [f"{one} {next_}" for one, next_ in pairwise(words)]
 
 
-Sources = list[tuple[str, list[tuple[int, int]]]]
+Source = tuple[str, list[tuple[int, int]]]
+Sources = list[Source]
 
 
 def sources(text: str) -> tuple[Sources, Sources]:
@@ -70,31 +73,43 @@ def sources(text: str) -> tuple[Sources, Sources]:
     Normalisation may write several characters as one, and one as several: where the two cannot be aligned, the whole
     text stands for each.
     """
+    return drained(sources_steps(text))
+
+
+def sources_steps(text: str) -> Stepwise[tuple[Sources, Sources]]:
+    """The same, with pauses."""
     plain = unicodedata.normalize("NFKC", text).lower()
-    owners = _owners(text, plain)
+    owners = yield from _owners(text, plain)
     line, at = [(" ", -1)], 0
     for word in plain.split():
         at = plain.index(word, at)
         line += [*((sign, at + place) for place, sign in enumerate(word)), (" ", -1)]
         at += len(word)
-    characters: Sources = []
-    for length in (1, 2, 3):
-        for start in range(len(line) - length + 1):
-            piece = line[start : start + length]
-            if length == 2 or piece[length // 2][1] >= 0:  # a single blank is no n-gram, nor three around one
-                gram = "".join(sign for sign, _ in piece)
-                characters.append((gram, [owners[place] for _, place in piece if place >= 0]))
+    yield
+    characters = yield from pausing(_character_grams(line, owners), PAUSE_EVERY)
     words = [(word[0], [owners[place] for place in range(*word.span())]) for word in _WORD.finditer(plain)]
     pairs = [(f"{one} {next_}", here + there) for (one, here), (next_, there) in pairwise(words)]
     return characters, words + pairs
 
 
-def _owners(text: str, plain: str) -> list[tuple[int, int]]:
+def _character_grams(line: list[tuple[str, int]], owners: list[tuple[int, int]]) -> Iterator[Source]:
+    for length in (1, 2, 3):
+        for start in range(len(line) - length + 1):
+            piece = line[start : start + length]
+            if length == 2 or piece[length // 2][1] >= 0:  # a single blank is no n-gram, nor three around one
+                yield "".join(sign for sign, _ in piece), [owners[place] for _, place in piece if place >= 0]
+
+
+def _owners(text: str, plain: str) -> Stepwise[list[tuple[int, int]]]:
     """For every character of the normalised text the stretch of the text it came from."""
     starts = [at for at, character in enumerate(text) if at == 0 or not unicodedata.combining(character)]
-    owners: list[tuple[int, int]] = []
-    for start, end in pairwise([*starts, len(text)]):
-        owners += [(start, end)] * len(unicodedata.normalize("NFKC", text[start:end]).lower())
+    yield
+    stretches = pairwise([*starts, len(text)])
+    lengths = (len(unicodedata.normalize("NFKC", text[start:end]).lower()) for start, end in stretches)
+    made = yield from pausing(lengths, PAUSE_EVERY)
+    owners = [
+        stretch for stretch, length in zip(pairwise([*starts, len(text)]), made, strict=True) for _ in range(length)
+    ]
     return owners if len(owners) == len(plain) else [(0, len(text))] * len(plain)
 
 

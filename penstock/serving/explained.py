@@ -9,8 +9,9 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from penstock.core.errors import BadInput
-from penstock.models.explain import MOST_SPANS, drained, strongest
+from penstock.models.explain import MOST_SPANS, strongest
 from penstock.models.protocol import Model
+from penstock.models.steps import drained
 from penstock.serving.engine import Render
 from penstock.tasks import Task
 

@@ -22,6 +22,7 @@ from penstock.runtime.connections import Bounds, bounded_protocol
 from penstock.runtime.descriptors import Descriptors
 from penstock.runtime.listeners import listener
 from penstock.runtime.parent import last_call
+from penstock.runtime.proxies import believed
 from penstock.runtime.tls import address
 from penstock.serving.deps import GatewayDeps
 from penstock.serving.gateway import Gateway, build_gateway
@@ -61,7 +62,7 @@ def serve(
         access_log=False,
         server_header=False,
         proxy_headers=bool(deps.settings.proxies),
-        forwarded_allow_ips=list(deps.settings.proxies),
+        forwarded_allow_ips=believed(deps.settings.proxies),
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(deps.timing.drain_s),
     )

@@ -13,10 +13,12 @@ from penstock.app.account_api import account
 from penstock.billing.limit_states import LimitState, limit_states, warnings_of
 from penstock.billing.limits import set_limit
 from penstock.billing.spending import key_spent, set_spend_limit, spend_limit_of
+from penstock.core.clock import period_at
 from penstock.core.errors import BadInput, NotFound, QuotaExceeded
 from penstock.core.ids import random_ids
 from penstock.identity.keys import create_key
 from penstock.jobs import limit_warnings
+from penstock.jobs.keys import replace_key
 from penstock.jobs.limit_warnings import warn_of_limits
 from penstock.runtime.house import House
 from penstock.serving.endpoints import EndpointRequest
@@ -73,6 +75,9 @@ def test_a_customer_by_invoice_stops_at_its_cap_to_the_unit_and_starts_anew_next
     with pytest.raises(QuotaExceeded) as refused:
         hold(shop, blue, 1)
     assert "may spend 4.10 USD a month before tax; 4.1 USD is used" in refused.value.message
+    with shop.store.read() as tx:
+        left_s = (period_at(tx.shared_now, shop.company.timezone).end - tx.shared_now).total_seconds()
+    assert refused.value.retry_after_s == pytest.approx(left_s, abs=5)
     shop.wait_until("2026-12")
     assert hold(shop, blue, 1_000).units == 1_000
 
@@ -112,6 +117,38 @@ def test_a_key_stops_at_its_own_cap_and_the_others_do_not(shop: Shop) -> None:
         hold(shop, blue, 1, key)
     shop.wait_until("2026-12")
     assert hold(shop, blue, 1, key).units == 250  # half of what is left
+
+
+def test_a_rotation_gives_no_money_back(shop: Shop) -> None:
+    blue = shop.customer()
+    first, stranger = new_key(shop, blue, 200), new_key(shop, blue, 200)
+    held = hold(shop, blue, 250, first)
+    serve(shop, blue, held, held.units)  # 1.00 of 2.00
+    with shop.store.transaction() as tx:
+        second, _ = replace_key(tx, first, timedelta(hours=1))
+    assert used_up(shop, blue, second.id) == 250
+    with shop.store.transaction() as tx:
+        third, _ = replace_key(tx, second.id, timedelta(hours=1))
+    for key in (first, second.id, third.id):
+        with pytest.raises(QuotaExceeded, match=r"2 USD is used"):
+            hold(shop, blue, 1, key)
+    with shop.store.transaction() as tx:
+        assert key_spent(tx, third.id, "2026-11") == Decimal("2") and key_spent(tx, stranger, "2026-11") == 0
+        states = {one.name: one.percent for one in limit_states(tx, blue, shop.company)}
+    assert states == {first: 100, second.id: 100, third.id: 100, stranger: 0}
+    shop.wait_until("2026-12")
+    assert hold(shop, blue, 1, third.id).units == 250
+
+
+def test_what_an_old_key_holds_counts_for_its_successor(shop: Shop) -> None:
+    blue = shop.customer()
+    first = new_key(shop, blue, 200)
+    hold(shop, blue, 400, first)
+    with shop.store.transaction() as tx:
+        second, _ = replace_key(tx, first, timedelta(hours=1))
+    with pytest.raises(QuotaExceeded):
+        hold(shop, blue, 101, second.id)
+    assert hold(shop, blue, 100, second.id).units == 100
 
 
 def test_a_key_s_unused_units_come_back_to_it(shop: Shop) -> None:

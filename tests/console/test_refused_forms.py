@@ -83,6 +83,10 @@ def test_the_error_is_in_the_readers_language(browser: Browser, harbour: Harbour
     [
         ("'x' is not a whole number", "'x' 不是整数"),
         ("100.00 USD is more than the open amount of 17.24 USD", "100.00 USD 超过了未付金额 17.24 USD"),
+        ("tls/a.pem cannot be read: No such file or directory", "无法读取 tls/a.pem：No such file or directory"),
+        ("tls/a.key does not belong to the certificate", "tls/a.key 与证书不匹配"),
+        ("'x' is no address and no network", "'x' 不是地址，也不是网段"),
+        ("'0.0.0.0/0' is everybody", "'0.0.0.0/0' 包括所有人"),
         ("what nobody has translated", "what nobody has translated"),
     ],
 )

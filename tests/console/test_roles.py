@@ -16,7 +16,7 @@ from penstock.console.guard import GuardedRoute
 from penstock.identity.operators import ADMIN, ROLES, Person, Right, Role, add_operator, person_of, remove_operator
 from penstock.storage.audit import Wanted, entries
 
-OPEN = ("/sign-in", "/static/{name}", "/healthz")
+OPEN = ("/sign-in", "/static/{name}", "/healthz", "/metrics")
 LEFT_OUT = ("POST /sign-out", "GET /jobs/events")  # the one ends the session, the other never ends
 MAY: dict[Role, set[Right]] = {  # said again here, so that a right added to a role is noticed
     "owner": {"look", "sell", "train", "bill", "govern"},

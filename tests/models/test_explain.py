@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.models.cascade import Cascade
-from penstock.models.explain import MOST_SPANS, explain, strongest
+from penstock.models.explain import MOST_SPANS, explain, steps, strongest
 from penstock.models.ngram_linear import NgramLinear
 from penstock.models.ngrams import grams, learn_vocabulary, sources
 from penstock.models.protocol import Part
@@ -103,6 +105,25 @@ def test_a_long_text_costs_at_most_24_more_answers() -> None:
     assert len(parts) <= MOST_SPANS
     best = strongest(parts)[0]
     assert "money" in text[best.start : best.end]
+
+
+def test_a_long_texts_explanation_pauses_often_and_is_the_same() -> None:
+    model = linear_model()
+    text = " ".join(f"word{number} is where the parcel {number % 7} was" for number in range(600))[:20_000]
+    whole = model.explain(text, 0)
+    gc.disable()  # its own pauses are nobody's step
+    made, longest, whole_s, pauses = steps(model, text, 0), 0.0, 0.0, 0
+    while True:
+        began = time.thread_time()
+        try:
+            next(made)
+        except StopIteration as ended:
+            assert ended.value == whole
+            break
+        spent = time.thread_time() - began
+        longest, whole_s, pauses = max(longest, spent), whole_s + spent, pauses + 1
+    gc.enable()
+    assert pauses > 10 and longest < whole_s / 2  # 0.2 s of processor in one piece otherwise
 
 
 def test_of_a_cascade_the_half_that_answered_explains() -> None:

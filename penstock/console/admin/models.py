@@ -16,8 +16,6 @@ from penstock.jobs.reports import candidate_report, passed_candidate
 from penstock.registry import releases
 from penstock.workspace.loader import product_of
 
-ACTOR = "admin interface"
-
 
 def train(desk: AtDesk, product: str, body: bodies.Training) -> Response:
     """Start the climb up a product's ladder; answers the run's id at once."""
@@ -66,14 +64,14 @@ def release(desk: AtDesk, product: str, body: bodies.WhichCandidate) -> Response
     """Make a candidate the live release."""
     with desk.house.store.transaction() as tx:
         chosen, _ = passed_candidate(desk.house, tx, product, body.candidate)
-        made = releases.release(tx, chosen.id, desk.house.secret("decisions"), actor=ACTOR)
+        made = releases.release(tx, chosen.id, desk.house.secret("decisions"), actor=desk.who)
     return answer(made, 201)
 
 
 def rollback(desk: AtDesk, product: str) -> Response:
     """Put the previous release live again."""
     with desk.house.store.transaction() as tx:
-        made = releases.rollback(tx, product, actor=ACTOR)
+        made = releases.rollback(tx, product, actor=desk.who)
     return answer(made)
 
 

@@ -21,8 +21,6 @@ from penstock.monitoring.opinion import alerts
 from penstock.monitoring.opinion.report import Month
 from penstock.registry.releases import live
 
-ACTOR = "console"
-
 
 def index(request: Request, desk: AtDesk, state: str = "", page: int = 1) -> Response:
     """Every product of this task, and all alerts, newest first; with ?state=open only those that nobody has seen."""
@@ -40,7 +38,7 @@ def index(request: Request, desk: AtDesk, state: str = "", page: int = 1) -> Res
 def acknowledge(request: Request, desk: AtDesk) -> Response:
     """Someone has seen it."""
     with desk.house.store.transaction() as tx:
-        alerts.acknowledge(tx, field(form_of(request), "alert"), ACTOR)
+        alerts.acknowledge(tx, field(form_of(request), "alert"), desk.who)
     return back("/opinion", "acknowledged")
 
 

@@ -27,7 +27,6 @@ from penstock.registry import candidates, decisions, releases
 from penstock.storage.engine import Transaction
 from penstock.workspace.loader import product_of
 
-ACTOR = "console"
 MOST_CANDIDATES = 50  # each opens a report; older ones are in `penstock candidates`
 
 
@@ -136,13 +135,13 @@ def release(request: Request, desk: AtDesk, product: str) -> Response:
     with desk.house.store.transaction() as tx:
         if candidates.get_candidate(tx, chosen).product != product:
             raise NotFound(f"{product} has no candidate {chosen!r}")
-        releases.release(tx, chosen, desk.house.secret("decisions"), actor=ACTOR)
+        releases.release(tx, chosen, desk.house.secret("decisions"), actor=desk.who)
     return back(f"/products/{product}", "released")
 
 
 def rollback(request: Request, desk: AtDesk, product: str) -> Response:
     with desk.house.store.transaction() as tx:
-        releases.rollback(tx, product, actor=ACTOR)
+        releases.rollback(tx, product, actor=desk.who)
     return back(f"/products/{product}", "rolled-back")
 
 
