@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.common import median_seconds, penstock, report
 from penstock.evaluation.intervals import Metric
-from penstock.registry.runs import add_run
+from penstock.registry.runs import NewRun, add_run
 from penstock.runtime.house import open_house
 
 FEW, TIMES = 50, 5
@@ -55,8 +55,7 @@ def filled(folder: Path, count: int) -> Path:
     with house.store.transaction() as tx:
         for number in range(count):
             quality = 0.5 + number / (3 * count)
-            add_run(
-                tx,
+            record = NewRun(
                 operation=f"run {number}",
                 product="desk",
                 kind="trial" if number % 10 else "train",
@@ -75,6 +74,7 @@ def filled(folder: Path, count: int) -> Path:
                 seconds=12.5,
                 cost=Decimal("0.000278"),
             )
+            add_run(tx, record)
     house.close()
     return folder
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from decimal import Decimal
 
 import sqlalchemy as sa
 
@@ -20,11 +20,11 @@ from penstock.billing.credits import credit_balances
 from penstock.billing.months import refuse_unfinished
 from penstock.billing.payments import record_payment
 from penstock.billing.rating import RatingRun, breakdown, rate_all, runs_to_invoice, with_voided_use
-from penstock.billing.records import Invoice, Quarantine
-from penstock.billing.register import get_invoice, invoices_of
+from penstock.billing.records import Invoice, Line, LineTier, Quarantine
+from penstock.billing.register import invoice_row, invoices_of, line_row
 from penstock.billing.subscriptions import Subscription, subscribers, subscriptions_of
 from penstock.billing.tables import invoice, invoice_line, rating_run
-from penstock.billing.taxes import InForce, rates_of, tax_by_rate
+from penstock.billing.taxes import InForce, Rates, rates_of, tax_by_rate
 from penstock.billing.terms import lock_customers
 from penstock.billing.versions import PriceVersion, get_price_versions, the_book
 from penstock.core.clock import Period, period_at
@@ -60,18 +60,23 @@ class Closing:
 
 @dataclass(frozen=True)
 class Draft:
-    """What an invoice is made of. credit_minor: what the customer paid in advance and has left.
+    """What an invoice is made of."""
 
-    rate: of tax in `period`; each of the lines, with its own period's.
-    """
-
+    # the invoice's number
     number: str
+    # names the issuing: one operation makes one invoice
     operation: str
+    # who pays
     buyer: Customer
+    # the month that is closed
     period: Period
+    # of tax in that month, for an invoice without lines
     rate: InForce
-    lines: tuple[tuple[dict[str, Any], InForce], ...]
+    # each with the rate of tax of its own period
+    lines: tuple[tuple[Line, InForce], ...]
+    # of all amounts
     currency: str
+    # what the customer paid in advance and has left
     credit_minor: int
 
 
@@ -140,8 +145,9 @@ def invoice_customer(tx: Transaction, customer: str, period: Period, company: Co
     """
     refuse_unfinished(tx, period)
     lock_customers(tx, [customer])
-    aside = {} if invoices_of(tx, [customer], period) else _aside(tx, [customer])
-    if aside:
+    for issued in invoices_of(tx, [customer], period):
+        return issued
+    if aside := _aside(tx, [customer]):
         raise Broken(aside[customer].reason, where=customer)
     return _invoice(tx, [customer], period, company)[customer]
 
@@ -166,12 +172,12 @@ def _one_by_one_if_need_be(
 
 
 def _close(tx: Transaction, customers: Sequence[str], period: Period, company: Company, then: Then) -> Outcomes:
-    issued = {one.customer for one in invoices_of(tx, customers, period)}
+    issued = {one.customer: one for one in invoices_of(tx, customers, period)}
     aside = _aside(tx, [customer for customer in customers if customer not in issued])
     sound = [customer for customer in customers if customer not in aside]
-    made = _invoice(tx, sound, period, company)
+    made = _invoice(tx, [customer for customer in sound if customer not in issued], period, company)
     then(tx, sound)
-    return {**aside, **made}
+    return {**aside, **issued, **made}
 
 
 def _aside(tx: Transaction, customers: Sequence[str]) -> dict[str, Quarantine]:
@@ -190,24 +196,31 @@ def _cause(error: Exception) -> str:
 
 
 def _invoice(tx: Transaction, customers: Sequence[str], period: Period, company: Company) -> dict[str, Invoice]:
-    """The customers' invoices of the period, those that were issued before and new ones. The customers are locked."""
-    issued = {one.customer for one in invoices_of(tx, customers, period)}
-    others = [customer for customer in customers if customer not in issued]
-    if others:
-        cutoff_seq = usage_log.watermark(tx)
-        _rate_all(tx, others, period, cutoff_seq, company.timezone)
-        rates = rates_of(tx, others)
-        lines = _lines(tx, others, period)
-        buyers = get_customers(tx, others)
-        numbers = _next_numbers(tx, company.timezone, len(others))
-        operations = _operations(tx, others, period)
-        currency, credits = the_book(tx).currency, credit_balances(tx, others)
-        for number, customer in zip(numbers, others, strict=True):
-            taxed = tuple((line, rates.of(customer, line["period_start"])) for line in lines[customer])
-            theirs = (rates.of(customer, period.start), taxed, currency, credits[customer])
-            draft = Draft(number, operations[customer], buyers[customer], period, *theirs)
-            _issue(tx, draft, company, cutoff_seq)
-    return {one.customer: one for one in invoices_of(tx, customers, period)}
+    """Issue the invoices of customers that have none of the period. The customers are locked."""
+    if not customers:
+        return {}
+    cutoff_seq = usage_log.watermark(tx)
+    _rate_all(tx, customers, period, cutoff_seq, company.timezone)
+    rates = rates_of(tx, customers)
+    lines = _lines(tx, customers, period, rates)
+    buyers = get_customers(tx, customers)
+    numbers = _next_numbers(tx, company.timezone, len(customers))
+    operations = _operations(tx, customers, period)
+    currency, credits = the_book(tx).currency, credit_balances(tx, customers)
+    made = {}
+    for number, customer in zip(numbers, customers, strict=True):
+        draft = Draft(
+            number=number,
+            operation=operations[customer],
+            buyer=buyers[customer],
+            period=period,
+            rate=rates.of(customer, period.start),
+            lines=lines[customer],
+            currency=currency,
+            credit_minor=credits[customer],
+        )
+        made[customer] = _issue(tx, draft, company, cutoff_seq)
+    return made
 
 
 def _with_late_use(tx: Transaction, period: Period) -> set[str]:
@@ -280,90 +293,106 @@ def _by_last_cutoff(tx: Transaction, customers: Sequence[str], period: Period) -
     return found
 
 
-def _lines(tx: Transaction, customers: Sequence[str], period: Period) -> dict[str, list[dict[str, Any]]]:
-    """By customer, the lines of its invoice: the plan's fee, then use, late use of older periods first."""
+def _lines(
+    tx: Transaction, customers: Sequence[str], period: Period, rates: Rates
+) -> dict[str, tuple[tuple[Line, InForce], ...]]:
+    """By customer, the lines of its invoice with their rates of tax: the plan's fee, then use, late use of older
+    periods first."""
     plans = subscriptions_of(tx, customers, period)
     runs = runs_to_invoice(tx, customers, period)
     versions = get_price_versions(tx, {run.price_version for theirs in runs.values() for run in theirs})
-    lines = {}
+    found = {}
     for customer in customers:
-        theirs = sorted(runs.get(customer, ()), key=lambda run: run.period.name == period.name)
-        usage = [_usage_line(versions[run.price_version], run, late=run.period.name != period.name) for run in theirs]
-        lines[customer] = _plan_lines(plans.get(customer), period) + usage
-    return lines
+        lines: list[tuple[Line, InForce]] = []
+        if (plan := plans.get(customer)) is not None:
+            rate = rates.of(customer, period.start)
+            lines.append((_plan_line(plan, period, rate.rate), rate))
+        for run in sorted(runs.get(customer, ()), key=lambda run: run.period.name == period.name):
+            rate, late = rates.of(customer, run.period.start), run.period.name != period.name
+            lines.append((_usage_line(len(lines) + 1, versions[run.price_version], run, rate.rate, late=late), rate))
+        found[customer] = tuple(lines)
+    return found
 
 
-def _plan_lines(subscription: Subscription | None, period: Period) -> list[dict[str, Any]]:
-    if subscription is None:
-        return []
+def _plan_line(subscription: Subscription, period: Period, tax_rate: Decimal) -> Line:
     plan = subscription.plan
-    tier = {"units": 1, "unit_price": str(plan.monthly.to_decimal()), "amount": str(plan.monthly.to_decimal())}
-    line = {"kind": "plan", "title": plan.title, "plan_version": plan.id, "quantity": 1, "unit": "month"}
-    return [{**line, **_when(period), "tiers": [tier], "amount_minor": plan.monthly.amount_minor}]
+    fee = plan.monthly.to_decimal()
+    return Line(
+        number=1,
+        kind="plan",
+        title=plan.title,
+        product=None,
+        plan_version=plan.id,
+        rating_run=None,
+        period=period,
+        quantity=1,
+        unit="month",
+        tiers=(LineTier(1, fee, fee),),
+        amount_minor=plan.monthly.amount_minor,
+        after_seq=None,
+        cutoff_seq=None,
+        tax_rate=tax_rate,
+    )
 
 
-def _usage_line(version: PriceVersion, run: RatingRun, *, late: bool) -> dict[str, Any]:
-    tiers = [
-        {
-            "units": use.units,
-            "unit_price": None if use.unit_price is None else str(use.unit_price),
-            "amount": str(use.amount),
-        }
-        for use in breakdown(version.price, run)
-    ]
-    return {
-        "kind": "late usage" if late else "usage",
-        "title": version.title,
-        "product": run.product,
-        "rating_run": run.id,
-        **_when(run.period),
-        "quantity": run.delta_units,
-        "unit": version.price.unit,
-        "tiers": tiers,
-        "amount_minor": run.delta_minor,
-        "after_seq": run.after_seq,
-        "cutoff_seq": run.cutoff_seq,
-    }
+def _usage_line(number: int, version: PriceVersion, run: RatingRun, tax_rate: Decimal, *, late: bool) -> Line:
+    return Line(
+        number=number,
+        kind="late usage" if late else "usage",
+        title=version.title,
+        product=run.product,
+        plan_version=None,
+        rating_run=run.id,
+        period=run.period,
+        quantity=run.delta_units,
+        unit=version.price.unit,
+        tiers=tuple(LineTier(use.units, use.unit_price, use.amount) for use in breakdown(version.price, run)),
+        amount_minor=run.delta_minor,
+        after_seq=run.after_seq,
+        cutoff_seq=run.cutoff_seq,
+        tax_rate=tax_rate,
+    )
 
 
-def _issue(tx: Transaction, draft: Draft, company: Company, cutoff_seq: int) -> None:
-    customer, currency = draft.buyer.id, draft.currency
-    lines = [{**line, "tax_rate": str(one.rate)} for line, one in draft.lines]
-    taxes = tax_by_rate([(line["amount_minor"], one) for line, one in draft.lines] or [(0, draft.rate)])
-    net, tax = (sum(one[what] for one in taxes) for what in ("net_minor", "tax_minor"))
-    credit = min(net + tax, max(0, draft.credit_minor))  # an invoice below zero gives its amount to the credit
-    row = {
-        "organisation": tx.organisation,
-        "number": draft.number,
-        "operation": draft.operation,
-        "customer": customer,
-        **_when(draft.period),
-        "currency": currency,
-        "net_minor": net,
-        "tax_minor": tax,
-        "total_minor": net + tax,
-        "credit_minor": credit,
-        "cutoff_seq": cutoff_seq,
-        **_snapshot(draft.buyer, company),
-        "tax": {"rates": taxes},
-        "issued_at": tx.now,
-        "due_at": tx.now + timedelta(days=company.payment_days),
-    }
-    tx.execute(sa.insert(invoice), row)
-    empty = dict.fromkeys(("product", "plan_version", "rating_run", "after_seq", "cutoff_seq"))
-    of = {"organisation": tx.organisation, "invoice": row["number"], **empty}
+def _issue(tx: Transaction, draft: Draft, company: Company, cutoff_seq: int) -> Invoice:
+    """The invoice as `register.get_invoice` would read it now."""
+    lines = tuple(line for line, _ in draft.lines)
+    taxes = tax_by_rate([(line.amount_minor, one) for line, one in draft.lines] or [(0, draft.rate)])
+    net, tax = sum(one.net_minor for one in taxes), sum(one.tax_minor for one in taxes)
+    seller, buyer = _parties(draft.buyer, company)
+    issued = Invoice(
+        number=draft.number,
+        operation=draft.operation,
+        customer=draft.buyer.id,
+        period=draft.period,
+        currency=draft.currency,
+        lines=lines,
+        net_minor=net,
+        tax_minor=tax,
+        total_minor=net + tax,
+        # an invoice below zero gives its amount to the credit
+        credit_minor=min(net + tax, max(0, draft.credit_minor)),
+        open_minor=net + tax,
+        refunded_minor=0,
+        seller=seller,
+        buyer=buyer,
+        taxes=taxes,
+        issued_at=tx.now,
+        due_at=tx.now + timedelta(days=company.payment_days),
+    )
+    tx.execute(sa.insert(invoice), invoice_row(tx, issued, cutoff_seq))
     if lines:
-        numbered = [{**of, "number": number, **line} for number, line in enumerate(lines, start=1)]
-        tx.execute(sa.insert(invoice_line), numbered)
+        tx.execute(sa.insert(invoice_line), [line_row(tx, issued.number, line) for line in lines])
     asked: list[ledger.Entry] = [
-        ("receivable", net + tax, currency, customer),
-        ("earnings", -net, currency, customer),
-        ("tax_payable", -tax, currency, None),
+        ("receivable", net + tax, draft.currency, issued.customer),
+        ("earnings", -net, draft.currency, issued.customer),
+        ("tax_payable", -tax, draft.currency, None),
     ]
-    ledger.post(tx, row["operation"], asked, f"invoice {row['number']}", reference=row["number"])
-    if credit:
-        issued = get_invoice(tx, row["number"])
-        record_payment(tx, issued, credit, operation=f"credit/{row['number']}", method="credit")
+    ledger.post(tx, issued.operation, asked, f"invoice {issued.number}", reference=issued.number)
+    if not issued.credit_minor:
+        return issued
+    record_payment(tx, issued, issued.credit_minor, operation=f"credit/{issued.number}", method="credit")
+    return replace(issued, open_minor=issued.total_minor - issued.credit_minor)
 
 
 def _next_numbers(tx: Transaction, timezone: str, count: int) -> list[str]:
@@ -373,25 +402,20 @@ def _next_numbers(tx: Transaction, timezone: str, count: int) -> list[str]:
     return [f"{year}-{number:06d}" for number in range(first, first + count)]
 
 
-def _snapshot(buyer: Customer, company: Company) -> dict[str, Any]:
-    return {
-        "seller": {
-            "name": company.name,
-            "address": company.address,
-            "tax_id": company.tax_id,
-            "timezone": company.timezone,
-            "locale": company.locale,
-        },
-        "buyer": {
-            "id": buyer.id,
-            "name": buyer.name,
-            "email": buyer.email,
-            "address": buyer.address,
-            "tax_id": buyer.tax_id,
-            "locale": buyer.locale,
-        },
+def _parties(buyer: Customer, company: Company) -> tuple[dict[str, str], dict[str, str]]:
+    """Seller and buyer as an invoice keeps them."""
+    seller = {
+        "name": company.name,
+        "address": company.address,
+        "tax_id": company.tax_id,
+        "timezone": company.timezone,
+        "locale": company.locale,
     }
-
-
-def _when(period: Period) -> dict[str, Any]:
-    return {"period": period.name, "period_start": period.start, "period_end": period.end}
+    return seller, {
+        "id": buyer.id,
+        "name": buyer.name,
+        "email": buyer.email,
+        "address": buyer.address,
+        "tax_id": buyer.tax_id,
+        "locale": buyer.locale,
+    }

@@ -1,4 +1,5 @@
-"""Reads invoices: lines, state from the ledger, and the events that prove a line. See `closing` for how they arise."""
+"""Invoices and their lines as rows, and read again: state from the ledger, and the events that prove a line. See
+`closing` for how they arise."""
 
 from __future__ import annotations
 
@@ -119,6 +120,34 @@ def _complete(tx: Transaction, rows: Sequence[sa.RowMapping]) -> list[Invoice]:
     ]
 
 
+def invoice_row(tx: Transaction, one: Invoice, cutoff_seq: int) -> dict[str, Any]:
+    """An invoice, as it is issued, as its row."""
+    names = set(Invoice.__dataclass_fields__) - _COMPUTED
+    rates = [
+        {"rate": str(part.rate), "net_minor": part.net_minor, "tax_minor": part.tax_minor, "reason": part.reason}
+        for part in one.taxes
+    ]
+    kept = {name: getattr(one, name) for name in names}
+    of = {"organisation": tx.organisation, "cutoff_seq": cutoff_seq, "tax": {"rates": rates}}
+    return {**of, **kept, **_when(one.period)}
+
+
+def line_row(tx: Transaction, number: str, line: Line) -> dict[str, Any]:
+    """A line of the invoice `number` as its row."""
+    names = set(Line.__dataclass_fields__) - {"period", "tiers", "tax_rate"}
+    tiers = [
+        {
+            "units": tier.units,
+            "unit_price": None if tier.unit_price is None else str(tier.unit_price),
+            "amount": str(tier.amount),
+        }
+        for tier in line.tiers
+    ]
+    kept = {name: getattr(line, name) for name in names}
+    of = {"organisation": tx.organisation, "invoice": number}
+    return {**of, **kept, **_when(line.period), "tiers": tiers, "tax_rate": str(line.tax_rate)}
+
+
 def read_note(row: Mapping[Any, Any]) -> CreditNote:
     """A credit note from its row."""
     return CreditNote(
@@ -199,3 +228,7 @@ def _line(row: Mapping[Any, Any], rate: Decimal) -> Line:
     period = Period(row["period"], row["period_start"], row["period_end"])
     rate = rate if row["tax_rate"] is None else Decimal(row["tax_rate"])
     return Line(period=period, tiers=tiers, tax_rate=rate, **{name: row[name] for name in names})
+
+
+def _when(period: Period) -> dict[str, Any]:
+    return {"period": period.name, "period_start": period.start, "period_end": period.end}

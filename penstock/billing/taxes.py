@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
-from typing import Any
 
 import sqlalchemy as sa
 
+from penstock.billing.records import TaxPart
 from penstock.billing.tables import invoice, invoice_line, same_invoice, standing, tax_version
 from penstock.billing.terms import lock_customer
 from penstock.core.clock import Period, period_at, period_of
@@ -82,8 +82,8 @@ def percent(rate: Decimal) -> str:
     return f"{(rate * 100).normalize():f}%"
 
 
-def tax_by_rate(lines: Sequence[tuple[int, InForce]]) -> list[dict[str, Any]]:
-    """Net and tax for each rate, the highest first, as an invoice keeps them; each tax is rounded once.
+def tax_by_rate(lines: Sequence[tuple[int, InForce]]) -> tuple[TaxPart, ...]:
+    """Net and tax for each rate, the highest first; each tax is rounded once.
 
     lines: the net in minor units, and the rate of the month that the line is about.
     """
@@ -92,15 +92,10 @@ def tax_by_rate(lines: Sequence[tuple[int, InForce]]) -> list[dict[str, Any]]:
     for net, one in lines:
         nets[one.rate] += net
         reasons[one.rate] |= {one.reason} - {""}
-    return [
-        {
-            "rate": str(rate),
-            "net_minor": net,
-            "tax_minor": int(round_half_away(Decimal(net) * rate)),
-            "reason": "; ".join(sorted(reasons[rate])),
-        }
+    return tuple(
+        TaxPart(rate, net, int(round_half_away(Decimal(net) * rate)), "; ".join(sorted(reasons[rate])))
         for rate, net in sorted(nets.items(), reverse=True)
-    ]
+    )
 
 
 def now_in_force(tx: Transaction, customer: str) -> InForce | None:

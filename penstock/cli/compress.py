@@ -26,22 +26,25 @@ def compress(
 ) -> None:
     """Make a candidate cheaper and judge the new one by the same gate. Exits 3 when the gate says no."""
     from penstock.jobs.compress import plan
+    from penstock.jobs.records import CompressResult
     from penstock.jobs.runner import open_workflows
     from penstock.jobs.train import gate_refused, outcome_rows
+    from penstock.runtime import wire
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
-    arguments = plan(house, reference, number=candidate, by=by, other=other, given=set_ or ())
-    product = arguments["product"]
+    asked = plan(house, reference, number=candidate, by=by, other=other, given=set_ or ())
+    product, arguments = asked.product, wire.plain(asked)
     with (
         shown_progress() as progress,
         open_workflows(house, executor=f"cli-compress-{product}", command=arguments, progress=progress) as workflows,
     ):
-        result = workflows.run_or_resume("compress", arguments, note)
-    outcome = result["outcomes"][-1]
-    show(result, rows=outcome_rows(result), title=f"{product}: data version {result['version']}")
-    for remark in outcome["notes"]:
+        answer = workflows.run_or_resume("compress", arguments, note)
+    result = wire.read(CompressResult, answer)
+    outcome = result.outcomes[-1]
+    show(answer, rows=outcome_rows(result.outcomes), title=f"{product}: data version {result.version}")
+    for remark in outcome.notes:
         note(remark)
-    if not outcome["passed"]:
-        raise gate_refused(product, result)
-    note(f"passed: candidate {outcome['candidate']}; next: penstock release {product} --candidate {outcome['number']}")
+    if not outcome.passed:
+        raise gate_refused(product, result.outcomes)
+    note(f"passed: candidate {outcome.candidate}; next: penstock release {product} --candidate {outcome.number}")

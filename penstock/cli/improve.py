@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from penstock.cli.output import OPTIONS, note, show, shown_progress
 
 if TYPE_CHECKING:
+    from penstock.jobs.records import Taken
     from penstock.monitoring.review import Verdict
 
 
@@ -85,8 +86,10 @@ def _decide(verdict: Verdict, ids: list[str] | None, customer: str | None, produ
 def retrain(product: str) -> None:
     """Train with the corrections that are not rejected, judge against the live release on the same rows; exits 3 on a
     no. feedback.train_on = "accepted" in penstock.toml takes only the accepted ones."""
+    from penstock.jobs.records import RetrainJob, RetrainResult
     from penstock.jobs.runner import open_workflows
     from penstock.jobs.train import gate_refused, outcome_rows
+    from penstock.runtime import wire
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
@@ -94,20 +97,21 @@ def retrain(product: str) -> None:
         shown_progress() as progress,
         open_workflows(house, executor=f"cli-train-{product}", command="retrain", progress=progress) as workflows,
     ):
-        result = workflows.run_or_resume("retrain", {"product": product}, note)
-    show(result, rows=outcome_rows(result), title=f"{product}: data version {result['version']}")
-    _say_rows(result["feedback"])
-    if result["release"] is None:
-        raise gate_refused(product, result)
-    count = "1 row" if result["learned"] == 1 else f"{result['learned']:,} rows"
-    note(f"{product}: release {result['release']} is live, trained with {count} that came back from use")
+        answer = workflows.run_or_resume("retrain", wire.plain(RetrainJob(product=product)), note)
+    result = wire.read(RetrainResult, answer)
+    show(answer, rows=outcome_rows(result.outcomes), title=f"{product}: data version {result.version}")
+    _say_rows(result.feedback)
+    if result.release is None:
+        raise gate_refused(product, result.outcomes)
+    count = "1 row" if result.learned == 1 else f"{result.learned:,} rows"
+    note(f"{product}: release {result.release} is live, trained with {count} that came back from use")
 
 
-def _say_rows(taken: dict[str, Any]) -> None:
+def _say_rows(taken: Taken) -> None:
     """How many rows corrections gave, and why others gave none."""
     from penstock.jobs.learning import in_words
 
-    if taken["gave"]:
-        note(f"{len(taken['gave']):,} gave a row each")
-    if taken["gave_none"]:
-        note(f"{len(taken['gave_none']):,} gave none: {in_words(taken['gave_none'])}")
+    if taken.gave:
+        note(f"{len(taken.gave):,} gave a row each")
+    if taken.gave_none:
+        note(f"{len(taken.gave_none):,} gave none: {in_words(taken.gave_none)}")

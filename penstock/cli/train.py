@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,7 @@ from penstock.core.errors import BadInput
 from penstock.core.whole import EVERYBODYS, write_whole
 
 if TYPE_CHECKING:
+    from penstock.jobs.records import TrainResult
     from penstock.runtime.house import House
 
 
@@ -40,24 +42,24 @@ def train(
     html: Annotated[Path | None, typer.Option(help="With --explore: draw the frontier into this file.")] = None,
 ) -> None:
     """Clean, train the cheapest rung, judge it; on a no, the next rung. Exits 3 when no rung passes the gate."""
+    from msgspec import structs
+
     from penstock.jobs.frontier import frontier_files, frontier_rows, write_frontier
+    from penstock.jobs.records import ExploreResult, TrainJob, TrainResult
     from penstock.jobs.runner import open_workflows
     from penstock.jobs.train import gate_refused, outcome_rows, rungs_of
+    from penstock.runtime import wire
     from penstock.runtime.house import open_house
 
     if html is not None and not explore:
         raise BadInput("only an exploration draws a frontier", where="--html", hint="add --explore")
     house = open_house(OPTIONS.workspace)
-    arguments = {
-        "product": product,
-        "rungs": list(rung or []),
-        "budget_minutes": budget_minutes,
-        "executor": executor,
-        "workers": workers,
-    }
+    asked = TrainJob(
+        product=product, rungs=tuple(rung or ()), budget_minutes=budget_minutes, executor=executor, workers=workers
+    )
+    rungs_of(house, asked)  # what cannot be is said before any work begins
     job = "explore" if explore else "train"
-    rungs_of(house, arguments)  # what cannot be is said before any work begins
-    arguments["budget_minutes"] = _minutes(house, budget_minutes, budget_money)
+    arguments = wire.plain(structs.replace(asked, budget_minutes=_minutes(house, budget_minutes, budget_money)))
     files = frontier_files(house, product, html) if explore else ()
     with (
         shown_progress() as progress,
@@ -65,20 +67,21 @@ def train(
             house, executor=f"cli-train-{product}", command=[job, arguments], progress=progress
         ) as workflows,
     ):
-        result = workflows.run_or_resume(job, arguments, note)
+        answer = workflows.run_or_resume(job, arguments, note)
+    result = wire.read(ExploreResult if explore else TrainResult, answer)
     if explore:
-        result = {**result, "files": [str(file) for file in files]}
-    rows = frontier_rows(result) if explore else outcome_rows(result)
+        answer = {**answer, "files": [str(file) for file in files]}
+    rows = frontier_rows(result.points) if isinstance(result, ExploreResult) else outcome_rows(result.outcomes)
     spare = ("seconds", "margin", "p95 ms", "frontier")
-    show(result, rows=rows, title=f"{product}: data version {result['version']}", spare=spare)
-    if explore:  # after the table: a full disk must not take that too
+    show(answer, rows=rows, title=f"{product}: data version {result.version}", spare=spare)
+    if isinstance(result, ExploreResult):  # after the table: a full disk must not take that too
         write_frontier(house, product, result, html)
-    _say_what_came(product, result)
-    passed = [outcome for outcome in result["outcomes"] if outcome["passed"]]
+    _say_what_came(product, result, files)
+    passed = [outcome for outcome in result.outcomes if outcome.passed]
     if not passed:
-        raise gate_refused(product, result)
+        raise gate_refused(product, result.outcomes, result.not_tried, result.advice)
     if not explore:
-        note(f"passed: candidate {passed[-1]['candidate']}; next: penstock release {product}")
+        note(f"passed: candidate {passed[-1].candidate}; next: penstock release {product}")
 
 
 def _minutes(house: House, minutes: float | None, money: str | None) -> float | None:
@@ -98,25 +101,28 @@ def _minutes(house: House, minutes: float | None, money: str | None) -> float | 
     return bought if minutes is None else min(minutes, bought)
 
 
-def _say_what_came(product: str, result: dict[str, Any]) -> None:
+def _say_what_came(product: str, result: TrainResult, files: Sequence[Path]) -> None:
     """What cleaning found, what searches found, what was not tried, which files were written, and what was chosen."""
-    for told in result["told"]:
+    from penstock.jobs.records import ExploreResult, Search
+
+    explored = result if isinstance(result, ExploreResult) else None
+    for told in result.told:
         note(f"{product}: {told}")
-    for outcome in result["outcomes"]:
-        if found := outcome.get("search"):
-            scores = f", held-out {found['own']:.4f} -> {found['best']:.4f}" if found.get("best") else ""
-            note(f"{outcome['rung']}: searched its recipe in {found['trials']} trials{scores}; {found['stopped']}")
-    for each in result["not_tried"]:
-        note(f"{each['rung']}: not tried, {each['why']}")
-    for last in result["outcomes"][-1:]:  # none where no rung was tried
-        for remark in last["notes"] if "choice" not in result else ():
-            note(f"{last['rung']}: {remark}")
-    if len(result["outcomes"]) > 1:
-        note(f"what each training noted: penstock runs show {product}/{last['run']}, and before")
-    for file in result.get("files", ()):
+    for outcome in result.outcomes:
+        if isinstance(found := outcome.search, Search):
+            scores = f", held-out {found.own:.4f} -> {found.best:.4f}" if found.best and found.own is not None else ""
+            note(f"{outcome.rung}: searched its recipe in {found.trials} trials{scores}; {found.stopped}")
+    for each in result.not_tried:
+        note(f"{each.rung}: not tried, {each.why}")
+    for last in result.outcomes[-1:]:  # none where no rung was tried
+        for remark in last.notes if explored is None else ():
+            note(f"{last.rung}: {remark}")
+    if len(result.outcomes) > 1:
+        note(f"what each training noted: penstock runs show {product}/{last.run}, and before")
+    for file in files:
         note(f"wrote {file}")
-    if choice := result.get("choice"):
-        note(f"chosen: {choice['name']}: it {choice['text']}; next: penstock release {product}")
+    if explored is not None and (choice := explored.choice):
+        note(f"chosen: {choice.name}: it {choice.text}; next: penstock release {product}")
 
 
 def candidates(product: Annotated[str | None, typer.Argument(help="Default: every product.")] = None) -> None:

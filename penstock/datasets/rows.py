@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from penstock.datasets.report import CleaningReport
+
+TaskRow: TypeAlias = Mapping[str, Any]
+"""A row of any task, as JSON has it: what its columns mean only the task knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,8 @@ class Prepared:
     where a row has them; every other key is the task's.
     """
 
-    train: Sequence[Mapping[str, Any]]
-    test: Sequence[Mapping[str, Any]]
+    train: Sequence[TaskRow]
+    test: Sequence[TaskRow]
     report: CleaningReport
 
 

@@ -24,8 +24,10 @@ from penstock.identity.customers import Customer, add_customer
 from penstock.identity.keys import create_key, revoke_key
 from penstock.jobs import apply, reports
 from penstock.jobs import money as money_jobs
+from penstock.jobs.records import RetrainJob, RetrainResult, TrainResult
 from penstock.jobs.runner import open_workflows
 from penstock.registry import releases
+from penstock.runtime import wire
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import Progress
 
@@ -97,13 +99,13 @@ def sell_price_list(stage: Stage) -> None:
 def train_and_release(stage: Stage, product: str) -> None:
     stage.say(f"training {product}: cheapest rung first, until the gate says yes")
     with open_workflows(stage.house, executor="cli-demo", progress=stage.progress) as workflows:
-        result = workflows.run_or_resume("train", {"product": product, "rungs": []})
-    for outcome in result["outcomes"]:
-        verdict = "yes" if outcome["passed"] else "no"
+        answer = workflows.run_or_resume("train", {"product": product, "rungs": []})
+    for outcome in wire.read(TrainResult, answer).outcomes:
+        verdict = "yes" if outcome.passed else "no"
         stage.add(
-            f"{product}: gate on {outcome['rung']}",
-            f"{verdict}, {outcome['headline']} {outcome['quality']}",
-            f"penstock report {product}/{outcome['number']}",
+            f"{product}: gate on {outcome.rung}",
+            f"{verdict}, {outcome.headline} {outcome.quality}",
+            f"penstock report {product}/{outcome.number}",
         )
     with stage.house.store.transaction() as tx:
         chosen, _ = reports.passed_candidate(stage.house, tx, product, None)
@@ -257,21 +259,22 @@ def share(stage: Stage, partner: Partner) -> None:
 def improve(stage: Stage, buyer: Buyer, complaints: list[Message]) -> None:
     stage.say("retraining helpdesk on the corrections")
     with open_workflows(stage.house, executor="cli-demo", progress=stage.progress) as workflows:
-        result = workflows.run_or_resume("retrain", {"product": "helpdesk"})
-    if result["release"] is None:
-        raise GateRefused("the retrained candidate was declined", hint=str(result["outcomes"][-1]["shortfall"]))
-    outcome = result["outcomes"][-1]
-    stage.add("retrained on corrections", result["learned"], f"penstock report helpdesk/{outcome['number']}")
+        answer = workflows.run_or_resume("retrain", wire.plain(RetrainJob(product="helpdesk")))
+    result = wire.read(RetrainResult, answer)
+    outcome = result.outcomes[-1]
+    if result.release is None:
+        raise GateRefused("the retrained candidate was declined", hint=str(list(outcome.shortfall)))
+    stage.add("retrained on corrections", result.learned, f"penstock report helpdesk/{outcome.number}")
     stage.add(
         "accuracy after retraining, same test rows",
-        outcome["quality"],
-        f"penstock report helpdesk/{outcome['number']}",
+        outcome.quality,
+        f"penstock report helpdesk/{outcome.number}",
     )
     with stage.house.store.read() as tx:
         live = releases.live(tx, "helpdesk")
     seconds = _seconds_until_release(buyer, live.id if live else "")
     stage.add(
-        f"gateway serves release {result['release']} after",
+        f"gateway serves release {result.release} after",
         f"{seconds:.1f} s, nothing dropped",
         "penstock releases helpdesk",
     )

@@ -6,7 +6,7 @@ It knows neither how the model was trained nor what the gate asks; what makes an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Any
 
 from penstock.core.errors import BadInput
@@ -24,54 +24,78 @@ from penstock.workspace.records import Condition, Costs, Price
 MOST_SCORES = 500_000_000  # of all answers together: 2 GB
 
 
-def evaluate(
-    *,
-    model: Model,
-    reloaded: Model,
-    inputs: Sequence[Any],
-    measure: Callable[[Model, Floats, int], Measured],
-    rows_digest: str,
-    price: Price,
-    costs: Costs,
-    backbone_parity: float | None,
-    seed: int,
-    progress: Progress,
-    facts: Mapping[str, float] = MappingProxyType({}),
-    conditions: Sequence[Condition] = (),
-    embed: Embed = plain_embed,
-) -> Report:
-    """Judge what will be served: `reloaded` answers, `model` (in memory) is only compared with it.
+@dataclass(frozen=True)
+class Examinee:
+    """What is measured."""
 
-    inputs: the test's, in order. measure(model, answers, seed): what the task makes of the answers. rows_digest: names
-    the test rows. backbone_parity: largest difference of the exported backbone to the original, None without
-    one. facts: what was known before, e.g. "epsilon"; a gate may name them. conditions: of the gate: time and cost are
-    measured again where other work on the machine may be why one of them does not hold. embed: how a backbone's vectors
-    are computed, or remembered. Raises BadInput without test rows or with other labels, Broken for other numbers.
+    # as it was trained, in memory: only compared with the other
+    model: Model
+    # as it was saved and loaded again: what will be served, and answers
+    reloaded: Model
+    # largest difference of the exported backbone to the original; None without one
+    backbone_parity: float | None = None
+    # what was known before, e.g. "epsilon"; a gate may name them
+    facts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Exam:
+    """What it is asked."""
+
+    # the test's, in order
+    inputs: Sequence[Any]
+    # what the task makes of the answers: (model, answers, seed)
+    measure: Callable[[Model, Floats, int], Measured]
+    # names the test rows
+    rows_digest: str
+    # what chance is drawn from
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Terms:
+    """In what money it is measured, and for which gate."""
+
+    # what is asked for a prediction
+    price: Price
+    # what compute costs
+    costs: Costs
+    # of the gate: time and cost are measured again where other work on the machine may be why one does not hold
+    conditions: Sequence[Condition] = ()
+
+
+def evaluate(examinee: Examinee, exam: Exam, terms: Terms, *, progress: Progress, embed: Embed = plain_embed) -> Report:
+    """Judge what will be served.
+
+    embed: how a backbone's vectors are computed, or remembered. Raises BadInput without test rows or with other labels,
+    Broken for other numbers.
     """
+    model, reloaded, inputs, seed = examinee.model, examinee.reloaded, exam.inputs, exam.seed
+    price, costs = terms.price, terms.costs
     _check(model, reloaded, rows := len(inputs))
     total = rows + 3 * (step := max(1, rows // 10))
     served, vectors = _served(model, reloaded, inputs, embed, lambda done: progress("evaluate", done, total, _ASKING))
     progress("evaluate", rows, total, "timing single predictions")
-    timings = timing.time_single_calls(reloaded, inputs, seed, enough=_enough(conditions, price, costs, seed))
+    timings = timing.time_single_calls(reloaded, inputs, seed, enough=_enough(terms, seed))
     progress("evaluate", rows + step, total, "comparing saved with trained")
     same = parity(
         model=model,
         inputs=inputs,
         served=served,
         timings=timings,
-        backbone=backbone_parity,
+        backbone=examinee.backbone_parity,
         seed=seed,
         vectors=vectors,
     )
     spent = costing.cost(timings.cpu_s, price=price, costs=costs, seed=seed)
     progress("evaluate", rows + 2 * step, total, "computing intervals")
-    measured = measure(reloaded, served, seed)
+    measured = exam.measure(reloaded, served, seed)
     report = Report(
         rows=rows,
-        rows_digest=rows_digest,
+        rows_digest=exam.rows_digest,
         labels=len(reloaded.labels),
         seed=seed,
-        quality={**measured.quality, **{name: metric(value, value, value) for name, value in facts.items()}},
+        quality={**measured.quality, **{name: metric(value, value, value) for name, value in examinee.facts.items()}},
         most_loss=measured.most_loss,
         classes=measured.classes,
         sections=measured.sections,
@@ -113,18 +137,21 @@ def _served(
     return served, vectors if trained is not None and trained.digest == backbone.digest else None
 
 
-def _enough(conditions: Sequence[Condition], price: Price, costs: Costs, seed: int) -> Callable[[timing.Timings], bool]:
+def _enough(terms: Terms, seed: int) -> Callable[[timing.Timings], bool]:
     """Whether timings meet the conditions on time and cost, at the bound that the gate judges."""
 
     def enough(timings: timing.Timings) -> bool:
-        found, spent = timing.latency(timings), costing.cost(timings.cpu_s, price=price, costs=costs, seed=seed)
+        found, spent = (
+            timing.latency(timings),
+            costing.cost(timings.cpu_s, price=terms.price, costs=terms.costs, seed=seed),
+        )
         figures = {
             "latency_p50_ms": found.p50_ms,
             "latency_p95_ms": found.p95_ms,
             "cost_per_1000": spent.metric(),
             "gross_margin": costing.gross_margin(spent),
         }
-        asked = [(each, figure) for each in conditions if (figure := figures.get(each.metric)) is not None]
+        asked = [(each, figure) for each in terms.conditions if (figure := figures.get(each.metric)) is not None]
         return all(each.holds(figure.low if each.op == ">=" else figure.high) for each, figure in asked)
 
     return enough

@@ -8,21 +8,42 @@ from __future__ import annotations
 import math
 import resource
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
+
+from msgspec import structs
 
 from penstock import tasks
 from penstock.core.errors import BadInput, Conflict, PenstockError
 from penstock.datasets.versions import list_versions
+from penstock.jobs import judging
 from penstock.jobs.elapsed import forget
-from penstock.jobs.judging import check_uses, incumbent_of, judge_candidate, record_failed, verdict_on
+from penstock.jobs.judging import check_uses, incumbent_of, judge_candidate, outcome_of
 from penstock.jobs.learning import learned_rows
 from penstock.jobs.privacy import check_spending
+from penstock.jobs.records import (
+    MAKE_VERSION,
+    REFIT_RUNG,
+    SEARCH_RECIPE,
+    TRAIN_RUNG,
+    FoundRecipe,
+    Incumbent,
+    MadeVersion,
+    MakeVersion,
+    Measurement,
+    Outcome,
+    RefitRung,
+    RungWork,
+    SearchRecipe,
+    TrainRung,
+)
 from penstock.jobs.resuming import checkpoint_folder, remove_checkpoint, remove_stale
 from penstock.registry import releases, runs
+from penstock.registry.runs import Settings
+from penstock.runtime import wire
 from penstock.runtime.executors import run_child
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
@@ -31,6 +52,7 @@ from penstock.training.compress import COMPRESSIONS
 from penstock.training.loop.checkpoints import curves_in
 from penstock.training.rungs import RUNGS
 from penstock.workspace.loader import product_of
+from penstock.workspace.records import Product
 
 EXECUTORS = ("process", "ray")
 GRACE = 0.1  # of what is left of a budget: beyond it whatever still runs is ended
@@ -42,41 +64,67 @@ _LEAST_ROWS = 1_000  # fewer take hardly less time: some recipes take a least nu
 
 @dataclass(frozen=True)
 class Work:
-    """A climb or an exploration on one data version. version: what `make_version` answered. operation: names this run
-    of the workflow, the stem of all that it records. several: more than one rung may be trained, so stages name it.
-    stand_ins: the folder of those that its compressions share; None: each makes its own."""
+    """A climb, an exploration or a compression, on one data version."""
 
+    # where it works
     house: House
+    # the product's name
     product: str
-    version: Mapping[str, Any]
+    # the rows that are learned from
+    version: MadeVersion
+    # names this run of the workflow: the stem of all that it records
     operation: str
+    # is told how far it is
     progress: Progress
+    # where rungs are trained: "process" or "ray"
     executor: str = "process"
+    # how many train together
     workers: int = 1
+    # more than one rung may be trained, so stages name it
     several: bool = False
+    # the folder of those that its compressions share; None: each makes its own
     stand_ins: Path | None = None
+
+    @property
+    def stated(self) -> Product:
+        """The product as the workspace file states it."""
+        return self.house.workspace.products[self.product]
+
+    @property
+    def folder(self) -> str:
+        """The workspace's, as a worker finds it."""
+        return str(self.house.folder.resolve())
 
 
 @dataclass(frozen=True)
 class Allowed:
-    """Seconds. training: after which one by steps stops with what it has. all: after which the process is ended."""
+    """Seconds that an attempt may take."""
 
+    # after which a training by steps stops with what it has
     training: float
+    # after which the process is ended
     all: float
 
 
 UNBOUNDED = Allowed(math.inf, math.inf)
 
 
-def begin(house: House, arguments: Mapping[str, Any], version: Mapping[str, Any], progress: Progress) -> Work:
-    """The work that a workflow's arguments ask for; checkpoints that nobody came back for are removed. Raises BadInput
-    for an executor or a number of workers that is none."""
-    executor, workers = arguments.get("executor") or "process", int(arguments.get("workers") or 1)
+def begin(
+    house: House,
+    product: str,
+    version: MadeVersion,
+    progress: Progress,
+    *,
+    executor: str = "process",
+    workers: int = 1,
+    several: bool = False,
+) -> Work:
+    """The work on a data version; checkpoints that nobody came back for are removed. Raises BadInput for an executor or
+    a number of workers that is none."""
     check_executor(executor, workers)
     remove_stale(house)
-    several = bool(arguments.get("explore") or arguments.get("budget_minutes"))
     name = run_id() or f"direct-{uuid4().hex[:12]}"
-    return Work(house, arguments["product"], version, name, progress, executor, workers, several)
+    return Work(house, product, version, name, progress, executor, workers, several)
 
 
 def check_executor(executor: str, workers: int) -> None:
@@ -90,22 +138,22 @@ def check_executor(executor: str, workers: int) -> None:
 
 def make_version(
     house: House, product: str, feedback: Sequence[str], parent: str | None, progress: Progress
-) -> dict[str, Any]:
+) -> MadeVersion:
     """feedback: ids of the corrections to train on. Only ids are recorded by the workflow, never a customer's text,
     and a consent withdrawn meanwhile holds."""
     began = time.perf_counter()
     with house.store.read() as tx:
         extra = learned_rows(house, tx, product, list(feedback))
-    arguments = {"folder": str(house.folder.resolve()), "product": product, "extra": extra, "parent": parent}
-    made = run_child("penstock.jobs.child", "make-version", arguments, progress)
-    return {**made, "wall_s": time.perf_counter() - began}
+    asked = MakeVersion(folder=str(house.folder.resolve()), product=product, extra=extra, parent=parent)
+    made = MAKE_VERSION.by(run_child, asked, progress)
+    return structs.replace(made, wall_s=time.perf_counter() - began)
 
 
 def used_up(work: Work, name: str, *, spends: bool = True) -> Conflict | None:
     """Why the test split may judge no further candidate, or the privacy is spent, asked before the attempt `name`; None
     where it may. spends: it is a training; a compression that privacy allows costs none."""
     try:
-        step(f"uses before {name}", _check_left, work.house, work.product, work.version["id"], spends)
+        step(f"uses before {name}", _check_left, work.house, work.product, work.version.id, spends)
     except Conflict as error:
         return error
     return None
@@ -120,9 +168,9 @@ def _check_left(house: House, product: str, version_id: str, spends: bool) -> in
 
 
 def attempt(
-    work: Work, rung: str, *, recipe: Mapping[str, Any] | None = None, name: str = "", allowed: Allowed = UNBOUNDED
-) -> dict[str, Any]:
-    """Train the rung, measure and judge it; answer the outcome, with `wall_s`, all the seconds it took.
+    work: Work, rung: str, *, recipe: Settings | None = None, name: str = "", allowed: Allowed = UNBOUNDED
+) -> Outcome:
+    """Train the rung, measure and judge it.
 
     recipe: numbers that a search found. name: of the steps, where one rung is tried twice. Raises what training raises,
     and OutOfTime where it took more than is allowed.
@@ -130,38 +178,57 @@ def attempt(
     name = name or rung
     incumbent = step(f"incumbent of {name}", incumbent_of, work.house, work.product)
     trained = step(f"train {name}", _train, work, rung, dict(recipe or {}), incumbent, name, allowed)
-    if work.house.workspace.products[work.product].options.get("refit"):
+    if work.stated.options.get("refit"):
         trained = step(f"refit {name}", _refit, work, rung, dict(recipe or {}), trained)
-    outcome: dict[str, Any] = step(f"judge {name}", _judge, work, rung, name, trained, incumbent)
-    return outcome
+    return step(f"judge {name}", judge, work, attempt_of(work, rung, name), trained, incumbent)
 
 
-def allowed(left: float, outcomes: Sequence[Mapping[str, Any]]) -> Allowed:
+def attempt_of(
+    work: Work, rung: str, name: str, kind: runs.Kind = "train", made_from: Sequence[str] = ()
+) -> judging.Attempt:
+    """What is recorded of an attempt in this work. name: of its steps."""
+    return judging.Attempt(
+        product=work.product,
+        rung=rung,
+        version_id=work.version.id,
+        operation=f"{work.operation} {name}",
+        kind=kind,
+        made_from=made_from,
+    )
+
+
+def judge(work: Work, attempt: judging.Attempt, measured: Measurement, incumbent: Incumbent) -> Outcome:
+    """Judge what an attempt made; its checkpoint is removed."""
+    judged = judge_candidate(work.house, attempt, measured, incumbent)
+    # only now: this step begins once the training is recorded, and would not train again
+    remove_checkpoint(Path(measured.checkpoint))
+    return outcome_of(judged, measured)
+
+
+def allowed(left: float, outcomes: Sequence[Outcome]) -> Allowed:
     """What a budget with so many seconds left allows the next attempt: measuring keeps its part. What cannot be cut
     short, such as a training without steps, is ended a tenth beyond."""
     return Allowed(left - measuring_seconds(outcomes), (1 + GRACE) * left)
 
 
-def search(work: Work, rung: str, *, seconds: float, expected_s: float) -> dict[str, Any]:
-    """Search the rung's recipe for so long at most; see trials.search_recipe."""
-    found: dict[str, Any] = step(f"search {rung}", _search, work, rung, seconds, expected_s)
-    return found
+def search(work: Work, rung: str, *, seconds: float, expected_s: float) -> FoundRecipe:
+    """Search the rung's recipe for so long at most; see trials.search_in_trials."""
+    return step(f"search {rung}", _search, work, rung, seconds, expected_s)
 
 
 def expected_seconds(work: Work, names: Sequence[str]) -> dict[str, float]:
     """How long each rung or compression will train: as its last one of this product did, by the rows; else as it
     guesses itself. A recorded step: what is decided by it must come out the same in a resumed run."""
-    found: dict[str, float] = step("expect", _expected, work, list(names))
-    return found
+    return step("expect", _expected, work, list(names))
 
 
-def measuring_seconds(outcomes: Sequence[Mapping[str, Any]]) -> float:
+def measuring_seconds(outcomes: Sequence[Outcome]) -> float:
     """What the next attempt will take beside its training: starting, and measuring as long as the slowest of these
     outcomes took (evaluation, latency, robustness; a dearer model takes longer)."""
-    return OVERHEAD_S + max((float(outcome["measuring_s"]) for outcome in outcomes), default=0.0)
+    return OVERHEAD_S + max((outcome.measuring_s for outcome in outcomes), default=0.0)
 
 
-def options_of(house: House, name: str) -> dict[str, Any]:
+def options_of(house: House, name: str) -> Settings:
     """The product's options, with the artifact of every live release that its rungs build on."""
     product = house.workspace.products[name]
     options = dict(product.options)
@@ -177,100 +244,67 @@ def options_of(house: House, name: str) -> dict[str, Any]:
     return options
 
 
-def _train(
-    work: Work, rung: str, recipe: Mapping[str, Any], incumbent: Mapping[str, Any], name: str, allowed: Allowed
-) -> dict[str, Any]:
-    asked = _arguments(work, rung, recipe)
-    decisive = {part: asked[part] for part in ("rung", "options", "recipe")}
-    folder = checkpoint_folder(work.house, work.product, work.version["id"], name, decisive)
-    arguments = {
-        **asked,
-        "incumbent_report": incumbent["report"],
-        "incumbent_artifact": incumbent["artifact"],
-        "checkpoint": str(folder),
-        **({"train_seconds": allowed.training} if math.isfinite(allowed.training) else {}),
-    }
+def _train(work: Work, rung: str, recipe: Settings, incumbent: Incumbent, name: str, allowed: Allowed) -> Measurement:
+    at = _at(work, rung, recipe)
+    decisive = {"rung": rung, "options": at.options, "recipe": at.recipe}
+    folder = checkpoint_folder(work.house, work.product, work.version.id, name, decisive)
+    seconds = allowed.training if math.isfinite(allowed.training) else None
+    asked = TrainRung(at=at, incumbent=incumbent, checkpoint=str(folder), train_seconds=seconds)
 
-    def run() -> dict[str, Any]:
+    def run() -> Measurement:
         if work.executor == "ray":
             from penstock.runtime.ray_cluster import run_workers
 
-            return run_workers("penstock.jobs.child", "climb", arguments, work.progress, workers=work.workers)
-        return run_child("penstock.jobs.child", "climb", arguments, work.progress, seconds=allowed.all)
+            return TRAIN_RUNG.by(partial(run_workers, workers=work.workers), asked, work.progress)
+        return TRAIN_RUNG.by(partial(run_child, seconds=allowed.all), asked, work.progress)
 
-    trained = watched(work, name, run, folder, rung=rung, parameters=_searched(recipe))
+    trained = watched(work, attempt_of(work, rung, name), run, folder, parameters=_searched(recipe))
     together = {"workers": work.workers} if work.executor == "ray" else {}
-    return {**trained, **together, "parameters": {**trained["parameters"], **_searched(recipe), **together}}
+    parameters = {**trained.parameters, **_searched(recipe), **together}
+    return structs.replace(trained, parameters=parameters, **together)
 
 
-def _refit(work: Work, rung: str, recipe: Mapping[str, Any], trained: Mapping[str, Any]) -> dict[str, Any]:
+def _refit(work: Work, rung: str, recipe: Settings, trained: Measurement) -> Measurement:
     """What was trained, and the recipe trained again on the test rows too where the gate says yes; judged is the
     former."""
-    if not verdict_on(work.house, work.product, work.version["id"], trained).passed:
-        return dict(trained)
-    arguments = {**_arguments(work, rung, recipe), "artifact": trained["artifact"]}
+    if not judging.verdict_on(work.house, work.product, work.version.id, trained).passed:
+        return trained
+    asked = RefitRung(at=_at(work, rung, recipe), artifact=trained.artifact)
     began = time.perf_counter()
-    made = run_child("penstock.jobs.child", "refit", arguments, work.progress)
-    return {
-        **trained,
-        "parameters": {**trained["parameters"], "refit": made["refit"]},
-        "notes": [*trained["notes"], made["note"]],
-        "wall_s": trained["wall_s"] + time.perf_counter() - began,
-    }
+    made = REFIT_RUNG.by(run_child, asked, work.progress)
+    return structs.replace(
+        trained,
+        parameters={**trained.parameters, "refit": wire.plain(made.refit)},
+        notes=(*trained.notes, made.note),
+        wall_s=trained.wall_s + time.perf_counter() - began,
+    )
 
 
 def watched(
-    work: Work,
-    name: str,
-    run: Callable[[], dict[str, Any]],
-    folder: Path,
-    *,
-    rung: str,
-    parameters: Mapping[str, Any],
-    kind: runs.Kind = "train",
-) -> dict[str, Any]:
+    work: Work, attempt: judging.Attempt, run: Callable[[], Measurement], folder: Path, *, parameters: Settings
+) -> Measurement:
     """What `run` answers, with its checkpoint's folder and the seconds it took, those before a kill included. Its
-    failure is recorded as a run, and the checkpoint stays only where the same command could go on from it."""
+    failure is recorded as a run, and the checkpoint stays only where the same command could go on from it.
+
+    parameters: what a failed run tells that it was to be made with.
+    """
     began, burnt = time.perf_counter(), children_cpu_seconds()
     try:
         answer = run()
     except PenstockError as error:
-        curves = curves_in(folder)
-        remove_checkpoint(folder, error)
-        forget(folder)  # the failed run tells it
-        record_failed(
-            work.house,
-            product=work.product,
-            rung=rung,
-            version_id=work.version["id"],
+        failure = judging.Failure(
             error=error,
-            operation=f"{work.operation} {name}",
             seconds=time.perf_counter() - began,
             cpu_s=None if work.executor == "ray" else children_cpu_seconds() - burnt,
-            kind=kind,
             parameters=parameters,
-            curves=curves,
+            curves=curves_in(folder),
         )
+        remove_checkpoint(folder, error)
+        forget(folder)  # the failed run tells it
+        judging.record_failed(work.house, attempt, failure)
         raise
-    wall_s = answer.get("before_s", 0.0) + time.perf_counter() - began
-    return {**answer, "checkpoint": str(folder), "wall_s": wall_s}
-
-
-def _judge(
-    work: Work, rung: str, name: str, trained: Mapping[str, Any], incumbent: Mapping[str, Any]
-) -> dict[str, Any]:
-    outcome = judge_candidate(
-        work.house,
-        product=work.product,
-        rung=rung,
-        version_id=work.version["id"],
-        trained=trained,
-        incumbent=incumbent,
-        operation=f"{work.operation} {name}",
-    )
-    # only now: this step begins once the training is recorded, and would not train again
-    remove_checkpoint(Path(trained["checkpoint"]))
-    return {**outcome, **{name: trained[name] for name in ("wall_s", "measuring_s", "backbone")}}
+    wall_s = answer.before_s + time.perf_counter() - began
+    return structs.replace(answer, checkpoint=str(folder), wall_s=wall_s)
 
 
 def children_cpu_seconds() -> float:
@@ -279,40 +313,39 @@ def children_cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _search(work: Work, rung: str, seconds: float, expected_s: float) -> dict[str, Any]:
+def _search(work: Work, rung: str, seconds: float, expected_s: float) -> FoundRecipe:
     began = time.perf_counter()
-    arguments = {
-        **_arguments(work, rung, {}),
-        "version_id": work.version["id"],
-        "operation": f"{work.operation} {rung}",
-        "seconds": seconds,
-        "expected_s": expected_s,
-    }
-    found = run_child("penstock.jobs.child", "search", arguments, work.progress)
-    return {**found, "wall_s": found["before_s"] + time.perf_counter() - began}
+    asked = SearchRecipe(
+        at=_at(work, rung, {}),
+        version_id=work.version.id,
+        operation=f"{work.operation} {rung}",
+        seconds=seconds,
+        expected_s=expected_s,
+    )
+    found = SEARCH_RECIPE.by(run_child, asked, work.progress)
+    return structs.replace(found, wall_s=found.before_s + time.perf_counter() - began)
 
 
-def _arguments(work: Work, rung: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
+def _at(work: Work, rung: str, recipe: Settings) -> RungWork:
     options = options_of(work.house, work.product)
-    given = options.get("recipes", {}).get(rung, {})
-    return {
-        "folder": str(work.house.folder.resolve()),
-        "product": work.product,
-        "version": work.version["version"],
-        "rung": rung,
-        "options": options,
-        "recipe": {**given, **recipe},
-        "label": rung if work.several else "",
-    }
+    return RungWork(
+        folder=work.folder,
+        product=work.product,
+        version=work.version.version,
+        rung=rung,
+        options=options,
+        recipe={**options.get("recipes", {}).get(rung, {}), **recipe},
+        label=rung if work.several else "",
+    )
 
 
-def _searched(recipe: Mapping[str, Any]) -> dict[str, Any]:
+def _searched(recipe: Settings) -> Settings:
     """What a candidate's parameters keep of a search, so that a retraining takes the same numbers."""
     return {"searched": dict(recipe)} if recipe else {}
 
 
 def _expected(work: Work, names: Sequence[str]) -> dict[str, float]:
-    rows = work.version["rows"]
+    rows = work.version.rows
     with work.house.store.read() as tx:
         trained = {version.id: version.rows_train for version in list_versions(tx, work.product)}
         kinds: tuple[runs.Kind, ...] = ("train", "compress")

@@ -161,7 +161,7 @@ def check_gate(workspace: Workspace, name: str, product: Product) -> None:
         raise BadInput(f"no model can pass this gate: {'; '.join(wrong)}", where=place, hint="correct the condition")
 
 
-def _check_options(workspace: Workspace, name: str, product: Product, task: tasks.Task) -> None:
+def _check_options(workspace: Workspace, name: str, product: Product, task: tasks.AnyTask) -> None:
     """What the task itself asks of [products.NAME.options]."""
     try:
         task.options(**product.options)
@@ -185,7 +185,7 @@ def ladder_of(product: Product) -> tuple[str, ...]:
     return tuple(rung for rung in ladder if product.backbone is not None or not RUNGS[rung].needs_backbone)
 
 
-def _known_task(workspace: Workspace, name: str, product: Product) -> tasks.Task:
+def _known_task(workspace: Workspace, name: str, product: Product) -> tasks.AnyTask:
     try:
         return tasks.of(product)
     except BadInput as error:

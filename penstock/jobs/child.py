@@ -4,18 +4,38 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from penstock import tasks
+from penstock.datasets.rows import TaskRow
 from penstock.datasets.versions import DatasetVersion, add_version, get_version, load_rows
 from penstock.jobs.consent import check_made, check_trained
 from penstock.jobs.elapsed import added, counted
 from penstock.jobs.learning import why_no_row
 from penstock.jobs.measuring import keep_and_measure
+from penstock.jobs.records import (
+    MAKE_VERSION,
+    REFIT_RUNG,
+    SEARCH_RECIPE,
+    TRAIN_RUNG,
+    CompressModels,
+    FoundRecipe,
+    MadeVersion,
+    MakeVersion,
+    Measurement,
+    RefitRung,
+    Refitted,
+    RungWork,
+    SearchRecipe,
+    TrainRung,
+)
 from penstock.jobs.refitting import refitted
-from penstock.jobs.trials import search_recipe
+from penstock.jobs.trials import search_in_trials
 from penstock.models.load import Loader
 from penstock.runtime.child import Job, run_job
 from penstock.runtime.house import House, open_house
@@ -27,89 +47,101 @@ from penstock.training.unsure import train_unsure
 from penstock.workspace.records import Product
 
 
-def make_version(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Read and clean a product's data (and `extra` rows from use) into a dataset version."""
-    house = _house(arguments)
-    name = arguments["product"]
+def make_version(asked: MakeVersion, progress: Progress) -> MadeVersion:
+    """Read and clean a product's data (and rows from use) into a dataset version."""
+    house = open_house(Path(asked.folder))
+    name = asked.product
     product = house.workspace.products[name]
     progress(f"{name}: cleaning", 0, 1)
-    prepared = tasks.of(product).prepare(product, house.folder, arguments["extra"])
+    prepared = tasks.of(product).prepare(product, house.folder, asked.extra)
     with house.store.transaction() as tx:
         check_made(tx, house.blobs, name, prepared.train)
         version = add_version(
-            tx, house.blobs, product=name, prepared=prepared, parent=arguments["parent"], source=product.data
+            tx, house.blobs, product=name, prepared=prepared, parent=asked.parent, source=product.data
         )
     progress(f"{name}: cleaning", 1, 1, f"{version.rows_train:,} rows to train, {version.rows_test:,} to test")
-    origins = {str(row.get("origin")) for row in arguments["extra"]}
+    origins = {str(row.get("origin")) for row in asked.extra}
     inside = [str(row.get("origin")) for row in prepared.train if row.get("origin") in origins]
     missing = sorted(one for one in origins - set(inside) if one.startswith("feedback:"))
-    return {
-        "version": version.number,
-        "id": version.id,
-        "learned": len(inside),
-        "rows": version.rows_train,
-        "gave": sorted(one.removeprefix("feedback:") for one in set(inside) if one.startswith("feedback:")),
-        "gave_none": why_no_row(missing, prepared.report),
-        "told": list(prepared.report.told()),
-    }
+    return MadeVersion(
+        version=version.number,
+        id=version.id,
+        learned=len(inside),
+        rows=version.rows_train,
+        gave=tuple(sorted(one.removeprefix("feedback:") for one in set(inside) if one.startswith("feedback:"))),
+        gave_none=why_no_row(missing, prepared.report),
+        told=tuple(prepared.report.told()),
+    )
 
 
-def climb(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def train_rung(asked: TrainRung, progress: Progress) -> Measurement | None:
     """Train one rung on a dataset version, save its artifact, and measure it; also the incumbent, on the same rows.
 
-    world: (rank, size) of this worker where several train together; all but the first answer nothing.
+    None: of a worker that is not the first of those that train together.
     """
-    house, first = _house(arguments), World(*arguments.get("world", (0, 1))).rank == 0
-    folder = arguments.get("checkpoint") if first else None
-    before, say = counted(None if folder is None else Path(folder), told(arguments, progress))
-    train, test = load_rows(house.blobs, _version(house, arguments))
-    request = training_request(house, arguments, train, say)
-    trained = train_unsure(RUNGS[arguments["rung"]].train, request)
-    return added(keep_and_measure(house, arguments, trained, test, say), before) if first else {}
+    house, first = open_house(Path(asked.at.folder)), World(*asked.world).rank == 0
+    checkpoint = Path(asked.checkpoint)
+    before, say = counted(checkpoint if first else None, told(asked.at, progress))
+    train, test = load_rows(house.blobs, _version(house, asked.at))
+    request = replace(
+        training_request(house, asked.at, train, say),
+        checkpoint=checkpoint,
+        world=World(*asked.world),
+        until=time.perf_counter() + (math.inf if asked.train_seconds is None else asked.train_seconds),
+    )
+    trained = train_unsure(RUNGS[asked.at.rung].train, request)
+    if not first:
+        return None
+    return added(keep_and_measure(house, asked.at.product, asked.incumbent, trained, test, say), before)
 
 
-def refit(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def refit_rung(asked: RefitRung, progress: Progress) -> Refitted:
     """Train a rung on the test rows too, save what comes of it, and compare it with the judged `artifact`."""
-    house, say = _house(arguments), told(arguments, progress)
-    decision = getattr(Loader(house.blobs).load(arguments["artifact"]), "decision", None)
+    house, say = open_house(Path(asked.at.folder)), told(asked.at, progress)
+    at, decision = asked.at, getattr(Loader(house.blobs).load(asked.artifact), "decision", None)
     if decision is not None:  # of a table's two labels the rarer is decided on, which may be the other of all rows
-        arguments = {**arguments, "options": {**arguments["options"], "positive": decision.positive}}
+        at = structs.replace(at, options={**at.options, "positive": decision.positive})
     return refitted(
         house,
-        arguments,
-        *load_rows(house.blobs, _version(house, arguments)),
-        train=lambda rows: RUNGS[arguments["rung"]].train(training_request(house, arguments, rows, say)),
+        asked,
+        *load_rows(house.blobs, _version(house, at)),
+        train=lambda rows: RUNGS[at.rung].train(training_request(house, at, rows, say)),
         progress=say,
     )
 
 
-def search(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def search_recipe(asked: SearchRecipe, progress: Progress) -> FoundRecipe:
     """Search the rung's recipe on held-out training rows for `seconds`; the test split is not looked at."""
-    house, say = _house(arguments), told(arguments, progress)
-    train, _ = load_rows(house.blobs, _version(house, arguments))
-    return search_recipe(house, arguments, train, lambda rows: training_request(house, arguments, rows, say), say)
+    house, say = open_house(Path(asked.at.folder)), told(asked.at, progress)
+    train, _ = load_rows(house.blobs, _version(house, asked.at))
+    return search_in_trials(house, asked, train, lambda rows: training_request(house, asked.at, rows, say), say)
 
 
-def training_request(
-    house: House, arguments: dict[str, Any], rows: Sequence[Mapping[str, Any]], progress: Progress
-) -> TrainRequest:
-    product, rung = house.workspace.products[arguments["product"]], RUNGS[arguments["rung"]]
-    loader, checkpoint = Loader(house.blobs), arguments.get("checkpoint")
+def training_request(house: House, at: RungWork, rows: Sequence[TaskRow], progress: Progress) -> TrainRequest:
+    """What a rung is asked, in this house: the rows as the task splits them, the backbone loaded. Raises Conflict for
+    rows of somebody who does not consent."""
     with house.store.read() as tx:
-        check_trained(tx, house.blobs, arguments["product"], rows)
-    return TrainRequest(
+        check_trained(tx, house.blobs, at.product, rows)
+    product = house.workspace.products[at.product]
+    return replace(
+        rung_request(house, product, RUNGS[at.rung], progress),
         train=tasks.of(product).split(rows, product),
+        options=at.options,
+        recipe=at.recipe,
+    )
+
+
+def rung_request(house: House, product: Product, rung: Rung, progress: Progress) -> TrainRequest:
+    """What any training of the rung in this house is asked, without rows."""
+    loader = Loader(house.blobs)
+    return TrainRequest(
+        train=None,
         backbone=_backbone(house, product, rung, loader, progress),
         seed=product.seed,
         cache=EmbeddingCache(house.workspace.state / "cache" / "embeddings"),
         progress=progress,
-        options=arguments["options"],
         load=loader.load,
         blobs=house.blobs,
-        recipe=arguments.get("recipe") or {},
-        checkpoint=None if checkpoint is None else Path(checkpoint),
-        world=World(*arguments.get("world", (0, 1))),
-        until=time.perf_counter() + arguments.get("train_seconds", math.inf),
     )
 
 
@@ -123,14 +155,14 @@ def _backbone(house: House, product: Product, rung: Rung, loader: Loader, progre
     return loader.any_backbone(digest)
 
 
-def _version(house: House, arguments: dict[str, Any]) -> DatasetVersion:
+def _version(house: House, at: RungWork) -> DatasetVersion:
     with house.store.read() as tx:
-        return get_version(tx, arguments["product"], arguments["version"])
+        return get_version(tx, at.product, at.version)
 
 
-def told(arguments: dict[str, Any], progress: Progress) -> Progress:
+def told(asked: RungWork | CompressModels, progress: Progress) -> Progress:
     """Progress whose stages name the product, and the rung where several are trained."""
-    name = " ".join(filter(None, (arguments["product"], arguments.get("label"))))
+    name = " ".join(filter(None, (asked.product, asked.label)))
 
     def say(stage: str, done: float, total: float, note: str = "") -> None:
         progress(f"{name}: {stage}", done, total, note)
@@ -138,11 +170,12 @@ def told(arguments: dict[str, Any], progress: Progress) -> Progress:
     return say
 
 
-def _house(arguments: dict[str, Any]) -> House:
-    return open_house(Path(arguments["folder"]))
-
-
-JOBS: dict[str, Job] = {"make-version": make_version, "climb": climb, "refit": refit, "search": search}
+JOBS: dict[str, Job] = {
+    MAKE_VERSION.name: MAKE_VERSION.served(make_version),
+    TRAIN_RUNG.name: TRAIN_RUNG.served(train_rung),
+    REFIT_RUNG.name: REFIT_RUNG.served(refit_rung),
+    SEARCH_RECIPE.name: SEARCH_RECIPE.served(search_recipe),
+}
 
 if __name__ == "__main__":
     run_job(JOBS)

@@ -9,7 +9,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+
+from msgspec import structs
 
 from penstock.core.errors import BadInput, OutOfTime
 from penstock.core.money import decimal_of
@@ -23,6 +24,9 @@ from penstock.jobs.attempts import (
     search,
     used_up,
 )
+from penstock.jobs.records import NotTried, Outcome, Search
+from penstock.registry.runs import Settings
+from penstock.runtime import wire
 from penstock.training.rungs import RUNGS
 from penstock.training.search import HELD_SHARE
 from penstock.workspace.records import Costs
@@ -34,10 +38,12 @@ _FACTS = ("epsilon", "fidelity")  # what no recipe changes
 
 @dataclass(frozen=True)
 class Climbed:
-    """outcomes: a rung each, in order; one whose recipe was searched may come twice. not_tried: rung and why."""
+    """How far a climb came."""
 
-    outcomes: tuple[dict[str, Any], ...]
-    not_tried: tuple[dict[str, str], ...]
+    # a rung each, in order; one whose recipe was searched may come twice
+    outcomes: tuple[Outcome, ...]
+    # rungs that were left out
+    not_tried: tuple[NotTried, ...]
 
 
 def climb(
@@ -45,7 +51,7 @@ def climb(
     rungs: Sequence[str],
     *,
     budget_minutes: float | None = None,
-    recipes: Mapping[str, Mapping[str, Any]] | None = None,
+    recipes: Mapping[str, Settings] | None = None,
 ) -> Climbed:
     """Try the rungs in this order and stop at the first yes.
 
@@ -55,20 +61,20 @@ def climb(
     up.
     """
     expected = expected_seconds(work, rungs) if budget_minutes is not None else {}
-    left = math.inf if budget_minutes is None else budget_minutes * _SECONDS_PER_MINUTE - work.version["wall_s"]
+    left = math.inf if budget_minutes is None else budget_minutes * _SECONDS_PER_MINUTE - work.version.wall_s
     if budget_minutes is not None:
         check_budget(work, budget_minutes, expected)
-    outcomes: list[dict[str, Any]] = []
-    not_tried: list[dict[str, str]] = []
+    outcomes: list[Outcome] = []
+    not_tried: list[NotTried] = []
     for place, rung in enumerate(rungs):
         needed = expected.get(rung, 0.0) + measuring_seconds(outcomes)
         if needed > left:
-            not_tried.append({"rung": rung, "why": too_little(needed, left)})
+            not_tried.append(NotTried(rung=rung, why=too_little(needed, left)))
             continue
         if (refused := used_up(work, rung)) is not None:
             if not outcomes:
                 raise refused
-            not_tried += [{"rung": each, "why": refused.message} for each in rungs[place:]]
+            not_tried += [NotTried(rung=each, why=refused.message) for each in rungs[place:]]
             break
         try:
             made = attempt(work, rung, recipe=(recipes or {}).get(rung), allowed=allowed(left, outcomes))
@@ -76,17 +82,17 @@ def climb(
             if not outcomes:
                 hint = "give more minutes, or name a rung that trains faster: --rung"
                 raise OutOfTime(f"{rung} was {error.message}", where="the budget", hint=hint) from error
-            not_tried += [{"rung": each, "why": error.message} for each in rungs[place:]]
+            not_tried += [NotTried(rung=each, why=error.message) for each in rungs[place:]]
             break
         outcomes.append(made)
-        left -= outcomes[-1]["wall_s"]
-        if not outcomes[-1]["passed"] and budget_minutes is not None:
+        left -= outcomes[-1].wall_s
+        if not outcomes[-1].passed and budget_minutes is not None:
             left = _searched(work, rung, rungs[place + 1 :], expected, left, outcomes)
-        if outcomes[-1]["passed"]:
+        if outcomes[-1].passed:
             break
         if only_busy(outcomes[-1]):  # a dearer rung is no quicker
             why = "the machine is too busy to measure latency and cost"
-            not_tried += [{"rung": each, "why": why} for each in rungs[place + 1 :]]
+            not_tried += [NotTried(rung=each, why=why) for each in rungs[place + 1 :]]
             break
     return Climbed(tuple(outcomes), tuple(not_tried))
 
@@ -94,11 +100,11 @@ def climb(
 def check_budget(work: Work, minutes: float, expected: Mapping[str, float]) -> None:
     """Raises BadInput for a budget in which no rung can be trained."""
     cheapest = min(expected, key=lambda rung: expected[rung])
-    needed = expected[cheapest] + measuring_seconds([]) + work.version["wall_s"]
+    needed = expected[cheapest] + measuring_seconds([]) + work.version.wall_s
     if needed > minutes * _SECONDS_PER_MINUTE:
         raise BadInput(
             f"{minutes:g} minutes are too few: {cheapest}, the rung that trains fastest, takes about "
-            f"{needed / _SECONDS_PER_MINUTE:.2g} minutes with the cleaning of {work.version['rows']:,} rows",
+            f"{needed / _SECONDS_PER_MINUTE:.2g} minutes with the cleaning of {work.version.rows:,} rows",
             where="the budget",
             hint=f"give at least {math.ceil(10 * needed / _SECONDS_PER_MINUTE) / 10:g} minutes",
         )
@@ -136,7 +142,7 @@ def _searched(
     later: Sequence[str],
     expected: Mapping[str, float],
     left: float,
-    outcomes: list[dict[str, Any]],
+    outcomes: list[Outcome],
 ) -> float:
     """Search the recipe of the rung just refused and judge the best found, once; answers the seconds left.
 
@@ -147,30 +153,31 @@ def _searched(
     if not RUNGS[rung].space or not helped_by_search(first):
         return left
     beside = measuring_seconds(outcomes)
-    again = first["seconds"] + beside
+    again = first.seconds + beside
     fitting, rest = _fitting(later, expected, beside, left)
     searchable = 1 + sum(bool(RUNGS[other].space) for other in fitting)
     spare, fixed = rest / searchable, again + OVERHEAD_S  # a search is a process of its own, which has to start
     share = spare - fixed
-    trial = (1 - HELD_SHARE) * first["seconds"] * work.workers  # a search is one process
+    trial = (1 - HELD_SHARE) * first.seconds * work.workers  # a search is one process
     if share < 2 * trial:  # the rung's own recipe and one other: fewer compare nothing
-        outcomes[-1] = {**first, "search": {"trials": 0, "stopped": too_little(2 * trial + fixed, spare)}}
+        outcomes[-1] = structs.replace(first, search=Search(trials=0, stopped=too_little(2 * trial + fixed, spare)))
         return left
     found = search(work, rung, seconds=share, expected_s=trial)
-    left -= found["wall_s"]
-    outcomes[-1] = {**first, "search": found}
-    if found["parameters"] is None or again > left:
+    left -= found.wall_s
+    told = wire.read(Search, wire.plain(found))
+    outcomes[-1] = structs.replace(first, search=told)
+    if found.parameters is None or again > left:
         return left
     if (refused := used_up(work, f"{rung} tuned")) is not None:
-        outcomes[-1] = {**first, "search": {**found, "stopped": refused.message}}
+        outcomes[-1] = structs.replace(first, search=structs.replace(told, stopped=refused.message))
         return left
     try:
-        tuned = attempt(work, rung, recipe=found["parameters"], name=f"{rung} tuned", allowed=allowed(left, outcomes))
+        tuned = attempt(work, rung, recipe=found.parameters, name=f"{rung} tuned", allowed=allowed(left, outcomes))
     except OutOfTime as error:
-        outcomes[-1] = {**first, "search": {**found, "stopped": error.message}}
+        outcomes[-1] = structs.replace(first, search=structs.replace(told, stopped=error.message))
         return 0.0
     outcomes.append(tuned)
-    return left - float(tuned["wall_s"])
+    return left - tuned.wall_s
 
 
 def _fitting(
@@ -186,20 +193,20 @@ def _fitting(
     return fitting, left
 
 
-def helped_by_search(outcome: Mapping[str, Any]) -> bool:
+def helped_by_search(outcome: Outcome) -> bool:
     """Whether a better recipe could turn this no into a yes: quality alone fell short, which numbers can raise. They
     change neither what an answer costs nor what privacy it kept."""
-    failed = [reason for reason in outcome["reasons"] if not reason["passed"]]
-    quality = set(outcome["measured"]) - set(_FACTS)
+    failed = [reason for reason in outcome.reasons if not reason.passed]
+    quality = set(outcome.measured) - set(_FACTS)
     return bool(failed) and all(
-        reason["kind"] in ("incumbent", "trivial") or (reason["kind"] == "condition" and reason["metric"] in quality)
+        reason.kind in ("incumbent", "trivial") or (reason.kind == "condition" and reason.metric in quality)
         for reason in failed
     )
 
 
-def only_busy(outcome: Mapping[str, Any]) -> bool:
+def only_busy(outcome: Outcome) -> bool:
     """Whether nothing speaks against the candidate but that other work on the machine kept it from being measured."""
-    failed = [reason["kind"] for reason in outcome["reasons"] if not reason["passed"]]
+    failed = [reason.kind for reason in outcome.reasons if not reason.passed]
     return bool(failed) and set(failed) == {"busy"}
 
 

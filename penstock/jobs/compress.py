@@ -6,22 +6,34 @@ A compressed candidate is one like any other; it remembers what it was made from
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
+
+from msgspec import structs
 
 from penstock.core.errors import BadInput, Conflict
 from penstock.datasets.versions import find_version
-from penstock.jobs.attempts import Work, attempt, begin, used_up, watched
-from penstock.jobs.judging import check_uses, incumbent_of, judge_candidate
+from penstock.jobs.attempts import Work, attempt, attempt_of, begin, judge, used_up, watched
+from penstock.jobs.judging import Attempt, check_uses, incumbent_of
 from penstock.jobs.privacy import check_compression
+from penstock.jobs.records import (
+    COMPRESS_MODELS,
+    CompressJob,
+    CompressModels,
+    CompressResult,
+    Incumbent,
+    MadeVersion,
+    Measurement,
+    Outcome,
+)
 from penstock.jobs.reports import named_candidate
-from penstock.jobs.resuming import check_unchanged, checkpoint_folder, remove_checkpoint
+from penstock.jobs.resuming import check_unchanged, checkpoint_folder
 from penstock.registry.candidates import Candidate, get_candidate
+from penstock.registry.runs import Settings
 from penstock.runtime.executors import run_child
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
-from penstock.runtime.workflows import step
+from penstock.runtime.workflows import step, workflow
 from penstock.training.compress import COMPRESSIONS, Compression
 from penstock.training.compress.settings import read_settings
 from penstock.workspace.loader import product_of
@@ -35,10 +47,10 @@ def plan(
     number: str | None = None,
     other: str | None = None,
     given: Sequence[str] = (),
-) -> dict[str, Any]:
-    """The workflow's arguments for what people typed: candidates as id, PRODUCT (with a number) or PRODUCT/NUMBER, the
-    other one also by its number alone, settings as NAME=VALUE. Raises BadInput, NotFound, Conflict for what does not
-    fit."""
+) -> CompressJob:
+    """What the workflow is asked, from what people typed: candidates as id, PRODUCT (with a number) or PRODUCT/NUMBER,
+    the other one also by its number alone, settings as NAME=VALUE. Raises BadInput, NotFound, Conflict for what does
+    not fit."""
     compression = compression_of(by)
     with house.store.read() as tx:
         source = named_candidate(tx, house, candidate, number)
@@ -48,24 +60,25 @@ def plan(
     check_compression(product_of(house.workspace, source.product), compression.name, "--by")
     sources = [source] if second is None else [source, second]
     _check_sources(compression, sources)
-    return {
-        "product": source.product,
-        "candidate": source.id,
-        "by": compression.name,
-        "with": None if second is None else second.id,
-        "options": read_settings(compression, given),
-    }
+    return CompressJob(
+        product=source.product,
+        candidate=source.id,
+        by=compression.name,
+        other=None if second is None else second.id,
+        options=read_settings(compression, given),
+    )
 
 
-def compress(house: House, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Compress `candidate` (and `with`) `by` a compression with `options`; answers the outcome, as a climb does."""
-    check_unchanged(house, arguments["product"])
-    sources = [source for source in (arguments["candidate"], arguments["with"]) if source is not None]
-    version = step("version", _version, house, arguments["product"], sources[0])
-    work = begin(house, arguments, version, progress)
-    step("uses", check_uses, house, work.product, version["id"])
-    outcome = compress_step(work, arguments["by"], sources, given=arguments["options"])
-    return {"version": version["version"], "outcomes": [outcome]}
+@workflow
+def compress(house: House, job: CompressJob, progress: Progress) -> CompressResult:
+    """Compress a candidate, or two, and judge what comes of it."""
+    check_unchanged(house, job.product)
+    sources = [source for source in (job.candidate, job.other) if source is not None]
+    version = step("version", _version, house, job.product, sources[0])
+    work = begin(house, job.product, version, progress)
+    step("uses", check_uses, house, work.product, version.id)
+    outcome = compress_step(work, job.by, sources, given=job.options)
+    return CompressResult(version=version.version, outcomes=(outcome,))
 
 
 def compress_step(
@@ -74,10 +87,10 @@ def compress_step(
     sources: Sequence[str],
     name: str = "",
     *,
-    given: Mapping[str, Any] | None = None,
+    given: Settings | None = None,
     seconds: float = math.inf,
-) -> dict[str, Any]:
-    """Compress these candidates, measure and judge what comes of it; answer the outcome, as `attempts.attempt` does.
+) -> Outcome:
+    """Compress these candidates, measure and judge what comes of it.
 
     sources: ids. given: what is set, by name. name: of the steps, where one compression is done twice. seconds: after
     which it is ended. Raises what the compression raises, OutOfTime, and BadInput for one that the product's privacy
@@ -87,11 +100,10 @@ def compress_step(
     check_compression(product_of(work.house.workspace, work.product), by, work.product)
     incumbent = step(f"incumbent of {name}", incumbent_of, work.house, work.product)
     made = step(f"compress {name}", _compress, work, by, list(sources), dict(given or {}), incumbent, name, seconds)
-    outcome: dict[str, Any] = step(f"judge {name}", _judge, work, by, list(sources), name, made, incumbent)
-    return outcome
+    return step(f"judge {name}", _judge, work, attempt_of(work, by, name, "compress", sources), made, incumbent)
 
 
-def recompress(work: Work, candidate: str) -> list[dict[str, Any]]:
+def recompress(work: Work, candidate: str) -> list[Outcome]:
     """Train what a compressed candidate was made from on this work's data version, and compress it in the same way.
 
     Answers the outcome of each part, the compressed one last; each is a candidate of its own, judged once, and a no to
@@ -101,12 +113,12 @@ def recompress(work: Work, candidate: str) -> list[dict[str, Any]]:
     return _remake(work, candidate, "", {})
 
 
-def _remake(work: Work, candidate: str, place: str, done: dict[str, str]) -> list[dict[str, Any]]:
+def _remake(work: Work, candidate: str, place: str, done: dict[str, str]) -> list[Outcome]:
     """done: what was remade already, old id to new: both halves of a cascade may stand on one candidate."""
     with work.house.store.read() as tx:
         old = get_candidate(tx, candidate)
     name = f"{old.rung}{place}"  # two halves may be of one rung; their steps and checkpoints need names of their own
-    outcomes: list[dict[str, Any]] = []
+    outcomes: list[Outcome] = []
     if not old.made_from:
         _check_left(work, name, spends=True)
         outcomes.append(attempt(work, old.rung, recipe=old.parameters.get("searched"), name=name))
@@ -118,7 +130,7 @@ def _remake(work: Work, candidate: str, place: str, done: dict[str, str]) -> lis
         sources = [done[source] for source in old.made_from]
         _check_left(work, name, spends=False)
         outcomes.append(compress_step(work, old.rung, sources, name, given=old.parameters.get("set")))
-    done[candidate] = outcomes[-1]["candidate"]
+    done[candidate] = outcomes[-1].candidate
     return outcomes
 
 
@@ -155,60 +167,33 @@ def _check_sources(compression: Compression, sources: Sequence[Candidate]) -> No
             )
 
 
-def _version(house: House, product: str, source: str) -> dict[str, Any]:
+def _version(house: House, product: str, source: str) -> MadeVersion:
     """The data version that the source was trained on, as `attempts.make_version` answers it."""
     with house.store.read() as tx:
         found = find_version(tx, product, get_candidate(tx, source).dataset_version)
-    return {"version": found.number, "id": found.id, "rows": found.rows_train, "learned": 0, "wall_s": 0.0}
+    return MadeVersion(version=found.number, id=found.id, rows=found.rows_train, learned=0)
 
 
 def _compress(
-    work: Work,
-    by: str,
-    sources: list[str],
-    given: dict[str, Any],
-    incumbent: Mapping[str, Any],
-    name: str,
-    seconds: float,
-) -> dict[str, Any]:
-    asked = {"by": by, "sources": sources, "set": given}
-    folder = checkpoint_folder(work.house, work.product, work.version["id"], name, asked)
-    arguments = {
-        "folder": str(work.house.folder.resolve()),
-        "product": work.product,
-        "version": work.version["version"],
-        **asked,
-        "incumbent_report": incumbent["report"],
-        "incumbent_artifact": incumbent["artifact"],
-        "label": by if work.several else "",
-        "checkpoint": str(folder),
-        "stand_ins": None if work.stand_ins is None else str(work.stand_ins),
-    }
-    return watched(
-        work,
-        name,
-        lambda: run_child("penstock.jobs.compressing", "compress", arguments, work.progress, seconds=seconds),
-        folder,
-        rung=by,
-        parameters={"set": given},
-        kind="compress",
-    )
-
-
-def _judge(
-    work: Work, by: str, sources: list[str], name: str, made: Mapping[str, Any], incumbent: Mapping[str, Any]
-) -> dict[str, Any]:
-    outcome = judge_candidate(
-        work.house,
+    work: Work, by: str, sources: list[str], given: Settings, incumbent: Incumbent, name: str, seconds: float
+) -> Measurement:
+    decisive = {"by": by, "sources": sources, "set": given}
+    folder = checkpoint_folder(work.house, work.product, work.version.id, name, decisive)
+    asked = CompressModels(
+        folder=work.folder,
         product=work.product,
-        rung=by,
-        version_id=work.version["id"],
-        trained=made,
+        version=work.version.version,
+        by=by,
+        sources=tuple(sources),
+        set=given,
         incumbent=incumbent,
-        operation=f"{work.operation} {name}",
-        kind="compress",
-        made_from=sources,
+        label=by if work.several else "",
+        checkpoint=str(folder),
+        stand_ins=None if work.stand_ins is None else str(work.stand_ins),
     )
-    remove_checkpoint(Path(made["checkpoint"]))  # only now: its step is recorded
-    told = {name: made[name] for name in ("wall_s", "measuring_s", "backbone")}
-    return {**outcome, **told, "made_from": sources, "set": made["parameters"]["set"]}
+    run = partial(COMPRESS_MODELS.by, partial(run_child, seconds=seconds), asked, work.progress)
+    return watched(work, attempt_of(work, by, name, "compress"), run, folder, parameters={"set": given})
+
+
+def _judge(work: Work, attempt: Attempt, made: Measurement, incumbent: Incumbent) -> Outcome:
+    return structs.replace(judge(work, attempt, made, incumbent), set=made.parameters["set"])

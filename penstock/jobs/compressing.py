@@ -1,26 +1,30 @@
-"""The heavy half of a compression, run in a niced child process: `python -m penstock.jobs.compressing compress`."""
+"""The heavy half of a compression: `python -m penstock.jobs.compressing compress-models`, a niced child process."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import structs
 
 from penstock import tasks
 from penstock.core.hashing import digest_of
 from penstock.datasets.rows import Split
 from penstock.datasets.versions import get_version, load_rows
 from penstock.jobs.attempts import options_of
-from penstock.jobs.child import told, training_request
+from penstock.jobs.child import rung_request, told
 from penstock.jobs.consent import check_trained
 from penstock.jobs.elapsed import added, counted
 from penstock.jobs.measuring import keep_and_measure
 from penstock.jobs.privacy import check_compression
+from penstock.jobs.records import COMPRESS_MODELS, CompressModels, Measurement
 from penstock.jobs.stand_ins import StandIns, stand_ins
 from penstock.models.load import Loader
 from penstock.models.protocol import Model, unsure_below
 from penstock.registry.candidates import Candidate, get_candidate
+from penstock.registry.runs import Settings
 from penstock.runtime.child import Job, run_job
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import Progress
@@ -33,33 +37,31 @@ from penstock.training.rungs import RUNGS
 from penstock.training.unsure import with_threshold
 
 
-def compress(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Compress the candidates `sources` by `by`, and measure what comes of it on the version's test rows.
+def compress_models(asked: CompressModels, progress: Progress) -> Measurement:
+    """Compress candidates, and measure what comes of it on the version's test rows.
 
-    arguments: folder, product, version, sources (ids), by, set (name to value), incumbent_report, incumbent_artifact,
-    label and checkpoint as in a training, stand_ins: the folder of those that several compressions share. What was set
-    is kept among the parameters, so that it can be done again.
+    What was set is kept among the parameters, so that it can be done again.
     """
-    house = open_house(Path(arguments["folder"]))
-    product = house.workspace.products[arguments["product"]]
-    check_compression(product, arguments["by"], arguments["product"])  # as stated now: the file may be edited meanwhile
-    checkpoint = None if arguments.get("checkpoint") is None else Path(arguments["checkpoint"])
-    before, say = counted(checkpoint, told(arguments, progress))
+    house = open_house(Path(asked.folder))
+    product = house.workspace.products[asked.product]
+    check_compression(product, asked.by, asked.product)  # as stated now: the file may be edited meanwhile
+    checkpoint = None if asked.checkpoint is None else Path(asked.checkpoint)
+    before, say = counted(checkpoint, told(asked, progress))
     with house.store.read() as tx:
-        version = get_version(tx, arguments["product"], arguments["version"])
-        sources = [get_candidate(tx, source) for source in arguments["sources"]]
+        version = get_version(tx, asked.product, asked.version)
+        sources = [get_candidate(tx, source) for source in asked.sources]
     train, test = load_rows(house.blobs, version)
     with house.store.read() as tx:
-        check_trained(tx, house.blobs, arguments["product"], train)
-    kept = None if arguments.get("stand_ins") is None else Path(arguments["stand_ins"])
+        check_trained(tx, house.blobs, asked.product, train)
+    kept = None if asked.stand_ins is None else Path(asked.stand_ins)
     made = [(source.artifact, source) for source in sources]  # two may have the same artifact
     rows = tasks.of(product).split(train, product)
     with stand_ins(house.blobs, kept) as standing:
-        bench = _Bench(house, arguments["product"], say, standing, len(rows))
-        made_of = _compressed(bench, house.blobs, arguments["by"], made, arguments["set"], rows, checkpoint)
+        bench = _Bench(house, asked.product, say, standing, len(rows))
+        made_of = _compressed(bench, house.blobs, asked.by, made, asked.set, rows, checkpoint)
         trained = with_threshold(made_of, unsure_below(Loader(house.blobs).load(sources[0].artifact)))
-        answer = keep_and_measure(house, arguments, trained, test, say)
-    return {**added(answer, before), "parameters": {**answer["parameters"], "set": arguments["set"]}}
+        answer = keep_and_measure(house, asked.product, asked.incumbent, trained, test, say)
+    return structs.replace(added(answer, before), parameters={**answer.parameters, "set": asked.set})
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def _compressed(
     blobs: BlobStore,
     by: str,
     made: Sequence[tuple[str, Candidate]],
-    given: Mapping[str, Any],
+    given: Settings,
     rows: Any,
     checkpoint: Path | None,
 ) -> Trained:
@@ -131,17 +133,13 @@ def _again(bench: _Bench, candidate: Candidate, rows: Split, checkpoint: Path | 
 def _train_again(bench: _Bench, candidate: Candidate, rows: Split, checkpoint: Path | None) -> Trained:
     options, blobs = options_of(bench.house, bench.product), bench.standing.blobs
     given = options.get("recipes", {}).get(candidate.rung, {})
-    arguments = {
-        "product": bench.product,
-        "rung": candidate.rung,
-        "options": options,
-        "recipe": {**given, **candidate.parameters.get("searched", {})},
-    }
-    request = training_request(bench.house, arguments, [], bench.progress)
-    return RUNGS[candidate.rung].train(
+    product, rung = bench.house.workspace.products[bench.product], RUNGS[candidate.rung]
+    return rung.train(
         replace(
-            request,
+            rung_request(bench.house, product, rung, bench.progress),
             train=rows,
+            options=options,
+            recipe={**given, **candidate.parameters.get("searched", {})},
             blobs=blobs,
             load=Loader(blobs).load,
             checkpoint=checkpoint,
@@ -159,7 +157,7 @@ def _compress_again(bench: _Bench, candidate: Candidate, rows: Split, checkpoint
     return _compressed(bench, bench.standing.blobs, candidate.rung, made, given, rows, checkpoint)
 
 
-JOBS: dict[str, Job] = {"compress": compress}
+JOBS: dict[str, Job] = {COMPRESS_MODELS.name: COMPRESS_MODELS.served(compress_models)}
 
 if __name__ == "__main__":
     run_job(JOBS)

@@ -7,12 +7,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+
+from msgspec import structs
 
 from penstock.jobs.measuring import cpu_seconds
+from penstock.jobs.records import Measurement
 from penstock.runtime.progress import Progress
 
 FILE = "elapsed.json"
@@ -46,10 +47,10 @@ def counted(folder: Path | None, progress: Progress) -> tuple[Elapsed, Progress]
     return before, say
 
 
-def added(answer: Mapping[str, Any], before: Elapsed) -> dict[str, Any]:
-    """A child's answer with what was spent before it; `before_s` tells how much of the wall time that is."""
-    seconds, cpu_s = answer["seconds"] + before.seconds, answer["cpu_s"] + before.cpu_s
-    return {**answer, "seconds": seconds, "cpu_s": cpu_s, "before_s": before.seconds}
+def added(answer: Measurement, before: Elapsed) -> Measurement:
+    """A worker's answer with what was spent before it; `before_s` tells how much of the wall time that is."""
+    seconds, cpu_s = answer.seconds + before.seconds, answer.cpu_s + before.cpu_s
+    return structs.replace(answer, seconds=seconds, cpu_s=cpu_s, before_s=before.seconds)
 
 
 def forget(folder: Path) -> None:

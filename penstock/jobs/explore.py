@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+
+from msgspec import structs
 
 from penstock import tasks
 from penstock.core.errors import BadInput, OutOfTime, PenstockError
@@ -29,14 +30,16 @@ from penstock.jobs.climbing import check_budget, too_little
 from penstock.jobs.compress import compress_step
 from penstock.jobs.frontier import frontier_of
 from penstock.jobs.privacy import check_compression
+from penstock.jobs.records import ExploreResult, NotTried, Outcome, TrainJob
 from penstock.jobs.refusals import advice, check_provable
 from penstock.jobs.resuming import check_unchanged, checkpoint_folder, remove_checkpoint
 from penstock.jobs.train import rungs_of
 from penstock.models.artifact import read_artifact
 from penstock.registry.candidates import get_candidate
+from penstock.registry.runs import Settings
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
-from penstock.runtime.workflows import step
+from penstock.runtime.workflows import step, workflow
 from penstock.training.compress import COMPRESSIONS
 from penstock.training.search import HELD_SHARE
 from penstock.workspace.loader import product_of
@@ -53,72 +56,85 @@ _ENCODERS = (
     "frozen-multi-label.v1",
 )  # kinds that int8, prune and distil can make cheaper
 _INT8, _CASCADE, _DISTIL, _PRUNE = "int8.v1", "cascade.v1", "distil.v1", "prune.v1"
-_STATIC: Mapping[str, Any] = {"student": "static"}  # it costs about a hundredth of its teacher
+_STATIC: Settings = {"student": "static"}  # it costs about a hundredth of its teacher
 
 
 @dataclass(eq=False)
 class _Exploration:
-    """Where an exploration stands. budget, left: seconds. expected: of training, by rung and compression. tried: the
-    names of the compressions begun or given up. standing: the candidates that a cascade trained once more. failed: the
-    first error met."""
+    """Where an exploration stands."""
 
+    # on which data, in which run
     work: Work
+    # seconds that it was given
     budget: float
+    # seconds that are left of them
     left: float
+    # seconds of training, by rung and compression
     expected: Mapping[str, float]
-    outcomes: list[dict[str, Any]] = field(default_factory=list)
-    not_tried: list[dict[str, str]] = field(default_factory=list)
+    # what was judged, in order
+    outcomes: list[Outcome] = field(default_factory=list)
+    # what was left out
+    not_tried: list[NotTried] = field(default_factory=list)
+    # names of the compressions begun or given up
     tried: set[str] = field(default_factory=set)
+    # ids of the candidates that a cascade trained once more
     standing: set[str] = field(default_factory=set)
+    # the first error met
     failed: PenstockError | None = None
 
 
 @dataclass(frozen=True)
 class _Idea:
-    """A compression worth trying: of these candidates, with this set. seconds: that it will take."""
+    """A compression worth trying."""
 
+    # its registered name
     by: str
-    sources: tuple[dict[str, Any], ...]
-    given: Mapping[str, Any]
+    # of these
+    sources: tuple[Outcome, ...]
+    # what is set, by name
+    given: Settings
+    # that it will take
     seconds: float
 
     @property
     def name(self) -> str:
         """Names its steps, and the row of what was not tried."""
         told = " ".join([self.by, *(f"{name}={value}" for name, value in self.given.items())])
-        return f"{told} of {' and '.join(str(source['number']) for source in self.sources)}"
+        return f"{told} of {' and '.join(str(source.number) for source in self.sources)}"
 
 
-def explore(house: House, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Train all rungs of `product` and compress the good ones within `budget_minutes` (default 30). Answers what a
-    climb answers, and the frontier's points and the choice."""
-    name = arguments["product"]
+@workflow
+def explore(house: House, job: TrainJob, progress: Progress) -> ExploreResult:
+    """Train all rungs of the product and compress the good ones within the budget (default 30 minutes)."""
+    name = job.product
     check_unchanged(house, name)
-    minutes = arguments.get("budget_minutes") or BUDGET_MINUTES
+    minutes = job.budget_minutes or BUDGET_MINUTES
     product = product_of(house.workspace, name)
-    rungs = rungs_of(house, {**arguments, "rungs": arguments.get("rungs") or all_rungs(product)})
+    rungs = rungs_of(house, structs.replace(job, rungs=job.rungs or tuple(all_rungs(product))))
     version = step("clean", make_version, house, name, [], None, progress)
-    step("provable", check_provable, house, name, version["id"])
-    work = begin(house, {**arguments, "explore": True}, version, progress)
-    shared = checkpoint_folder(house, name, version["id"], "stand-ins", {"of": work.operation})
+    step("provable", check_provable, house, name, version.id)
+    work = begin(house, name, version, progress, executor=job.executor, workers=job.workers, several=True)
+    shared = checkpoint_folder(house, name, version.id, "stand-ins", {"of": work.operation})
     work = replace(work, stand_ins=shared)
     expected = expected_seconds(work, [*rungs, *COMPRESSIONS])
     expected = {**expected, _CASCADE: 0.0}  # its last run's were those of training its halves, or not even those
     check_budget(work, minutes, {rung: expected[rung] for rung in rungs})
     budget = minutes * _SECONDS_PER_MINUTE
-    exploration = _Exploration(work, budget, budget - version["wall_s"], expected)
+    exploration = _Exploration(work, budget, budget - version.wall_s, expected)
     _train_and_compress(exploration, sorted(rungs, key=lambda each: expected[each]))
     remove_checkpoint(shared)
     if exploration.failed is not None and not exploration.outcomes:
         raise exploration.failed
-    return {
-        "version": version["version"],
-        "told": version["told"],
-        "outcomes": exploration.outcomes,
-        "not_tried": exploration.not_tried,
-        "advice": advice(product, name, exploration.outcomes, minutes),
-        **frontier_of(house, name, exploration.outcomes),
-    }
+    points, choice = frontier_of(house, name, exploration.outcomes)
+    return ExploreResult(
+        version=version.version,
+        told=version.told,
+        outcomes=tuple(exploration.outcomes),
+        not_tried=tuple(exploration.not_tried),
+        advice=tuple(advice(product, name, exploration.outcomes, minutes)),
+        points=points,
+        choice=choice,
+    )
 
 
 def all_rungs(product: Product) -> list[str]:
@@ -157,7 +173,7 @@ def _waits(exploration: _Exploration, rung: str, dearer: Sequence[str]) -> bool:
     promising = max((each for other in dearer if (each := _needs(exploration, other)) <= left), default=0.0)
     if needed + promising > left:
         return True
-    trained = {outcome["rung"] for outcome in exploration.outcomes}
+    trained = {outcome.rung for outcome in exploration.outcomes}
     alike = any(exploration.expected.get(one, 0.0) >= _WEAK * exploration.expected[rung] for one in trained)
     return alike and needed > left - _kept(exploration)
 
@@ -181,7 +197,7 @@ def _try(
     exploration: _Exploration,
     name: str,
     expected_s: float,
-    function: Callable[[], dict[str, Any]],
+    function: Callable[[], Outcome],
     *,
     spends: bool = True,
 ) -> None:
@@ -200,10 +216,10 @@ def _try(
             # what it really took is not recorded
             exploration.left = 0.0 if isinstance(error, OutOfTime) else exploration.left - expected_s
         else:
-            exploration.left -= outcome["wall_s"]
+            exploration.left -= outcome.wall_s
             exploration.outcomes.append(outcome)
             return
-    exploration.not_tried.append({"rung": name, "why": why})
+    exploration.not_tried.append(NotTried(rung=name, why=why))
 
 
 def _compress(exploration: _Exploration, *, only: str = "") -> None:
@@ -217,12 +233,12 @@ def _compressed(exploration: _Exploration, idea: _Idea) -> None:
     work = exploration.work
     exploration.tried.add(idea.name)
     if why := _forbidden(exploration, idea.by):  # no failure, and no time is spent on it
-        exploration.not_tried.append({"rung": idea.name, "why": why})
+        exploration.not_tried.append(NotTried(rung=idea.name, why=why))
         return
-    sources = [source["candidate"] for source in idea.sources]
+    sources = [source.candidate for source in idea.sources]
 
-    def made() -> dict[str, Any]:
-        exploration.standing.update(one["candidate"] for one in _again(exploration, idea))  # also where it fails later
+    def made() -> Outcome:
+        exploration.standing.update(one.candidate for one in _again(exploration, idea))  # also where it fails later
         most = allowed(exploration.left, exploration.outcomes).all
         return compress_step(work, idea.by, sources, idea.name, given=idea.given, seconds=most)
 
@@ -244,8 +260,8 @@ def _ideas(exploration: _Exploration) -> list[_Idea]:
     of the best and a cheap one; distil of the best, a cascade with what came of that; prune of the best; int8 of the
     others."""
     encoders = [one for one in exploration.outcomes if _kind(exploration, one) in _ENCODERS]
-    trained = [one for one in encoders if not one.get("made_from")]
-    int8 = [_idea(exploration, _INT8, [one]) for one in _best_first(exploration, encoders) if one["rung"] != _INT8]
+    trained = [one for one in encoders if not one.made_from]
+    int8 = [_idea(exploration, _INT8, [one]) for one in _best_first(exploration, encoders) if one.rung != _INT8]
     best = _best_first(exploration, trained)[:1]
     # a frozen one's static student is no better than the rung static.v1 (BANKING77: 92.0, 92.5)
     tuned = [one for one in best if _kind(exploration, one) != _FROZEN]
@@ -253,32 +269,30 @@ def _ideas(exploration: _Exploration) -> list[_Idea]:
     distil += [_idea(exploration, _DISTIL, [one]) for one in best]
     prune = [_idea(exploration, _PRUNE, [one]) for one in best]
     cascade = _cascade(exploration)
-    first = all(one["rung"] != _CASCADE for one in exploration.outcomes)
+    first = all(one.rung != _CASCADE for one in exploration.outcomes)
     ideas = [*int8[:1], *(cascade + distil if first else distil + cascade), *prune, *int8[1:]]
     return [idea for idea in ideas if idea.name not in exploration.tried and idea.by in COMPRESSIONS]
 
 
-def _idea(
-    exploration: _Exploration, by: str, sources: Sequence[dict[str, Any]], given: Mapping[str, Any] | None = None
-) -> _Idea:
+def _idea(exploration: _Exploration, by: str, sources: Sequence[Outcome], given: Settings | None = None) -> _Idea:
     idea = _Idea(by, tuple(sources), given or {}, 0.0)
-    again = [one for one in _again(exploration, idea) if one["candidate"] not in exploration.standing]
-    seconds = exploration.expected.get(by, 0.0) + (1 - HELD_SHARE) * sum(float(one["seconds"]) for one in again)
+    again = [one for one in _again(exploration, idea) if one.candidate not in exploration.standing]
+    seconds = exploration.expected.get(by, 0.0) + (1 - HELD_SHARE) * sum(one.seconds for one in again)
     return replace(idea, seconds=seconds + measuring_seconds(exploration.outcomes))
 
 
-def _again(exploration: _Exploration, idea: _Idea) -> list[dict[str, Any]]:
+def _again(exploration: _Exploration, idea: _Idea) -> list[Outcome]:
     """What the idea trains once more: a cascade its halves, the dear one only where it is asked to, and all that they
     were made from."""
     if idea.by != _CASCADE:
         return []
-    return _lineage(exploration, [source["candidate"] for source in idea.sources[: 1 if idea.given else 2]])
+    return _lineage(exploration, [source.candidate for source in idea.sources[: 1 if idea.given else 2]])
 
 
-def _lineage(exploration: _Exploration, candidates: Sequence[str]) -> list[dict[str, Any]]:
+def _lineage(exploration: _Exploration, candidates: Sequence[str]) -> list[Outcome]:
     """The outcomes of these candidates and of all that they were made from, each once."""
-    found = [one for one in exploration.outcomes if one["candidate"] in candidates]
-    before = [source for one in found for source in one.get("made_from", ())]
+    found = [one for one in exploration.outcomes if one.candidate in candidates]
+    before = [source for one in found for source in one.made_from]
     return found + [one for one in _lineage(exploration, before) if one not in found] if found else []
 
 
@@ -286,7 +300,7 @@ def _cascade(exploration: _Exploration) -> list[_Idea]:
     """Of the pair that promises most, if any. Where no time is left to train the dear half once more, it counts as
     always right: more texts go to it than need to."""
     work = exploration.work
-    singles = {one["candidate"]: one for one in exploration.outcomes if one["rung"] != _CASCADE}
+    singles = {one.candidate: one for one in exploration.outcomes if one.rung != _CASCADE}
     if tasks.of(work.house.workspace.products[work.product]).name != "text-classification":
         return []  # a cascade reads texts
     figures = {name: _figures(exploration, one) for name, one in singles.items()}
@@ -300,19 +314,19 @@ def _cascade(exploration: _Exploration) -> list[_Idea]:
     return [idea]
 
 
-def _best_first(exploration: _Exploration, outcomes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _best_first(exploration: _Exploration, outcomes: Sequence[Outcome]) -> list[Outcome]:
     return sorted(outcomes, key=lambda one: -_figures(exploration, one)[0].value)
 
 
-def _kind(exploration: _Exploration, outcome: Mapping[str, Any]) -> str:
+def _kind(exploration: _Exploration, outcome: Outcome) -> str:
     """What kind of model came of it: a rung on an encoder may leave the encoder behind, as static.v1 does."""
     house = exploration.work.house
     with house.store.read() as tx:
-        candidate = get_candidate(tx, outcome["candidate"])
+        candidate = get_candidate(tx, outcome.candidate)
     return read_artifact(house.blobs, candidate.artifact).kind
 
 
-def _figures(exploration: _Exploration, outcome: Mapping[str, Any]) -> tuple[Metric, Metric]:
+def _figures(exploration: _Exploration, outcome: Outcome) -> tuple[Metric, Metric]:
     """Quality and cost, from the report: a resumed exploration reads the same."""
-    report = get_report(exploration.work.house.blobs, outcome["report"])
+    report = get_report(exploration.work.house.blobs, outcome.report)
     return report.headline_metric, report.cost_per_1000

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
+from msgspec import UNSET
 
 from penstock import tasks
 from penstock.core.errors import BadInput
@@ -21,6 +21,7 @@ from penstock.evaluation.frontier_page import Page, frontier_html, frontier_svg
 from penstock.evaluation.intervals import Metric
 from penstock.evaluation.words import plain_number
 from penstock.jobs.artifacts import get_report
+from penstock.jobs.records import ExploreResult, Outcome
 from penstock.registry import runs
 from penstock.registry.candidates import Candidate
 from penstock.runtime.house import House
@@ -28,30 +29,26 @@ from penstock.storage.engine import Transaction
 from penstock.workspace.records import Product
 
 
-def frontier_of(house: House, product: str, outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The outcomes' points, cheapest first, and the choice by the product's rule, as JSON values."""
-    numbers = {outcome["candidate"]: outcome["number"] for outcome in outcomes}
+def frontier_of(house: House, product: str, outcomes: Sequence[Outcome]) -> tuple[tuple[Point, ...], Choice | None]:
+    """The outcomes' points, cheapest first, and the choice by the product's rule."""
+    numbers = {outcome.candidate: outcome.number for outcome in outcomes}
     judged = [
         Judged(
-            candidate=outcome["candidate"],
-            number=outcome["number"],
+            candidate=outcome.candidate,
+            number=outcome.number,
             rung=_named(outcome, numbers),
-            report=get_report(house.blobs, outcome["report"]),
-            passed=outcome["passed"],
+            report=get_report(house.blobs, outcome.report),
+            passed=outcome.passed,
         )
         for outcome in outcomes
     ]
     sold = house.workspace.products[product]
     points, chosen = frontier(judged, error_cost=sold.error_cost, within=sold.within)
-    return {
-        "points": [point.to_json() for point in points],
-        "choice": None if chosen is None else msgspec.to_builtins(chosen),
-    }
+    return tuple(points), chosen
 
 
-def frontier_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+def frontier_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
     """A table row per candidate, cheapest first."""
-    points = [Point.from_json(point) for point in result["points"]]
     profits = any(point.profit is not None for point in points)
     rows = []
     for point in points:
@@ -92,7 +89,7 @@ def frontier_files(house: House, product: str, html: Path | None) -> tuple[Path,
     return files
 
 
-def write_frontier(house: House, product: str, result: Mapping[str, Any], html: Path | None) -> tuple[Path, Path]:
+def write_frontier(house: House, product: str, result: ExploreResult, html: Path | None) -> tuple[Path, Path]:
     """Write the page and, beside it, the chart; answer both paths. html: where to, as in `frontier_files`. Raises
     BadInput where it cannot be written."""
     page_path, chart_path = frontier_files(house, product, html)
@@ -132,26 +129,25 @@ def _interval(found: Metric, digits: int) -> str:
     return f"{value} ({low} to {high})"
 
 
-def _named(outcome: Mapping[str, Any], numbers: Mapping[str, int]) -> str:
+def _named(outcome: Outcome, numbers: Mapping[str, int]) -> str:
     """The rung, what was set, and of which candidates it was made."""
-    made_from = [str(numbers[each]) for each in outcome.get("made_from", ()) if each in numbers]
-    told = (f"{name}={value}" for name, value in outcome.get("set", {}).items())
-    named = " ".join([str(outcome["rung"]), *told])
+    made_from = [str(numbers[each]) for each in outcome.made_from if each in numbers]
+    told = () if outcome.set is UNSET else (f"{name}={value}" for name, value in outcome.set.items())
+    named = " ".join([outcome.rung, *told])
     return f"{named} of {' and '.join(made_from)}" if made_from else named
 
 
-def _page(house: House, product: str, result: Mapping[str, Any]) -> Page:
+def _page(house: House, product: str, result: ExploreResult) -> Page:
     sold, company = house.workspace.products[product], house.workspace.company
-    choice = result["choice"]
-    rows = get_report(house.blobs, result["outcomes"][0]["report"]).rows
+    rows = get_report(house.blobs, result.outcomes[0].report).rows
     return Page(
         title=sold.title or product,
-        version=result["version"],
+        version=result.version,
         rows=rows,
-        points=[Point.from_json(point) for point in result["points"]],
-        choice=None if choice is None else msgspec.convert(choice, Choice),
+        points=result.points,
+        choice=result.choice,
         gate=sold.gate,
-        not_tried=[(each["rung"], each["why"]) for each in result["not_tried"]],
+        not_tried=[(each.rung, each.why) for each in result.not_tried],
         currency=company.currency,
         locale=company.locale,
     )

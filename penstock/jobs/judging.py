@@ -1,17 +1,16 @@
 """Judges what was trained or compressed: candidate, signed decision and run, recorded in one transaction; failures too.
 
-It trains and measures nothing: it takes what the child process answered (see measuring.keep_and_measure).
+It trains and measures nothing: it takes what the worker answered (see measuring.keep_and_measure).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from penstock.core.errors import Conflict, PenstockError
 from penstock.core.hashing import digest_of, sha256_of_file
@@ -22,7 +21,9 @@ from penstock.evaluation.report import Report, rows_digest
 from penstock.evaluation.words import plain_number
 from penstock.jobs.artifacts import get_report
 from penstock.jobs.privacy import gate_of
+from penstock.jobs.records import Incumbent, Measurement, Outcome
 from penstock.registry import candidates, decisions, releases, runs
+from penstock.registry.runs import Settings
 from penstock.runtime.house import House
 from penstock.storage.engine import Transaction
 from penstock.workspace.records import Costs
@@ -46,15 +47,15 @@ _LIBRARIES = (  # what trains or searches: another version may make another mode
 )
 
 
-def incumbent_of(house: House, product: str) -> dict[str, Any]:
-    """The live release to compare with: its candidate, report and artifact, each None where nothing is live."""
+def incumbent_of(house: House, product: str) -> Incumbent:
+    """The live release to compare with."""
     with house.store.read() as tx:
         live = releases.live(tx, product)
         if live is None:
-            return {"candidate": None, "report": None, "artifact": None}
+            return Incumbent(candidate=None, report=None, artifact=None)
         judged = candidates.get_candidate(tx, live.candidate)
         # what was judged, not what was trained again since: that has seen the test rows
-        return {"candidate": judged.id, "report": judged.report_blob, "artifact": judged.artifact}
+        return Incumbent(candidate=judged.id, report=judged.report_blob, artifact=judged.artifact)
 
 
 def check_uses(house: House, product: str, version_id: str) -> int:
@@ -79,136 +80,169 @@ def check_test(tx: Transaction, product: str, digest: str, most: int, *, where: 
     return uses
 
 
-def judge_candidate(
-    house: House,
-    *,
-    product: str,
-    rung: str,
-    version_id: str,
-    trained: Mapping[str, Any],
-    incumbent: Mapping[str, Any],
-    operation: str,
-    kind: runs.Kind = "train",
-    made_from: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Register the candidate, sign the gate's answer and record the run; answer the outcome as JSON values.
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """What is recorded of an attempt at a rung or a compression, however it ends."""
 
-    trained: what the child answered. incumbent: from `incumbent_of`, taken before the training. operation: names the
-    work, e.g. "RUN_ID full.v1"; doing it again records nothing twice but the decision. made_from: candidates' ids.
+    # the product's name
+    product: str
+    # the rung's registered name, or the compression's
+    rung: str
+    # the id of the dataset version
+    version_id: str
+    # names the work, e.g. "RUN_ID full.v1": doing it again records nothing twice but the decision
+    operation: str
+    # which of the two it is
+    kind: runs.Kind = "train"
+    # ids of the candidates that are compressed
+    made_from: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What came of judging: the candidate as it is recorded now."""
+
+    # the candidate
+    candidate: candidates.Candidate
+    # what evaluation measured of it
+    report: Report
+    # what the gate said
+    verdict: Verdict
+    # its run
+    run: runs.Run
+
+
+def judge_candidate(house: House, attempt: Attempt, measured: Measurement, incumbent: Incumbent) -> Judged:
+    """Register the candidate, sign the gate's answer and record the run.
+
+    incumbent: from `incumbent_of`, taken before the training.
     """
-    report = get_report(house.blobs, trained["report"])
-    conditions = gate_of(house.workspace.products[product])
-    verdict = verdict_on(house, product, version_id, trained)
-    same: dict[str, Any] = {"product": product, "rung": rung, "dataset_version": version_id, "seed": report.seed}
-    same |= {"seconds": trained["seconds"], "parameters": trained["parameters"]}
-    workers = trained.get("workers", 1)  # each burns as much as the one that answered
-    cpu_s, gpu_s = workers * trained["cpu_s"], workers * trained["seconds"] if trained["gpu"] else 0.0
+    report = get_report(house.blobs, measured.report)
+    conditions = gate_of(house.workspace.products[attempt.product])
+    verdict = verdict_on(house, attempt.product, attempt.version_id, measured)
+    workers = measured.workers  # each burns as much as the one that answered
+    cpu_s, gpu_s = workers * measured.cpu_s, workers * measured.seconds if measured.gpu else 0.0
     with house.store.transaction() as tx:
         candidate = candidates.add_candidate(
             tx,
-            artifact=trained["artifact"],
-            backbone=trained["backbone"],
-            report_blob=trained["report"],
-            made_from=made_from,
-            **same,
+            product=attempt.product,
+            rung=attempt.rung,
+            artifact=measured.artifact,
+            backbone=measured.backbone,
+            dataset_version=attempt.version_id,
+            seed=report.seed,
+            seconds=measured.seconds,
+            parameters=measured.parameters,
+            report_blob=measured.report,
+            made_from=attempt.made_from,
         )
         decisions.decide(
             tx,
             candidate=candidate,
             verdict=verdict,
             conditions=conditions,
-            incumbent=incumbent["candidate"],
+            incumbent=incumbent.candidate,
             secret=house.secret("decisions"),
         )
-        run = runs.add_run(
-            tx,
-            operation=operation,
-            kind=kind,
+        record = runs.NewRun(
+            operation=attempt.operation,
+            product=attempt.product,
+            kind=attempt.kind,
+            rung=attempt.rung,
             state="done",
+            dataset_version=attempt.version_id,
             candidate=candidate.id,
+            parameters=measured.parameters,
             metrics={name: found for name, found in report.metrics.items() if found is not None},
-            curves_blob=trained["curves"],
-            machine=machine_with(report.latency.machine, trained["gpu"]),
+            curves_blob=measured.curves,
+            machine=machine_with(report.latency.machine, measured.gpu),
             code=code_version(),
+            seed=report.seed,
+            seconds=measured.seconds,
             cost=cost_of(cpu_s, house.workspace.costs, gpu_s=gpu_s),
-            notes=trained["notes"],
-            **same,
+            notes=measured.notes,
         )
-    return {**_outcome(candidate, report, verdict), "run": run.number, "notes": trained["notes"]}
+        return Judged(candidate, report, verdict, runs.add_run(tx, record))
 
 
-def verdict_on(house: House, product: str, version_id: str, trained: Mapping[str, Any]) -> Verdict:
-    """What the gate says of what the child answered; records nothing."""
-    report = get_report(house.blobs, trained["report"])
-    other = get_report(house.blobs, trained["incumbent_report"]) if trained["incumbent_report"] else None
+def verdict_on(house: House, product: str, version_id: str, measured: Measurement) -> Verdict:
+    """What the gate says of what a worker measured; records nothing."""
+    report = get_report(house.blobs, measured.report)
+    other = get_report(house.blobs, measured.incumbent_report) if measured.incumbent_report else None
     with house.store.read() as tx:
         contamination = find_version(tx, product, version_id).report.contamination
     return judge(report, gate_of(house.workspace.products[product]), other, contamination)
 
 
-def _outcome(candidate: candidates.Candidate, report: Report, verdict: Verdict) -> dict[str, Any]:
+def outcome_of(judged: Judged, measured: Measurement) -> Outcome:
     """What people and later steps are told of an attempt."""
+    candidate, report, verdict = judged.candidate, judged.report, judged.verdict
     found, short = report.headline_metric, shortfall(verdict)
-    return {
-        "rung": candidate.rung,
-        "candidate": candidate.id,
-        "number": candidate.number,
-        "made_from": list(candidate.made_from),
-        "report": candidate.report_blob,
-        "passed": verdict.passed,
-        "headline": report.headline,
-        "measured": list(report.quality),
-        "quality": f"{found.value:.4f} ({found.low:.4f} to {found.high:.4f})",
-        "latency_p95_ms": f"{report.latency_p95_ms.value:.2f}",
-        "cost_per_1000": plain_number(report.cost_per_1000.value),
-        "seconds": candidate.seconds,
-        "reasons": [asdict(reason) for reason in verdict.reasons],
-        "shortfall": [each.text for each in short],
-        "rows_needed": max((each.rows_needed or 0 for each in short), default=0),
-    }
+    return Outcome(
+        rung=candidate.rung,
+        candidate=candidate.id,
+        number=candidate.number,
+        made_from=tuple(candidate.made_from),
+        report=candidate.report_blob,
+        passed=verdict.passed,
+        headline=report.headline,
+        measured=tuple(report.quality),
+        quality=f"{found.value:.4f} ({found.low:.4f} to {found.high:.4f})",
+        latency_p95_ms=f"{report.latency_p95_ms.value:.2f}",
+        cost_per_1000=plain_number(report.cost_per_1000.value),
+        seconds=candidate.seconds,
+        reasons=verdict.reasons,
+        shortfall=tuple(each.text for each in short),
+        rows_needed=max((each.rows_needed or 0 for each in short), default=0),
+        run=judged.run.number,
+        notes=measured.notes,
+        wall_s=measured.wall_s,
+        measuring_s=measured.measuring_s,
+        backbone=measured.backbone,
+    )
 
 
-def record_failed(
-    house: House,
-    *,
-    product: str,
-    rung: str,
-    version_id: str,
-    error: PenstockError,
-    operation: str,
-    seconds: float,
-    cpu_s: float | None = None,
-    kind: runs.Kind = "train",
-    parameters: Mapping[str, Any] | None = None,
-    curves: runs.Curves | None = None,
-) -> None:
-    """Record a training that ended with an error, so that it can be found and compared, with its curves until then.
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """How an attempt ended with an error."""
 
-    cpu_s: the core-seconds that it burnt, which a success is priced by too. None or 0: nobody knows, as where it ran on
-    other machines; it is then priced as one core for all its seconds.
-    """
+    # what ended it
+    error: PenstockError
+    # wall time until then
+    seconds: float
+    # the core-seconds that it burnt, which a success is priced by too. None or 0: nobody knows, as where it ran on
+    # other machines; it is then priced as one core for all its seconds
+    cpu_s: float | None
+    # what it was to be made with
+    parameters: Settings
+    # its curves until then
+    curves: runs.Curves
+
+
+def record_failed(house: House, attempt: Attempt, failure: Failure) -> None:
+    """Record a training that ended with an error, so that it can be found and compared, with its curves until then."""
+    record = runs.NewRun(
+        operation=f"{attempt.operation} failed",  # a resumed training may still succeed under its own name
+        product=attempt.product,
+        kind=attempt.kind,
+        rung=attempt.rung,
+        state="failed",
+        dataset_version=attempt.version_id,
+        parameters=failure.parameters,
+        metrics={},
+        curves_blob=runs.put_curves(house.blobs, failure.curves),
+        machine=asdict(machine()),
+        code=code_version(),
+        seed=house.workspace.products[attempt.product].seed,
+        seconds=failure.seconds,
+        cost=cost_of(failure.cpu_s or failure.seconds, house.workspace.costs),
+        error=failure.error.message,
+    )
     with house.store.transaction() as tx:
-        runs.add_run(
-            tx,
-            operation=f"{operation} failed",  # a resumed training may still succeed under its own name
-            product=product,
-            kind=kind,
-            rung=rung,
-            state="failed",
-            dataset_version=version_id,
-            parameters=parameters or {},
-            metrics={},
-            curves_blob=runs.put_curves(house.blobs, curves or {}),
-            machine=asdict(machine()),
-            code=code_version(),
-            seed=house.workspace.products[product].seed,
-            seconds=seconds,
-            cost=cost_of(cpu_s or seconds, house.workspace.costs),
-            error=error.message,
-        )
+        runs.add_run(tx, record)
 
 
-def machine_with(made: Machine, gpu: str) -> dict[str, Any]:
+def machine_with(made: Machine, gpu: str) -> Settings:
     """The machine as a run keeps it, with the GPU's name where one was used."""
     return {**asdict(made), **({"gpu": gpu} if gpu else {})}
 

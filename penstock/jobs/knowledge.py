@@ -165,7 +165,8 @@ def _answers(model: Answering, question: str) -> bool:
 def _ask(model: Answering, question: str) -> dict[str, Any]:
     task = tasks.get(TASK)
     parsed = task.parse([question], model)
-    return task.render(model, parsed[0], model.predict(parsed)[0])
+    answer: dict[str, Any] = task.render(model, parsed[0], model.predict(parsed)[0])
+    return answer
 
 
 def _groups(model: Answering, asked: Sequence[proposals.Asked], known: dict[str, list[str]]) -> list[proposals.Group]:

@@ -40,7 +40,7 @@ def label_rows(workspace: Workspace, name: str, *, rare: bool = False) -> list[d
     return [row for row in rows if row["too_few"] or not rare]
 
 
-def _learned(product: Product, workspace: Workspace, task: tasks.Task) -> tuple[ClassCount, ...]:
+def _learned(product: Product, workspace: Workspace, task: tasks.AnyTask) -> tuple[ClassCount, ...]:
     """The labels that can be learned, with their rows after cleaning; () where nothing can."""
     cleaning = product.cleaning.model_copy(update={"rare_labels": "drop", "alike_labels": "keep"})
     try:

@@ -92,7 +92,7 @@ def check_correction(house: House, product: str, input: Any, correction: str | S
     return (label,) if isinstance(label, str) else label if isinstance(label, list) else ()
 
 
-def _row(task: tasks.Task, said: Correction) -> dict[str, Any] | None:
+def _row(task: tasks.AnyTask, said: Correction) -> dict[str, Any] | None:
     """None where the task cannot read it any more: another task has that product's name now."""
     try:
         row = task.correction(said.input, said.truth)

@@ -7,13 +7,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
 from penstock import tasks
 from penstock.core.errors import Broken
-from penstock.evaluation.evaluate import evaluate
+from penstock.datasets.rows import TaskRow
+from penstock.evaluation.evaluate import Exam, Examinee, Terms, evaluate
 from penstock.evaluation.report import Report, rows_digest
 from penstock.jobs.artifacts import get_report, put_report
+from penstock.jobs.records import Incumbent, Measurement
 from penstock.models.load import Loader
 from penstock.models.protocol import Model
 from penstock.registry.runs import put_curves
@@ -25,34 +26,32 @@ from penstock.workspace.records import Product
 
 
 def keep_and_measure(
-    house: House,
-    arguments: dict[str, Any],
-    trained: Trained,
-    test: Sequence[Mapping[str, Any]],
-    progress: Progress,
-) -> dict[str, Any]:
-    """Save what was trained or compressed, load it again and measure it, and the incumbent on the same rows; answer
-    what `judging.judge_candidate` takes. arguments: product, incumbent_report and incumbent_artifact are read."""
+    house: House, name: str, incumbent: Incumbent, trained: Trained, test: Sequence[TaskRow], progress: Progress
+) -> Measurement:
+    """Save what was trained or compressed, load it again and measure it, and the incumbent on the same rows.
+
+    name: the product's.
+    """
     cpu_s, began = cpu_seconds(), time.perf_counter()
-    product = house.workspace.products[arguments["product"]]
+    product = house.workspace.products[name]
     artifact = save(trained, house.blobs)
     loader = Loader(house.blobs)
     parity = export_parity(trained, loader)
     report = measure(house, product, trained.model, loader.load(artifact), test, parity, progress, trained.facts)
-    incumbent = incumbent_report(house, arguments, test, progress, report)
-    return {
-        "artifact": artifact,
-        "backbone": trained.backbone,
-        "report": put_report(house.blobs, report),
-        "seconds": trained.seconds,
-        "cpu_s": cpu_s,
-        "gpu": gpu_used(),
-        "notes": list(trained.notes),
-        "parameters": dict(trained.parameters),
-        "curves": put_curves(house.blobs, trained.curves),
-        "incumbent_report": incumbent,
-        "measuring_s": time.perf_counter() - began,
-    }
+    other = incumbent_report(house, product, incumbent, test, progress, report)
+    return Measurement(
+        artifact=artifact,
+        backbone=trained.backbone,
+        report=put_report(house.blobs, report),
+        seconds=trained.seconds,
+        cpu_s=cpu_s,
+        gpu=gpu_used(),
+        notes=tuple(trained.notes),
+        parameters=trained.parameters,
+        curves=put_curves(house.blobs, trained.curves),
+        incumbent_report=other,
+        measuring_s=time.perf_counter() - began,
+    )
 
 
 def cpu_seconds() -> float:
@@ -80,7 +79,7 @@ def measure(
     product: Product,
     model: Model,
     reloaded: Model,
-    test: Sequence[Mapping[str, Any]],
+    test: Sequence[TaskRow],
     backbone_parity: float | None,
     progress: Progress,
     facts: Mapping[str, float] = MappingProxyType({}),
@@ -89,18 +88,15 @@ def measure(
     task = tasks.of(product)
     split = task.split(test, product)
     report = evaluate(
-        model=model,
-        reloaded=reloaded,
-        inputs=task.inputs(split),
-        measure=lambda judged, answers, seed: task.measure(judged, split, answers, seed),
-        rows_digest=rows_digest(test),
-        price=product.price,
-        costs=house.workspace.costs,
-        backbone_parity=backbone_parity,
-        seed=product.seed,
+        Examinee(model, reloaded, backbone_parity, facts),
+        Exam(
+            inputs=task.inputs(split),
+            measure=lambda judged, answers, seed: task.measure(judged, split, answers, seed),
+            rows_digest=rows_digest(test),
+            seed=product.seed,
+        ),
+        Terms(product.price, house.workspace.costs, product.gate),
         progress=progress,
-        facts=facts,
-        conditions=product.gate,
         embed=EmbeddingCache(house.workspace.state / "cache" / "embeddings").embed,
     )
     if untold := set(task.trivial) - {each.metric for each in report.trivial}:
@@ -109,16 +105,19 @@ def measure(
 
 
 def incumbent_report(
-    house: House, arguments: dict[str, Any], test: Sequence[Mapping[str, Any]], progress: Progress, own: Report
+    house: House,
+    product: Product,
+    incumbent: Incumbent,
+    test: Sequence[TaskRow],
+    progress: Progress,
+    own: Report,
 ) -> str | None:
     """The live release's report on exactly these test rows: its old one, or a new measurement when they differ."""
-    blob, artifact = arguments["incumbent_report"], arguments["incumbent_artifact"]
-    if blob is None:
+    if incumbent.report is None or incumbent.artifact is None:
         return None
-    before = get_report(house.blobs, blob)
+    before = get_report(house.blobs, incumbent.report)
     if (before.rows_digest, before.seed) == (own.rows_digest, own.seed):  # a task may plant what it tests by the seed
-        return str(blob)
-    model = Loader(house.blobs).load(artifact)
-    product = house.workspace.products[arguments["product"]]
+        return incumbent.report
+    model = Loader(house.blobs).load(incumbent.artifact)
     report = measure(house, product, model, model, test, own.parity.backbone, progress)
     return put_report(house.blobs, report)

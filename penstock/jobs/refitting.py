@@ -5,14 +5,16 @@ Nothing is measured of it that a gate could ask: it has seen the test rows. It i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from penstock import tasks
+from penstock.datasets.rows import TaskRow
 from penstock.evaluation.parity import MOST_DIFFERENCE, answers_of
+from penstock.jobs.records import Refit, RefitRung, Refitted
 from penstock.models.load import Loader
 from penstock.models.protocol import Floats, Model, given, unsure_below
 from penstock.models.tabular.model import ESTIMATE
@@ -24,23 +26,23 @@ from penstock.training.unsure import with_threshold
 LEAST_KEPT = 0.95
 """Of the judged model's right answers on the test rows. Training has now seen these rows: who loses more went wrong."""
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[TaskRow]
 Flags: TypeAlias = npt.NDArray[np.bool_]
 
 
 def refitted(
     house: House,
-    arguments: Mapping[str, Any],
+    asked: RefitRung,
     train_rows: Rows,
     test_rows: Rows,
     *,
-    train: Callable[[list[Mapping[str, Any]]], Trained],
+    train: Callable[[list[TaskRow]], Trained],
     progress: Progress,
-) -> dict[str, Any]:
-    """What a candidate keeps of it under "refit", and a note for people. arguments: product and artifact are read."""
-    product, loader = house.workspace.products[arguments["product"]], Loader(house.blobs)
+) -> Refitted:
+    """What comes of training on all labelled rows, held against the judged model. train: the recipe, on these rows."""
+    product, loader = house.workspace.products[asked.at.product], Loader(house.blobs)
     learned = [*train_rows, *filter(_labelled, test_rows)]
-    judged = loader.load(arguments["artifact"])
+    judged = loader.load(asked.artifact)
     trained = with_threshold(train(learned), unsure_below(judged))
     artifact = save(trained, house.blobs)
     test = tasks.of(product).split(test_rows, product)
@@ -52,18 +54,18 @@ def refitted(
     right, alike = compared(judged, before, trained.model, after, test)
     kept = float(alike[right].mean()) if right.any() else 0.0
     same = float(np.abs(after - unsaved).max(initial=0.0)) <= MOST_DIFFERENCE
-    refit = {
-        "artifact": artifact,
-        "rows": sum(map(_labelled, learned)),
-        "agreement": float(alike.mean()),
-        "kept": kept,
-        "holds": bool(same and kept >= LEAST_KEPT),
-    }
+    refit = Refit(
+        artifact=artifact,
+        rows=sum(map(_labelled, learned)),
+        agreement=float(alike.mean()),
+        kept=kept,
+        holds=bool(same and kept >= LEAST_KEPT),
+    )
     progress("refit", 1, 1, "done")
-    return {"refit": refit, "note": _note(refit)}
+    return Refitted(refit=refit, note=_note(refit))
 
 
-def _labelled(row: Mapping[str, Any]) -> bool:
+def _labelled(row: TaskRow) -> bool:
     """Whether a row has a label, a set of them, or a target; a text out of scope has none."""
     return any(row.get(name) is not None for name in ("label", "labels", "target"))
 
@@ -91,9 +93,9 @@ def _in_words(model: Model, answers: Floats) -> list[set[str]]:
     return [set(names[flags]) for flags in given(model, answers)]
 
 
-def _note(refit: Mapping[str, Any]) -> str:
-    first = f"trained again on all {refit['rows']:,} labelled rows: {refit['kept']:.1%} of the right answers kept, "
-    first += f"{refit['agreement']:.1%} of the test rows answered alike"
-    if refit["holds"]:
+def _note(refit: Refit) -> str:
+    first = f"trained again on all {refit.rows:,} labelled rows: {refit.kept:.1%} of the right answers kept, "
+    first += f"{refit.agreement:.1%} of the test rows answered alike"
+    if refit.holds:
         return f"{first}; a release serves this model, and every figure is of the one before"
     return f"{first}, which is too little (at least {LEAST_KEPT:.0%} kept) or not the same once saved; it is not served"

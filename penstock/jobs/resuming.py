@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from penstock.core.errors import Broken, Conflict, PenstockError, Unavailable
 from penstock.core.hashing import digest_of, sha256_of_file
 from penstock.jobs.judging import code_version
+from penstock.registry.runs import Settings
 from penstock.runtime.house import House
 from penstock.runtime.workflows import step
 from penstock.workspace.loader import product_of
@@ -24,7 +23,7 @@ STALE_DAYS = 7  # nobody runs the same command again after that, and an encoder'
 _SECONDS_PER_DAY = 86_400
 
 
-def checkpoint_folder(house: House, product: str, version_id: str, name: str, asked: Mapping[str, Any]) -> Path:
+def checkpoint_folder(house: House, product: str, version_id: str, name: str, asked: Settings) -> Path:
     """Of one training, named by its content: the same command finds it again after whatever ended the first.
 
     name: of the attempt. asked: what else decides what comes out, as JSON values; the product's seed, its backbone and
@@ -56,7 +55,7 @@ def check_unchanged(house: House, product: str) -> None:
     """The first step of a job: records what it is begun with. Raises Conflict in a resumed job where that changed: its
     later steps would be others than those recorded, or mix old data with new words."""
     now = _surroundings(house, product)
-    begun: dict[str, str] = step("begun with", dict, now)
+    begun = step("begun with", _begun_with, now)
     changed = [part for part in now if begun.get(part) != now[part]]
     if changed:
         raise Conflict(
@@ -64,6 +63,10 @@ def check_unchanged(house: House, product: str) -> None:
             where=product,
             hint="that job is ended; run the command again: it starts anew",
         )
+
+
+def _begun_with(now: dict[str, str]) -> dict[str, str]:
+    return now
 
 
 def _surroundings(house: House, name: str) -> dict[str, str]:
@@ -81,7 +84,7 @@ def _surroundings(house: House, name: str) -> dict[str, str]:
     }
 
 
-def _backbone(house: House, product: Product) -> dict[str, Any] | None:
+def _backbone(house: House, product: Product) -> Settings | None:
     return None if product.backbone is None else dump(house.workspace.backbones[product.backbone])
 
 

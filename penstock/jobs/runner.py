@@ -12,10 +12,11 @@ from penstock.core.acts import Act
 from penstock.jobs import compress, explore, train
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress, no_progress
+from penstock.runtime.wire import JsonObject
 from penstock.runtime.workflows import Workflows, run_id
 from penstock.workspace.loader import load
 
-_Work = Callable[[House, dict[str, Any], Progress], Any]
+_Work = Callable[[House, JsonObject, Progress], Any]
 
 
 @contextmanager
@@ -37,19 +38,20 @@ def _present(house: House) -> House:
     return replace(house, workspace=load(house.folder))
 
 
-def _run(house: House, name: str, work: _Work, progress: Progress, arguments: dict[str, Any]) -> Any:
+def _run(house: House, name: str, work: _Work, progress: Progress, arguments: JsonObject) -> Any:
     """One run. What an office's run changes is the run's act; who began it stands in the entry of its beginning."""
     if house.store.journal is None:
         house = house.acting(Act("office", "", f"run {run_id()}", name))
     return work(_present(house), arguments, progress)
 
 
-def _close(house: House, arguments: dict[str, Any], progress: Progress) -> Any:
+def _close(house: House, arguments: JsonObject, progress: Progress) -> Any:
     from penstock.jobs import money  # a training must not wait for billing to load
 
     return money.close(house, arguments, progress)
 
 
+# by the names that databases know them by
 _WORK: Mapping[str, _Work] = {
     "train": train.train,
     "explore": explore.explore,

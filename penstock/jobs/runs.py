@@ -165,6 +165,7 @@ def compare_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
 def run_facts(house: House, run: Run) -> dict[str, Any]:
     """Everything of one run, its curves too, as JSON values."""
     return {
+        **{name: getattr(run, name) for name in ("id", "operation", "product", "number")},  # these first
         **vars(run),
         "metrics": {name: asdict(found) for name, found in run.metrics.items()},
         "headline": headline_of(run),

@@ -58,7 +58,7 @@ def make_workspace(
 
 def _around(
     folder: Path,
-    task: tasks.Task,
+    task: tasks.AnyTask,
     data: Path,
     test: Path | None,
     name: str | None,

@@ -6,10 +6,10 @@ Each heavy step runs in a child process; each effect is idempotent, since a step
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from penstock.core.errors import BadInput, Conflict
+from penstock.core.table_rows import TableRow
 from penstock.datasets.versions import find_version, load_rows
 from penstock.jobs.attempts import Work, begin, check_executor, make_version
 from penstock.jobs.check import check_gate, check_ladder, check_rung, check_words, ladder_of
@@ -17,13 +17,24 @@ from penstock.jobs.climbing import check_minutes, climb
 from penstock.jobs.compress import recompress
 from penstock.jobs.learning import in_words, left_out, mark_learned, usable_feedback
 from penstock.jobs.privacy import check_privacy, check_remaking
+from penstock.jobs.records import (
+    MadeVersion,
+    Outcome,
+    RetrainJob,
+    RetrainResult,
+    Taken,
+    TrainJob,
+    TrainResult,
+)
 from penstock.jobs.refusals import advice, check_provable, gate_refused
 from penstock.jobs.resuming import check_unchanged
 from penstock.monitoring.review import note_rows
 from penstock.registry import amendments, candidates, releases
+from penstock.registry.runs import Settings
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
-from penstock.runtime.workflows import step
+from penstock.runtime.wire import Record
+from penstock.runtime.workflows import step, workflow
 from penstock.training.rungs import RUNGS
 from penstock.workspace.loader import product_of
 from penstock.workspace.records import Product
@@ -31,86 +42,102 @@ from penstock.workspace.records import Product
 __all__ = ["gate_refused", "outcome_rows", "retrain", "rungs_of", "train"]
 
 
-def train(house: House, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Climb the ladder of `product` (or only `rungs`), within `budget_minutes` if given, trained by `executor` on
-    `workers`. Answers the version, each rung's outcome, what was not tried and what would help; stops at a yes."""
-    name, budget = arguments["product"], arguments.get("budget_minutes")
+class Base(Record, frozen=True, kw_only=True):
+    """What a retraining stands on: the live model, and what came back from use."""
+
+    # the live model's candidate
+    candidate: str
+    # whether it was made of others
+    compressed: bool
+    # its rung, or its compression
+    rung: str
+    # numbers that a search found for it
+    recipe: Settings
+    # id of the dataset version that it learned from
+    parent: str
+    # ids of the corrections and events that may be learned from
+    feedback: tuple[str, ...]
+    # ids of those that may not, and why
+    left_out: Mapping[str, str]
+
+
+@workflow
+def train(house: House, job: TrainJob, progress: Progress) -> TrainResult:
+    """Climb the product's ladder, or the rungs named, within the budget if there is one; stops at a yes."""
+    name, budget = job.product, job.budget_minutes
     check_unchanged(house, name)
-    rungs = rungs_of(house, arguments)
+    rungs = rungs_of(house, job)
     version = step("clean", make_version, house, name, [], None, progress)
-    step("provable", check_provable, house, name, version["id"])
-    work = begin(house, arguments, version, progress)
+    step("provable", check_provable, house, name, version.id)
+    work = begin(house, name, version, progress, executor=job.executor, workers=job.workers, several=bool(budget))
     climbed = climb(work, rungs, budget_minutes=budget)
-    return {
-        "version": version["version"],
-        "told": version["told"],
-        "outcomes": list(climbed.outcomes),
-        "not_tried": list(climbed.not_tried),
-        "advice": advice(house.workspace.products[name], name, climbed.outcomes, budget),
-    }
+    return TrainResult(
+        version=version.version,
+        told=version.told,
+        outcomes=climbed.outcomes,
+        not_tried=climbed.not_tried,
+        advice=tuple(advice(house.workspace.products[name], name, climbed.outcomes, budget)),
+    )
 
 
-def retrain(house: House, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Train the live release's rung with every usable correction; release it if the gate prefers or accepts it.
-
-    Answers under "feedback" the ids of the corrections and events that "gave" a row each, and those that "gave_none"
-    with why; the rest as `train`, with "learned", the rows from use, and the "release" or None.
-    """
-    name = arguments["product"]
+@workflow
+def retrain(house: House, job: RetrainJob, progress: Progress) -> RetrainResult:
+    """Train the live release's rung with every usable correction; release it if the gate prefers or accepts it."""
+    name = job.product
     check_unchanged(house, name)
     check_words(house.workspace, name, product_of(house.workspace, name))
     base = step("gather", _gather, house, name)
-    version = step("clean", make_version, house, name, base["feedback"], base["parent"], progress)
+    version = step("clean", make_version, house, name, base.feedback, base.parent, progress)
     step("note rows", _note_rows, house, version)
-    taken = {"gave": version["gave"], "gave_none": {**base["left_out"], **version["gave_none"]}}
-    if version["id"] == base["parent"]:
+    taken = Taken(gave=version.gave, gave_none={**base.left_out, **version.gave_none})
+    if version.id == base.parent:
         raise Conflict(
             f"the corrections of {name} add no row to its data: "
-            + (in_words(taken["gave_none"]) or "its live release learned from all of them"),
+            + (in_words(taken.gave_none) or "its live release learned from all of them"),
             hint=f"see `penstock feedback list {name}`; add rows of a new label with `penstock data add`",
         )
-    outcomes = _again(begin(house, arguments, version, progress), base)
-    released = step("release", _release, house, name, outcomes[-1], base["feedback"], version["id"])
-    return {
-        "version": version["version"],
-        "told": version["told"],
-        "outcomes": outcomes,
-        "learned": version["learned"],
-        "feedback": taken,
-        "release": released,
-    }
+    outcomes = _again(begin(house, name, version, progress), base)
+    released = step("release", _release, house, name, outcomes[-1], base.feedback, version.id)
+    return RetrainResult(
+        version=version.version,
+        told=version.told,
+        outcomes=tuple(outcomes),
+        learned=version.learned,
+        feedback=taken,
+        release=released,
+    )
 
 
-def rungs_of(house: House, arguments: Mapping[str, Any]) -> list[str]:
+def rungs_of(house: House, job: TrainJob) -> list[str]:
     """The rungs asked for, or the product's ladder. Raises BadInput, before anything is cleaned, for words and numbers
     that cannot be, and for a gate that no model can pass."""
-    name = arguments["product"]
+    name = job.product
     product = product_of(house.workspace, name)
     check_words(house.workspace, name, product)
-    check_minutes(arguments.get("budget_minutes"))
-    check_executor(arguments.get("executor") or "process", int(arguments.get("workers") or 1))
+    check_minutes(job.budget_minutes)
+    check_executor(job.executor, job.workers)
     check_gate(house.workspace, name, product)
-    if not arguments.get("rungs"):
+    if not job.rungs:
         check_ladder(house.workspace, name, product)
-    rungs = arguments.get("rungs") or list(ladder_of(product))
+    rungs = list(job.rungs or ladder_of(product))
     _check_rungs(product, rungs)
     check_privacy(product, rungs, "--rung")
-    return list(rungs)
+    return rungs
 
 
-def outcome_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+def outcome_rows(outcomes: Sequence[Outcome]) -> list[TableRow]:
     """A table row per rung."""
     return [
         {
-            "rung": outcome["rung"],
-            "candidate": outcome["candidate"],
-            outcome["headline"]: outcome["quality"],
-            "p95 ms": outcome["latency_p95_ms"],
-            "cost/1000": outcome["cost_per_1000"],
-            "seconds": round(outcome.get("wall_s", outcome["seconds"]), 1),  # the user's: with export and evaluation
-            "gate": "yes" if outcome["passed"] else "no",
+            "rung": outcome.rung,
+            "candidate": outcome.candidate,
+            outcome.headline: outcome.quality,
+            "p95 ms": outcome.latency_p95_ms,
+            "cost/1000": outcome.cost_per_1000,
+            "seconds": round(outcome.wall_s, 1),  # the user's: with export and evaluation
+            "gate": "yes" if outcome.passed else "no",
         }
-        for outcome in result["outcomes"]
+        for outcome in outcomes
     ]
 
 
@@ -122,14 +149,14 @@ def _check_rungs(product: Product, rungs: list[str]) -> None:
             raise BadInput(f"{rung} needs a backbone", where="--rung", hint="name one: backbone = ... in penstock.toml")
 
 
-def _again(work: Work, base: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _again(work: Work, base: Base) -> list[Outcome]:
     """The live model's rung once more; what it was compressed from is trained, and compressed in the same way."""
-    if not base["compressed"]:
-        return list(climb(work, [base["rung"]], recipes={base["rung"]: base["recipe"]}).outcomes)
-    return recompress(work, base["candidate"])
+    if not base.compressed:
+        return list(climb(work, [base.rung], recipes={base.rung: base.recipe}).outcomes)
+    return recompress(work, base.candidate)
 
 
-def _gather(house: House, product: str) -> dict[str, Any]:
+def _gather(house: House, product: str) -> Base:
     with house.store.read() as tx:
         live = releases.live(tx, product)
         if live is None:
@@ -144,30 +171,30 @@ def _gather(house: House, product: str) -> dict[str, Any]:
             hint="they come from POST /v1/feedback by customers who consented to training: "
             f"penstock feedback list {product}",
         )
-    return {
-        "candidate": candidate.id,
-        "compressed": bool(candidate.made_from),
-        "rung": candidate.rung,
-        "recipe": dict(candidate.parameters.get("searched", {})),
-        "parent": candidate.dataset_version,
-        "feedback": usable,
-        "left_out": left,
-    }
+    return Base(
+        candidate=candidate.id,
+        compressed=bool(candidate.made_from),
+        rung=candidate.rung,
+        recipe=candidate.parameters.get("searched", {}),
+        parent=candidate.dataset_version,
+        feedback=tuple(usable),
+        left_out=left,
+    )
 
 
-def _note_rows(house: House, version: Mapping[str, Any]) -> None:
+def _note_rows(house: House, version: MadeVersion) -> None:
     with house.store.transaction() as tx:
-        note_rows(tx, version["gave"], version["gave_none"])
+        note_rows(tx, version.gave, version.gave_none)
 
 
-def _release(house: House, product: str, outcome: dict[str, Any], feedback: list[str], version_id: str) -> int | None:
-    if not outcome["passed"]:
+def _release(house: House, product: str, outcome: Outcome, feedback: Sequence[str], version_id: str) -> int | None:
+    if not outcome.passed:
         return None
     with house.store.transaction() as tx:
         version = find_version(tx, product, version_id)
         made = releases.live(tx, product)
-        if made is None or made.candidate != outcome["candidate"]:  # otherwise this step ran before
-            made = releases.release(tx, outcome["candidate"], house.secret("decisions"))
+        if made is None or made.candidate != outcome.candidate:  # otherwise this step ran before
+            made = releases.release(tx, outcome.candidate, house.secret("decisions"))
         train_rows, _ = load_rows(house.blobs, version)
         mark_learned(tx, train_rows, feedback, version_id)
     return made.number

@@ -8,18 +8,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from penstock import tasks
 from penstock.core.errors import PenstockError
 from penstock.core.hashing import digest_of
+from penstock.datasets.rows import TaskRow
 from penstock.evaluation.intervals import Metric
 from penstock.evaluation.latency import machine
 from penstock.evaluation.parity import answers_of
 from penstock.jobs.judging import code_version, cost_of, machine_with
 from penstock.jobs.measuring import cpu_seconds, gpu_used
+from penstock.jobs.records import FoundRecipe, SearchRecipe
 from penstock.models.load import Loader
 from penstock.registry import runs
+from penstock.registry.runs import Settings
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
 from penstock.storage.blobs import scratch
@@ -31,69 +33,66 @@ from penstock.workspace.records import Product
 _MOST_KNOWN = 1_000  # newest trials of a product that are looked through for those of this search
 
 
-def search_recipe(
+def search_in_trials(
     house: House,
-    arguments: dict[str, Any],
-    rows: Sequence[Mapping[str, Any]],
-    request: Callable[[Sequence[Mapping[str, Any]]], TrainRequest],
+    asked: SearchRecipe,
+    rows: Sequence[TaskRow],
+    request: Callable[[Sequence[TaskRow]], TrainRequest],
     progress: Progress,
-) -> dict[str, Any]:
-    """Search the rung's space for `seconds`, those of this operation's earlier trials included.
-
-    arguments: product, rung, version_id, operation, seconds, expected_s, options, recipe (what stays as it is).
-    request(rows): trains on these. Answers the best recipe where it beats the rung's own, how both scored, and
-    `before_s`, what the earlier trials took.
-    """
-    product, rung = house.workspace.products[arguments["product"]], RUNGS[arguments["rung"]]
+) -> FoundRecipe:
+    """Search the rung's space for `seconds`, those of this operation's earlier trials included; the recipe asked for
+    stays as it is. request(rows): trains on these."""
+    product, rung = house.workspace.products[asked.at.product], RUNGS[asked.at.rung]
     to_train, held = hold_out(rows, product.seed)
-    space = {name: allowed for name, allowed in rung.space.items() if name not in arguments["recipe"]}
-    asked = replace(request(to_train), stands_for=len(rows))
+    space = {name: allowed for name, allowed in rung.space.items() if name not in asked.at.recipe}
+    training = replace(request(to_train), stands_for=len(rows))
     study = digest_of(
         [
-            *(arguments["version_id"], rung.name, arguments["options"], arguments["recipe"], code_version()),
-            *(product.seed, getattr(asked.backbone, "digest", None)),
+            *(asked.version_id, rung.name, asked.at.options, asked.at.recipe, code_version()),
+            *(product.seed, getattr(training.backbone, "digest", None)),
         ]
     )
-    known, spent = _known(house, arguments, study)
+    known, spent = _known(house, asked, study)
     attempts = len(known)
 
-    def attempt(parameters: Mapping[str, Any]) -> Trial:
+    def attempt(parameters: Settings) -> Trial:
         nonlocal attempts
         attempts += 1
         progress(f"search {rung.name}", attempts, 0, _in_words(parameters))
-        return _attempt(house, product, arguments, study, asked, parameters, held)
+        return _attempt(house, product, asked, study, training, parameters, held)
 
     found = search(
         space,
         attempt,
         known=known,
         seed=product.seed,
-        seconds=arguments["seconds"] - spent,
-        expected_s=max((trial.seconds for trial in known[-1:]), default=arguments["expected_s"]),
+        seconds=asked.seconds - spent,
+        expected_s=max((trial.seconds for trial in known[-1:]), default=asked.expected_s),
     )
     progress(f"search {rung.name}", len(found.trials), len(found.trials), found.stopped)
-    return {**_answer(found), "before_s": spent}
+    return _answer(found, spent)
 
 
-def _answer(found: Searched) -> dict[str, Any]:
+def _answer(found: Searched, spent: float) -> FoundRecipe:
     best = found.best
-    return {
-        "trials": len(found.trials),
-        "own": None if found.own is None else found.own.score,
-        "best": None if best is None else best.score,
-        "parameters": None if best is None else dict(best.parameters),
-        "stopped": found.stopped,
-    }
+    return FoundRecipe(
+        trials=len(found.trials),
+        own=None if found.own is None else found.own.score,
+        best=None if best is None else best.score,
+        parameters=None if best is None else best.parameters,
+        stopped=found.stopped,
+        before_s=spent,
+    )
 
 
 def _attempt(
     house: House,
     product: Product,
-    arguments: dict[str, Any],
+    asked: SearchRecipe,
     study: str,
     request: TrainRequest,
-    parameters: Mapping[str, Any],
-    held: Sequence[Mapping[str, Any]],
+    parameters: Settings,
+    held: Sequence[TaskRow],
 ) -> Trial:
     """Train with these numbers, score, record. A failure of the house's tree is a trial without a score: a search goes
     through numbers that cannot train."""
@@ -104,21 +103,20 @@ def _attempt(
         recipe = {**request.recipe, **parameters}
         with scratch(house.blobs) as blobs:  # a trial's encoder would be 180 MB that nobody reads again
             tried = replace(request, recipe=recipe, checkpoint=None, blobs=blobs, load=Loader(blobs).load)
-            trained = RUNGS[arguments["rung"]].train(tried)
+            trained = RUNGS[asked.at.rung].train(tried)
             metrics, score = _score(product, trained, held)
     except PenstockError as failure:
         error = failure.message
     trial = Trial(dict(parameters), score, time.perf_counter() - began)
-    told = {"tried": dict(parameters), "score": score, "study": study, "search": arguments["operation"]}
+    told = {"tried": dict(parameters), "score": score, "study": study, "search": asked.operation}
     with house.store.transaction() as tx:
-        runs.add_run(
-            tx,
-            operation=f"{arguments['operation']} trial {digest_of([study, dict(parameters)])[:16]}",
-            product=arguments["product"],
+        record = runs.NewRun(
+            operation=f"{asked.operation} trial {digest_of([study, dict(parameters)])[:16]}",
+            product=asked.at.product,
             kind="trial",
-            rung=arguments["rung"],
+            rung=asked.at.rung,
             state="failed" if error else "done",
-            dataset_version=arguments["version_id"],
+            dataset_version=asked.version_id,
             parameters={**(trained.parameters if trained is not None else {}), **told},
             metrics=metrics,
             curves_blob=None if trained is None else runs.put_curves(house.blobs, trained.curves),
@@ -130,10 +128,11 @@ def _attempt(
             error=error,
             notes=() if trained is None else trained.notes,
         )
+        runs.add_run(tx, record)
     return trial
 
 
-def _score(product: Product, trained: Trained, held: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Metric], float]:
+def _score(product: Product, trained: Trained, held: Sequence[TaskRow]) -> tuple[Mapping[str, Metric], float]:
     """Quality on the held rows, and its mean over them, of which more is better whatever the task measures."""
     task = tasks.of(product)
     plain = {name: value for name, value in product.options.items() if name != "robust_rows"}
@@ -145,16 +144,16 @@ def _score(product: Product, trained: Trained, held: Sequence[Mapping[str, Any]]
     return measured.quality, sum(measured.scores) / max(1, len(measured.scores))
 
 
-def _known(house: House, arguments: dict[str, Any], study: str) -> tuple[list[Trial], float]:
+def _known(house: House, asked: SearchRecipe, study: str) -> tuple[list[Trial], float]:
     """This search's trials so far, oldest first, and the seconds that this operation has spent on some of them."""
     with house.store.read() as tx:
-        page = runs.list_runs(tx, arguments["product"], kind="trial", limit=_MOST_KNOWN)
+        page = runs.list_runs(tx, asked.at.product, kind="trial", limit=_MOST_KNOWN)
     mine = [run for run in reversed(page) if run.parameters.get("study") == study]
-    spent = sum(run.seconds for run in mine if run.parameters.get("search") == arguments["operation"])
+    spent = sum(run.seconds for run in mine if run.parameters.get("search") == asked.operation)
     return [Trial(run.parameters["tried"], run.parameters["score"], run.seconds) for run in mine], spent
 
 
-def _in_words(parameters: Mapping[str, Any]) -> str:
+def _in_words(parameters: Settings) -> str:
     if not parameters:
         return "the rung's own recipe"
     return ", ".join(

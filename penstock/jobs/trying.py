@@ -27,7 +27,7 @@ from penstock.registry.releases import Release, find_release, get_release, list_
 from penstock.runtime.house import House
 from penstock.serving.explained import check_explained, render_explained
 from penstock.storage.engine import Transaction
-from penstock.tasks import Task
+from penstock.tasks import AnyTask
 from penstock.workspace.records import Product
 
 MOST_TRIED = 100  # inputs at once: this is for looking, not for scoring a file
@@ -47,7 +47,7 @@ class Chosen:
     amendment: Amendment | None
 
     @property
-    def task(self) -> Task:
+    def task(self) -> AnyTask:
         return tasks.of(self.product)
 
     @property
@@ -156,7 +156,7 @@ class Bench:
         return found
 
 
-def _parsed(task: Task, inputs: Sequence[Any], model: Model, first: int) -> list[Any]:
+def _parsed(task: AnyTask, inputs: Sequence[Any], model: Model, first: int) -> list[Any]:
     try:
         return task.parse(list(inputs), model)
     except BadInput as error:

@@ -15,7 +15,7 @@ from penstock.core.errors import BadInput
 from penstock.datasets.csv_records import csv_records
 from penstock.datasets.lines import decoded_lines
 from penstock.datasets.tabular.reading import cell_of
-from penstock.tasks import Task
+from penstock.tasks import AnyTask
 from penstock.workspace.records import Product
 
 _IMAGES = (".png", ".jpg", ".jpeg", ".webp")
@@ -23,20 +23,20 @@ _TEXT_COLUMNS = ("text", "question", "message")
 _DELIMITERS = (",", "\t", ";")
 
 
-def takes_texts(task: Task) -> bool:
+def takes_texts(task: AnyTask) -> bool:
     """Whether an input of the task may be a text alone."""
     schemas = [task.input_schema, *task.input_schema.get("oneOf", ())]
     return not task.uploads and any(schema.get("type") == "string" for schema in schemas)
 
 
-def inputs_of_words(task: Task, words: Sequence[str]) -> list[Any]:
+def inputs_of_words(task: AnyTask, words: Sequence[str]) -> list[Any]:
     """Each word of a command line as an input: a text, an image's path, or an object in JSON."""
     if task.uploads:
         return [_image(Path(word)) for word in words]
     return [_value(task, word, f"input {number}") for number, word in enumerate(words, 1)]
 
 
-def inputs_of_lines(task: Task, lines: Iterable[str], name: str) -> list[Any]:
+def inputs_of_lines(task: AnyTask, lines: Iterable[str], name: str) -> list[Any]:
     """Each line that is not empty as an input: a text, or JSON (a text in quotes, an object)."""
     if task.uploads:
         raise BadInput(
@@ -49,7 +49,7 @@ def inputs_of_lines(task: Task, lines: Iterable[str], name: str) -> list[Any]:
     return found
 
 
-def inputs_in_file(task: Task, product: Product, path: Path) -> list[Any]:
+def inputs_in_file(task: AnyTask, product: Product, path: Path) -> list[Any]:
     """The inputs in a file: .csv and .tsv by column, .jsonl and .txt by line, each also .gz; an image, or a folder of
     images. Raises BadInput at file:line."""
     if path.is_dir():
@@ -75,7 +75,7 @@ def inputs_in_file(task: Task, product: Product, path: Path) -> list[Any]:
 _KINDS = "use .csv, .tsv, .jsonl or .txt (each also .gz), or an image where the product takes images"
 
 
-def _value(task: Task, text: str, where: str) -> Any:
+def _value(task: AnyTask, text: str, where: str) -> Any:
     """A text as it is where texts are taken; JSON where it begins like an object of a task that takes some."""
     if takes_texts(task) and not (text.startswith("{") and task.input_schema.get("type") != "string"):
         return _quoted(text)
@@ -114,7 +114,7 @@ def _json_lines(path: Path) -> Iterator[tuple[str, Any]]:
                 raise BadInput(f"is not JSON: {error}", where=f"{path.name}:{number}") from None
 
 
-def _rows(task: Task, product: Product, path: Path) -> Iterator[Any]:
+def _rows(task: AnyTask, product: Product, path: Path) -> Iterator[Any]:
     records = csv_records(path, lambda line: max(_DELIMITERS, key=line.count))
     _, header = next(records)
     for where, fields in records:
@@ -125,7 +125,7 @@ def _rows(task: Task, product: Product, path: Path) -> Iterator[Any]:
             yield _record(task, product, {name: cell for name, cell in cells.items() if cell}, where)
 
 
-def _record(task: Task, product: Product, values: Mapping[str, Any], where: str) -> Any:
+def _record(task: AnyTask, product: Product, values: Mapping[str, Any], where: str) -> Any:
     """A row of a file as an input: its text where texts are taken, else the object under the wire's names."""
     if takes_texts(task):
         names = (*(product.columns.get(name, name) for name in _TEXT_COLUMNS), *_TEXT_COLUMNS)

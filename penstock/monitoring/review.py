@@ -5,7 +5,7 @@ Knows feedback by its rows; knows nothing of consent and training.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -65,7 +65,7 @@ def decide(tx: Transaction, ids: Sequence[str], verdict: Verdict, reason: str = 
     return changed
 
 
-def note_rows(tx: Transaction, gave: Collection[str], gave_none: dict[str, str]) -> None:
+def note_rows(tx: Transaction, gave: Collection[str], gave_none: Mapping[str, str]) -> None:
     """Keep what a retraining got of corrections: `gave` a row each, `gave_none` none, id -> why."""
     wanted = [*gave, *gave_none]
     known = {row["id"] for row in _by_id(tx, wanted)}  # events are told by their own table

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
@@ -29,95 +29,82 @@ State = Literal["done", "failed"]
 Curves: TypeAlias = Mapping[str, Sequence[tuple[float, float]]]
 """name, e.g. "loss", -> (step, value) points."""
 
+Settings: TypeAlias = Mapping[str, Any]
+"""Values under names that a rung or a machine chose itself. JSON values."""
+
 PAGE = 50
 COLUMNS = ("number", "seconds", "cost")  # what runs can be sorted by beside their metrics
 
 
-@dataclass(frozen=True)
-class Run:
-    """One training. kind: "train" was judged on the test split, "trial" scored on held-out training rows, "compress"
-    made a candidate of another. operation: names the work, so that recording it twice makes one run. candidate: the
-    model that came of it. metrics: the headline first; empty when it failed. machine: what it ran on. code: names the
-    sources. seconds: wall time of the training alone; of a failed one, until it failed. cost: in the company's
-    currency, of the processor time burnt on all cores until the model was made, loading included and measuring not; of
-    a failed one whose processor time nobody knows, of one core for its seconds. error: why it failed. notes: what else
-    it had to say, for people.
-    """
+@dataclass(frozen=True, kw_only=True)
+class NewRun:
+    """A training that is over, as it is to be recorded."""
 
-    id: str
+    # names the work, so that recording it twice makes one run
     operation: str
+    # the product's name
     product: str
-    number: int
+    # "train" was judged on the test split, "trial" scored on held-out training rows, "compress" made of a candidate
     kind: Kind
+    # the rung's registered name, or the compression's
     rung: str
+    # "failed" where an error ended it
     state: State
+    # the id of the dataset version it learned from
     dataset_version: str
-    candidate: str | None
-    parameters: Mapping[str, Any]
+    # id of the model that came of it
+    candidate: str | None = None
+    # what it was made with: JSON values
+    parameters: Settings
+    # by name, the headline first; empty when it failed
     metrics: Mapping[str, Metric]
+    # digest of its curves
     curves_blob: str | None
-    machine: Mapping[str, Any]
+    # what it ran on: JSON values
+    machine: Settings
+    # names the sources that trained and measured
     code: str
+    # what chance was drawn from
     seed: int
+    # wall time of the training alone; of a failed one, until it failed
     seconds: float
+    # in the company's currency, of the processor time burnt on all cores until the model was made, loading included and
+    # measuring not; of a failed one whose processor time nobody knows, of one core for its seconds
     cost: Decimal
-    error: str
-    notes: Sequence[str]
+    # why it failed
+    error: str = ""
+    # what else it had to say, for people
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(NewRun):
+    """A training as it was recorded."""
+
+    # unique in the organisation
+    id: str
+    # 1, 2, ... within the product
+    number: int
+    # when it was recorded
     created_at: datetime
 
 
-def add_run(
-    tx: Transaction,
-    *,
-    operation: str,
-    product: str,
-    kind: Kind,
-    rung: str,
-    state: State,
-    dataset_version: str,
-    candidate: str | None = None,
-    parameters: Mapping[str, Any],
-    metrics: Mapping[str, Metric],
-    curves_blob: str | None,
-    machine: Mapping[str, Any],
-    code: str,
-    seed: int,
-    seconds: float,
-    cost: Decimal,
-    error: str = "",
-    notes: Sequence[str] = (),
-) -> Run:
+def add_run(tx: Transaction, new: NewRun) -> Run:
     """Record a training under the product's next number; the same operation again answers the run there is.
 
-    parameters, machine: JSON values. Raises BadInput for others.
+    Raises BadInput for parameters or a machine that are no JSON values.
     """
-    counters.take(tx, f"run:{product}", 0)  # takes no number, but two writers of one product take turns
-    same = tx.first(_mine(tx).where(table.c.operation == operation))
+    counters.take(tx, f"run:{new.product}", 0)  # takes no number, but two writers of one product take turns
+    same = tx.first(_mine(tx).where(table.c.operation == new.operation))
     if same is not None:
         return _run(same)
-    made = Run(
-        id=tx.new_id("run"),
-        operation=operation,
-        product=product,
-        number=counters.take(tx, f"run:{product}"),
-        kind=kind,
-        rung=rung,
-        state=state,
-        dataset_version=dataset_version,
-        candidate=candidate,
-        parameters=_json_value(parameters, "parameters"),
-        metrics=dict(metrics),
-        curves_blob=curves_blob,
-        machine=_json_value(machine, "machine"),
-        code=code,
-        seed=seed,
-        seconds=float(seconds),
-        cost=Decimal(cost),
-        error=error,
-        notes=list(notes),
-        created_at=tx.now,
-    )
-    row = {**vars(made), "metrics": _packed(metrics), "cost": f"{made.cost:f}"}
+    given = {each.name: getattr(new, each.name) for each in fields(NewRun)}
+    given |= {name: _json_value(given[name], name) for name in ("parameters", "machine")}
+    given |= {"metrics": dict(new.metrics), "seconds": float(new.seconds), "notes": list(new.notes)}
+    number = counters.take(tx, f"run:{new.product}")
+    made = Run(**given, id=tx.new_id("run"), number=number, created_at=tx.now)
+    row = {**given, "id": made.id, "number": number, "created_at": tx.now}
+    row |= {"metrics": _packed(made.metrics), "cost": f"{made.cost:f}"}
     tx.execute(sa.insert(table).values(organisation=tx.organisation, **row))
     return made
 
@@ -226,7 +213,7 @@ def _packed(metrics: Mapping[str, Metric]) -> dict[str, Any]:
     return {"order": list(metrics), "values": {name: [m.value, m.low, m.high] for name, m in metrics.items()}}
 
 
-def _json_value(given: Mapping[str, Any], what: str) -> dict[str, Any]:
+def _json_value(given: Settings, what: str) -> dict[str, Any]:
     try:
         value: dict[str, Any] = json.loads(canonical_json(dict(given)))
     except (TypeError, ValueError) as error:

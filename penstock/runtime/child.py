@@ -11,13 +11,48 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from penstock.core.errors import NotFound, Unavailable
 from penstock.runtime import wire
 from penstock.runtime.progress import Progress
+from penstock.runtime.wire import JsonObject
 
-Job = Callable[[dict[str, Any], Progress], dict[str, Any]]
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
+
+Job: TypeAlias = Callable[[JsonObject, Progress], Any]
+"""A job as a process runs it: JSON in; a record, or JSON values, out."""
+
+
+class Run(Protocol):
+    """Runs a job of a module somewhere, and answers in JSON: `executors.run_child`, `ray_cluster.run_workers`."""
+
+    def __call__(self, module: str, job: str, arguments: JsonObject, on_progress: Progress, /) -> JsonObject: ...
+
+
+@dataclass(frozen=True)
+class JobKind(Generic[Asked, Answer]):
+    """A job of a module, by the records that it takes and answers: who asks and who works agree on these."""
+
+    # run with -m; its JOBS has the job
+    module: str
+    # among the module's JOBS
+    name: str
+    # the kind of record it takes
+    asked: type[Asked]
+    # the kind of record it answers
+    answer: type[Answer]
+
+    def by(self, run: Run, asked: Asked, progress: Progress) -> Answer:
+        """The answer of whoever runs it. Raises what the job raises, and Broken for an answer of another kind."""
+        return wire.read(self.answer, run(self.module, self.name, wire.plain(asked), progress))
+
+    def served(self, function: Callable[[Asked, Progress], Answer | None]) -> Job:
+        """The function as a process runs it; None is what nobody reads: of a worker that is not the first."""
+        return lambda arguments, progress: function(wire.read(self.asked, arguments), progress)
+
 
 NICENESS = 10
 _PR_SET_PDEATHSIG = 1
@@ -55,7 +90,7 @@ def _private_stdout() -> int:
     return out
 
 
-def _send(out: int, message: dict[str, Any]) -> None:
+def _send(out: int, message: JsonObject) -> None:
     line = (wire.dumps(message) + "\n").encode()
     while line:
         line = line[os.write(out, line) :]

@@ -13,12 +13,13 @@ import sys
 import threading
 from collections import deque
 from contextlib import suppress
-from typing import IO, Any
+from typing import IO
 
 from penstock.core.errors import Broken, OutOfTime, Unavailable
 from penstock.runtime import wire
 from penstock.runtime.child import MEMORY_HINT
 from penstock.runtime.progress import Progress, no_progress
+from penstock.runtime.wire import JsonObject
 
 STDERR_TAIL_LINES = 15
 # Threads of a niced process that wait by spinning wait for long, and take the gateway's time: OpenBLAS took 8.7 s for a
@@ -39,11 +40,11 @@ _lock = threading.Lock()
 def run_child(
     module: str,
     job: str,
-    arguments: dict[str, Any],
+    arguments: JsonObject,
     on_progress: Progress = no_progress,
     *,
     seconds: float = math.inf,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Run `python -m MODULE JOB` and answer its result, telling `on_progress` on the way.
 
     module: one that calls `child.run_job(jobs)`, e.g. "penstock.jobs.child". seconds: after which it is killed. Raises
@@ -89,9 +90,7 @@ def stop_children() -> int:
     return len(processes)
 
 
-def _converse(
-    process: subprocess.Popen[bytes], job: str, arguments: dict[str, Any], on_progress: Progress
-) -> dict[str, Any]:
+def _converse(process: subprocess.Popen[bytes], job: str, arguments: JsonObject, on_progress: Progress) -> JsonObject:
     stdin, stdout, stderr = _pipes(process)
     tail: deque[str] = deque(maxlen=STDERR_TAIL_LINES)
     reader = threading.Thread(target=_collect, args=(stderr, tail), daemon=True)
@@ -104,7 +103,7 @@ def _converse(
         if "progress" in message:
             on_progress(*message["progress"])
         elif "result" in message:
-            result: dict[str, Any] = message["result"]
+            result: JsonObject = message["result"]
             return result
         else:
             raise wire.error_from_json(message["error"])

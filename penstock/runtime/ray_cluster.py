@@ -12,12 +12,12 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from penstock.core.errors import BadInput, Unavailable
 from penstock.core.installing import install_hint
 from penstock.runtime.executors import run_child
 from penstock.runtime.progress import Progress, no_progress
+from penstock.runtime.wire import JsonObject
 
 DRIVER = "penstock.runtime.ray_driver"
 
@@ -31,8 +31,8 @@ class Cluster:
 
 
 def run_workers(
-    module: str, job: str, arguments: dict[str, Any], on_progress: Progress = no_progress, *, workers: int
-) -> dict[str, Any]:
+    module: str, job: str, arguments: JsonObject, on_progress: Progress = no_progress, *, workers: int
+) -> JsonObject:
     """Run `module.JOBS[job]` in `workers` processes at once; answer what rank 0 answers, and tell what it tells.
 
     Each finds arguments["world"] = [rank, size], and those before it in `torch.distributed`. When one is lost, all

@@ -21,6 +21,7 @@ from penstock.runtime import wire
 from penstock.runtime.child import MEMORY_HINT, run_job
 from penstock.runtime.progress import Progress
 from penstock.runtime.ray_worker import Worker
+from penstock.runtime.wire import JsonObject
 
 MOST_LOSSES = 3
 MOST_STARTS = 3  # of a cluster of our own
@@ -31,7 +32,7 @@ STAGE = "workers"
 OBJECTS = 80 * 2**20
 
 
-def drive(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def drive(arguments: JsonObject, progress: Progress) -> JsonObject:
     """Run the job and answer rank 0's result. Raises what `run_workers` says."""
     workers = arguments["workers"]
     asked = wire.dumps({name: arguments[name] for name in ("module", "job", "arguments")})
@@ -61,7 +62,7 @@ def _cluster(*, address: str, token: str, workers: int) -> Iterator[str]:
     os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token, "RAY_USAGE_STATS_ENABLED": "0"}
     os.environ.setdefault("RAY_worker_niceness", "0")  # on top of ours, where Ray adds 15
     os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "3")  # of 30 s each to find the cluster; 20 else
-    own: dict[str, Any] = {}
+    own: JsonObject = {}
     if address:
         _check_token(address, token)
     if not address or _on_loopback(address):
@@ -87,7 +88,7 @@ def _cluster(*, address: str, token: str, workers: int) -> Iterator[str]:
         import_module("ray").shutdown()
 
 
-def _opened(address: str, own: dict[str, Any]) -> Any:
+def _opened(address: str, own: JsonObject) -> Any:
     """Ray's context. A node of our own has 30 s to start: on a busy machine it may need a second try."""
     ray = import_module("ray")
     reason = ""
@@ -187,7 +188,7 @@ def _share(where: str, workers: int) -> dict[str, float]:
     )
 
 
-def _run_group(asked: str, workers: int, share: dict[str, float], progress: Progress) -> dict[str, Any]:
+def _run_group(asked: str, workers: int, share: dict[str, float], progress: Progress) -> JsonObject:
     ray = import_module("ray")
     kind: Any = ray.remote(Worker).options(max_concurrency=2, **share)  # one call runs the job, the other asks about it
     group = [kind.remote() for _ in range(workers)]
@@ -216,11 +217,11 @@ def _meeting(group: list[Any]) -> tuple[str, int]:
     return meeting
 
 
-def _answer(group: list[Any], running: list[Any], progress: Progress) -> dict[str, Any]:
+def _answer(group: list[Any], running: list[Any], progress: Progress) -> JsonObject:
     """Rank 0's result, once all have ended. Raises the first error that a worker answers, _Lost when one is gone."""
     ray = import_module("ray")
     ranks = {each: rank for rank, each in enumerate(running)}
-    result: dict[str, Any] = {}
+    result: JsonObject = {}
     news = group[0].told.remote()
     while running:
         ended, _ = ray.wait([*running, news], timeout=None)

@@ -12,11 +12,11 @@ import threading
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from penstock.core.errors import NotFound, Unavailable
 from penstock.runtime import wire
 from penstock.runtime.child import MEMORY_HINT, die_with
+from penstock.runtime.wire import JsonObject
 
 WAIT_S = 1800.0  # for the slowest worker at one step: more than any step takes, less than a night
 LISTEN_S = 0.5  # that `told` waits for news
@@ -64,14 +64,14 @@ class Worker:
             lines, self._lines = self._lines, []
         return lines
 
-    def _run(self, asked: dict[str, Any], meeting: tuple[str, int], rank: int, size: int) -> dict[str, Any]:
+    def _run(self, asked: JsonObject, meeting: tuple[str, int], rank: int, size: int) -> JsonObject:
         jobs = getattr(import_module(asked["module"]), "JOBS", {})
         if asked["job"] not in jobs:
             raise NotFound(f"no job {asked['job']!r} for workers in {asked['module']}")
         if size > 1:
             self._meet(meeting, rank, size)
         arguments = {**asked["arguments"], "world": [rank, size]}
-        answer: dict[str, Any] = jobs[asked["job"]](arguments, self._tell if rank == 0 else _say_nothing)
+        answer: JsonObject = jobs[asked["job"]](arguments, self._tell if rank == 0 else _say_nothing)
         return answer
 
     def _meet(self, meeting: tuple[str, int], rank: int, size: int) -> None:

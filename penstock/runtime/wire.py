@@ -1,26 +1,41 @@
-"""How values and errors cross a process or a database: strict JSON, never pickle.
+"""How records, values and errors cross a process or a database: strict JSON, never pickle.
 
-An error of the house's tree comes back as the same class with the same fields; any other becomes Broken.
+The one place where a record becomes JSON and is read back. An error of the house's tree comes back as the same class
+with the same fields; any other becomes Broken.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import is_dataclass
+from typing import Any, TypeAlias, TypeVar, cast
+
+import msgspec
 
 from penstock.core import errors
 from penstock.core.errors import Broken, PenstockError
 
 _ERROR = "penstock-error"
 
+JsonObject: TypeAlias = dict[str, Any]
+"""A record on its way, as JSON has it."""
+
+T = TypeVar("T")
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What crosses a process or a database. A field that equals its default is left out of the JSON, unless the kind of
+    record says `omit_defaults=False`."""
+
 
 def dumps(value: Any) -> str:
-    """One line of JSON. Raises TypeError or ValueError for what JSON cannot say (objects, NaN, keys not text)."""
+    """One line of JSON, of records too. Raises TypeError or ValueError for what JSON cannot say (other objects, NaN,
+    keys not text)."""
     if isinstance(value, BaseException):
         value = {_ERROR: error_to_json(value)}
     _check_keys(value)
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_fields)
 
 
 def loads(text: str) -> Any:
@@ -36,7 +51,18 @@ def plain(value: Any) -> Any:
     return loads(dumps(value))
 
 
-def error_to_json(error: BaseException) -> dict[str, Any]:
+def read(kind: type[T], value: Any) -> T:
+    """The record that a value in JSON stands for: `plain` of it is that value again. Fields that this version does not
+    know are passed over. Raises Broken naming the field that is missing or wrong."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        name = getattr(kind, "__name__", str(kind))
+        hint = "another version of Penstock wrote it, or it was altered"
+        raise Broken(f"this is not what was expected: {error}", where=name, hint=hint) from None
+
+
+def error_to_json(error: BaseException) -> JsonObject:
     """Class name, message, place, hint and further fields of an error."""
     known = error if isinstance(error, PenstockError) else broken_by(error)
     further = {name: _json_or_text(value) for name, value in vars(known).items() if name not in _CORE}
@@ -49,7 +75,7 @@ def error_to_json(error: BaseException) -> dict[str, Any]:
     }
 
 
-def error_from_json(value: dict[str, Any]) -> PenstockError:
+def error_from_json(value: JsonObject) -> PenstockError:
     """The error that `error_to_json` described; Broken when its class is unknown here."""
     kind = next((k for k in _tree(PenstockError) if k.__name__ == value["kind"]), Broken)
     rebuild, arguments = errors._rebuild, (value["message"], value["where"], value["hint"], value["fields"])
@@ -75,6 +101,15 @@ def _json_or_text(value: Any) -> Any:
         return json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError):
         return str(value)
+
+
+def _fields(value: Any) -> JsonObject:
+    """A record as JSON has it: what `json.dumps` asks for what it does not know."""
+    if not isinstance(value, msgspec.Struct) and (isinstance(value, type) or not is_dataclass(value)):
+        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+    found = cast(JsonObject, msgspec.to_builtins(value))
+    _check_keys(found)
+    return found
 
 
 def _check_keys(value: Any) -> None:

@@ -15,9 +15,10 @@ from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ParamSpec, Self, TypeVar, get_type_hints
 
 import sqlalchemy as sa
 
@@ -26,6 +27,8 @@ from penstock.core.hashing import digest_of
 from penstock.core.private import only_ours
 from penstock.runtime import executors, wire
 from penstock.runtime.locks import exclusive
+from penstock.runtime.progress import Progress
+from penstock.runtime.wire import JsonObject
 from penstock.storage.engine import open_engine, translated_errors
 
 VERSION = "4"  # raise it when the steps of any workflow change: unfinished runs of another version are left alone
@@ -34,7 +37,11 @@ CLOSE_WAIT_S = 10.0
 _UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 _ENDED = ["SUCCESS", "ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
-WorkflowFunction = Callable[[dict[str, Any]], Any]
+WorkflowFunction = Callable[[JsonObject], Any]
+P = ParamSpec("P")
+T = TypeVar("T")
+Place = TypeVar("Place")
+Asked = TypeVar("Asked")
 
 
 @dataclass(frozen=True)
@@ -43,15 +50,16 @@ class Handle:
 
     id: str
     name: str
-    arguments: dict[str, Any]
+    arguments: JsonObject
     begun_at: datetime
 
 
-def step(name: str, function: Callable[..., Any], *args: Any) -> Any:
-    """Call `function(*args)` as a recorded step of the running workflow; its result must be plain JSON.
+def step(name: str, function: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+    """Call `function` as a recorded step of the running workflow; its result must be a record or plain JSON values.
 
-    In a resumed run a step that was recorded is not called again: its result, or its error, is answered
-    as recorded. Outside a workflow it is a plain call.
+    In a resumed run a step that was recorded is not called again: its result, or its error, is answered as recorded,
+    read as what the function says it returns. Outside a workflow it is a plain call. Raises Broken for a recorded
+    result that is no such record.
     """
     from dbos import DBOS
 
@@ -61,13 +69,26 @@ def step(name: str, function: Callable[..., Any], *args: Any) -> Any:
 
     def call() -> Any:
         try:
-            return wire.plain(function(*args))
+            return wire.plain(function(*args, **named))
         except PenstockError:
             raise
         except Exception as error:
             raise wire.broken_by(error) from error
 
-    return DBOS.run_step({"name": name}, call) if run_id() else call()
+    kind: type[T] = get_type_hints(function).get("return", Any)
+    return wire.read(kind, DBOS.run_step({"name": name}, call) if run_id() else call())
+
+
+def workflow(function: Callable[[Place, Asked, Progress], T]) -> Callable[[Place, JsonObject, Progress], Any]:
+    """A workflow's function as the database begins it: what is asked comes as JSON and is read as the record that the
+    function takes; its result is JSON. Raises Broken naming the field that is missing or wrong."""
+
+    @wraps(function)
+    def run(place: Place, arguments: JsonObject, progress: Progress) -> Any:
+        _, asked, *_ = get_type_hints(function).values()
+        return wire.plain(function(place, wire.read(asked, arguments), progress))
+
+    return run
 
 
 def run_id() -> str | None:
@@ -131,7 +152,7 @@ class Workflows:
             self._open.close()
             self._open, self.closing = None, False
 
-    def start(self, name: str, arguments: dict[str, Any]) -> Handle:
+    def start(self, name: str, arguments: JsonObject) -> Handle:
         """Begin a run in the background."""
         from dbos import DBOS
 
@@ -194,9 +215,7 @@ class Workflows:
         )
         return [self._handle(status) for status in found]
 
-    def run_or_resume(
-        self, name: str, arguments: dict[str, Any], say: Callable[[str], None] = lambda text: None
-    ) -> Any:
+    def run_or_resume(self, name: str, arguments: JsonObject, say: Callable[[str], None] = lambda text: None) -> Any:
         """The result of an unfinished run with the same arguments if there is one, else of a new run.
 
         say: told when an earlier run is continued.
@@ -216,7 +235,7 @@ class Workflows:
         }
 
     def _watched(self, function: WorkflowFunction) -> WorkflowFunction:
-        def run(arguments: dict[str, Any]) -> Any:
+        def run(arguments: JsonObject) -> Any:
             with self._idle:
                 self._active += 1
             _owner.set(self)

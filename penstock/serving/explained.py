@@ -13,14 +13,14 @@ from penstock.models.explain import MOST_SPANS, strongest
 from penstock.models.protocol import Model
 from penstock.models.steps import drained
 from penstock.serving.engine import Render
-from penstock.tasks import Task
+from penstock.tasks import AnyTask
 
 COST = MOST_SPANS + 1  # answers that an explained input may take: the text's own, and one without each part
 MOST_EXPLAINED = 32  # inputs of a request: each may cost 25 answers, and a request is given up after 20 s
 _DIGITS = 4
 
 
-def check_explained(task: Task, inputs: int) -> None:
+def check_explained(task: AnyTask, inputs: int) -> None:
     """Raises BadInput for a task that cannot explain its answers, or too many inputs."""
     if task.explain is None:
         raise BadInput(f"answers of {task.name} cannot be explained", where="explain", hint="leave `explain` out")
@@ -32,7 +32,7 @@ def check_explained(task: Task, inputs: int) -> None:
         )
 
 
-def render_explained(task: Task) -> Render:
+def render_explained(task: AnyTask) -> Render:
     """The task's own output with "explanation": the parts of the text that weigh most, heaviest first.
 
     start, end: characters (Unicode code points) of the input. weight: above 0 it spoke for the label answered.
@@ -41,12 +41,12 @@ def render_explained(task: Task) -> Render:
     return lambda model, text, scores: drained(steps(model, text, scores))
 
 
-def render_in_steps(task: Task) -> Callable[[Model, Any, Any], Generator[None, None, dict[str, Any]]]:
+def render_in_steps(task: AnyTask) -> Callable[[Model, Any, Any], Generator[None, None, dict[str, Any]]]:
     """The same, made in steps: between two of them a thread may do other work."""
     explain = task.explain
 
     def render(model: Model, text: Any, scores: Any) -> Generator[None, None, dict[str, Any]]:
-        answer = task.render(model, text, scores)
+        answer: dict[str, Any] = task.render(model, text, scores)
         if explain is None:
             return answer
         parts = yield from explain(model, text, scores)

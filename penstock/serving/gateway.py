@@ -47,7 +47,7 @@ from penstock.serving.releases import ServedReleases
 from penstock.serving.turns import Workers
 from penstock.serving.uploads import is_upload, read_uploads
 from penstock.serving.writer import CANNOT_RECORD, UsageWriter
-from penstock.tasks import Task
+from penstock.tasks import AnyTask
 
 OWN_ROUTES = (
     ("POST", "/v1/products/{product}/predict"),
@@ -133,24 +133,24 @@ class Gateway:
         size = exchange.body_bytes
         hashing = partial(payload_hash, product, inputs, explain=explain)
         ask = Ask(
-            exchange.id,
-            exchange.idempotent,
-            key,
-            product,
-            inputs,
-            await self.decoders.run(key.customer, hashing) if size > LOOP_BYTES else hashing(),
-            started + deadline_s,
-            len(inputs) * (self.deps.products[product].explain_units if explain else 1),
-            explain,
-            size,
-            key.id if self.limit_of(key).amount_minor is not None else "",
+            id=exchange.id,
+            idempotent=exchange.idempotent,
+            key=key,
+            product=product,
+            inputs=inputs,
+            payload_hash=await self.decoders.run(key.customer, hashing) if size > LOOP_BYTES else hashing(),
+            deadline=started + deadline_s,
+            units=len(inputs) * (self.deps.products[product].explain_units if explain else 1),
+            explain=explain,
+            body_bytes=size,
+            capped_key=key.id if self.limit_of(key).amount_minor is not None else "",
         )
         with self.concurrent.place(key.id, self.limit_of(key).concurrency):
             reply = await within(deadline_s, self.predictions.answer(ask, served, task))
         headers = {"Idempotent-Replay": "true"} if reply.replay else None
         return Response(reply.body, media_type="application/json", headers=headers)
 
-    async def _inputs(self, request: Request, task: Task, owner: str) -> tuple[list[Any], bool]:
+    async def _inputs(self, request: Request, task: AnyTask, owner: str) -> tuple[list[Any], bool]:
         """The inputs as sent, and whether to explain; a file where the task takes files is an input in base 64."""
         settings = self.deps.settings
         if task.uploads and is_upload(request):

@@ -10,7 +10,7 @@ from typing import Any
 from penstock.models.protocol import Model
 from penstock.serving.exchange import LOOP_BYTES
 from penstock.serving.turns import Workers
-from penstock.tasks import Task
+from penstock.tasks import AnyTask
 
 FILE_THREADS = 2  # each may decode a photo of 20 megapixels, which takes up to a second and 160 to 320 MB
 MOST_UNDER_WAY = 64  # requests of a pool, read or waiting: each keeps its whole body in memory
@@ -28,14 +28,14 @@ class Parsing:
         self._files.start()
         self._lists.start()
 
-    def check_room(self, task: Task, owner: str, inputs: list[Any], size_bytes: int) -> None:
+    def check_room(self, task: AnyTask, owner: str, inputs: list[Any], size_bytes: int) -> None:
         """Raises QueueFull or Overloaded when such a request would have to wait behind too many others."""
         pool = self._pool(task, inputs, size_bytes)
         if pool is not None:
             pool.check_room(owner)
 
     async def parse(
-        self, task: Task, owner: str, inputs: list[Any], model: Model, deadline: float, *, size_bytes: int
+        self, task: AnyTask, owner: str, inputs: list[Any], model: Model, deadline: float, *, size_bytes: int
     ) -> list[Any]:
         """What `task` makes of the inputs for this model.
 
@@ -53,7 +53,7 @@ class Parsing:
         self._files.close()
         self._lists.close()
 
-    def _pool(self, task: Task, inputs: list[Any], size_bytes: int) -> Workers | None:
+    def _pool(self, task: AnyTask, inputs: list[Any], size_bytes: int) -> Workers | None:
         if task.uploads:
             return self._files
         return self._lists if len(inputs) > AT_ONCE or size_bytes > LOOP_BYTES else None

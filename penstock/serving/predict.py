@@ -27,7 +27,7 @@ from penstock.serving.turns import Workers
 from penstock.serving.usage_log import Answer, Outcome, UsageEvent, recall
 from penstock.serving.writer import UsageWriter, Use
 from penstock.storage.engine import Store
-from penstock.tasks import Task
+from penstock.tasks import AnyTask
 
 _encoder = msgspec.json.Encoder()
 _canonical = msgspec.json.Encoder(order="deterministic")
@@ -51,21 +51,31 @@ class Prediction(msgspec.Struct):
     usage: Usage
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ask:
-    """A request that was admitted. inputs: as sent, in a body of body_bytes. units: that it counts. explain: with the
-    words that decided. capped_key: the key's id where it has a cap in money."""
+    """A request that was admitted."""
 
+    # of the request, and of its usage event
     id: str
+    # the customer chose the id: the same request again is answered as the first was
     idempotent: bool
+    # by which it was called
     key: Key
+    # the product's name
     product: str
+    # as sent
     inputs: list[Any]
+    # what makes another request with this id the same
     payload_hash: str
-    deadline: float  # time.monotonic()
+    # the moment, of time.monotonic(), by which it is answered or refused
+    deadline: float
+    # that it counts
     units: int
+    # with the words that decided
     explain: bool = False
+    # how large the body was
     body_bytes: int = 0
+    # the key's id where it has a cap in money
     capped_key: str = ""
 
 
@@ -107,7 +117,7 @@ class Predictions:
         self._now = now
         self._under_way: dict[tuple[str, str], tuple[str, asyncio.Future[Reply | None]]] = {}
 
-    async def answer(self, ask: Ask, served: Served, task: Task) -> Reply:
+    async def answer(self, ask: Ask, served: Served, task: AnyTask) -> Reply:
         """The reply to `ask`, recorded and paid for once however often it is sent."""
         if not ask.idempotent:
             return await self._answer(ask, served, task)
@@ -128,7 +138,7 @@ class Predictions:
             del self._under_way[place]
             done.set_result(reply)  # None: it failed, and who waited tries in turn
 
-    async def _answer(self, ask: Ask, served: Served, task: Task) -> Reply:
+    async def _answer(self, ask: Ask, served: Served, task: AnyTask) -> Reply:
         self._engine.check_room(len(ask.inputs), ask.key.customer, cost=COST if ask.explain else 1)
         self._parsing.check_room(task, ask.key.customer, ask.inputs, ask.body_bytes)
         try:
@@ -143,7 +153,7 @@ class Predictions:
                 raise
             return _reply(ask, stored)
 
-    async def _work(self, ask: Ask, served: Served, task: Task, hold: Hold) -> Outcome:
+    async def _work(self, ask: Ask, served: Served, task: AnyTask, hold: Hold) -> Outcome:
         try:
             parsed = await self._parsing.parse(
                 task, ask.key.customer, ask.inputs, served.model, ask.deadline, size_bytes=ask.body_bytes

@@ -19,7 +19,7 @@ from penstock.core.errors import Broken, PenstockError
 from penstock.models.protocol import Model
 from penstock.registry.amendments import Amendment, Live
 from penstock.registry.releases import Release
-from penstock.tasks import Task
+from penstock.tasks import AnyTask
 
 RETRY_EVERY_S = 30.0  # a broken artifact may be restored from a backup meanwhile
 _log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Served:
 class ServedReleases:
     """The pointer per product that requests read, and the thread that moves it."""
 
-    def __init__(self, loader: Loads, tasks: Mapping[str, Task]) -> None:
+    def __init__(self, loader: Loads, tasks: Mapping[str, AnyTask]) -> None:
         self._loader = loader
         self._tasks = tasks
         self._live: Mapping[str, Served] = {}  # replaced whole, never changed: readers need no lock

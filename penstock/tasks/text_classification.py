@@ -23,7 +23,7 @@ from penstock.models import explain as explaining
 from penstock.models.explain import strongest
 from penstock.models.protocol import Floats, Model, thresholds_of, unsure_below
 from penstock.models.vectors import in_bulk
-from penstock.tasks import Task
+from penstock.tasks import AnyTask, Task
 from penstock.workspace.records import Product
 
 MAX_CHARS = 20_000
@@ -235,7 +235,7 @@ def _score(probability: np.float32) -> float:
     return round(float(probability), 6)
 
 
-def _multi_label() -> Task:
+def _multi_label() -> AnyTask:
     from penstock.tasks.text_multi_label import TASK as several
 
     return several

@@ -20,46 +20,59 @@ from penstock.training.loop.records import ALONE, World
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """Train on these rows. train: what the task's `split` made of them. backbone: for the rungs that need one; texts'
-    vectors by it are cached in `cache` (None: go without). options: [products.NAME.options], as written. load: another
-    artifact's model by its digest, for rungs that build on one. blobs: where a rung that tunes a backbone keeps it.
-    recipe: hyper-parameters that replace the rung's own. checkpoint: the folder where a long training keeps what it
-    goes on from after a kill. world: who trains together. stands_for: of how many rows the model learns that this one
-    stands in for (a search's trial, a half of a cascade), so that a recipe that follows their number is that model's;
-    None: of these. until: the moment, of time.perf_counter(), when a training by steps stops with what it has."""
+    """What a rung is asked: train on these rows."""
 
+    # what the task's `split` made of the rows
     train: Any
+    # the loaded backbone, for the rungs that need one
     backbone: Any = None
+    # what chance is drawn from
     seed: int = 0
+    # keeps texts' vectors by the backbone; None: go without
     cache: EmbeddingCache | None = None
+    # is told how far it is
     progress: Progress = no_progress
+    # [products.NAME.options], as written, with the artifacts that the rung builds on
     options: Mapping[str, Any] = field(default_factory=dict)
+    # another artifact's model by its digest, for rungs that build on one
     load: Callable[[str], Model] | None = None
+    # where a rung that tunes a backbone keeps it
     blobs: BlobStore | None = None
+    # hyper-parameters that replace the rung's own
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    # the folder where a long training keeps what it goes on from after a kill
     checkpoint: Path | None = None
+    # who trains together
     world: World = ALONE
+    # of how many rows the model learns that this one stands in for (a search's trial, a half of a cascade), so that a
+    # recipe that follows their number is that model's; None: of these
     stands_for: int | None = None
+    # the moment, of time.perf_counter(), when a training by steps stops with what it has
     until: float = math.inf
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model in memory, and what `save` keeps of it. seconds: wall time. notes: how it was chosen, for people.
+    """A model in memory, and what `save` keeps of it."""
 
-    settings["parity"], where a rung exports a graph of its own: the largest difference of the exported to the trained.
-    facts: what only training knows and a gate may ask, by metric name: "epsilon", "fidelity". parameters: the
-    hyper-parameters it was made with. curves: name -> (step, value) points.
-    """
-
+    # as it was trained
     model: Model
+    # of its artifact, by name
     files: Mapping[str, bytes]
+    # of its artifact; "parity", where a rung exports a graph of its own: the largest difference of the exported to the
+    # trained
     settings: Mapping[str, Any]
+    # wall time that it took
     seconds: float
+    # the digest of what it stands on
     backbone: str | None = None
+    # how it was chosen, for people
     notes: tuple[str, ...] = field(default=())
+    # what only training knows and a gate may ask, by metric name: "epsilon", "fidelity"
     facts: Mapping[str, float] = field(default_factory=dict)
+    # the hyper-parameters it was made with
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    # name -> (step, value) points
     curves: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
 
 
@@ -83,17 +96,21 @@ def accepts(request: TrainRequest) -> None:
 
 @dataclass(frozen=True)
 class Rung:
-    """A recipe by its registered name. backbone: what kind it stands on, "" for none. check: raises BadInput for what
-    `train` would refuse of the rows, the options or the recipe, by the same code; quick, and without a backbone or what
-    the rows' own cleaning refuses already. space: what a search may change
-    of its recipe when the gate says no; empty: nothing. minutes: a rough guess of its time for 10,000 short texts on
-    two cores, which orders what a budget allows before anything was measured."""
+    """A recipe for training."""
 
+    # its registered name
     name: str
+    # makes the model
     train: Callable[[TrainRequest], Trained]
+    # what kind of backbone it stands on, "" for none
     backbone: Literal["", "text", "vision"] = ""
+    # what a search may change of its recipe when the gate says no; empty: nothing
     space: Space = field(default_factory=dict)
+    # a rough guess of its time for 10,000 short texts on two cores, which orders what a budget allows before anything
+    # was measured
     minutes: float = 0.5
+    # raises BadInput for what `train` would refuse of the rows, the options or the recipe, by the same code; quick, and
+    # without a backbone or what the rows' own cleaning refuses already
     check: Callable[[TrainRequest], None] = accepts
 
     @property

@@ -30,7 +30,7 @@ from penstock.datasets.cleaning import clean
 from penstock.datasets.rows import Prepared, Row, Split, as_objects
 from penstock.datasets.versions import add_version
 from penstock.evaluation.classification import measure_classes
-from penstock.evaluation.evaluate import evaluate
+from penstock.evaluation.evaluate import Exam, Examinee, Terms, evaluate
 from penstock.evaluation.gate import judge
 from penstock.evaluation.report import Report, rows_digest
 from penstock.identity.customers import add_customer
@@ -132,19 +132,15 @@ class Harbour:
         """What evaluation says of a model that is right on `right` of 120 rows."""
         product = self.house.workspace.products["helpdesk"]
         return evaluate(
-            model=Guess(right),
-            reloaded=Guess(right),
-            inputs=TEST.inputs,
-            measure=lambda judged, answers, seed: measure_classes(
-                judged.labels, TEST.labels, answers, TEST.texts, seed
+            Examinee(Guess(right), Guess(right)),
+            Exam(
+                TEST.inputs,
+                lambda judged, answers, seed: measure_classes(judged.labels, TEST.labels, answers, TEST.texts, seed),
+                rows_digest(
+                    [{"text": text, "label": label} for text, label in zip(TEST.texts, TEST.labels, strict=True)]
+                ),
             ),
-            rows_digest=rows_digest(
-                [{"text": text, "label": label} for text, label in zip(TEST.texts, TEST.labels, strict=True)]
-            ),
-            price=product.price,
-            costs=self.house.workspace.costs,
-            backbone_parity=None,
-            seed=0,
+            Terms(product.price, self.house.workspace.costs),
             progress=no_progress,
         )
 

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from billing.shop import Shop, open_shop, usd, use_in, workspace
 
-from penstock.billing import catalogue, ledger, payments
+from penstock.billing import catalogue, ledger, payments, register
 from penstock.billing.credits import add_credit, credit_balance
 from penstock.billing.invoices import (
     close_customers,
@@ -20,6 +20,7 @@ from penstock.billing.invoices import (
     to_json,
 )
 from penstock.billing.records import Invoice
+from penstock.billing.subscriptions import subscribe
 from penstock.billing.tables import posting
 from penstock.billing.verification import quarantined, release_from_quarantine, verify
 from penstock.core.clock import SettableClock
@@ -92,6 +93,25 @@ def test_closing_twice_gives_the_same_invoices_and_late_use_goes_to_the_next(sho
         assert [event.units for event in line_events(tx, second.number, 2)] == [40]
         assert [event.units for event in line_events(tx, first.number, 1)] == [900]
         assert verify(tx) == []
+
+
+def test_the_invoice_that_a_closing_answers_is_the_one_that_is_kept_and_nobody_reads_it_back(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan, late use, use of two tiers, and credit that pays a part."""
+    blue = shop.customer()
+    with shop.store.transaction() as tx:
+        subscribe(tx, blue, "team")
+        add_credit(tx, customer=blue, amount=usd("1.00"), operation="gift", memo="hello")
+    shop.use(blue, 1_900)
+    shop.wait_until("2026-12")
+    read: list[int] = []
+    complete = register._complete
+    monkeypatch.setattr(register, "_complete", lambda tx, rows: read.append(len(rows)) or complete(tx, rows))
+    made = shop.invoice("2026-11")
+    assert sum(read) == 0 and made.credit_minor == 100
+    with shop.store.read() as tx:
+        assert get_invoice(tx, made.number) == made
 
 
 def test_use_that_arrived_before_the_month_before_was_closed_is_charged(shop: Shop) -> None:

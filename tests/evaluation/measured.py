@@ -12,7 +12,7 @@ import numpy as np
 from penstock import tasks
 from penstock.datasets.rows import Split
 from penstock.evaluation.classification import measure_classes
-from penstock.evaluation.evaluate import evaluate
+from penstock.evaluation.evaluate import Exam, Examinee, Terms, evaluate
 from penstock.evaluation.intervals import Metric, wilson
 from penstock.evaluation.load import QUIET
 from penstock.evaluation.measured import Chart, Point, Section
@@ -61,15 +61,14 @@ def measure(
 ) -> Report:
     """What evaluation says of a model that was saved and came back the same, unless `reloaded` is another."""
     return evaluate(
-        model=model,
-        reloaded=reloaded or model,
-        inputs=test.inputs,
-        measure=lambda judged, answers, seed: measure_classes(judged.labels, test.labels, answers, test.texts, seed),
-        rows_digest=rows_digest(rows_of(test)),
-        price=price,
-        costs=Costs(),
-        backbone_parity=backbone_parity,
-        seed=seed,
+        Examinee(model, reloaded or model, backbone_parity),
+        Exam(
+            test.inputs,
+            lambda judged, answers, seed: measure_classes(judged.labels, test.labels, answers, test.texts, seed),
+            rows_digest(rows_of(test)),
+            seed,
+        ),
+        Terms(price, Costs()),
         progress=progress,
     )
 

@@ -13,7 +13,7 @@ from evaluation.measured import PRICE, needs
 from penstock import tasks
 from penstock.core.errors import Broken
 from penstock.datasets.label_sets import split_sets
-from penstock.evaluation.evaluate import evaluate
+from penstock.evaluation.evaluate import Exam, Examinee, Terms, evaluate
 from penstock.evaluation.gate import judge
 from penstock.evaluation.html import report_html
 from penstock.evaluation.label_sets import NONE, measure_sets
@@ -138,15 +138,9 @@ class Several:
 def report(model: Any, rows: list[dict[str, Any]], product: Product = PRODUCT) -> Report:
     test = split_sets(rows, product)
     return evaluate(
-        model=model,
-        reloaded=model,
-        inputs=TASK.inputs(test),
-        measure=lambda judged, answers, seed: TASK.measure(judged, test, answers, seed),
-        rows_digest="0" * 64,
-        price=product.price,
-        costs=Costs(),
-        backbone_parity=None,
-        seed=0,
+        Examinee(model, model),
+        Exam(TASK.inputs(test), lambda judged, answers, seed: TASK.measure(judged, test, answers, seed), "0" * 64),
+        Terms(product.price, Costs()),
         progress=no_progress,
     )
 

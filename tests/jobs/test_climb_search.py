@@ -20,9 +20,10 @@ from penstock.jobs.candidate_list import list_judged
 from penstock.jobs.check import check_workspace
 from penstock.jobs.climbing import minutes_for
 from penstock.jobs.compress import recompress
+from penstock.jobs.records import MadeVersion, TrainResult
 from penstock.jobs.train import gate_refused, train
 from penstock.registry import candidates, decisions, runs
-from penstock.runtime import ray_cluster
+from penstock.runtime import ray_cluster, wire
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import no_progress
 from penstock.training import search as searching
@@ -42,6 +43,11 @@ def without_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def climbed(house: House, **arguments: Any) -> dict[str, Any]:
     return train(house, {"product": "router", "rungs": [], **arguments}, no_progress)
+
+
+def refused_of(result: dict[str, Any]) -> GateRefused:
+    told = wire.read(TrainResult, result)
+    return gate_refused("router", told.outcomes, told.not_tried, told.advice)
 
 
 def all_runs(house: House, kind: runs.Kind | None = None) -> list[runs.Run]:
@@ -147,13 +153,13 @@ def test_a_rung_that_cannot_end_in_what_is_left_is_not_begun(tmp_path: Path, mon
     assert result["outcomes"][0]["search"]["trials"] == 8  # no time is kept for a rung that will not be begun
     assert result["not_tried"][0]["rung"] == "long.v1"
     assert "of the budget are left" in result["not_tried"][0]["why"]
-    assert "long.v1 was not tried" in gate_refused("router", result).message
+    assert "long.v1 was not tried" in refused_of(result).message
 
 
 def test_the_time_that_measuring_takes_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def slow_to_measure(module: str, job: str, arguments: dict[str, Any], progress: Any, **_: Any) -> dict[str, Any]:
         answer = at_once(module, job, arguments, progress)
-        return {**answer, "measuring_s": 3600.0} if job == "climb" else answer
+        return {**answer, "measuring_s": 3600.0} if job == "train-rung" else answer
 
     monkeypatch.setattr(attempts, "run_child", slow_to_measure)
     house = company(tmp_path, ladder=f'"{DIAL}", "ngram-linear.v1"')
@@ -169,7 +175,7 @@ def test_a_training_without_steps_is_ended_when_the_budget_is_over(
     given: list[float] = []
 
     def endless(module: str, job: str, arguments: dict[str, Any], progress: Any, *, seconds: float = 0.0) -> Any:
-        if job != "climb":
+        if job != "train-rung":
             return at_once(module, job, arguments, progress)
         given.append(seconds)
         raise OutOfTime(f"stopped after {seconds:,.0f} s: its time was over")
@@ -268,7 +274,7 @@ def test_a_gate_that_so_few_test_rows_cannot_prove_is_refused_before_training(tm
 
 def test_a_refusal_says_how_near_each_rung_came_and_what_would_help(tmp_path: Path) -> None:
     house = company(tmp_path, ladder=f'"{DIAL}"', gate='accuracy = ">= 0.90"')
-    refused = gate_refused("router", climbed(house))
+    refused = refused_of(climbed(house))
     assert f"{DIAL}:" in refused.message and "accuracy lacks" in refused.message
     hint = refused.hint or ""
     assert "--budget-minutes" in hint and "a backbone opens more rungs" in hint and "penstock data inspect" in hint
@@ -315,7 +321,7 @@ def test_a_training_that_fails_is_recorded_with_its_reason_and_its_curves_until_
     assert runs.curves_of(house.blobs, run) == {"loss": ((0.0, 1.0), (1.0, 7.0))}
 
 
-def at_version(house: House) -> dict[str, Any]:
+def at_version(house: House) -> MadeVersion:
     return attempts.make_version(house, "router", [], None, no_progress)
 
 
@@ -323,16 +329,15 @@ def test_judging_the_same_work_twice_makes_one_candidate_and_one_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house = company(tmp_path)
-    seen: list[dict[str, Any]] = []
+    seen: list[judging.Judged] = []
 
-    def twice(*args: Any, **named: Any) -> dict[str, Any]:
+    def twice(*args: Any, **named: Any) -> judging.Judged:
         seen.append(judging.judge_candidate(*args, **named))
         return judging.judge_candidate(*args, **named)
 
     monkeypatch.setattr(attempts, "judge_candidate", twice)
     (outcome,) = climbed(house)["outcomes"]
-    told = {name: outcome[name] for name in ("wall_s", "measuring_s")}
-    assert outcome == {**seen[0], **told, "backbone": None}
+    assert (outcome["candidate"], outcome["run"]) == (seen[0].candidate.id, seen[0].run.number)
     assert len(list_judged(house, "router")) == len(all_runs(house)) == 1
 
 

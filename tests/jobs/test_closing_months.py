@@ -170,10 +170,11 @@ def test_whatever_fails_for_one_customer_stops_nobody_else(
     ids = {name: company.customer(name, plan=True) for name in names}
     issue = closing._issue
 
-    def failing(tx: Any, draft: Any, *rest: Any) -> None:
-        issue(tx, draft, *rest)
+    def failing(tx: Any, draft: Any, *rest: Any) -> Any:
+        made = issue(tx, draft, *rest)
         if draft.buyer.id == ids["Shop e"]:
             raise failure
+        return made
 
     monkeypatch.setattr(closing, "_issue", failing)
     company.wait_until("2026-12")
@@ -193,10 +194,11 @@ def test_an_error_of_the_database_about_one_customer_is_that_customer_s(
     good, bad = company.customer("Good Shop", plan=True), company.customer("Bad Shop", plan=True)
     issue = closing._issue
 
-    def failing(tx: Any, draft: Any, *rest: Any) -> None:
-        issue(tx, draft, *rest)
+    def failing(tx: Any, draft: Any, *rest: Any) -> Any:
+        made = issue(tx, draft, *rest)
         if draft.buyer.id == bad:
             tx.execute(sa.insert(usage_event), {"organisation": tx.organisation, "source": "x", "units": 10**30})
+        return made
 
     monkeypatch.setattr(closing, "_issue", failing)
     company.wait_until("2026-12")

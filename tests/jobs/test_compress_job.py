@@ -22,7 +22,8 @@ from penstock.datasets.versions import get_version
 from penstock.jobs.artifacts import get_report
 from penstock.jobs.attempts import begin
 from penstock.jobs.compress import plan, recompress
-from penstock.jobs.compressing import compress
+from penstock.jobs.compressing import compress_models
+from penstock.jobs.records import CompressModels, Incumbent, MadeVersion
 from penstock.jobs.stand_ins import stand_ins
 from penstock.registry.candidates import Candidate, find_candidate, list_candidates
 from penstock.registry.decisions import latest_decision
@@ -121,7 +122,7 @@ def test_a_half_of_a_cascade_learns_as_its_candidate_did(
 ) -> None:
     """Trained on fewer rows, but by the recipe of all of them."""
     asked = watched_trainings(monkeypatch)
-    compress(a_cascade(folder, [int8.id, numbered(house, 1).id]), no_progress)
+    compress_models(a_cascade(folder, [int8.id, numbered(house, 1).id]), no_progress)
     with house.store.read() as tx:
         rows = get_version(tx, "desk", 1).rows_train
     assert len(asked) == 2 and {each.stands_for for each in asked} == {rows}
@@ -133,14 +134,13 @@ def test_cascades_that_share_a_folder_train_no_half_twice(
 ) -> None:
     """The second one's dear half is what the first one's was compressed from."""
     asked = watched_trainings(monkeypatch)
-    shared = {"stand_ins": str(tmp_path / "shared")}
     cheap, source = numbered(house, 1).id, numbered(house, 2).id
-    first = compress({**a_cascade(folder, [int8.id, cheap]), **shared}, no_progress)
-    second = compress({**a_cascade(folder, [source, cheap]), **shared}, no_progress)
+    first = compress_models(a_cascade(folder, [int8.id, cheap], tmp_path / "shared"), no_progress)
+    second = compress_models(a_cascade(folder, [source, cheap], tmp_path / "shared"), no_progress)
     assert len(asked) == 2
-    alone = compress(a_cascade(folder, [source, cheap]), no_progress)
+    alone = compress_models(a_cascade(folder, [source, cheap]), no_progress)
     assert len(asked) == 4
-    assert second["artifact"] == alone["artifact"] != first["artifact"]
+    assert second.artifact == alone.artifact != first.artifact
 
 
 def test_a_torn_note_of_a_stand_in_is_no_stand_in(tmp_path: Path, house: House, int8: Candidate) -> None:
@@ -172,27 +172,36 @@ def watched_trainings(monkeypatch: pytest.MonkeyPatch) -> list[TrainRequest]:
     return asked
 
 
-def a_cascade(folder: Path, sources: list[str]) -> dict[str, Any]:
-    """The arguments of the child process."""
-    given = {"folder": str(folder), "product": "desk", "version": 1, "by": "cascade.v1", "sources": sources}
-    return {**given, "incumbent_report": None, "incumbent_artifact": None, "set": {"within": 0.5}}
+def a_cascade(
+    folder: Path, sources: list[str], stand_ins: Path | None = None, within: float | None = 0.5
+) -> CompressModels:
+    """What the worker is asked."""
+    return CompressModels(
+        folder=str(folder),
+        product="desk",
+        version=1,
+        by="cascade.v1",
+        sources=tuple(sources),
+        set={} if within is None else {"within": within},
+        incumbent=Incumbent(candidate=None, report=None, artifact=None),
+        stand_ins=None if stand_ins is None else str(stand_ins),
+    )
 
 
 def test_two_candidates_of_the_same_artifact_are_two_that_do_not_differ(folder: Path, house: House) -> None:
     first = numbered(house, 1)
-    asked = {"folder": str(folder), "product": "desk", "version": 1, "by": "cascade.v1", "set": {}}
     with pytest.raises(BadInput, match="two different models"):
-        compress({**asked, "sources": [first.id, first.id]}, no_progress)
+        compress_models(a_cascade(folder, [first.id, first.id], within=None), no_progress)
 
 
 def test_a_compressed_candidate_is_made_again_from_what_it_was_made_from(house: House, int8: Candidate) -> None:
     with house.store.read() as tx:
         version = get_version(tx, "desk", 1)
-    asked = {"version": 1, "id": version.id, "rows": version.rows_train, "learned": 0, "wall_s": 0.0}
-    outcomes = recompress(begin(house, {"product": "desk"}, asked, no_progress), int8.id)
-    assert [outcome["rung"] for outcome in outcomes] == ["frozen-linear.v1", "int8.v1"]
-    again = numbered(house, outcomes[-1]["number"])
-    assert again.made_from == (outcomes[0]["candidate"],)
+    asked = MadeVersion(version=1, id=version.id, rows=version.rows_train, learned=0)
+    outcomes = recompress(begin(house, "desk", asked, no_progress), int8.id)
+    assert [outcome.rung for outcome in outcomes] == ["frozen-linear.v1", "int8.v1"]
+    again = numbered(house, outcomes[-1].number)
+    assert again.made_from == (outcomes[0].candidate,)
     assert again.artifact == int8.artifact  # the same rows, seed and code
 
 

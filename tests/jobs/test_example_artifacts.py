@@ -22,6 +22,7 @@ from penstock import tasks
 from penstock.core.hashing import digest_of
 from penstock.datasets.versions import get_version, load_rows
 from penstock.jobs.child import make_version, training_request
+from penstock.jobs.records import MakeVersion, RungWork
 from penstock.models.artifact import Artifact, read_artifact, tensors_from_bytes
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import no_progress
@@ -83,15 +84,15 @@ WHOLE: dict[str, str] = {
 
 
 def version_of(house: House, product: str) -> str:
-    asked = {"folder": str(house.folder), "product": product, "extra": [], "parent": None}
-    return str(make_version(asked, no_progress)["id"])
+    return make_version(MakeVersion(folder=str(house.folder), product=product, extra=[], parent=None), no_progress).id
 
 
 def trained(house: House, product: str, rung: str, more: Mapping[str, Any]) -> str:
     """The digest of the artifact that a training of this rung keeps."""
     with house.store.read() as tx:
         rows, _ = load_rows(house.blobs, get_version(tx, product))
-    asked = {"product": product, "rung": rung, "options": {**house.workspace.products[product].options, **more}}
+    options = {**house.workspace.products[product].options, **more}
+    asked = RungWork(folder=str(house.folder), product=product, version=1, rung=rung, options=options)
     return save(RUNGS[rung].train(training_request(house, asked, rows, no_progress)), house.blobs)
 
 

@@ -18,9 +18,11 @@ from penstock.jobs import attempts, compress
 from penstock.jobs import explore as exploring
 from penstock.jobs.explore import all_rungs, explore
 from penstock.jobs.frontier import frontier_rows, write_frontier
+from penstock.jobs.records import ExploreResult
 from penstock.jobs.reports import passed_candidate
 from penstock.jobs.train import train
 from penstock.registry import candidates, runs
+from penstock.runtime import wire
 from penstock.runtime.house import House
 from penstock.runtime.progress import no_progress
 from penstock.training import ngram_linear
@@ -60,11 +62,11 @@ def test_it_tries_every_rung_whatever_passes_and_chooses_by_profit(
     assert [outcome["rung"] for outcome in result["outcomes"]] == [DIAL, NGRAM]  # the faster to train first
     assert all(outcome["passed"] for outcome in result["outcomes"])
     assert result["choice"]["rule"] == "profit"
-    (chosen,) = [row for row in frontier_rows(result) if row["chosen"]]
+    (chosen,) = [row for row in frontier_rows(wire.read(ExploreResult, result).points) if row["chosen"]]
     assert chosen["rung"] == NGRAM and chosen["frontier"] == "yes"
     assert float(chosen["profit/1000"].split()[0]) > 45
 
-    page, chart = write_frontier(house, "router", result, tmp_path / "out.html")
+    page, chart = write_frontier(house, "router", wire.read(ExploreResult, result), tmp_path / "out.html")
     assert "Chosen: 2 ngram-linear.v1" in page.read_text() and chart.read_text().startswith("<svg")
     with house.store.read() as tx:
         found, why = passed_candidate(house, tx, "router", None)
@@ -155,7 +157,7 @@ def test_a_page_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
     house = company(tmp_path)
     result = explored(house, rungs=[NGRAM])
     with pytest.raises(BadInput, match="cannot write here") as refused:
-        write_frontier(house, "router", result, tmp_path / "no" / "such" / "folder.html")
+        write_frontier(house, "router", wire.read(ExploreResult, result), tmp_path / "no" / "such" / "folder.html")
     assert "--html" in (refused.value.hint or "")
 
 
@@ -174,7 +176,7 @@ def as_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def made(result: dict[str, Any]) -> list[str]:
     """What came of an exploration, in its order, as the table names it."""
-    named = {row["candidate"]: row["rung"] for row in frontier_rows(result)}
+    named = {row["candidate"]: row["rung"] for row in frontier_rows(wire.read(ExploreResult, result).points)}
     return [named[outcome["number"]] for outcome in result["outcomes"]]
 
 
@@ -234,12 +236,12 @@ def test_a_cascade_comes_before_longer_work_and_trains_no_half_that_takes_too_lo
 ) -> None:
     def slow(module: str, job: str, arguments: dict[str, Any], progress: Any = no_progress, **_: Any) -> dict[str, Any]:
         answer = at_once(module, job, arguments, progress)
-        return {**answer, "seconds": 3600.0} if arguments.get("rung") == NGRAM else answer
+        return {**answer, "seconds": 3600.0} if arguments.get("at", {}).get("rung") == NGRAM else answer
 
     monkeypatch.setattr(attempts, "run_child", slow)  # n-grams tell that they took an hour, most of which is needed
     costs = {DIAL: 0.1, NGRAM: 1.0}
     monkeypatch.setattr(choice, "GOOD_ENOUGH", 1.0)
-    monkeypatch.setattr(exploring, "_figures", lambda _, one: (certain(costs.get(one["rung"], 0.5)),) * 2)
+    monkeypatch.setattr(exploring, "_figures", lambda _, one: (certain(costs.get(one.rung, 0.5)),) * 2)
     result = explored(company(tmp_path, gate=ANY), rungs=[NGRAM, DIAL], budget_minutes=minutes)
     names = made(result)
     assert names[4] == f"{name} of 1 and 3" and "distil.v1 student=static of 3" in names[5:]
@@ -258,13 +260,14 @@ def test_a_second_cascade_has_time_since_the_halves_of_the_first_stand(
         for each in folders:
             Path(each).mkdir(parents=True, exist_ok=True)
         answer = at_once(module, job, arguments, progress)
-        seconds = {NGRAM: 1800.0, "cascade.v1": 1200.0}.get(arguments.get("rung") or arguments.get("by", ""), 1.0)
+        done = arguments.get("at", arguments).get("rung") or arguments.get("by", "")
+        seconds = {NGRAM: 1800.0, "cascade.v1": 1200.0}.get(done, 1.0)
         return {**answer, "seconds": seconds, "before_s": seconds}
 
     monkeypatch.setattr(attempts, "run_child", slow)
     monkeypatch.setattr(compress, "run_child", slow)
     figures = {DIAL: (0.95, 0.1), NGRAM: (1.0, 1.0), "distil.v1": (0.999, 0.8)}
-    monkeypatch.setattr(exploring, "_figures", lambda _, one: [*map(certain, figures.get(one["rung"], (0.5, 2.0)))])
+    monkeypatch.setattr(exploring, "_figures", lambda _, one: [*map(certain, figures.get(one.rung, (0.5, 2.0)))])
     names = made(explored(company(tmp_path, gate=ANY), rungs=[NGRAM, DIAL], budget_minutes=72))
     cascades = [name for name in names if name.startswith("cascade")]
     assert len(cascades) == 2 and not any("dear=right" in name for name in cascades)
@@ -284,7 +287,7 @@ def test_a_cascade_that_was_refused_is_not_tried_again_with_less(
 
     def watched(exploration: Any, idea: Any) -> list[Any]:
         found = again(exploration, idea)
-        asked.append([one["candidate"] for one in found if one["candidate"] not in exploration.standing])
+        asked.append([one.candidate for one in found if one.candidate not in exploration.standing])
         return found
 
     again = exploring._again
@@ -292,7 +295,7 @@ def test_a_cascade_that_was_refused_is_not_tried_again_with_less(
     named = compress.COMPRESSIONS["cascade.v1"]
     monkeypatch.setitem(compress.COMPRESSIONS, "cascade.v1", replace(named, compress=useless))
     figures = {DIAL: (0.95, 0.1), NGRAM: (1.0, 1.0)}
-    monkeypatch.setattr(exploring, "_figures", lambda _, one: [*map(certain, figures.get(one["rung"], (0.5, 2.0)))])
+    monkeypatch.setattr(exploring, "_figures", lambda _, one: [*map(certain, figures.get(one.rung, (0.5, 2.0)))])
     result = explored(company(tmp_path, gate=ANY), rungs=[NGRAM, DIAL])
     assert [each["rung"] for each in result["not_tried"]] == ["cascade.v1 of 1 and 3"]
     first, *_, last = [each for each in asked if each] or [[]]
@@ -308,7 +311,7 @@ def test_no_lesser_cascade_of_a_pair_that_was_made_is_named_when_time_is_up(
 
     monkeypatch.setattr(compress, "run_child", slow)
     figures = {DIAL: (0.95, 0.1), NGRAM: (1.0, 1.0)}
-    monkeypatch.setattr(exploring, "_figures", lambda _, one: [*map(certain, figures.get(one["rung"], (0.5, 2.0)))])
+    monkeypatch.setattr(exploring, "_figures", lambda _, one: [*map(certain, figures.get(one.rung, (0.5, 2.0)))])
     result = explored(company(tmp_path, gate=ANY), rungs=[NGRAM, DIAL])
     assert "cascade.v1 of 1 and 3" in made(result)
     assert result["not_tried"] and not any("dear=right" in each["rung"] for each in result["not_tried"])

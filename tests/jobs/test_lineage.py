@@ -26,6 +26,7 @@ from penstock.monitoring import knowledge_entries, proposals
 from penstock.monitoring.events import event_rows, record_event
 from penstock.monitoring.feedback import record
 from penstock.registry import amendments, releases
+from penstock.runtime import wire
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import no_progress
 from penstock.serving.usage_log import Answer, UsageEvent, append
@@ -98,7 +99,7 @@ def version_with(house: House, ids: list[str]) -> dict[str, Any]:
 
 def made(house: House, extra: list[dict[str, Any]]) -> dict[str, Any]:
     arguments = {"folder": str(house.folder), "product": "helpdesk", "extra": extra, "parent": None}
-    return child.make_version(arguments, no_progress)
+    return wire.plain(child.JOBS["make-version"](arguments, no_progress))
 
 
 def texts_of(house: House, version: dict[str, Any]) -> set[str]:

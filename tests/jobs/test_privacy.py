@@ -18,6 +18,7 @@ from penstock.jobs.check import check_words, ladder_of
 from penstock.jobs.compress import compress_step, plan, recompress
 from penstock.jobs.explore import explore
 from penstock.jobs.privacy import check_privacy, check_spending, gate_of, spent, spent_in_words
+from penstock.jobs.records import MadeVersion
 from penstock.jobs.train import retrain
 from penstock.registry import releases
 from penstock.runtime.house import House, open_house
@@ -127,7 +128,7 @@ def test_a_compression_that_learns_from_rows_is_refused_where_privacy_is_stated(
     with pytest.raises(BadInput, match=f"{by} learns from the rows again") as refused:
         plan(house, source.id, by=by)
     assert "allowed: int8.v1" in (refused.value.hint or "")
-    work = attempts.Work(house, "desk", {"version": 1, "id": "v", "rows": 9}, "run-1", no_progress)
+    work = attempts.Work(house, "desk", MadeVersion(version=1, id="v", learned=0, rows=9), "run-1", no_progress)
     with pytest.raises(BadInput, match="learns from the rows again"):
         compress_step(work, by, [source.id])
     with pytest.raises(BadInput, match="learns from the rows again"):

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from jobs.climbing import company
 
+from penstock.evaluation.gate import Reason
+from penstock.jobs.records import Outcome
 from penstock.jobs.refusals import advice, gate_refused
 
 
-def outcome(number: int, rung: str, *failed: str, backbone: str | None = "b1") -> dict[str, Any]:
-    reasons = [{"metric": metric, "kind": "condition", "passed": metric not in failed} for metric in METRICS]
-    return {
-        "candidate": f"cand_{number}",
-        "number": number,
-        "rung": rung,
-        "backbone": backbone,
-        "passed": not failed,
-        "reasons": reasons,
-        "rows_needed": None,
-        "measured": ["accuracy"],
-        "shortfall": [f"{metric} lacks some" for metric in failed],
-    }
+def outcome(number: int, rung: str, *failed: str, backbone: str | None = "b1") -> Outcome:
+    return Outcome(
+        rung=rung,
+        candidate=f"cand_{number}",
+        number=number,
+        made_from=(),
+        report="r",
+        passed=not failed,
+        headline="accuracy",
+        measured=("accuracy",),
+        quality="",
+        latency_p95_ms="",
+        cost_per_1000="",
+        seconds=1.0,
+        reasons=tuple(Reason("condition", metric, metric not in failed, metric) for metric in METRICS),
+        shortfall=tuple(f"{metric} lacks some" for metric in failed),
+        rows_needed=0,
+        run=number,
+        notes=(),
+        wall_s=2.0,
+        measuring_s=1.0,
+        backbone=backbone,
+    )
 
 
 METRICS = ("accuracy", "latency_p95_ms", "cost_per_1000", "gross_margin")
@@ -31,20 +42,20 @@ WORDS = outcome(1, "ngram-linear.v1", "accuracy", backbone=None)
 SLOW = outcome(2, "full.v1", "latency_p95_ms", "cost_per_1000")
 
 
-def told(folder: Path, *outcomes: dict[str, Any]) -> str:
+def told(folder: Path, *outcomes: Outcome) -> str:
     product = company(folder).workspace.products["router"]
     return "\n".join(advice(product, "router", outcomes, None))
 
 
 def test_what_only_costs_too_much_is_as_near_as_what_fails_once_and_the_later_one_is_taken(tmp_path: Path) -> None:
     assert "penstock compress router/2 --by int8" in told(tmp_path, WORDS, SLOW)
-    refused = gate_refused("router", {"outcomes": [WORDS, SLOW]})
+    refused = gate_refused("router", [WORDS, SLOW])
     assert "penstock report cand_2 --html report.html shows the nearest" in str(refused)
 
 
 def test_a_part_that_passed_is_not_the_nearest(tmp_path: Path) -> None:
     """As where a compressed model is made again: its source passes, and it does not."""
-    refused = gate_refused("router", {"outcomes": [outcome(1, "full.v1"), outcome(2, "prune.v1", "accuracy")]})
+    refused = gate_refused("router", [outcome(1, "full.v1"), outcome(2, "prune.v1", "accuracy")])
     assert "penstock report cand_2" in str(refused)
     assert "add training rows" in told(tmp_path, outcome(1, "full.v1"), outcome(2, "prune.v1", "accuracy"))
 

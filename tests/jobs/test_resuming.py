@@ -36,7 +36,7 @@ def ended_by(error: BaseException, seen: list[Path]) -> Child:
     def child(
         module: str, job: str, arguments: dict[str, Any], progress: Any = no_progress, **_: Any
     ) -> dict[str, Any]:
-        if job == "climb":
+        if job == "train-rung":
             seen.append(Path(arguments["checkpoint"]))
             if len(seen) == 1:
                 seen[0].mkdir(parents=True)
@@ -136,7 +136,7 @@ def test_what_an_interrupted_training_took_is_counted_by_the_one_that_goes_on(
         module: str, job: str, arguments: dict[str, Any], progress: Any = no_progress, **_: Any
     ) -> dict[str, Any]:
         folder = Path(arguments.get("checkpoint", "none"))
-        if job != "climb" or folder.exists():
+        if job != "train-rung" or folder.exists():
             return at_once(module, job, arguments, progress)
         _, say = counted(folder, progress)
         say("train", 1, 2)

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock.evaluation.intervals import Metric
-from penstock.registry.runs import Run, add_run
+from penstock.registry.runs import NewRun, Run, add_run
 from penstock.registry.tables import run as table
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
@@ -35,7 +35,7 @@ def record(tx: Transaction, operation: str, *, accuracy: float = 0.9, product: s
         "seconds": 12.5,
         "cost": Decimal("0.000278"),
     }
-    return add_run(tx, operation=operation, product=product, **{**facts, **changes})
+    return add_run(tx, NewRun(operation=operation, product=product, **{**facts, **changes}))
 
 
 def failed(tx: Transaction, operation: str, error: str = "the loss is not a number") -> Run:

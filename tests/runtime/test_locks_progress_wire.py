@@ -1,6 +1,7 @@
 """Locks name who holds them; progress is sparse off a terminal; errors survive a journey through JSON."""
 
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -97,3 +98,28 @@ def test_an_error_keeps_class_place_hint_and_fields() -> None:
 def test_what_json_cannot_say_is_refused(value: object) -> None:
     with pytest.raises((TypeError, ValueError)):
         wire.dumps(value)
+
+
+class Parcel(wire.Record, frozen=True, kw_only=True):
+    """What a test sends."""
+
+    name: str
+    weight_kg: float
+    stamps: tuple[str, ...] = ()
+
+
+def test_a_record_comes_back_and_what_is_missing_or_wrong_is_named() -> None:
+    sent = Parcel(name="lamp", weight_kg=1.5)
+    told = wire.loads(wire.dumps({"parcels": [sent]}))
+    assert told == {"parcels": [{"name": "lamp", "weight_kg": 1.5}]}  # what is as usual is left out
+    assert wire.read(Parcel, {**told["parcels"][0], "of": "a later version"}) == sent
+    for wrong, said in (
+        ({"name": "lamp"}, "missing required field `weight_kg`"),
+        ({"name": "lamp", "weight_kg": "1"}, "Expected `float`, got `str` - at `$.weight_kg`"),
+        ({"name": "lamp", "weight_kg": 1, "stamps": [3]}, "got `int` - at `$.stamps[0]`"),
+    ):
+        with pytest.raises(Broken, match=re.escape(said)) as refused:
+            wire.read(Parcel, wrong)
+        assert refused.value.where == "Parcel"
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        wire.dumps({"parcels": [Parcel]})

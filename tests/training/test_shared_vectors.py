@@ -12,7 +12,7 @@ import pytest
 
 from penstock.datasets.rows import Split
 from penstock.evaluation.classification import measure_classes
-from penstock.evaluation.evaluate import evaluate
+from penstock.evaluation.evaluate import Exam, Examinee, Terms, evaluate
 from penstock.evaluation.report import Report
 from penstock.models.frozen_linear import FrozenLinear
 from penstock.models.load import Loader
@@ -40,15 +40,13 @@ def pair(orders: Split, tiny_bert: Path, blobs: BlobStore) -> tuple[FrozenLinear
 
 def measured(model: Any, reloaded: Any, test: Split) -> Report:
     return evaluate(
-        model=model,
-        reloaded=reloaded,
-        inputs=test.inputs,
-        measure=lambda judged, answers, seed: measure_classes(judged.labels, test.labels, answers, test.texts, seed),
-        rows_digest="r",
-        price=PRICE,
-        costs=Costs(),
-        backbone_parity=None,
-        seed=0,
+        Examinee(model, reloaded),
+        Exam(
+            test.inputs,
+            lambda judged, answers, seed: measure_classes(judged.labels, test.labels, answers, test.texts, seed),
+            "r",
+        ),
+        Terms(PRICE, Costs()),
         progress=no_progress,
     )
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from penstock.core.errors import BadInput
 from penstock.models.protocol import Model
 from penstock.models.tabular.model import Tabular
-from penstock.tasks import Task
+from penstock.tasks import AnyTask
 
 Kind = Literal["text", "question", "document", "image", "table", "user", "json"]
 _KINDS: Mapping[str, Kind] = {
@@ -58,7 +58,7 @@ class Segment:
     strength: int
 
 
-def kind_of(task: Task) -> Kind:
+def kind_of(task: AnyTask) -> Kind:
     """Which form a task's input takes; "json" for a task that is not known here."""
     if task.uploads:
         return "image"

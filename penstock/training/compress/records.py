@@ -21,44 +21,54 @@ from penstock.training.records import Trained
 
 @dataclass(frozen=True, eq=False)
 class CompressRequest:
-    """Make this model cheaper.
+    """What a compression is asked: make this model cheaper."""
 
-    source: the model, loaded, and its artifact's digest. other: the second model, for a compression of two. train: the
-    rows of the dataset version that the source was trained on, as the task's `split` made them. options: what the
-    caller set (`--set NAME=VALUE`), by name. recipe: hyper-parameters that replace a training compression's own.
-    cache, blobs, load, checkpoint, progress: as in a TrainRequest. again(artifact, rows): that model (the source's or
-    the other's) trained once more as it was made, on these rows only; for what must be chosen on rows that a model has
-    not seen. None: nobody here can.
-    """
-
+    # the model, loaded
     source: Model
+    # the digest of its artifact
     source_artifact: str
+    # the rows of the dataset version that it was trained on, as the task's `split` made them
     train: Any
+    # where what is made is kept
     blobs: BlobStore
+    # another artifact's model by its digest
     load: Callable[[str], Model]
+    # the second model, for a compression of two
     other: Model | None = None
+    # the digest of its artifact
     other_artifact: str | None = None
+    # what chance is drawn from
     seed: int = 0
+    # keeps texts' vectors by a backbone; None: go without
     cache: EmbeddingCache | None = None
+    # is told how far it is
     progress: Progress = no_progress
+    # what the caller set (`--set NAME=VALUE`), by name
     options: Mapping[str, Any] = field(default_factory=dict)
+    # hyper-parameters that replace a training compression's own
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    # the folder where a long training keeps what it goes on from after a kill
     checkpoint: Path | None = None
+    # (artifact, rows): that model (the source's or the other's) trained once more as it was made, on these rows only,
+    # for what must be chosen on rows that a model has not seen; None: nobody here can
     again: Callable[[str, Any], Model] | None = None
 
 
 @dataclass(frozen=True)
 class Compression:
-    """A way to make a model cheaper, by its registered name. options: what may be set, and its usual value, whose type
-    is the value's type; None: a number, or left to the compression. models: how many it takes. recipe: whether its
-    training has a recipe, whose numbers may be set too. minutes: a rough guess of its time for 10,000 short texts on
-    two cores."""
+    """A way to make a model cheaper."""
 
+    # its registered name
     name: str
+    # makes the cheaper model
     compress: Callable[[CompressRequest], Trained]
+    # what may be set, and its usual value, whose type is the value's type; None: a number, or left to the compression
     options: Mapping[str, Any] = field(default_factory=dict)
+    # how many it takes
     models: Literal[1, 2] = 1
+    # whether its training has a recipe, whose numbers may be set too
     recipe: bool = False
+    # a rough guess of its time for 10,000 short texts on two cores
     minutes: float = 0.5
 
 
