@@ -1,11 +1,12 @@
-"""Runs every benchmark, one after the other; a JSON line per figure. --nightly: with a thousand kills a database."""
+"""Runs every benchmark, one after the other; a JSON line per figure. --nightly: more kills, cuts, faults, restarts."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-KILLS = "1000" if "--nightly" in sys.argv else "300"
+NIGHTLY = "--nightly" in sys.argv
+KILLS = "1000" if NIGHTLY else "300"
 ALL = (
     ["benchmarks.command_line"],
     ["benchmarks.text_rungs"],
@@ -33,6 +34,10 @@ ALL = (
     ["benchmarks.backup", "--database", "postgres"],
     ["benchmarks.crash", "--database", "sqlite", "--kills", KILLS],
     ["benchmarks.crash", "--database", "postgres", "--kills", KILLS],
+    ["benchmarks.power", "--database", "sqlite"],
+    ["benchmarks.power", "--database", "postgres", *(["--cuts", "2000"] if NIGHTLY else [])],
+    ["benchmarks.full_disk", "--step", "1" if NIGHTLY else "5"],
+    ["benchmarks.restarts", "--minutes", "30" if NIGHTLY else "5"],
 )
 
 for words in ALL:

@@ -167,8 +167,8 @@ def report(
         write_whole(html, report_pages.html(month, customer=name, locale=language).encode(), mode=EVERYBODYS)
         written.append(html)
     if pdf is not None:
-        content = report_pages.pdf(month, customer=name, locale=language, now=house.store.clock.now())
-        write_whole(pdf, content, mode=EVERYBODYS)
+        drawn = report_pages.pdf(month, customer=name, locale=language, now=house.store.clock.now())
+        write_whole(pdf, drawn, mode=EVERYBODYS)
         written.append(pdf)
     content = report_pages.content(month, customer=name, locale=language)
     rows = [dict(zip(content["glance"]["header"], row, strict=True)) for row in content["glance"]["rows"]]

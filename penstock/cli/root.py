@@ -38,6 +38,7 @@ from penstock.cli.acting import act_of
 from penstock.cli.output import OPTIONS, note, text
 from penstock.core.acts import acts_are
 from penstock.core.errors import BadInput, GateRefused, PenstockError
+from penstock.core.whole import disk_trouble
 
 EPILOG = (
     "Anywhere on the line: --workspace DIR (default: PENSTOCK_WORKSPACE, else the nearest folder from here up with a "
@@ -124,6 +125,8 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
+        if (trouble := disk_trouble(error)) is not None:  # a write that fails names no file
+            return _report(trouble)
         if error.filename is None:
             raise
         return _report(PenstockError(f"{error.strerror or error}", where=str(error.filename)))

@@ -254,8 +254,13 @@ def _hint(text: str) -> str:
         )
     if "full" in text:
         return "free some disk space; nothing of this step was kept, so it can simply be run again"
-    if "readonly" in text or "unable to open" in text:
-        return "check that this user may write the database: its file and folder, or the role's settings"
+    if "readonly" in text or "unable to open" in text:  # SQLite's words for a full disk too, where it makes its log
+        return (
+            "check that this user may write the database (its file and folder, or the role's settings) "
+            "and that the disk has room"
+        )
+    if "disk I/O error" in text:
+        return "the disk did not do what it should: the system's log says more; run it again once it does"
     return "check that the database runs and its address in [storage] is right"
 
 

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from faults.disk import Disk
+from faults.postgres import BUSY, Server, new_cluster, running
 from faults.seller import PAID_IN
 from faults.shim import ACKNOWLEDGED, Shim, records
 from serving.crash import Fleet, GatewayProcess
@@ -136,21 +138,57 @@ def record_sqlite(place: Path, *, answers: int, rounds: int, clients: int = 8, f
     """A gateway and an office at work on SQLite in `place`, recorded."""
     folder = place / "house"
     folder.mkdir()
-    url = f"sqlite:///{folder / DATABASE}"
-    migrate.upgrade(url)
-    store = open_store(url, ORGANISATION)
-    company = open_shop(store, BlobStore(folder / "blobs"))
-    store.close()
+    company = new_shop(f"sqlite:///{folder / DATABASE}", folder / "blobs")
     shim, before = Shim(folder, place, record=True), Disk(folder)
     run_under_load(company, shim, answers=answers, rounds=rounds, clients=clients, flags=flags)
     shim.close()
-    memory = Path("/dev/shm")
-    scratch = str(memory) if os.access(memory, os.W_OK) else None
-    return Recording(before, place / "changes.log", judge_sqlite, scratch)
+    return Recording(before, place / "changes.log", judge_sqlite, _scratch())
 
 
 def judge_sqlite(folder: Path, told: list[list[str]], found: Finding) -> None:
     judge_books(f"sqlite:///{folder / DATABASE}", BlobStore(folder / "blobs"), told, found)
+
+
+def record_postgres(
+    place: Path, *, answers: int, rounds: int, clients: int = 8, flags: Sequence[str] = ()
+) -> Recording:
+    """The same on Postgres: its server's folder is what the power is cut from. flags with = are the server's."""
+    folder, settings = place / "pg", [*BUSY, *(flag for flag in flags if "=" in flag)]
+    place.chmod(0o777)
+    new_cluster(folder)
+    with running(Server(folder)) as server:
+        company = new_shop(server.url, place / "blobs")
+    shim, before = Shim(folder, place, record=True), Disk(folder)
+    with running(Server(folder, settings=settings, environment=shim.environment), signal.SIGQUIT):
+        run_under_load(
+            company, shim, answers=answers, rounds=rounds, clients=clients, flags=[f for f in flags if "=" not in f]
+        )
+    shim.close()
+    return Recording(before, place / "changes.log", judge_postgres, _scratch())
+
+
+def judge_postgres(folder: Path, told: list[list[str]], found: Finding) -> None:
+    """Recovers by a server's start; what the gateway keeps beside the database is not looked at."""
+    server = Server(folder, settings=["fsync=off"])  # of the recovery: its power is not cut
+    try:
+        with running(server, signal.SIGQUIT):
+            judge_books(server.url, None, told, found)
+    except RuntimeError as error:
+        found.refused, found.words = 1, [str(error)]
+
+
+def new_shop(url: str, blobs: Path) -> Company:
+    """A new database with a company on air in it; nobody has it open."""
+    migrate.upgrade(url)
+    store = open_store(url, ORGANISATION)
+    company = open_shop(store, BlobStore(blobs))
+    store.close()
+    return company
+
+
+def _scratch() -> str | None:
+    memory = Path("/dev/shm")
+    return str(memory) if os.access(memory, os.W_OK) else None
 
 
 def open_shop(store: Store, blobs: BlobStore) -> Company:

@@ -83,6 +83,11 @@ class Shim:
         partial: where it is a write, half of it is written first. A number never reached only counts."""
         self._state[:] = _STATE.pack(0, fail_at, error, lasting, partial, 0)
 
+    @property
+    def failed(self) -> int:
+        """How many calls failed since it was armed."""
+        return int(_STATE.unpack(self._state[:])[-1])
+
     def disarm(self) -> tuple[int, int]:
         """The disk is well again. Answers how many calls there were that could fail, and how many failed."""
         calls, _, _, _, _, failed = _STATE.unpack(self._state[:])
