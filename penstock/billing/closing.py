@@ -11,22 +11,22 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from decimal import Decimal
 
 import sqlalchemy as sa
 
 from penstock.billing import ledger, verification
 from penstock.billing.credits import credit_balances
+from penstock.billing.lines import lines_of
 from penstock.billing.months import refuse_unfinished
 from penstock.billing.payments import record_payment
-from penstock.billing.rating import RatingRun, breakdown, rate_all, runs_to_invoice, with_voided_use
-from penstock.billing.records import Invoice, Line, LineTier, Quarantine
+from penstock.billing.rating import rate_all, with_voided_use
+from penstock.billing.records import Invoice, Line, Quarantine
 from penstock.billing.register import invoice_row, invoices_of, line_row
-from penstock.billing.subscriptions import Subscription, subscribers, subscriptions_of
+from penstock.billing.subscriptions import subscribers
 from penstock.billing.tables import invoice, invoice_line, rating_run
-from penstock.billing.taxes import InForce, Rates, rates_of, tax_by_rate
+from penstock.billing.taxes import InForce, rates_of, tax_by_rate
 from penstock.billing.terms import lock_customers
-from penstock.billing.versions import PriceVersion, get_price_versions, the_book
+from penstock.billing.versions import the_book
 from penstock.core.clock import Period, period_at
 from penstock.core.errors import Broken, PenstockError, Unavailable
 from penstock.identity.customers import Customer, get_customers
@@ -202,7 +202,7 @@ def _invoice(tx: Transaction, customers: Sequence[str], period: Period, company:
     cutoff_seq = usage_log.watermark(tx)
     _rate_all(tx, customers, period, cutoff_seq, company.timezone)
     rates = rates_of(tx, customers)
-    lines = _lines(tx, customers, period, rates)
+    lines = lines_of(tx, customers, period, rates)
     buyers = get_customers(tx, customers)
     numbers = _next_numbers(tx, company.timezone, len(customers))
     operations = _operations(tx, customers, period)
@@ -291,67 +291,6 @@ def _by_last_cutoff(tx: Transaction, customers: Sequence[str], period: Period) -
     for customer in customers:
         found[seen.get(customer, 0)].append(customer)
     return found
-
-
-def _lines(
-    tx: Transaction, customers: Sequence[str], period: Period, rates: Rates
-) -> dict[str, tuple[tuple[Line, InForce], ...]]:
-    """By customer, the lines of its invoice with their rates of tax: the plan's fee, then use, late use of older
-    periods first."""
-    plans = subscriptions_of(tx, customers, period)
-    runs = runs_to_invoice(tx, customers, period)
-    versions = get_price_versions(tx, {run.price_version for theirs in runs.values() for run in theirs})
-    found = {}
-    for customer in customers:
-        lines: list[tuple[Line, InForce]] = []
-        if (plan := plans.get(customer)) is not None:
-            rate = rates.of(customer, period.start)
-            lines.append((_plan_line(plan, period, rate.rate), rate))
-        for run in sorted(runs.get(customer, ()), key=lambda run: run.period.name == period.name):
-            rate, late = rates.of(customer, run.period.start), run.period.name != period.name
-            lines.append((_usage_line(len(lines) + 1, versions[run.price_version], run, rate.rate, late=late), rate))
-        found[customer] = tuple(lines)
-    return found
-
-
-def _plan_line(subscription: Subscription, period: Period, tax_rate: Decimal) -> Line:
-    plan = subscription.plan
-    fee = plan.monthly.to_decimal()
-    return Line(
-        number=1,
-        kind="plan",
-        title=plan.title,
-        product=None,
-        plan_version=plan.id,
-        rating_run=None,
-        period=period,
-        quantity=1,
-        unit="month",
-        tiers=(LineTier(1, fee, fee),),
-        amount_minor=plan.monthly.amount_minor,
-        after_seq=None,
-        cutoff_seq=None,
-        tax_rate=tax_rate,
-    )
-
-
-def _usage_line(number: int, version: PriceVersion, run: RatingRun, tax_rate: Decimal, *, late: bool) -> Line:
-    return Line(
-        number=number,
-        kind="late usage" if late else "usage",
-        title=version.title,
-        product=run.product,
-        plan_version=None,
-        rating_run=run.id,
-        period=run.period,
-        quantity=run.delta_units,
-        unit=version.price.unit,
-        tiers=tuple(LineTier(use.units, use.unit_price, use.amount) for use in breakdown(version.price, run)),
-        amount_minor=run.delta_minor,
-        after_seq=run.after_seq,
-        cutoff_seq=run.cutoff_seq,
-        tax_rate=tax_rate,
-    )
 
 
 def _issue(tx: Transaction, draft: Draft, company: Company, cutoff_seq: int) -> Invoice:

@@ -22,13 +22,10 @@ from penstock.datasets.versions import list_versions
 from penstock.jobs import judging
 from penstock.jobs.elapsed import forget
 from penstock.jobs.judging import check_uses, incumbent_of, judge_candidate, outcome_of
+from penstock.jobs.kinds import MAKE_VERSION, REFIT_RUNG, SEARCH_RECIPE, TRAIN_RUNG
 from penstock.jobs.learning import learned_rows
 from penstock.jobs.privacy import check_spending
 from penstock.jobs.records import (
-    MAKE_VERSION,
-    REFIT_RUNG,
-    SEARCH_RECIPE,
-    TRAIN_RUNG,
     FoundRecipe,
     Incumbent,
     MadeVersion,

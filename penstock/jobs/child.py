@@ -16,13 +16,10 @@ from penstock.datasets.rows import TaskRow
 from penstock.datasets.versions import DatasetVersion, add_version, get_version, load_rows
 from penstock.jobs.consent import check_made, check_trained
 from penstock.jobs.elapsed import added, counted
+from penstock.jobs.kinds import MAKE_VERSION, REFIT_RUNG, SEARCH_RECIPE, TRAIN_RUNG
 from penstock.jobs.learning import why_no_row
 from penstock.jobs.measuring import keep_and_measure
 from penstock.jobs.records import (
-    MAKE_VERSION,
-    REFIT_RUNG,
-    SEARCH_RECIPE,
-    TRAIN_RUNG,
     CompressModels,
     FoundRecipe,
     MadeVersion,

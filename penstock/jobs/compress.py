@@ -15,9 +15,9 @@ from penstock.core.errors import BadInput, Conflict
 from penstock.datasets.versions import find_version
 from penstock.jobs.attempts import Work, attempt, attempt_of, begin, judge, used_up, watched
 from penstock.jobs.judging import Attempt, check_uses, incumbent_of
+from penstock.jobs.kinds import COMPRESS_MODELS
 from penstock.jobs.privacy import check_compression
 from penstock.jobs.records import (
-    COMPRESS_MODELS,
     CompressJob,
     CompressModels,
     CompressResult,

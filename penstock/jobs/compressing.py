@@ -17,9 +17,10 @@ from penstock.jobs.attempts import options_of
 from penstock.jobs.child import rung_request, told
 from penstock.jobs.consent import check_trained
 from penstock.jobs.elapsed import added, counted
+from penstock.jobs.kinds import COMPRESS_MODELS
 from penstock.jobs.measuring import keep_and_measure
 from penstock.jobs.privacy import check_compression
-from penstock.jobs.records import COMPRESS_MODELS, CompressModels, Measurement
+from penstock.jobs.records import CompressModels, Measurement
 from penstock.jobs.stand_ins import StandIns, stand_ins
 from penstock.models.load import Loader
 from penstock.models.protocol import Model, unsure_below

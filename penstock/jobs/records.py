@@ -14,7 +14,6 @@ from penstock.evaluation.choice import Choice
 from penstock.evaluation.frontier import Point
 from penstock.evaluation.gate import Reason
 from penstock.registry.runs import Settings
-from penstock.runtime.child import JobKind
 from penstock.runtime.wire import Record
 
 
@@ -338,15 +337,20 @@ class NotTried(Record, frozen=True, kw_only=True):
     why: str
 
 
-class TrainResult(Record, frozen=True, kw_only=True):
-    """What came of a climb."""
+class Result(Record, frozen=True, kw_only=True):
+    """What came of a climb or a retraining."""
 
     # the number of the dataset version
     version: int
     # what cleaning found, for people
     told: tuple[str, ...]
-    # a rung each, in order; one whose recipe was searched may come twice
+    # of each rung, or part of what was made again, that was judged, in order
     outcomes: tuple[Outcome, ...]
+
+
+class TrainResult(Result, frozen=True, kw_only=True):
+    """What came of a climb; a rung whose recipe was searched may come twice."""
+
     # rungs that were left out
     not_tried: tuple[NotTried, ...]
     # what would turn a no into a yes, the likeliest first
@@ -371,15 +375,9 @@ class Taken(Record, frozen=True, kw_only=True):
     gave_none: Mapping[str, str]
 
 
-class RetrainResult(Record, frozen=True, kw_only=True):
-    """What came of a retraining."""
+class RetrainResult(Result, frozen=True, kw_only=True):
+    """What came of a retraining; its last outcome is that of the model itself."""
 
-    # the number of the dataset version
-    version: int
-    # what cleaning found, for people
-    told: tuple[str, ...]
-    # of each part of the live model that was trained or compressed again, the model itself last
-    outcomes: tuple[Outcome, ...]
     # how many rows from use the version has
     learned: int
     # by correction and event
@@ -395,10 +393,3 @@ class CompressResult(Record, frozen=True, kw_only=True):
     version: int
     # one
     outcomes: tuple[Outcome, ...]
-
-
-MAKE_VERSION = JobKind("penstock.jobs.child", "make-version", MakeVersion, MadeVersion)
-TRAIN_RUNG = JobKind("penstock.jobs.child", "train-rung", TrainRung, Measurement)
-REFIT_RUNG = JobKind("penstock.jobs.child", "refit-rung", RefitRung, Refitted)
-SEARCH_RECIPE = JobKind("penstock.jobs.child", "search-recipe", SearchRecipe, FoundRecipe)
-COMPRESS_MODELS = JobKind("penstock.jobs.compressing", "compress-models", CompressModels, Measurement)

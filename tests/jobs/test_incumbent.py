@@ -12,6 +12,7 @@ from evaluation.measured import small_report
 from penstock.evaluation.report import Report
 from penstock.jobs import measuring
 from penstock.jobs.artifacts import put_report
+from penstock.jobs.records import Incumbent
 from penstock.runtime.progress import no_progress
 from penstock.storage.blobs import BlobStore
 
@@ -39,7 +40,8 @@ def test_the_old_report_stands_only_for_the_same_rows_and_seed(
     monkeypatch.setattr(measuring, "measure", measure)
     monkeypatch.setattr(measuring, "Loader", lambda blobs: type("Loads", (), {"load": lambda self, artifact: None})())
     workspace = type("Sold", (), {"products": {"desk": None}})()
-    arguments = {"incumbent_report": old, "incumbent_artifact": "a", "product": "desk"}
-    found = measuring.incumbent_report(replace(house, workspace=workspace), arguments, [], no_progress, own)
+    there = replace(house, workspace=workspace)
+    incumbent = Incumbent(candidate="c", report=old, artifact="a")
+    found = measuring.incumbent_report(there, workspace.products["desk"], incumbent, [], no_progress, own)
     assert bool(measured) is again
     assert (found == old) is not again

@@ -141,9 +141,10 @@ def test_consent_withdrawn_after_the_version_was_made_stops_the_training(desk: H
         who = joined(tx, "blue")
     version = version_with(desk, [corrected(desk, who, "my order never came so pay me")])
     withdraw(desk, who)
-    arguments = {"product": "helpdesk", "version": version["version"], "rung": "ngram-linear.v1", "options": {}}
+    at = {"folder": str(desk.folder), "product": "helpdesk", "version": version["version"], "rung": "ngram-linear.v1"}
+    asked = {"at": {**at, "options": {}}, "incumbent": dict.fromkeys(("candidate", "report", "artifact"))}
     with pytest.raises(Conflict, match="is of blue, who does not consent"):
-        child.climb({"folder": str(desk.folder), **arguments}, no_progress)
+        child.JOBS["train-rung"]({**asked, "checkpoint": str(desk.folder / "checkpoint")}, no_progress)
 
 
 @pytest.mark.parametrize("named", ["no", "NO@example.com", "id"])

@@ -133,7 +133,7 @@ def test_a_compression_that_learns_from_rows_is_refused_where_privacy_is_stated(
         compress_step(work, by, [source.id])
     with pytest.raises(BadInput, match="learns from the rows again"):
         recompress(work, made.id)  # before its source would be trained
-    assert plan(house, source.id, by="int8")["by"] == "int8.v1"
+    assert plan(house, source.id, by="int8").by == "int8.v1"
 
 
 @pytest.mark.parametrize("compressed", [False, True])

@@ -70,7 +70,7 @@ def test_a_later_candidate_is_compared_with_the_judged_model_which_has_not_seen_
     made = trained(of)
     with of.store.transaction() as tx:
         releases.release(tx, made.id, of.secret(SECRET_OF))
-    assert incumbent_of(of, "router")["artifact"] == made.artifact
+    assert incumbent_of(of, "router").artifact == made.artifact
 
 
 def test_report_and_card_say_so_in_both_languages(tmp_path: Path) -> None:

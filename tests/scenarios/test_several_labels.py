@@ -18,6 +18,7 @@ from penstock.identity.keys import create_key
 from penstock.jobs import attempts
 from penstock.jobs.check import check_workspace
 from penstock.jobs.compress import compress
+from penstock.jobs.records import TrainJob
 from penstock.jobs.train import retrain, rungs_of, train
 from penstock.registry.releases import release
 from penstock.runtime.house import House, open_house
@@ -103,7 +104,7 @@ def test_from_a_file_to_an_answer_and_a_correction_that_retrains(
 def test_what_gives_one_label_only_is_refused_by_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     house = open_house(folder)
     with pytest.raises(BadInput, match=r"'full.v1' gives one label for a text") as caught:
-        rungs_of(house, {"product": "tickets", "rungs": ["full.v1"]})
+        rungs_of(house, TrainJob(product="tickets", rungs=("full.v1",)))
     assert "ngram-linear.v1, frozen-linear.v1" in str(caught.value)
     monkeypatch.setattr(attempts, "run_child", at_once)
     outcome = train(house, {"product": "tickets", "rungs": ["ngram-linear.v1"]}, no_progress)["outcomes"][0]
