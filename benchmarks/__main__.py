@@ -30,6 +30,8 @@ ALL = (
     ["benchmarks.hostile"],
     ["benchmarks.soak", "--database", "sqlite"],
     ["benchmarks.soak", "--database", "postgres"],
+    ["benchmarks.scale", "--database", "sqlite"],
+    ["benchmarks.scale", "--database", "postgres"],
     ["benchmarks.backup", "--database", "sqlite"],
     ["benchmarks.backup", "--database", "postgres"],
     ["benchmarks.crash", "--database", "sqlite", "--kills", KILLS],

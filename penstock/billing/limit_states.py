@@ -120,8 +120,9 @@ def _of_money(tx: Transaction, customer: str, company: Company, period: Period) 
     if limit is not None:
         account = account_of(tx, customer, company, held(tx, customer, tx.shared_now))
         found.append(LimitState("money", "", limit.to_decimal(), spent_by(account, period.name, held=False)))
-    limits = key_limits(tx)
-    for key in list_keys(tx, customer):
+    keys = list_keys(tx, customer)
+    limits = key_limits(tx, [key.id for key in keys])
+    for key in keys:
         own = limits.get(key.id)
         if key.revoked_at is None and own is not None and own.amount_minor is not None:
             cap = Money(own.amount_minor, company.currency).to_decimal()

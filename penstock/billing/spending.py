@@ -97,7 +97,7 @@ def within_key_limit(
     tx: Transaction, key: str, place: Place, period: Period, company: Company, *, units: int, most: int
 ) -> int:
     """The most units, up to `most`, within the key's cap in money. Raises QuotaExceeded below `units`."""
-    own = key_limits(tx).get(key)
+    own = key_limits(tx, [key]).get(key)
     if own is None or own.amount_minor is None:
         return most
     limit, timezone = Money(own.amount_minor, company.currency), company.timezone

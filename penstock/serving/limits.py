@@ -5,7 +5,7 @@ The gateway counts what is at once, in each process for itself; what money a key
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -48,14 +48,15 @@ def set_key_limit(tx: Transaction, key: str, *, concurrency: int | None, amount_
 
 def copy_key_limit(tx: Transaction, key: str, to: str) -> None:
     """Give the key `to` the limits of `key`, if that has some: what is made of a key may do no more than it."""
-    found = key_limits(tx).get(key)
+    found = key_limits(tx, [key]).get(key)
     if found is not None:
         set_key_limit(tx, to, concurrency=found.concurrency, amount_minor=found.amount_minor)
 
 
-def key_limits(tx: Transaction) -> dict[str, KeyLimit]:
-    """Every limit, by the key's id."""
-    rows = tx.all(sa.select(key_limit).where(key_limit.c.organisation == tx.organisation))
+def key_limits(tx: Transaction, keys: Collection[str] | None = None) -> dict[str, KeyLimit]:
+    """Every limit, by the key's id; or only those of these keys."""
+    query = sa.select(key_limit).where(key_limit.c.organisation == tx.organisation)
+    rows = tx.all(query if keys is None else query.where(key_limit.c.key.in_(keys)))
     return {row["key"]: KeyLimit(row["key"], row["concurrency"], row["amount_minor"]) for row in rows}
 
 

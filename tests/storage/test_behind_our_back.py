@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from penstock.core.errors import NotFound, Unavailable
 from penstock.storage import migrate
 from penstock.storage.engine import Store, open_engine, open_store
-from penstock.storage.integrity import damages
+from penstock.storage.integrity import damages, how
 from penstock.storage.schema import generation
 
 
@@ -132,6 +132,38 @@ def test_damage_is_named_by_postgres_too(postgres_url: str) -> None:
     with pytest.raises(Unavailable, match="damaged"), Store(engine, "main").transaction():
         pass
     engine.dispose()
+
+
+DOUBLE = """set allow_system_table_mods = on;
+insert into pg_extension values (99999, 'amcheck', 10, 2200, false, '1.3', null, null);
+create function bt_index_check(regclass) returns void language plpgsql as $$ begin
+if $1::text in ('pk_key', 'pk_customer') then raise 'wrong tuple in %%', $1 using errcode = 'XX002'; end if; end $$;
+revoke execute on function bt_index_check(regclass) from public;
+drop role if exists plain_role;
+create role plain_role login;
+grant all on all tables in schema public to plain_role"""  # as the extension, which the wheel's server lacks, does it
+
+
+def test_postgres_indexes_are_checked_by_amcheck_or_it_is_said_that_they_are_not(postgres_url: str) -> None:
+    admin = sa.create_engine(sa.make_url(postgres_url).set(drivername="postgresql+psycopg"))
+    with admin.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("create database checked")
+    admin.dispose()
+    url = sa.make_url(postgres_url).set(database="checked").render_as_string(hide_password=False)
+    migrate.upgrade(url)
+    engine = open_engine(url)
+    assert damages(engine) == [] and how(engine) == "every row read; no index was looked at: create extension amcheck"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(DOUBLE)
+    assert how(engine) == "amcheck, every row read"
+    assert damages(engine) == ["pk_customer: wrong tuple in pk_customer", "pk_key: wrong tuple in pk_key"]
+    with engine.begin():
+        pass  # looking is not meeting it: who runs says what to do
+    engine.dispose()
+    plain = open_engine(sa.make_url(url).set(username="plain_role").render_as_string(hide_password=False))
+    said = "grant execute on function bt_index_check(regclass) to plain_role"
+    assert how(plain).endswith(said) and damages(plain) == []
+    plain.dispose()
 
 
 @pytest.mark.parametrize(("role", "session"), [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")])
