@@ -20,6 +20,7 @@ from penstock.core.ids import random_ids
 from penstock.storage import migrate
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store, open_engine
+from penstock.storage.keyring import Keyring
 
 START = datetime(2026, 11, 15, 8, 0, tzinfo=UTC)
 _organisations = itertools.count()
@@ -92,9 +93,10 @@ def clock() -> SettableClock:
 
 
 @pytest.fixture
-def store(database_url: str, clock: SettableClock) -> Iterator[Store]:
+def store(database_url: str, clock: SettableClock, tmp_path: Path) -> Iterator[Store]:
     """The database, seen by an organisation of this test's own."""
-    opened = Store(open_engine(database_url), f"test-{os.getpid()}-{next(_organisations)}", clock, random_ids)
+    organisation = f"test-{os.getpid()}-{next(_organisations)}"
+    opened = Store(open_engine(database_url), organisation, clock, random_ids, Keyring(tmp_path / "keyring"))
     yield opened
     opened.close()
 

@@ -26,6 +26,8 @@ from penstock.monitoring.opinion import tables as opinion
 from penstock.serving import tables as serving
 from penstock.storage.audit import Entry, entries_about, is_personal
 from penstock.storage.engine import Store, Transaction
+from penstock.storage.schema import Instant
+from penstock.storage.sealed import opened
 
 PAGE = 500
 AUDIT = "audit"
@@ -217,16 +219,14 @@ def fields(part: Part) -> list[dict[str, str]]:
     return [{"name": one.name, "type": _type(one.type)} for one in part.columns]
 
 
-def _page(
-    tx: Transaction, part: Part, customer: str, after: Sequence[Any] | None, size: int
-) -> Sequence[sa.RowMapping]:
+def _page(tx: Transaction, part: Part, customer: str, after: Sequence[Any] | None, size: int) -> list[dict[str, Any]]:
     keys = part.ordered_by
     order = [one.label(f"order_{number}") for number, one in enumerate(keys)]
     query = sa.select(*part.columns, *order).where(*part.mine(tx.organisation, customer))
     if after is not None:
         given = [sa.literal(value, one.type) for value, one in zip(after, keys, strict=True)]
         query = query.where(sa.tuple_(*keys) > sa.tuple_(*given))
-    return tx.all(query.order_by(*keys).limit(size))
+    return opened(tx, part.table, query.order_by(*keys).limit(size))
 
 
 def _of_entry(entry: Entry, mine: frozenset[str], shown: Mapping[str, frozenset[str]]) -> dict[str, Any] | None:
@@ -260,8 +260,9 @@ _TYPES: tuple[tuple[type[Any], str], ...] = (
 
 
 def _type(kind: Any) -> str:
-    if isinstance(kind, sa.types.TypeDecorator):
+    if isinstance(kind, Instant):
         return "time, ISO 8601 in UTC"
+    kind = kind.impl if isinstance(kind, sa.types.TypeDecorator) else kind
     return next((word for known, word in _TYPES if isinstance(kind, known)), "text")
 
 

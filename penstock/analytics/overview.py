@@ -114,7 +114,7 @@ def _product(
     tx: Transaction, workspace: Workspace, name: str, price: Price | None, tally: _Tally, revenue: int, said: int
 ) -> ProductFigures:
     known = workspace.products.get(name)
-    now = standing(tx, BlobStore(workspace.blobs), name)
+    now = standing(tx, BlobStore(workspace.blobs, keys=tx.keys), name)
     currency = workspace.company.currency
     return ProductFigures(
         name=name,

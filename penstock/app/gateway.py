@@ -20,6 +20,7 @@ from penstock.runtime.slots import slot
 from penstock.runtime.tls import served_tls
 from penstock.serving.deps import GatewayDeps
 from penstock.serving.server import serve
+from penstock.storage.sealed import check_keys
 
 LEAVING_S = 5.0
 SWITCH_S = 0.0005  # a request changes threads some thirty times; each may wait so long for a model written in Python
@@ -28,6 +29,7 @@ SWITCH_S = 0.0005  # a request changes threads some thirty times; each may wait 
 def run_gateway(folder: Path, *, host: str | None = None, port: int | None = None, announce: Path | None = None) -> int:
     """Serve until SIGTERM or Ctrl-C, then drain. announce: a file to write {"address": …} to, once ready."""
     house = open_house(folder, background=True)
+    check_keys(house.store)
     settings, tls = house.workspace.gateway, served_tls(house.workspace, "gateway")
     sys.setswitchinterval(SWITCH_S)
 

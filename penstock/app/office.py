@@ -21,6 +21,7 @@ from penstock.runtime.board import Board
 from penstock.runtime.house import House, open_house
 from penstock.runtime.parent import last_call
 from penstock.serving.usage_log import forget_answers
+from penstock.storage.sealed import check_keys
 
 HOUSEKEEPING_S = 3600.0
 LIMITS_S = 60.0
@@ -34,6 +35,7 @@ def run_office(folder: Path, *, host: str | None = None, port: int | None = None
     A terminal is told a link that signs in once; a file or a pipe is told how to get one: links are written to none.
     """
     house = open_house(folder, background=True)
+    check_keys(house.store)
 
     def ready(address: str, sign_in: str) -> None:
         way_in = (

@@ -18,6 +18,7 @@ from penstock.core.errors import PenstockError
 from penstock.runtime.house import open_house
 from penstock.runtime.locks import exclusive
 from penstock.runtime.tls import PARTS, server_context
+from penstock.storage.sealed import check_keys
 
 STOP_TIMEOUT_S = 25.0
 POLL_S = 0.1
@@ -34,6 +35,7 @@ def run_up(
     `.penstock/run.json` holds both addresses while they run. Raises Conflict when the workspace is up already.
     """
     house = open_house(folder)  # says what is wrong with the workspace once, before two processes do
+    check_keys(house.store)
     state = house.workspace.state
     for part in PARTS:
         server_context(house.workspace, part)

@@ -30,6 +30,7 @@ from penstock.cli import (
     release,
     run_,
     runs,
+    sealing,
     sell,
     start,
     train,
@@ -82,6 +83,7 @@ def build() -> typer.Typer:
         recommendation,
         pretrain,
         backup,
+        sealing,
         demo,
         completion,
     ):

@@ -15,9 +15,8 @@ import sqlalchemy as sa
 
 import penstock
 from penstock.billing.ledger import balances
-from penstock.core.errors import BadInput
-from penstock.core.hashing import sha256_of_file
-from penstock.runtime.house import House, drafts_of
+from penstock.core.errors import BadInput, Broken, Unavailable
+from penstock.runtime.house import House, drafts_of, keyring_of
 from penstock.runtime.progress import Progress, no_progress
 from penstock.serving.usage_log import extent
 from penstock.storage import audit
@@ -25,6 +24,7 @@ from penstock.storage.archive import Archive, written
 from penstock.storage.backup import copy_sqlite, dump_postgres, open_copy, row_counts, snapshot
 from penstock.storage.drafts import draft_of
 from penstock.storage.engine import Store, Transaction, is_sqlite
+from penstock.storage.keyring import merged
 from penstock.storage.migrate import chain
 from penstock.storage.sealing import seal
 from penstock.workspace.loader import FILE
@@ -34,6 +34,7 @@ DATABASE = f"{STATE}/penstock.sqlite"
 WORKFLOWS = f"{STATE}/workflows.sqlite"
 DUMP = f"{STATE}/database.dump"
 SECRETS = f"{STATE}/secrets.sealed"
+KEYRING = "keyring"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def back_up(
     if house.rehearsal:
         raise BadInput("this is a rehearsal's copy: restored, it would be a company", where=str(house.folder))
     secrets = _secrets(house) if passphrase else {}
-    sealed = seal(secrets, passphrase) if passphrase else None  # first: a short passphrase is refused before any work
+    if passphrase:
+        seal(secrets, passphrase)  # first: a short passphrase is refused before any work
     if target.is_dir():
         target = target / f"{house.folder.resolve().name}-{house.store.clock.now():%Y%m%dT%H%M%SZ}.backup"
     inside, outside = _named_files(house) if data else ((), ())
@@ -83,8 +85,9 @@ def back_up(
         for file in inside:
             with file.open("rb") as content:
                 archive.add(file.relative_to(house.folder).as_posix(), content, pack=True)
-        if sealed is not None:
-            archive.add(SECRETS, io.BytesIO(sealed))
+        if passphrase:
+            secrets = _with_newer_keys(secrets, _secrets(house))
+            archive.add(SECRETS, io.BytesIO(seal(secrets, passphrase)))
         archive.facts = {
             "penstock": penstock.__version__,
             "company": house.workspace.company.name,
@@ -145,7 +148,7 @@ def _add_database(house: House, archive: Archive, work: Path) -> dict[str, Any]:
 
 
 def _facts(store: Store, connection: sa.Connection) -> dict[str, Any]:
-    tx = Transaction(connection, store.organisation, store.clock, store.ids)
+    tx = Transaction(connection, store.organisation, store.clock, store.ids, store.keys)
     return {"schema": chain()[0], "rows": row_counts(connection), **heads(tx)}
 
 
@@ -162,7 +165,7 @@ def _add_blobs(house: House, archive: Archive, progress: Progress) -> list[str]:
     damaged = []
     for number, file in enumerate(files):
         progress("copying blobs", number, len(files))
-        if sha256_of_file(file) != file.name:
+        if not _whole(house, file.name):
             damaged.append(file.name)
             continue
         with file.open("rb") as content:
@@ -172,8 +175,27 @@ def _add_blobs(house: House, archive: Archive, progress: Progress) -> list[str]:
 
 
 def _secrets(house: House) -> dict[str, bytes]:
-    folder = house.workspace.state / "secrets"
-    return {file.name: file.read_bytes() for file in sorted(folder.glob("*")) if file.is_file()}
+    """By name. The keyring is among them wherever it lies."""
+    folder, keyring = house.workspace.state / "secrets", keyring_of(house.workspace)
+    files = [file for file in sorted(folder.glob("[!.]*")) if file.is_file()]
+    found = {file.name: file.read_bytes() for file in files}
+    return found | ({KEYRING: keyring.read_bytes()} if keyring.is_file() else {})
+
+
+def _with_newer_keys(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The secrets as they are after the copy, with every key that there was: a rotation may have come between."""
+    keys = [one[KEYRING] for one in (before, after) if KEYRING in one]
+    return {**after, **({KEYRING: merged(keys[0], keys[-1])} if keys else {})}
+
+
+def _whole(house: House, digest: str) -> bool:
+    try:
+        house.blobs.verify(digest)
+    except Unavailable:  # its key is lost: nobody can tell
+        return True
+    except Broken:
+        return False
+    return True
 
 
 def _named_files(house: House) -> tuple[tuple[Path, ...], tuple[str, ...]]:

@@ -18,10 +18,11 @@ from penstock.core.clock import SystemClock
 from penstock.core.errors import BadInput, NotFound, PenstockError
 from penstock.core.hashing import sha256_of_file
 from penstock.core.installing import install_hint, package_hint
-from penstock.core.private import loose, tightened
+from penstock.core.private import OTHERS, loose, tightened
+from penstock.jobs.sealing import missing_keys
 from penstock.models.load import Loader
 from penstock.registry.releases import live_releases
-from penstock.runtime.house import database_of, drafts_of, open_house
+from penstock.runtime.house import House, database_of, drafts_of, open_house
 from penstock.runtime.tls import PARTS, certificate_ends, key_file, server_context
 from penstock.storage import audit, migrate
 from penstock.storage.drafts import abandoned
@@ -165,6 +166,7 @@ def _releases(folder: Path) -> Iterator[Finding]:
     with house.store.read() as tx:
         live = live_releases(tx)
         log = audit.verify(tx, newest=NEWEST_ENTRIES)
+    yield _keys(house)
     whole = "" if not log.problems else "penstock audit verify tells all; find out who can write to the database"
     yield Finding(
         "audit log", "bad" if whole else "ok", "; ".join(log.problems[:3]) or "its newest part is whole", whole
@@ -177,6 +179,16 @@ def _releases(folder: Path) -> Iterator[Finding]:
         except PenstockError as error:
             yield Finding(what, "bad", f"{error.message} ({error.where})", error.hint or "")
     house.close()
+
+
+def _keys(house: House) -> Finding:
+    """Every key that may seal something is there, and the keyring is its owner's alone."""
+    file = house.keys.file
+    if missing := missing_keys(house):
+        return Finding("sealing keys", "bad", missing, "put the keyring back: docs/how-to/seal-data.md")
+    if file is not None and file.stat().st_mode & OTHERS:
+        return Finding("sealing keys", "doubt", f"others on this machine may read {file}", f"chmod go-rwx {file}")
+    return Finding("sealing keys", "ok", f"all there: {file}")
 
 
 def _backbones(workspace: Workspace) -> Iterator[Finding]:

@@ -17,11 +17,13 @@ from penstock.monitoring.opinion.report_pages import content
 from penstock.runtime.child import Job, run_job
 from penstock.runtime.progress import Progress
 from penstock.storage.blobs import BlobStore
+from penstock.storage.keyring import Keyring
 
 
 def figures(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """A report's charts."""
-    report = get_report(BlobStore(Path(arguments["blobs"])), arguments["digest"])
+    blobs = BlobStore(Path(arguments["blobs"]), keys=Keyring(Path(arguments["keyring"])))
+    report = get_report(blobs, arguments["digest"])
     drawn = report_figures(report, arguments["locale"], arguments["chinese"])
     return {"drawn": msgspec.to_builtins(drawn)}
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 import penstock
-from penstock.core.errors import Unavailable
+from penstock.core.errors import PenstockError, Unavailable
 from penstock.core.hashing import digest_of
 from penstock.core.private import private_folder
 from penstock.evaluation.html import Figure
@@ -22,6 +22,7 @@ from penstock.evaluation.run_charts import Trace
 from penstock.monitoring.opinion.report import Month
 from penstock.runtime.executors import run_child
 from penstock.runtime.house import House
+from penstock.storage.keyring import Keyring, about
 
 MODULE = "penstock.jobs.drawing"
 MOST_KEPT = 200  # reports in one language, some 150 KB each
@@ -37,7 +38,13 @@ def figures(
     house: House, digest: str, locale: str, chinese: Mapping[str, str], *, patience_s: float | None = None
 ) -> tuple[Figure, ...]:
     """The charts of the report of that digest. patience_s: how long to wait for them, by default as a page does."""
-    arguments = {"blobs": str(house.workspace.blobs), "digest": digest, "locale": locale, "chinese": dict(chinese)}
+    arguments = {
+        "blobs": str(house.workspace.blobs),
+        "keyring": str(house.keys.file),
+        "digest": digest,
+        "locale": locale,
+        "chinese": dict(chinese),
+    }
     return _kept(house, "figures", arguments, tuple[Figure, ...], patience_s)
 
 
@@ -67,25 +74,25 @@ def _kept(
     Drawing when that takes longer than a page should wait; it goes on, and the next call has it."""
     key = digest_of([job, arguments, penstock.__version__])[:40]
     place = house.workspace.state / "cache" / "drawings" / f"{key}.json"
-    found = _read(place, kind)
+    found = _read(place, kind, house.keys)
     if found is not None:
         return found
     with _lock:
         doing = _under_way.get(place)
         if doing is None:
             doing = _under_way[place] = Future()
-            threading.Thread(target=_draw, args=(doing, place, job, arguments), name="drawing", daemon=True).start()
+            threading.Thread(target=_draw, args=(doing, place, job, arguments, house.keys), daemon=True).start()
     try:
         return msgspec.convert(doing.result(PATIENCE_S if patience_s is None else patience_s), kind)
     except TimeoutError:
         raise Drawing from None
 
 
-def _draw(doing: Future[Any], place: Path, job: str, arguments: dict[str, Any]) -> None:
+def _draw(doing: Future[Any], place: Path, job: str, arguments: dict[str, Any], keys: Keyring) -> None:
     try:
         with _one_at_a_time:
             drawn = run_child(MODULE, job, arguments)["drawn"]
-        _write(place, drawn)
+        _write(place, drawn, keys)
         doing.set_result(drawn)
     except BaseException as error:  # noqa: BLE001 - told to whoever waits, here or at the next call
         doing.set_exception(error if isinstance(error, Exception) else Unavailable("drawing was stopped"))
@@ -94,21 +101,23 @@ def _draw(doing: Future[Any], place: Path, job: str, arguments: dict[str, Any]) 
             _under_way.pop(place, None)
 
 
-def _read(place: Path, kind: type[Drawn]) -> Drawn | None:
+def _read(place: Path, kind: type[Drawn], keys: Keyring) -> Drawn | None:
     try:
-        found = msgspec.json.decode(place.read_bytes(), type=kind)
+        content = keys.open(place.read_bytes(), about("drawing", place.name), str(place))
+        found = msgspec.json.decode(content, type=kind)
         os.utime(place)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, PenstockError):  # of a key that was retired: it is drawn again
         return None
     return found
 
 
-def _write(place: Path, drawn: object) -> None:
-    """Whole or not at all; a folder that cannot be written to only means that it is drawn again."""
+def _write(place: Path, drawn: object, keys: Keyring) -> None:
+    """Sealed, since it may quote customers; whole or not at all; a folder that cannot be written to only means that it
+    is drawn again."""
     try:
         private_folder(place.parent)
         with tempfile.NamedTemporaryFile(dir=place.parent, delete=False) as stream:
-            stream.write(msgspec.json.encode(drawn))
+            stream.write(keys.seal(keys.newest(), msgspec.json.encode(drawn), about("drawing", place.name)))
         Path(stream.name).replace(place)
         oldest_first = sorted(place.parent.glob("*.json"), key=lambda one: one.stat().st_mtime)
         for old in oldest_first[:-MOST_KEPT]:

@@ -12,8 +12,9 @@ from typing import Any
 
 from penstock.billing.verification import verify_all
 from penstock.core.errors import PenstockError
-from penstock.jobs.backing_up import heads
+from penstock.jobs.backing_up import KEYRING, STATE, heads
 from penstock.jobs.restoring import Restored, restore
+from penstock.jobs.sealing import missing_keys
 from penstock.jobs.trying import try_inputs
 from penstock.models.load import Loader
 from penstock.registry import amendments
@@ -50,9 +51,16 @@ def drill(
     if lost := restored.manifest["damaged_blobs"]:
         checks.append(Check("blobs", False, f"{len(lost)} were damaged already and are not in it: {', '.join(lost)}"))
     checks.append(_rows(restored))  # before the house opens it: a newer schema may move rows
-    house = open_house(folder, database=restored.database)
+    keyring = folder / STATE / "secrets" / KEYRING  # the backup's own, not one that happens to be on this machine
+    house = open_house(folder, database=restored.database, keyring=keyring if keyring.exists() else None)
     try:
-        checks += [_heads(house, restored), _books(house), _acts(house), *_releases(house, signed=with_secrets)]
+        checks += [
+            _heads(house, restored),
+            _books(house),
+            _acts(house),
+            _keys(house),
+            *_releases(house, signed=with_secrets),
+        ]
     finally:
         house.close()
     return checks
@@ -95,6 +103,11 @@ def _acts(house: House) -> Check:
     return Check(
         "audit log", not found.problems, "; ".join(found.problems) or f"{found.entries:,} entries, each in place"
     )
+
+
+def _keys(house: House) -> Check:
+    missing = missing_keys(house)
+    return Check("keys", not missing, missing or f"{len(house.keys.ids())}, every one that seals something")
 
 
 def _releases(house: House, *, signed: bool) -> Iterator[Check]:

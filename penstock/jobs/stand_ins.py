@@ -46,7 +46,7 @@ class StandIns:
 def stand_ins(blobs: BlobStore, folder: Path | None) -> Iterator[StandIns]:
     """Those in the folder, read beside `blobs`; None: none yet, and gone afterwards."""
     if folder is not None:
-        yield StandIns(BlobStore(folder, behind=blobs))
+        yield StandIns(BlobStore(folder, behind=blobs, keys=blobs.keys))
         return
     with scratch(blobs) as store:
         yield StandIns(store)

@@ -37,7 +37,7 @@ class Artifact:
         return self.blobs.get(self._digest(name))
 
     def path(self, name: str) -> Path:
-        """Where a file lies; its hash was checked when the artifact was read."""
+        """Where a file lies that is kept `as_file`; its hash was checked when the artifact was read."""
         return self.blobs.path(self._digest(name))
 
     def _digest(self, name: str) -> str:
@@ -65,7 +65,7 @@ def save_artifact(
         "labels": list(labels),
         "settings": dict(settings),
         "backbone": backbone,
-        "files": {name: blobs.put(content) for name, content in files.items()},
+        "files": {name: blobs.put(content, as_file=as_file(name)) for name, content in files.items()},
     }
     return blobs.put(canonical_json(manifest))
 
@@ -86,7 +86,7 @@ def read_artifact(blobs: BlobStore, digest: str) -> Artifact:
     for name, file in manifest["files"].items():
         if not name.endswith(_SAFE):
             raise Broken(f"the artifact names a file that may not be read: {name!r}", where=place)
-        blobs.verified_path(file)
+        blobs.verify(file)
     return Artifact(
         digest=digest,
         kind=manifest["kind"],
@@ -96,6 +96,28 @@ def read_artifact(blobs: BlobStore, digest: str) -> Artifact:
         files=manifest["files"],
         blobs=blobs,
     )
+
+
+def as_file(name: str) -> bool:
+    """Whether a file is kept as it is, not sealed: weights, which onnxruntime reads by their path."""
+    return name.endswith(".onnx")
+
+
+def kept_as_files(blobs: BlobStore) -> set[str]:
+    """The digests of all such files that the manifests in this store name."""
+    found: set[str] = set()
+    for digest in blobs.digests():
+        if (blobs.folder / digest[:2] / digest).stat().st_size > _LARGEST_MANIFEST:
+            continue
+        content = blobs.get(digest)
+        if content.startswith(_FIRST) and FORMAT.encode() in content:
+            files = json.loads(content)["files"]
+            found |= {file for name, file in files.items() if as_file(name)}
+    return found
+
+
+_FIRST = b'{"backbone":'  # what the canonical JSON of a manifest begins with
+_LARGEST_MANIFEST = 1 << 20
 
 
 def tensors_to_bytes(tensors: Mapping[str, Floats]) -> bytes:

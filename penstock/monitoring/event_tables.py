@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from penstock.storage.changes import unaudited
 from penstock.storage.schema import Instant, metadata
+from penstock.storage.sealed import SealedText, sealed_column
 
 feedback_event = sa.Table(
     "feedback_event",
@@ -20,7 +21,7 @@ feedback_event = sa.Table(
     sa.Column("kind", sa.String, nullable=False),
     sa.Column("item", sa.String, nullable=False),
     # whom the input named, only if the customer consented to training: the stored answer is forgotten after some days
-    sa.Column("user", sa.String, nullable=True),
+    sealed_column("user", SealedText, nullable=True),
     sa.Column("created_at", Instant, nullable=False),
     sa.UniqueConstraint("organisation", "number"),
     sa.UniqueConstraint("organisation", "customer", "request_id", "index", "kind", "item"),

@@ -6,7 +6,7 @@ Knows stored answers and consent; knows nothing of training.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from penstock.monitoring.uses import record_uses
 from penstock.serving.usage_log import Answer, find_answer
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
+from penstock.storage.sealed import open_row, opened, seal_rows
 
 EVENTS = ("click", "buy")
 
@@ -72,7 +73,8 @@ def record_event(tx: Transaction, *, customer: str, request_id: str, index: int,
         user=_user_of(answer, index) if consented else None,
         created_at=tx.now,
     )
-    tx.execute(sa.insert(feedback_event), {**vars(made), "organisation": tx.organisation, "number": number})
+    whole = {**vars(made), "organisation": tx.organisation, "number": number}
+    tx.execute(sa.insert(feedback_event), seal_rows(tx, feedback_event, [whole]))
     return made
 
 
@@ -81,7 +83,7 @@ def list_events(tx: Transaction, product: str | None = None) -> list[Event]:
     query = _mine(tx).order_by(feedback_event.c.number.desc())
     if product is not None:
         query = query.where(feedback_event.c.product == product)
-    return [_event(row) for row in tx.all(query)]
+    return [_event(row) for row in opened(tx, feedback_event, query)]
 
 
 def event_rows(tx: Transaction, product: str, ids: Collection[str] | None = None) -> list[dict[str, Any]]:
@@ -94,7 +96,7 @@ def event_rows(tx: Transaction, product: str, ids: Collection[str] | None = None
     query = _mine(tx).where(feedback_event.c.product == product).order_by(feedback_event.c.number)
     consenting = consenting_customers(tx)
     rows = []
-    for event in map(_event, tx.all(query)):
+    for event in map(_event, opened(tx, feedback_event, query)):
         if event.customer not in consenting or (ids is not None and event.id not in ids):
             continue
         user = event.user
@@ -155,12 +157,12 @@ def _find(tx: Transaction, customer: str, request_id: str, index: int, kind: str
     table = feedback_event.c
     same = (table.customer == customer, table.request_id == request_id, table.index == index)
     row = tx.first(_mine(tx).where(*same, table.kind == kind, table.item == item))
-    return None if row is None else _event(row)
+    return None if row is None else _event(open_row(tx, feedback_event, row))
 
 
 def _mine(tx: Transaction) -> sa.Select[Any]:
     return sa.select(feedback_event).where(feedback_event.c.organisation == tx.organisation)
 
 
-def _event(row: sa.RowMapping) -> Event:
+def _event(row: Mapping[str, Any]) -> Event:
     return Event(**{name: row[name] for name in Event.__dataclass_fields__})

@@ -6,7 +6,7 @@ Knows stored answers, dataset labels and consent; knows nothing of training.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
@@ -24,6 +24,7 @@ from penstock.monitoring.uses import record_uses
 from penstock.serving.usage_log import Answer, find_answer, find_answers
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
+from penstock.storage.sealed import open_row, opened, seal_rows
 
 RATINGS = (-1, 1, 2, 3, 4, 5)  # thumbs (-1, 1) or stars (1 to 5): a product's page should offer one of them
 MAX_TRUTH_CHARS = 2_000
@@ -149,7 +150,8 @@ def record(
     consented = label is not None and get_customer(tx, customer).training_consent
     row = {name: value for name, value in vars(said).items() if name != "used_in"}
     copies = _copies(answer, index) if consented else {"input": None, "answer": None}
-    tx.execute(sa.insert(feedback), {**row, **copies, "organisation": tx.organisation, "number": number})
+    whole = {**row, **copies, "organisation": tx.organisation, "number": number}
+    tx.execute(sa.insert(feedback), seal_rows(tx, feedback, [whole]))
     return said
 
 
@@ -159,7 +161,7 @@ def list_feedback(tx: Transaction, product: str | None = None) -> list[Feedback]
     if product is not None:
         query = query.where(feedback.c.product == product)
     used = _uses(tx)
-    return [replace(_feedback(row), used_in=used.get(row["id"])) for row in tx.all(query)]
+    return [replace(_feedback(row), used_in=used.get(row["id"])) for row in opened(tx, feedback, query)]
 
 
 def page_of_feedback(
@@ -182,7 +184,7 @@ def page_of_feedback(
         query = query.where(state.in_(states))
     if after is not None:
         query = query.where(column.number < _number_of(tx, after))
-    rows = tx.all(query.order_by(column.number.desc()).limit(limit))
+    rows = opened(tx, feedback, query.order_by(column.number.desc()).limit(limit))
     stored = find_answers(tx, {(row["customer"], row["request_id"]) for row in rows})
     consenting, used, reviews = consenting_customers(tx), _uses(tx), list_reviews(tx, product)
     return [
@@ -245,7 +247,7 @@ def _judged(tx: Transaction, product: str, accepted_only: bool) -> list[Correcti
         .order_by(feedback.c.number)
     )
     consenting, reviews = consenting_customers(tx), list_reviews(tx, product)
-    found = [(row, _set_aside(reviews.get(row["id"]), accepted_only)) for row in tx.all(query)]
+    found = [(row, _set_aside(reviews.get(row["id"]), accepted_only)) for row in opened(tx, feedback, query)]
     return [Unusable(row["id"], row["customer"], why) if why else _judge(tx, row, consenting) for row, why in found]
 
 
@@ -257,7 +259,7 @@ def _set_aside(review: Review | None, accepted_only: bool) -> str:
     return "you have not accepted it, and this product trains on accepted ones" if accepted_only and not verdict else ""
 
 
-def _judge(tx: Transaction, row: sa.RowMapping, consenting: frozenset[str]) -> Correction | Unusable:
+def _judge(tx: Transaction, row: Mapping[str, Any], consenting: frozenset[str]) -> Correction | Unusable:
     if row["customer"] not in consenting:
         return Unusable(row["id"], row["customer"], "the customer has not consented to training on its data")
     kept = row["input"]
@@ -313,7 +315,7 @@ def _number_of(tx: Transaction, id: str) -> int:
     return int(row["number"])
 
 
-def _pair(row: sa.RowMapping, stored: Answer | None, consents: bool) -> tuple[Any, Any] | None:
+def _pair(row: Mapping[str, Any], stored: Answer | None, consents: bool) -> tuple[Any, Any] | None:
     """What was asked and what was answered; the output is None where only the input was copied."""
     if stored is not None:
         output = _output_json(stored, row["index"])
@@ -341,7 +343,7 @@ def _current(tx: Transaction, customer: str, request_id: str, index: int) -> Fee
             feedback.c.superseded.is_(False),
         )
     )
-    return None if row is None else _feedback(row)
+    return None if row is None else _feedback(open_row(tx, feedback, row))
 
 
 def _rows(tx: Transaction) -> sa.Select[Any]:
@@ -353,5 +355,5 @@ def _uses(tx: Transaction) -> dict[str, str]:
     return {row["feedback"]: row["dataset_version"] for row in tx.all(query.order_by(feedback_use.c.used_at))}
 
 
-def _feedback(row: sa.RowMapping) -> Feedback:
+def _feedback(row: Mapping[str, Any]) -> Feedback:
     return Feedback(**{name: row[name] for name in Feedback.__dataclass_fields__ if name != "used_in"})

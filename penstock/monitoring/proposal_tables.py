@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from penstock.storage.changes import unaudited
 from penstock.storage.schema import Instant, metadata
+from penstock.storage.sealed import SealedText, sealed_column
 
 proposal = sa.Table(
     "proposal",
@@ -35,7 +36,7 @@ proposal_question = sa.Table(
     sa.Column("proposal", sa.String, sa.ForeignKey("proposal.id"), nullable=False),
     sa.Column("why", sa.String, nullable=False),
     # a copy, only if its owner consented to training: the stored answer is forgotten after some days
-    sa.Column("text", sa.String, nullable=True),
+    sealed_column("text", SealedText, nullable=True),
     sa.CheckConstraint("why in ('unanswered', 'rated down')", name="why"),
     sa.Index("ix_proposal_question_proposal", "organisation", "proposal"),
     info=unaudited("copies of questions"),

@@ -28,6 +28,7 @@ from penstock.serving.usage_log import find_answer
 from penstock.storage import counters
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Transaction
+from penstock.storage.sealed import opened, seal_rows
 
 _PAGE = 200  # answers read at once: with 100 questions and their candidates each, some 20 MB
 
@@ -173,7 +174,7 @@ def keep(tx: Transaction, product: str, groups: Sequence[Group]) -> list[str]:
             for one in asked
             for customer, request, index in [one.place]
         ]
-        tx.execute(sa.insert(proposal_question), rows)
+        tx.execute(sa.insert(proposal_question), seal_rows(tx, proposal_question, rows))
     return made
 
 
@@ -264,7 +265,7 @@ def _said_by(tx: Transaction, proposal_id: str, texts: Collection[str]) -> dict[
     return dict(found)
 
 
-def _answers(tx: Transaction, product: str, before: Mapping[str, Any] | None) -> Sequence[sa.RowMapping]:
+def _answers(tx: Transaction, product: str, before: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """A page of the product's stored answers, newest first; of one instant by source and id."""
     column = answer.c
     query = sa.select(answer).where(column.organisation == tx.organisation, column.product == product)
@@ -272,7 +273,7 @@ def _answers(tx: Transaction, product: str, before: Mapping[str, Any] | None) ->
         here, source = column.created_at == before["created_at"], column.source == before["source"]
         later = sa.or_(column.source > before["source"], sa.and_(source, column.id > before["id"]))
         query = query.where(sa.or_(column.created_at < before["created_at"], sa.and_(here, later)))
-    return tx.all(query.order_by(column.created_at.desc(), column.source, column.id).limit(_PAGE))
+    return opened(tx, answer, query.order_by(column.created_at.desc(), column.source, column.id).limit(_PAGE))
 
 
 def _known(tx: Transaction, requests: Sequence[str]) -> set[Place]:
@@ -313,7 +314,8 @@ def _proposal(tx: Transaction, row: Mapping[Any, Any], consenting: Collection[st
 def _texts(tx: Transaction, proposal_id: str, consenting: Collection[str]) -> list[tuple[str, str]]:
     """(customer, text) of a proposal's questions: the copy of those who consent now, else the stored answer's input."""
     found = []
-    for row in tx.all(sa.select(proposal_question).where(*_questions(tx, proposal_id)).order_by(_ORDER)):
+    query = sa.select(proposal_question).where(*_questions(tx, proposal_id)).order_by(_ORDER)
+    for row in opened(tx, proposal_question, query):
         text = row["text"] if row["customer"] in consenting else None
         if text is None:
             stored = find_answer(tx, row["customer"], row["request_id"])

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from penstock.storage.changes import PERSONAL, unaudited
 from penstock.storage.schema import Instant, metadata
+from penstock.storage.sealed import SealedText, sealed_column
 
 feedback = sa.Table(
     "feedback",
@@ -18,13 +19,13 @@ feedback = sa.Table(
     sa.Column("request_id", sa.String, nullable=False),
     sa.Column("index", sa.Integer, nullable=False),
     sa.Column("rating", sa.Integer, nullable=True),
-    sa.Column("correction", sa.String, nullable=True),
-    sa.Column("comment", sa.String, nullable=False),
+    sealed_column("correction", SealedText, nullable=True),
+    sealed_column("comment", SealedText),
     sa.Column("new_label", sa.Boolean, nullable=False),
     # the input as JSON, only if its owner consented to training: the stored answer is forgotten after some days
-    sa.Column("input", sa.String, nullable=True),
+    sealed_column("input", SealedText, nullable=True),
     # the output that the feedback is about, as JSON, under the same consent
-    sa.Column("answer", sa.String, nullable=True),
+    sealed_column("answer", SealedText, nullable=True),
     sa.Column("superseded", sa.Boolean, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.UniqueConstraint("organisation", "number"),

@@ -17,6 +17,8 @@ from penstock.storage import audit, migrate
 from penstock.storage.blobs import BlobStore
 from penstock.storage.documents import get_document
 from penstock.storage.engine import Store, open_store
+from penstock.storage.keyring import Keyring
+from penstock.storage.sealed import check_keys
 from penstock.workspace.loader import load, where
 from penstock.workspace.records import Workspace
 
@@ -36,6 +38,11 @@ class House:
     store: Store
     blobs: BlobStore
     database_url: str
+
+    @property
+    def keys(self) -> Keyring:
+        """What seals what customers send and get, in the database and in blobs."""
+        return self.store.keys or Keyring(None)
 
     @property
     def folder(self) -> Path:
@@ -60,12 +67,20 @@ class House:
 
 
 def open_house(
-    folder: Path, *, clock: Clock | None = None, create: bool = False, database: str = "", background: bool = False
+    folder: Path,
+    *,
+    clock: Clock | None = None,
+    create: bool = False,
+    database: str = "",
+    keyring: Path | None = None,
+    background: bool = False,
 ) -> House:
     """Load `folder`/penstock.toml, bring its database to the present schema, and open it.
 
     create: make the database if there is none, as `init` and `apply` do; any other command that found none would
-    show an empty company. database: instead of PENSTOCK_DATABASE, which is instead of the workspace's own.
+    show an empty company. database: instead of PENSTOCK_DATABASE, which is instead of the workspace's own; keyring:
+    instead of PENSTOCK_KEYRING, likewise. A keyring that lacks keys shows where a value of a customer is read or
+    written: see `Store` and check_keys.
     What is changed through the house goes into the audit log as the present act's (core.acts); background: a server's
     own work, which is nobody's act. Raises NotFound without a database, BadInput or Unavailable with the place and the
     remedy.
@@ -74,14 +89,18 @@ def open_house(
     _make_state(workspace.state)
     url = database or database_of(workspace)
     migrate.upgrade(url, create=create)
-    store = open_store(url, workspace.organisation, clock=clock or rehearsal_clock(workspace.state))
+    keys = Keyring(keyring or keyring_of(workspace))
+    store = open_store(url, workspace.organisation, keys=keys, clock=clock or rehearsal_clock(workspace.state))
     try:
         _refuse_other_books(store, workspace)
+        if create:
+            check_keys(store)
     except BaseException:
         store.close()
         raise
     act = None if background else present_act()
-    return House(workspace, store if act is None else audit.acting(store, act), BlobStore(workspace.blobs), url)
+    blobs = BlobStore(workspace.blobs, keys=keys)
+    return House(workspace, store if act is None else audit.acting(store, act), blobs, url)
 
 
 def drafts_of(workspace: Workspace) -> Path:
@@ -92,6 +111,11 @@ def drafts_of(workspace: Workspace) -> Path:
 def database_of(workspace: Workspace) -> str:
     """The address of the workspace's database: PENSTOCK_DATABASE, else what the file says."""
     return os.environ.get("PENSTOCK_DATABASE") or workspace.database_url
+
+
+def keyring_of(workspace: Workspace) -> Path:
+    """The file with the keys that seal customers' data: PENSTOCK_KEYRING, else what the workspace's file says."""
+    return Path(os.environ.get("PENSTOCK_KEYRING") or workspace.keyring)
 
 
 def rehearsal_clock(state: Path) -> ShiftedClock | None:

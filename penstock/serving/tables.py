@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from penstock.storage.changes import unaudited
 from penstock.storage.schema import Instant, metadata
+from penstock.storage.sealed import SealedBytes, SealedJson, sealed_column
 
 usage_event = sa.Table(
     "usage_event",
@@ -39,8 +40,8 @@ answer = sa.Table(
     sa.Column("id", sa.String, primary_key=True),
     sa.Column("customer", sa.String, nullable=False),
     sa.Column("product", sa.String, nullable=False),
-    sa.Column("inputs", sa.JSON, nullable=False),
-    sa.Column("body", sa.LargeBinary, nullable=False),  # the very bytes that were sent: a replay repeats them
+    sealed_column("inputs", SealedJson),
+    sealed_column("body", SealedBytes, lost="row"),  # the very bytes that were sent: a replay repeats them
     sa.Column("created_at", Instant, nullable=False),
     sa.Index("ix_answer_age", "organisation", "created_at"),
     info=unaudited("use: what was answered"),

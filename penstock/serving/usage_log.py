@@ -17,6 +17,7 @@ from penstock.serving.tables import answer, usage_event
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 from penstock.storage.schema import sequence
+from penstock.storage.sealed import open_row, opened, seal_rows
 
 SEQUENCE = "usage"
 CORRECTION = "correction"
@@ -108,7 +109,7 @@ def append(tx: Transaction, events: Sequence[UsageEvent], answers: Sequence[Answ
         tx.execute(sa.insert(usage_event), [_row(tx, event) for event in fresh])
     kept = [_row(tx, bodies[event.identity]) for event in fresh if event.identity in bodies]
     if kept:
-        tx.execute(sa.insert(answer), kept)
+        tx.execute(sa.insert(answer), seal_rows(tx, answer, kept))
     return outcomes
 
 
@@ -161,7 +162,7 @@ def find_answer(tx: Transaction, customer: str, id: str) -> Answer | None:
     )
     if row is None:
         return None
-    return Answer(**{name: row[name] for name in Answer.__dataclass_fields__})
+    return _answer(open_row(tx, answer, row))
 
 
 def find_answers(tx: Transaction, identities: Collection[Identity]) -> dict[Identity, Answer]:
@@ -169,8 +170,7 @@ def find_answers(tx: Transaction, identities: Collection[Identity]) -> dict[Iden
     if not identities:
         return {}
     query = sa.select(answer).where(answer.c.organisation == tx.organisation, _among(answer, list(identities)))
-    found = (Answer(**{name: row[name] for name in Answer.__dataclass_fields__}) for row in tx.all(query))
-    return {one.identity: one for one in found}
+    return {one.identity: one for one in map(_answer, opened(tx, answer, query))}
 
 
 def latest_answers(tx: Transaction, release: str, limit: int) -> list[Answer]:
@@ -182,7 +182,7 @@ def latest_answers(tx: Transaction, release: str, limit: int) -> list[Answer]:
         .order_by(usage_event.c.seq.desc())
         .limit(limit)
     )
-    return [Answer(**{name: row[name] for name in Answer.__dataclass_fields__}) for row in tx.all(query)]
+    return [_answer(row) for row in opened(tx, answer, query)]
 
 
 def extent(tx: Transaction) -> tuple[int, int, int]:
@@ -262,12 +262,16 @@ _STORED = (  # built once: it runs before every commit of the writer
 
 def _stored(tx: Transaction, identities: Iterable[Identity]) -> dict[Identity, tuple[UsageEvent, bytes | None]]:
     rows = tx.execute(_STORED, {"organisation": tx.organisation, "identities": list(identities)}).mappings()
-    found = ((_event(row), row["body"]) for row in rows)
+    found = ((_event(row), open_row(tx, answer, row)["body"]) for row in rows)
     return {event.identity: (event, body) for event, body in found}
 
 
 def _event(row: Mapping[Any, Any]) -> UsageEvent:
     return UsageEvent(**{name: row[name] for name in UsageEvent.__dataclass_fields__})
+
+
+def _answer(row: Mapping[Any, Any]) -> Answer:
+    return Answer(**{name: row[name] for name in Answer.__dataclass_fields__})
 
 
 def _row(tx: Transaction, record: UsageEvent | Answer) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from penstock.serving.usage_log import SEQUENCE, Answer, Outcome, UsageEvent, ap
 from penstock.storage import counters
 from penstock.storage.audit import acting
 from penstock.storage.engine import Store, Transaction
+from penstock.storage.sealed import active_key
 
 LARGEST_BATCH = 512  # rows a commit: SQLite writes 48k rows/s at 100 a commit and hardly more beyond
 PROBE_EVERY_S = 0.5  # how often an idle writer whose last commit failed tries again
@@ -184,6 +185,7 @@ class UsageWriter:
         try:
             with self._store.transaction() as tx:
                 counters.take(tx, SEQUENCE, 0)
+                active_key(tx)  # answers are kept sealed, or not at all
         except Exception as error:  # noqa: BLE001 - any failure means: still red
             self._problem = f"usage cannot be recorded: {error}"
             time.sleep(PROBE_EVERY_S)

@@ -15,6 +15,7 @@ from penstock.core.errors import BadInput, Broken, DatabaseUnavailable, Unavaila
 from penstock.core.ids import Ids, random_ids
 from penstock.core.installing import install_hint
 from penstock.storage.changes import Changes
+from penstock.storage.keyring import Keyring
 from penstock.storage.sqlite import BUSY_TIMEOUT_MS, sqlite_engine
 
 _DAMAGED = ("malformed", "is not a database", "XX001", "XX002")
@@ -25,13 +26,14 @@ _READ_ONLY = "25006"  # Postgres' code; SQLite's error is an operational one
 
 @dataclass(frozen=True)
 class Transaction:
-    """One unit of work: a connection inside BEGIN, for one organisation, with its clock and ids. changes: what it
-    changed so far, where somebody acts."""
+    """One unit of work: a connection inside BEGIN, for one organisation, with its clock and ids. keys: what seals the
+    values of customers (sealed.py). changes: what it changed so far, where somebody acts."""
 
     connection: sa.Connection
     organisation: str
     clock: Clock
     ids: Ids
+    keys: Keyring | None = None
     changes: Changes | None = None
 
     @property
@@ -59,9 +61,9 @@ class Transaction:
             return self.changes.execute(self.connection, statement, rows)
         return self.connection.execute(statement, rows)
 
-    def execute_unrecorded(self, statement: sa.Executable) -> sa.CursorResult[Any]:
+    def execute_unrecorded(self, statement: sa.Executable, rows: Any = None) -> sa.CursorResult[Any]:
         """Run a statement past the audit log, which would keep for ever what the rows said: what an erasure takes."""
-        return self.connection.execute(statement)
+        return self.connection.execute(statement, rows)
 
     def all(self, statement: sa.Executable) -> Sequence[sa.RowMapping]:
         return self.execute(statement).mappings().all()
@@ -86,13 +88,15 @@ class Transaction:
 
 @dataclass(frozen=True)
 class Store:
-    """A database opened for one organisation. Close it when done. journal: told of each transaction's changes before
-    it is committed (audit.acting); None where nobody acts."""
+    """A database opened for one organisation. Close it when done. keys: without them no value of a customer is
+    read or written. journal: told of each transaction's changes before it is committed (audit.acting); None where
+    nobody acts."""
 
     engine: sa.Engine
     organisation: str
     clock: Clock = field(default_factory=SystemClock)
     ids: Ids = random_ids
+    keys: Keyring | None = None
     journal: Callable[[Transaction, Changes], None] | None = None
 
     @contextmanager
@@ -100,7 +104,7 @@ class Store:
         """A writing transaction: committed at the end of the block, rolled back on any error."""
         with translated_errors(), self.engine.begin() as connection:
             changes = None if self.journal is None else Changes()
-            yield Transaction(connection, self.organisation, self.clock, self.ids, changes)
+            yield Transaction(connection, self.organisation, self.clock, self.ids, self.keys, changes)
             if self.journal is not None and changes is not None:
                 self.journal(Transaction(connection, self.organisation, self.clock, self.ids), changes)
 
@@ -112,7 +116,7 @@ class Store:
             with connection.begin():
                 if not is_sqlite(self.engine):  # SQLite's reads are snapshots of themselves
                     connection.exec_driver_sql("set transaction isolation level repeatable read, read only")
-                yield Transaction(connection, self.organisation, self.clock, self.ids)
+                yield Transaction(connection, self.organisation, self.clock, self.ids, self.keys)
 
     @contextmanager
     def dry_run(self) -> Iterator[Transaction]:
@@ -133,11 +137,17 @@ class _RolledBack(Exception):
 
 
 def open_store(
-    url: str, organisation: str, *, clock: Clock | None = None, ids: Ids | None = None, pool_size: int = 5
+    url: str,
+    organisation: str,
+    *,
+    keys: Keyring | None = None,
+    clock: Clock | None = None,
+    ids: Ids | None = None,
+    pool_size: int = 5,
 ) -> Store:
     """Open `sqlite:///path` or `postgresql://…`. The schema must be current: see migrate.upgrade."""
     engine = open_engine(url, pool_size=pool_size)
-    return Store(engine, organisation, clock or SystemClock(), ids or random_ids)
+    return Store(engine, organisation, clock or SystemClock(), ids or random_ids, keys)
 
 
 def open_engine(url: str, *, pool_size: int = 5, create: bool = False) -> sa.Engine:

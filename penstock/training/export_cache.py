@@ -16,7 +16,7 @@ from pathlib import Path
 
 from penstock.core.errors import NotFound
 from penstock.core.hashing import sha256_of
-from penstock.models.artifact import read_artifact
+from penstock.models.artifact import as_file, read_artifact
 from penstock.storage.blobs import BlobStore
 
 MOST_BYTES = 4_000_000_000
@@ -36,16 +36,17 @@ def restore(blobs: BlobStore, key: str) -> str | None:
     try:
         manifest = (entry / _MANIFEST).read_bytes()
         digest = entry.joinpath("digest").read_text(encoding="ascii")
-        files = json.loads(manifest)["files"].values()
-        contents = [(entry / file).read_bytes() for file in files]
+        files = json.loads(manifest)["files"]
+        contents = {name: (entry / file).read_bytes() for name, file in files.items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         _remove(entry)
         return None
-    if sha256_of(manifest) != digest or any(sha256_of(c) != file for c, file in zip(contents, files, strict=True)):
+    if sha256_of(manifest) != digest or any(sha256_of(contents[name]) != file for name, file in files.items()):
         _remove(entry)
         return None
-    for content in (*contents, manifest):
-        blobs.put(content)
+    for name, content in contents.items():
+        blobs.put(content, as_file=as_file(name))
+    blobs.put(manifest)
     with suppress(OSError):
         os.utime(entry)  # the longest unused go first
     return digest
@@ -64,8 +65,8 @@ def keep(blobs: BlobStore, key: str, digest: str) -> None:
         return
     try:
         for file in read_artifact(blobs, digest).files.values():
-            shutil.copyfile(blobs.path(file), part / file)
-        shutil.copyfile(blobs.path(digest), part / _MANIFEST)
+            (part / file).write_bytes(blobs.get(file))
+        (part / _MANIFEST).write_bytes(blobs.get(digest))
         (part / "digest").write_text(digest, encoding="ascii")
         part.rename(entry)
     except (OSError, NotFound):

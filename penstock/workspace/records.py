@@ -252,9 +252,11 @@ class Agreement(Record):
 
 
 class StorageSettings(Record):
-    """Where the database lies. Empty: SQLite in the workspace's .penstock folder."""
+    """Where the database lies; empty: SQLite in the workspace's .penstock folder. keyring: the file with the keys that
+    seal customers' data; empty: .penstock/secrets/keyring."""
 
     database: str = ""
+    keyring: str = ""
 
 
 class MailServer(Record):
@@ -341,6 +343,11 @@ class Workspace(Record):
     def database_url(self) -> str:
         """The database's address; PENSTOCK_DATABASE is read by app.open_house, not here."""
         return self.storage.database or f"sqlite:///{self.state / 'penstock.sqlite'}"
+
+    @property
+    def keyring(self) -> Path:
+        """The keyring's file; PENSTOCK_KEYRING is read by runtime.house, not here."""
+        return self.folder / (self.storage.keyring or ".penstock/secrets/keyring")
 
     @property
     def blobs(self) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ from penstock.serving import usage_log
 from penstock.serving.usage_log import Answer, UsageEvent
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
+from penstock.storage.keyring import Keyring
 from penstock.workspace.loader import load
 
 TOML = """
@@ -200,7 +201,8 @@ def open_harbour(folder: Path, store: Store) -> Harbour:
     (folder / "penstock.toml").write_text(TOML, encoding="utf-8")
     workspace = load(folder)
     workspace.state.mkdir(exist_ok=True)
-    house = House(workspace, store, BlobStore(workspace.blobs), str(store.engine.url))
+    store = replace(store, keys=Keyring(workspace.keyring))
+    house = House(workspace, store, BlobStore(workspace.blobs, keys=store.keys), str(store.engine.url))
     assert isinstance(store.clock, SettableClock)
     store.clock.set(datetime(2026, 10, 5, 2, 0, tzinfo=UTC))
     with store.transaction() as tx:
@@ -212,6 +214,7 @@ def open_harbour(folder: Path, store: Store) -> Harbour:
 def busy_harbour(folder: Path, store: Store) -> Harbour:
     """October: two customers used helpdesk, one of them prepaid. Mid-November: October is closed and partly paid."""
     here = open_harbour(folder, store)
+    store = here.store
     _sign_up(here)
     here.poor = here.candidate("helpdesk", "ngram-linear.v1", 78).id
     here.good = here.candidate("helpdesk", "frozen-linear.v1", 112).id

@@ -26,6 +26,7 @@ from penstock.runtime.workflows import Handle
 from penstock.storage import migrate
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store, open_engine
+from penstock.storage.keyring import Keyring
 from penstock.workspace.loader import load
 
 ADDRESS = "http://127.0.0.1:8081"
@@ -87,9 +88,9 @@ def harbour(made_harbour: Harbour, tmp_path: Path) -> Iterator[Harbour]:
     shutil.copytree(made_harbour.house.folder, tmp_path, dirs_exist_ok=True)
     url = f"sqlite:///{tmp_path / 'penstock.sqlite'}"
     clock = SettableClock(made_harbour.clock.now())
-    store = Store(open_engine(url), "main", clock, random_ids)
     workspace = load(tmp_path)
-    house = House(workspace, store, BlobStore(workspace.blobs), url)
+    store = Store(open_engine(url), "main", clock, random_ids, Keyring(workspace.keyring))
+    house = House(workspace, store, BlobStore(workspace.blobs, keys=store.keys), url)
     yield replace(made_harbour, house=house, clock=clock, invoices=dict(made_harbour.invoices))
     store.close()
 

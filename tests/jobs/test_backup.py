@@ -36,6 +36,7 @@ from penstock.storage import backup as storage_backup
 from penstock.storage import migrate
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store, open_engine
+from penstock.storage.keyring import Keyring
 from penstock.training.records import TrainRequest, save
 from penstock.training.rungs import RUNGS
 from penstock.workspace.loader import load
@@ -119,8 +120,9 @@ def company(original: Company, tmp_path: Path) -> Iterator[Company]:
         storage_backup.copy_sqlite(url, folder / ".penstock" / "penstock.sqlite")
         url = f"sqlite:///{folder / '.penstock' / 'penstock.sqlite'}"
     workspace = load(folder)
-    store = replace(house.store, engine=open_engine(url))
-    harbour = replace(original.harbour, house=House(workspace, store, BlobStore(workspace.blobs), url))
+    store = replace(house.store, engine=open_engine(url), keys=Keyring(workspace.keyring))
+    blobs = BlobStore(workspace.blobs, keys=store.keys)
+    harbour = replace(original.harbour, house=House(workspace, store, blobs, url))
     yield Company(harbour, original.new_database)
     store.close()
 

@@ -43,6 +43,7 @@ from penstock.storage import audit
 from penstock.storage.audit import verify
 from penstock.storage.engine import Store, Transaction
 from penstock.storage.schema import metadata
+from penstock.storage.sealed import seal_rows
 
 ACT = Act("ada", "owner", "here", "a test")
 QUIET = ("Quiet Co", "pay@quiet.example.com", "9 Quiet Lane", "GB 9")
@@ -98,7 +99,8 @@ def _opinion(tx: Transaction, customer: str, key: str) -> None:
         "tone": 1,
     }
     document |= {"text": f"words of {customer}", "source": "", "url": ""}
-    tx.execute(sa.insert(opinion_document), {**owner, "customer": customer, **document})
+    whole = {**owner, "customer": customer, **document}
+    tx.execute(sa.insert(opinion_document), seal_rows(tx, opinion_document, [whole]))
     mute = {"entity": "e", "until": tx.now, "reason": "loud", "created_at": tx.now}
     tx.execute(sa.insert(opinion_mute), {**owner, "customer": customer, **mute})
     feed = {"url": "https://feed.example.com", "etag": "", "modified": "", "seen": [], "fetched_at": tx.now}

@@ -29,6 +29,7 @@ from penstock.runtime.house import House
 from penstock.serving.usage_log import Answer, UsageEvent, append
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
+from penstock.storage.sealed import opened
 
 Shop = tuple[House, str]
 
@@ -100,7 +101,8 @@ def test_a_document_without_an_entity_is_counted_but_its_text_is_not_kept(shop: 
     )
     fold(house, "brands")
     with house.store.read() as tx:
-        rows = tx.all(opinion_document.select().where(opinion_document.c.organisation == tx.organisation))
+        mine = opinion_document.select().where(opinion_document.c.organisation == tx.organisation)
+        rows = opened(tx, opinion_document, mine)
     assert sorted((row["document"], row["text"]) for row in rows) == [("d1", None), ("d2", "Tidebank")]
 
 

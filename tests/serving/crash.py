@@ -25,6 +25,7 @@ from penstock.core.hashing import sha256_of
 from penstock.serving import usage_log
 from penstock.serving.tables import answer
 from penstock.storage.engine import Store
+from penstock.storage.sealed import opened
 
 CREDIT = 10_000_000
 _SCRIPT = Path(__file__).parent / "tiny_gateway.py"
@@ -219,7 +220,7 @@ def _compare(store: Store, customer: str, journal: Journal, kills: int, seconds:
     told = journal.read()
     with store.read() as tx:
         events = usage_log.events(tx, limit=10_000_000)
-        bodies = tx.all(sa.select(answer.c.id, answer.c.body).where(answer.c.organisation == tx.organisation))
+        bodies = opened(tx, answer, sa.select(answer).where(answer.c.organisation == tx.organisation))
         own = grant.c.organisation == tx.organisation
         settled = int(tx.scalar(sa.select(sa.func.coalesce(sa.func.sum(grant.c.used), 0)).where(own)))
         held = sa.func.coalesce(sa.func.sum(sa.case((grant.c.open, grant.c.units), else_=grant.c.used)), 0)

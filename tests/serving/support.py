@@ -29,6 +29,7 @@ from penstock.serving.server import serve
 from penstock.serving.usage_log import UsageEvent
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store, Transaction
+from penstock.storage.keyring import Keyring
 from penstock.workspace.records import GatewaySettings, Price, Product
 
 PRODUCT = "helpdesk"
@@ -210,6 +211,7 @@ class Company:
 def make_company(store: Store, blobs: BlobStore, **changes: Any) -> Company:
     """Put a company on air in the store's organisation; `changes` go to GatewayDeps."""
     _tables.create_all(store.engine)
+    store = store if store.keys else replace(store, keys=Keyring(blobs.folder.parent / "keyring"))
     with store.transaction() as tx:
         customer = customers.add_customer(tx, name="Quay", email="dev@quay.example")
         key, text = keys.create_key(tx, customer=customer.id)

@@ -22,6 +22,7 @@ from penstock.serving.usage_log import Outcome
 from penstock.serving.writer import UsageWriter, Use
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import open_store
+from penstock.storage.keyring import Keyring
 from penstock.workspace.records import Company, GatewaySettings
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -46,7 +47,7 @@ class EarlyWriter(UsageWriter):
 def main(database: str, organisation: str, blobs: str, *flags: str) -> None:
     if "--early" in flags:
         gateway.UsageWriter = EarlyWriter  # type: ignore[misc]
-    store = open_store(database, organisation)
+    store = open_store(database, organisation, keys=Keyring(Path(blobs).parent / "keyring"))
     if "--unsynced" in flags:
         sa.event.listen(store.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=NORMAL"))
     settings = GatewaySettings(requests_per_minute=10_000_000)

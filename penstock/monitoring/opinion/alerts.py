@@ -32,6 +32,7 @@ from penstock.monitoring.opinion.mentions import Stream
 from penstock.monitoring.opinion.outbox import enqueue
 from penstock.monitoring.opinion.tables import opinion_alert, opinion_mute
 from penstock.storage.engine import Transaction
+from penstock.storage.sealed import open_row, opened, seal_rows
 
 STATES = ("open", "acknowledged", "resolved")
 _TONE = {"volume": None, "negative": -1, "positive": 1}
@@ -190,7 +191,7 @@ def get_alert(tx: Transaction, id: str) -> Alert:
     row = tx.first(sa.select(opinion_alert).where(*_is(tx, id)))
     if row is None:
         raise NotFound(f"no alert {id!r}", hint="penstock opinion alerts PRODUCT")
-    return _alert(row)
+    return _alert(open_row(tx, opinion_alert, row))
 
 
 def list_alerts(
@@ -213,7 +214,8 @@ def list_alerts(
         query = query.where(c.onset < end)
     if start is not None:
         query = query.where(c.last >= start)
-    return [_alert(row) for row in tx.all(query.order_by(c.first.desc(), c.entity, c.kind))]
+    query = query.order_by(c.first.desc(), c.entity, c.kind)
+    return [_alert(row) for row in opened(tx, opinion_alert, query)]
 
 
 def _span(tx: Transaction, stream: Stream, watch: Watch) -> tuple[datetime, datetime, datetime]:
@@ -300,13 +302,14 @@ def _update(tx: Transaction, known: Alert, found: Alert) -> None:
         values["documents"] = list(found.documents)
     if found.state == "resolved" and known.state != "resolved":
         values |= {"state": "resolved", "resolved_at": tx.now}
-    tx.execute(sa.update(opinion_alert).where(*_is(tx, known.id)).values(values))
+    sealed = seal_rows(tx, opinion_alert, [{"id": known.id, **values}])[0]
+    tx.execute(sa.update(opinion_alert).where(*_is(tx, known.id)).values(sealed))
 
 
 def _insert(tx: Transaction, alert: Alert) -> bool:
     """Whether it is new: another process may have found it meanwhile, or one of its kind still stands."""
     row = {**vars(alert), "documents": list(alert.documents)}
-    return insert_new(tx, opinion_alert, [row]) == 1
+    return insert_new(tx, opinion_alert, seal_rows(tx, opinion_alert, [row])) == 1
 
 
 def _resolve(tx: Transaction, stream: Stream, watch: Watch) -> None:
@@ -348,7 +351,7 @@ def _is(tx: Transaction, id: str) -> tuple[sa.ColumnElement[bool], ...]:
     return opinion_alert.c.organisation == tx.organisation, opinion_alert.c.id == id
 
 
-def _alert(row: sa.RowMapping) -> Alert:
+def _alert(row: Mapping[str, Any]) -> Alert:
     values = {name: row[name] for name in Alert.__dataclass_fields__}
     return Alert(**{**values, "documents": tuple(values["documents"])})
 

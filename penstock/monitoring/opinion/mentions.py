@@ -29,6 +29,7 @@ from penstock.serving.usage_log import Answer
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 from penstock.storage.schema import sequence
+from penstock.storage.sealed import opened, seal_rows
 
 PAGE_EVENTS = 100  # of up to 256 documents each: what one transaction holds
 KEPT_CHARS = 500
@@ -160,7 +161,7 @@ def keep(tx: Transaction, product: str, customer: str, answers: Sequence[Answere
         del first[known]
     stream = {"product": product, "customer": customer}
     fresh = list(first.values())
-    documents = [{**stream, **_document_row(one)} for one in fresh]
+    documents = seal_rows(tx, opinion_document, [{**stream, **_document_row(one)} for one in fresh])
     local = zone_of(zone)
     mentions = [
         {
@@ -277,7 +278,7 @@ def quotes(
     else:
         query = query.where(document.tone == tone).order_by(document.score.desc(), document.time, document.document)
     found: dict[str, Quote] = {}
-    for row in tx.all(query.limit(5 * limit)):
+    for row in opened(tx, opinion_document, query.limit(5 * limit)):
         quote = Quote(**{name: row[name] for name in Quote.__dataclass_fields__})
         found.setdefault(quote.text or quote.document, quote)
     return list(found.values())[:limit]

@@ -18,6 +18,7 @@ from penstock.metering.sql import insert_new
 from penstock.models.opinion.options import Mail, Options
 from penstock.monitoring.opinion.tables import opinion_delivery
 from penstock.storage.engine import Store, Transaction
+from penstock.storage.sealed import open_row, seal_rows
 
 BACKOFF = tuple(
     timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 1440, 1440)
@@ -80,7 +81,7 @@ def enqueue(
         }
         for channel, target in dict.fromkeys([*hooks, *mails])
     ]
-    return insert_new(tx, opinion_delivery, rows)
+    return insert_new(tx, opinion_delivery, seal_rows(tx, opinion_delivery, rows))
 
 
 def mail_target(mail: Mail) -> str:
@@ -114,7 +115,7 @@ def deliveries(tx: Transaction, *, alert: str | None = None, product: str | None
         query = query.where(c.alert == alert)
     if product is not None:
         query = query.where(c.product == product)
-    return [_delivery(row) for row in tx.all(query.order_by(c.id))]
+    return [_delivery(tx, row) for row in tx.all(query.order_by(c.id))]
 
 
 def _claim(store: Store, product: str) -> Delivery | None:
@@ -129,7 +130,7 @@ def _claim(store: Store, product: str) -> Delivery | None:
                 return None
             taken = sa.update(opinion_delivery).where(c.id == row["id"], *mine, c.next_at == row["next_at"])
             if tx.first(taken.values(next_at=tx.now + LEASE).returning(c.id)) is not None:
-                return _delivery(row)
+                return _delivery(tx, row)
 
 
 def _note(store: Store, one: Delivery, error: str | None, *, given_up: bool = False) -> None:
@@ -145,7 +146,8 @@ def _note(store: Store, one: Delivery, error: str | None, *, given_up: bool = Fa
         tx.execute(sa.update(opinion_delivery).where(c.organisation == tx.organisation, c.id == one.id).values(values))
 
 
-def _delivery(row: sa.RowMapping) -> Delivery:
+def _delivery(tx: Transaction, sealed: sa.RowMapping) -> Delivery:
+    row = open_row(tx, opinion_delivery, sealed)
     return Delivery(**{name: row[name] for name in Delivery.__dataclass_fields__})
 
 

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from penstock.storage.changes import PERSONAL, unaudited
 from penstock.storage.schema import Instant, metadata
+from penstock.storage.sealed import SealedJson, SealedText, sealed_column
 
 _STREAM = ("organisation", "product", "customer")
 
@@ -22,9 +23,9 @@ opinion_document = sa.Table(  # every document that was answered, once whatever 
     sa.Column("score", sa.Float, nullable=False),
     sa.Column("tone", sa.SmallInteger, nullable=False),
     # shortened, only of documents that name an entity, and only for `text_days`: alerts and reports quote it
-    sa.Column("text", sa.String, nullable=True),
-    sa.Column("source", sa.String, nullable=False),
-    sa.Column("url", sa.String, nullable=False),
+    sealed_column("text", SealedText, nullable=True),
+    sealed_column("source", SealedText),
+    sealed_column("url", SealedText),
     sa.CheckConstraint("tone between -1 and 1", name="tone"),
     sa.Index("ix_opinion_document_release", *_STREAM, "release", "time"),
     sa.Index("ix_opinion_document_time", "organisation", "product", "time"),
@@ -85,7 +86,7 @@ opinion_alert = sa.Table(
     sa.Column("expected", sa.Float, nullable=False),
     sa.Column("statistic", sa.Float, nullable=False),
     sa.Column("threshold", sa.Float, nullable=False),
-    sa.Column("documents", sa.JSON, nullable=False),
+    sealed_column("documents", SealedJson),  # quotes
     sa.Column("release", sa.String, nullable=False),
     sa.Column("muted", sa.Boolean, nullable=False),
     sa.Column("found_at", Instant, nullable=False),
@@ -128,7 +129,7 @@ opinion_delivery = sa.Table(  # the outbox: written with the alert, sent afterwa
     sa.Column("product", sa.String, nullable=False),
     sa.Column("channel", sa.String, nullable=False),
     sa.Column("target", sa.String, nullable=False),
-    sa.Column("body", sa.JSON, nullable=False),
+    sealed_column("body", SealedJson, lost="row"),
     sa.Column("state", sa.String, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("next_at", Instant, nullable=True),
