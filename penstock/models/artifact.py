@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from penstock.core.errors import Broken
+from penstock.core.errors import Broken, Unavailable
 from penstock.core.hashing import canonical_json
 from penstock.models.protocol import Floats
 from penstock.storage.blobs import BlobStore
@@ -109,7 +109,10 @@ def kept_as_files(blobs: BlobStore) -> set[str]:
     for digest in blobs.digests():
         if (blobs.folder / digest[:2] / digest).stat().st_size > _LARGEST_MANIFEST:
             continue
-        content = blobs.get(digest)
+        try:
+            content = blobs.get(digest)
+        except Unavailable:  # its key is lost: it names nothing any more
+            continue
         if content.startswith(_FIRST) and FORMAT.encode() in content:
             files = json.loads(content)["files"]
             found |= {file for name, file in files.items() if as_file(name)}

@@ -62,6 +62,7 @@ class Keyring:
         """Forget a key for ever: whatever it still seals cannot be read any more."""
         with self._changing() as keys:
             keys.pop(id, None)
+        self._ciphers.pop(id, None)
 
     def seal(self, id: str, plain: bytes, about: bytes) -> bytes:
         """`plain` under that key, readable only with the same `about`."""
@@ -138,7 +139,7 @@ class Keyring:
                 where=str(self.file),
                 hint="run this as the user, and on the machine, that may write it",
             ) from None
-        self._read_at = None
+        self._refresh()
 
 
 def key_of(sealed: bytes) -> str | None:

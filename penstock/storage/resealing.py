@@ -15,6 +15,7 @@ from penstock.core.errors import Conflict, NotFound, Unavailable
 from penstock.storage.engine import Transaction, is_sqlite
 from penstock.storage.keyring import ID_CHARS
 from penstock.storage.sealed import (
+    SealedBytes,
     SealedText,
     active_key,
     open_row,
@@ -121,10 +122,10 @@ def lose_page(tx: Transaction, table: sa.Table, id: str, limit: int = PAGE) -> i
     if not keys:
         return 0
     mine = _mine(tx, table), sa.tuple_(*row_key(table)).in_(keys)
-    whole = [_under(column, id) for column in columns if column.info["lost"] == "row"]
-    if whole:
-        tx.execute_unrecorded(sa.delete(table).where(*mine, sa.or_(*whole)))
     for column in columns:
+        if column.info["lost"] == "row":
+            tx.execute_unrecorded(sa.delete(table).where(*mine, _under(column, id)))
+            continue
         empty = None if column.nullable else "" if isinstance(column.type, SealedText) else []
         tx.execute_unrecorded(sa.update(table).where(*mine, _under(column, id)).values({column.name: empty}))
     return len(rows)
@@ -166,7 +167,7 @@ def _mine(tx: Transaction, table: sa.Table) -> sa.ColumnElement[bool]:
 def _filled(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
     """Whether there is something to seal."""
     raw, _ = raw_of(column)
-    if raw.type._type_affinity is sa.LargeBinary:
+    if isinstance(column.type, SealedBytes):
         return sa.and_(raw.is_not(None), raw != b"")
     return sa.and_(raw.is_not(None), raw.not_in(("", '""', "[]", "{}", "null")))
 

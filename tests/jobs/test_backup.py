@@ -24,9 +24,11 @@ from penstock.core.errors import BadInput, Broken, Conflict, NotFound, Unavailab
 from penstock.core.ids import random_ids
 from penstock.datasets.rows import Split
 from penstock.identity.customers import add_customer
+from penstock.jobs import backing_up
 from penstock.jobs.backing_up import Made, back_up
 from penstock.jobs.drill import Check, drill
 from penstock.jobs.restoring import restore
+from penstock.jobs.sealing import retire, rotate
 from penstock.jobs.trying import try_inputs
 from penstock.registry.releases import live
 from penstock.runtime.house import House, open_house, set_rehearsal
@@ -164,6 +166,7 @@ def test_a_drill_finds_the_company_in_its_backup(company: Company) -> None:
         "usage and balances",
         "database and ledger",
         "audit log",
+        "keys",
         "release helpdesk/1",
         "release helpdesk/1 answers",
     ]
@@ -221,12 +224,17 @@ def test_it_is_private_and_holds_no_secret_in_the_clear(company: Company) -> Non
 
 @on_sqlite
 @pytest.mark.parametrize("passphrase", ["another passphrase", ""])
-def test_without_the_passphrase_nothing_is_restored(company: Company, passphrase: str) -> None:
+def test_without_the_passphrase_nothing_is_restored(
+    company: Company, passphrase: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = company.back_up()
     with pytest.raises(BadInput, match=r"cannot be opened|sealed"):
         company.restored(made, passphrase=passphrase)
     assert not (company.folder.parent / "restored").exists()
-    assert wrong(company.drill(made.file, passphrase=None, with_secrets=False)) == []
+    [keys, *rest] = wrong(company.drill(made.file, passphrase=None, with_secrets=False))
+    assert "the keyring is not there" in keys and rest, "what customers sent cannot be read, nor a model that has rows"
+    monkeypatch.setenv("PENSTOCK_KEYRING", str(company.folder / ".penstock" / "secrets" / "keyring"))
+    assert wrong(company.drill(made.file, "again", passphrase=None, with_secrets=False)) == []
     with pytest.raises(BadInput, match="at least 12"):
         company.back_up("other.backup", passphrase="short")
 
@@ -352,10 +360,26 @@ def _drilled_after(company: Company, made: Made, statement: str) -> dict[str, st
 def test_a_damaged_blob_is_left_out_and_named(company: Company) -> None:
     house = company.harbour.house
     digest = house.blobs.put(b"a report")
-    house.blobs.path(digest).write_bytes(b"another")
+    (house.blobs.folder / digest[:2] / digest).write_bytes(b"another")
     made = company.back_up()
     assert made.damaged == (digest,)
     assert any(digest in line for line in wrong(company.drill(made.file)))
+
+
+def test_a_backup_that_a_rotation_goes_through_has_both_keys(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = company.harbour.house
+    [old] = house.keys.ids()
+    copy = backing_up._add_blobs
+
+    def rotated(*arguments: Any) -> list[str]:
+        rotate(house)
+        retire(house, old)
+        return copy(*arguments)
+
+    monkeypatch.setattr(backing_up, "_add_blobs", rotated)
+    made = company.back_up()
+    assert house.keys.ids() != (old,) and old not in house.keys.ids()
+    assert wrong(company.drill(made.file)) == [], "the copy of the database is older than the rotation"
 
 
 @on_sqlite
