@@ -32,6 +32,8 @@ ALL = (
     ["benchmarks.soak", "--database", "postgres"],
     ["benchmarks.scale", "--database", "sqlite"],
     ["benchmarks.scale", "--database", "postgres"],
+    ["benchmarks.sealing", "--database", "sqlite"],
+    ["benchmarks.sealing", "--database", "postgres"],
     ["benchmarks.backup", "--database", "sqlite"],
     ["benchmarks.backup", "--database", "postgres"],
     ["benchmarks.crash", "--database", "sqlite", "--kills", KILLS],

@@ -149,9 +149,9 @@ def record(
         tx.execute(sa.update(feedback).where(feedback.c.id == before.id).values(superseded=True))
     consented = label is not None and get_customer(tx, customer).training_consent
     row = {name: value for name, value in vars(said).items() if name != "used_in"}
-    copies = _copies(answer, index) if consented else {"input": None, "answer": None}
-    whole = {**row, **copies, "organisation": tx.organisation, "number": number}
-    tx.execute(sa.insert(feedback), seal_rows(tx, feedback, [whole]))
+    row |= _copies(answer, index) if consented else {"input": None, "answer": None}
+    row |= {"organisation": tx.organisation, "number": number}
+    tx.execute(sa.insert(feedback), seal_rows(tx, feedback, [row]))
     return said
 
 
