@@ -128,7 +128,6 @@ def record(
         comment = comment.strip() or before.comment
     asked = correction.strip() if isinstance(correction, str) else correction
     named = () if asked is None else (check or _as_said)(answer.product, answer.inputs[index], asked)
-    is_new = _any_unknown(tx, answer.product, named, refuse=not proposes(answer.product))
     label = asked if asked is None or isinstance(asked, str) else listed(asked)
     said = Feedback(
         id=tx.new_id("fb"),
@@ -139,7 +138,7 @@ def record(
         rating=rating,
         correction=label,
         comment=comment.strip(),
-        new_label=is_new,
+        new_label=_any_unknown(tx, answer.product, named, refuse=not proposes(answer.product)),
         superseded=False,
         created_at=tx.now,
     )
