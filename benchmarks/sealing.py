@@ -68,6 +68,8 @@ def main() -> None:
             plain, sealed = ([one[figure] for one in runs[name]] for name in ("plain", "sealed"))
             ratio = statistics.median(b / a for a, b in zip(plain, sealed, strict=True))
             report("sealing", figure=figure, **told, plain=plain, sealed=sealed, median_ratio=round(ratio, 3))
+        for batch in (1, 20):
+            report("sealing", figure="append", database=options.database, batch=batch, **appended(store, batch))
         store.close()
         for times in (1, 10, 100):
             report("sealing", figure="reseal", database=options.database, **resealed(url, times * options.rows, place))
@@ -122,6 +124,24 @@ def _clients(url: str, key: str, clients: int, seconds: float, told: Any) -> Non
     for thread in threads:
         thread.join()
     told.put(took)
+
+
+def appended(store: Store, batch: int, pairs: int = 7, commits: int = 60) -> dict[str, Any]:
+    """Processor time of one answer in the usage writer's transaction, in microseconds: plain and sealed in turn."""
+    spent: dict[str, list[float]] = {"plain": [], "sealed": []}
+    body, asked = b'{"outputs": []}' + b" " * 300, ["where is my parcel? it was sent a week ago " * 4]
+    for pair in range(pairs):
+        for name, keep in (("plain", plain_rows), ("sealed", seal_rows)):
+            usage_log.seal_rows = keep
+            began = time.process_time()
+            for commit in range(commits):
+                ids = [f"{name}-{batch}-{pair}-{commit}-{number}" for number in range(batch)]
+                with store.transaction() as tx:
+                    made = [UsageEvent("cus", one, "cus", "p", "rel", "key", tx.now, 1, "0" * 64) for one in ids]
+                    usage_log.append(tx, made, [Answer("cus", one, "cus", "p", asked, body, tx.now) for one in ids])
+            spent[name].append((time.process_time() - began) / commits / batch * 1e6)
+    plain, sealed = (statistics.median(spent[name]) for name in ("plain", "sealed"))
+    return {"plain_us": round(plain), "sealed_us": round(sealed), "added_us": round(sealed - plain)}
 
 
 def resealed(url: str, rows: int, place: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from penstock.storage.schema import Instant, metadata
+from penstock.storage.sealed import SealedJson, sealed_column
 
 dataset_version = sa.Table(
     "dataset_version",
@@ -14,7 +15,7 @@ dataset_version = sa.Table(
     sa.Column("id", sa.String(64), primary_key=True),
     sa.Column("number", sa.BigInteger, nullable=False),
     sa.Column("blob", sa.String(64), nullable=False),
-    sa.Column("report", sa.JSON, nullable=False),
+    sealed_column("report", SealedJson),  # its examples are rows
     sa.Column("rows_train", sa.BigInteger, nullable=False),
     sa.Column("rows_test", sa.BigInteger, nullable=False),
     sa.Column("parent", sa.String(64)),

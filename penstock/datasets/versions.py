@@ -22,6 +22,7 @@ from penstock.datasets.tables import dataset_version
 from penstock.storage import counters
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Transaction
+from penstock.storage.sealed import open_row, opened, seal_rows
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def add_version(
         created_at=tx.now,
     )
     values = {**vars(version), "organisation": tx.organisation, "report": version.report.to_json()}
-    tx.execute(sa.insert(dataset_version), values)
+    tx.execute(sa.insert(dataset_version), seal_rows(tx, dataset_version, [values]))
     return version
 
 
@@ -93,7 +94,7 @@ def find_version(tx: Transaction, product: str, digest: str) -> DatasetVersion:
 
 def list_versions(tx: Transaction, product: str | None) -> list[DatasetVersion]:
     """All versions of the product, the newest first; None: of every product, by its name."""
-    return [_version(row) for row in tx.all(_select(tx, product))]
+    return [_version(row) for row in opened(tx, dataset_version, _select(tx, product))]
 
 
 def load_rows(blobs: BlobStore, version: DatasetVersion) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -129,12 +130,19 @@ def _select(tx: Transaction, product: str | None) -> sa.Select[Any]:
 
 def _find(tx: Transaction, product: str, condition: sa.ColumnElement[bool]) -> DatasetVersion | None:
     row = tx.first(_select(tx, product).where(condition).limit(1))
-    return None if row is None else _version(row)
+    return None if row is None else _version(open_row(tx, dataset_version, row))
 
 
-def _version(row: sa.RowMapping) -> DatasetVersion:
+def _version(row: Mapping[str, Any]) -> DatasetVersion:
     values = {name: value for name, value in row.items() if name != "organisation"}
-    return DatasetVersion(**{**values, "report": CleaningReport.from_json(row["report"])})
+    return DatasetVersion(**{**values, "report": CleaningReport.from_json(row["report"] or _LOST)})
+
+
+_LOST: Mapping[str, Any] = {
+    **dict.fromkeys(("read_train", "read_test", "read_feedback", "rows_train", "rows_test"), 0),
+    **dict.fromkeys(("classes", "findings"), ()),
+}
+"""The report of a version whose key is lost."""
 
 
 def _list_hint(product: str) -> str:

@@ -13,6 +13,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from penstock.core.errors import Conflict, PenstockError, Unavailable
+from penstock.datasets.tables import dataset_version
 from penstock.models.artifact import kept_as_files
 from penstock.monitoring.event_tables import feedback_event
 from penstock.monitoring.opinion import tables as opinion
@@ -26,6 +27,7 @@ from penstock.storage.resealing import count_values, end, lose_page, reseal_page
 from penstock.storage.sealed import check_keys
 
 TABLES = (
+    dataset_version,
     answer,
     feedback,
     feedback_event,

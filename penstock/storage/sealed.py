@@ -143,17 +143,21 @@ def opened(tx: Transaction, table: sa.Table, query: sa.Executable) -> list[dict[
 def active_key(tx: Transaction) -> str:
     """The id of the key for new values, read in the transaction that seals: once a rotation has committed, nobody seals
     with the key before. The first is made where there is none."""
-    keys, known = sealing_key.c, keys_of(tx)
-    query = sa.select(keys.id).where(keys.organisation == tx.organisation, keys.state == "active")
-    found = tx.scalar(query)
+    known, mine = keys_of(tx), {"mine": tx.organisation}
+    found = tx.execute(_ACTIVE, mine).scalar()
     if found is None:
         row = {"organisation": tx.organisation, "id": known.newest(), "state": "active", "made_at": tx.now}
         insert = sqlite.insert if is_sqlite(tx.connection.engine) else postgresql.insert
         tx.execute_unrecorded(insert(sealing_key).values(row).on_conflict_do_nothing())
-        found = tx.scalar(query)
+        found = tx.execute(_ACTIVE, mine).scalar()
     if not known.has(str(found)):
         raise known.missing(str(found))
     return str(found)
+
+
+_ACTIVE = sa.select(sealing_key.c.id).where(  # built once: it runs in every commit of the writer
+    sealing_key.c.organisation == sa.bindparam("mine"), sealing_key.c.state == "active"
+)
 
 
 def check_keys(store: Store) -> None:

@@ -43,7 +43,7 @@ sent = st.builds(
 def test_replays_and_duplicates_in_any_order_count_each_id_once(
     store: Store, batches: list[list[UsageEvent]], rolled_back: set[int]
 ) -> None:
-    own = Store(store.engine, f"{store.organisation}-{random_ids('x')}", store.clock, random_ids)
+    own = Store(store.engine, f"{store.organisation}-{random_ids('x')}", store.clock, random_ids, store.keys)
     first: dict[tuple[str, str], UsageEvent] = {}
     bodies: dict[tuple[str, str], bytes] = {}
     for number, batch in enumerate(batches):

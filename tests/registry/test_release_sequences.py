@@ -27,7 +27,7 @@ steps = st.lists(
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps)
 def test_at_most_one_release_of_a_product_is_ever_live(store: Store, steps: list[tuple[str, str]]) -> None:
-    own = Store(store.engine, random_ids("org"), store.clock, random_ids)
+    own = Store(store.engine, random_ids("org"), store.clock, random_ids, store.keys)
     expected: dict[str, list[int]] = {product: [] for product in PRODUCTS}  # numbers live now and before, oldest first
     made = dict.fromkeys(PRODUCTS, 0)
     for turn, (action, product) in enumerate(steps):

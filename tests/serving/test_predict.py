@@ -262,7 +262,7 @@ def test_a_large_batch_limit_is_the_workspace_s(company: Company) -> None:
 
 def _stranger(company: Company) -> str:
     """A key of right shape that this gateway never saw."""
-    elsewhere = Store(company.store.engine, "elsewhere", company.store.clock, company.store.ids)
+    elsewhere = replace(company.store, organisation="elsewhere")
     with elsewhere.transaction() as tx:
         name = company.store.ids("n")
         who = customers.add_customer(tx, name=name, email=f"{name}@x.example")

@@ -19,6 +19,7 @@ from penstock.serving.usage_log import Answer, UsageEvent
 from penstock.serving.writer import LARGEST_BATCH, UsageWriter, Use
 from penstock.storage import migrate
 from penstock.storage.engine import Store, Transaction, open_engine
+from penstock.storage.keyring import Keyring
 
 NOON = datetime(2026, 11, 15, 12, tzinfo=UTC)
 
@@ -65,7 +66,7 @@ def funding() -> RecordingFunding:
 @pytest.fixture
 def writer(store: Store, funding: RecordingFunding) -> Iterator[UsageWriter]:
     SwitchedStore.off = False
-    switched = SwitchedStore(store.engine, store.organisation, store.clock, store.ids)
+    switched = SwitchedStore(store.engine, store.organisation, store.clock, store.ids, store.keys)
     started = UsageWriter(switched, funding)
     started.start()
     yield started
@@ -154,7 +155,8 @@ def test_a_database_locked_by_another_program_refuses_and_later_goes_on(tmp_path
     engine = open_engine(url, pool_size=1)
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA busy_timeout=50")
-    store, other = Store(engine, "main"), Store(open_engine(url), "main")
+    store = Store(engine, "main", keys=Keyring(tmp_path / "keyring"))
+    other = Store(open_engine(url), "main")
     writer = UsageWriter(store, RecordingFunding())
     writer.start()
     with other.transaction():
