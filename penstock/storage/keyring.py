@@ -7,7 +7,6 @@ import base64
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.core.errors import BadInput, Broken, Unavailable
 from penstock.core.hashing import sha256_of
 from penstock.core.private import private_folder
+from penstock.core.whole import write_whole
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -129,8 +129,7 @@ class Keyring:
                 fcntl.flock(folder, fcntl.LOCK_EX)
                 keys = _read(self.file) if self.file.exists() else {}
                 yield keys
-                _write(self.file, keys)
-                os.fsync(folder)
+                write_whole(self.file, _content(keys))  # 0600 from its first byte
             finally:
                 os.close(folder)
         except OSError as error:
@@ -187,16 +186,3 @@ def _parsed(content: bytes, where: str) -> dict[str, bytes]:
 def _content(keys: Mapping[str, bytes]) -> bytes:
     told = [{"id": id, "key": base64.b64encode(secret).decode()} for id, secret in keys.items()]
     return json.dumps({"format": _FORMAT, "keys": told}, indent=1).encode() + b"\n"
-
-
-def _write(file: Path, keys: Mapping[str, bytes]) -> None:
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=".keyring-")  # 0600 from the first byte
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(_content(keys))
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
