@@ -6,9 +6,12 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import random
 import signal
 import sys
 import tempfile
+import time
+from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
@@ -18,47 +21,44 @@ SHORTEST_S, LONGEST_S = 5.0, 40.0
 
 def main() -> int:
     from faults.postgres import Server, new_cluster, running
-    from serving.crash import restart_run
-    from serving.support import make_company, open_grants
+    from faults.power import Finding, judge_books, new_shop
+    from serving.crash import Fleet, GatewayProcess, Journal
 
-    from penstock.storage import migrate
-    from penstock.storage.blobs import BlobStore
-    from penstock.storage.engine import open_store
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=5.0)
-    parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    options = _options()
     restarts = max(1, round(options.minutes * 60 / ((SHORTEST_S + LONGEST_S) / 2)))
-    ends = itertools.cycle((signal.SIGQUIT, signal.SIGINT))
+    chance, ends, found = random.Random(options.seed), itertools.cycle((signal.SIGQUIT, signal.SIGINT)), Finding()
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         place.chmod(0o777)
         new_cluster(place / "pg")
         with running(Server(place / "pg")) as server:
-
-            def restart() -> None:
-                server.stop(next(ends))
-                server.start()
-
-            migrate.upgrade(server.url)
-            store = open_store(server.url, "restarts")
-            company = make_company(store, BlobStore(place / "blobs"))
-            report = restart_run(
-                company,
-                place,
-                restart,
-                restarts=restarts,
-                pause_s=(SHORTEST_S, LONGEST_S),
-                clients=options.clients,
-                seed=options.seed,
-            )
-            stuck = open_grants(store)
-            store.close()
-    passed = report.sound and report.acknowledged > 0 == stuck
-    print(json.dumps({"benchmark": "restarts", **report.to_json(), "stuck": stuck, "passed": passed}))
+            company, journal = new_shop(server.url, place / "blobs"), Journal(place / "journal")
+            with GatewayProcess(company, "--ledger") as gateway:
+                fleet = Fleet(gateway, company.key, journal, options.clients, options.seed)
+                try:
+                    for _ in range(restarts):
+                        journal.wait_for_more(options.clients)  # it serves again within 30 s, or this raises
+                        time.sleep(chance.uniform(SHORTEST_S, LONGEST_S))
+                        server.stop(next(ends))
+                        server.start()
+                    journal.wait_for_more(options.clients)
+                finally:
+                    fleet.stop()
+            told = [["answered", one, digest] for one, digests in journal.read().items() for digest in digests]
+            judge_books(server.url, None, told, found)
+    counted = asdict(found)
+    wrong = sum(value for name, value in counted.items() if name not in ("acknowledged", "words"))
+    passed = found.acknowledged > 0 == wrong
+    print(json.dumps({"benchmark": "restarts", "restarts": restarts, **counted, "passed": passed}))
     return 0 if passed else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from faults.shim import Record
@@ -43,6 +43,7 @@ class Disk:
     def __init__(self, folder: Path) -> None:
         self.folder = str(folder.resolve())
         self._place = 0
+        self._numbers: dict[int, int] = {}  # inode -> its present file's number here
         self._files: dict[int, _File] = {}
         self._live: Names = {}  # as the processes see it
         self._folders: set[str] = {self.folder}
@@ -65,6 +66,11 @@ class Disk:
 
     def follow(self, record: Record) -> None:
         self._place += 1
+        if (
+            record.kind == "C"
+        ):  # a number that a removed file had is given again; what is left of that one keeps its own
+            self._numbers[record.inode] = self._place << 64
+        record = replace(record, inode=self._numbers.get(record.inode, record.inode))
         if record.kind == "C" and record.names[0].endswith(_PASSING):
             return
         kind, inode = record.kind, record.inode

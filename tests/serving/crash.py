@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -33,9 +33,8 @@ _SCRIPT = Path(__file__).parent / "tiny_gateway.py"
 
 @dataclass(frozen=True)
 class CrashReport:
-    """kills: of the gateway, or restarts of its database. lost: acknowledged, not in the log. double: counted or
-    settled more than once. changed: acknowledged with other bytes than are stored. gaps: numbers missing in the log.
-    unacknowledged: in the log, the answer never arrived."""
+    """lost: acknowledged, not in the log. double: counted or settled more than once. changed: acknowledged with other
+    bytes than are stored. gaps: numbers missing in the log. unacknowledged: in the log, the answer never arrived."""
 
     kills: int
     acknowledged: int
@@ -73,34 +72,6 @@ def crash_run(
         journal.wait_for_more(clients)
         fleet.stop()
     return _compare(company.store, company.customer, journal, kills, time.monotonic() - began)
-
-
-def restart_run(
-    company: Company,
-    folder: Path,
-    restart: Callable[[], None],
-    *,
-    restarts: int,
-    pause_s: tuple[float, float],
-    clients: int = 8,
-    seed: int = 0,
-) -> CrashReport:
-    """One gateway under load while its database is restarted again and again. Raises TimeoutError when the clients have
-    no answers within 30 s after a restart. The company must be new."""
-    began, chance, journal = time.monotonic(), random.Random(seed), Journal(folder / "journal")
-    give_credit(company.store, company.customer, CREDIT)
-    company.store.close()
-    with GatewayProcess(company) as gateway:
-        fleet = Fleet(gateway, company.key, journal, clients, seed)
-        try:
-            for _ in range(restarts):
-                journal.wait_for_more(clients)
-                time.sleep(chance.uniform(*pause_s))
-                restart()
-            journal.wait_for_more(clients)
-        finally:
-            fleet.stop()
-    return _compare(company.store, company.customer, journal, restarts, time.monotonic() - began)
 
 
 class GatewayProcess:
