@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import penstock, report, shared_data
-from penstock.datasets.images.prepare import prepare
-from penstock.datasets.images.rows import Pictures, of_rows
-from penstock.training.images import RUNGS
+from penstock.tasks.images.data.prepare import prepare
+from penstock.tasks.images.data.rows import Pictures, of_rows
+from penstock.tasks.images.train import RUNGS
 from penstock.training.records import TrainRequest
 from penstock.workspace.records import Product
 

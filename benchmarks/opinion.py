@@ -30,14 +30,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import penstock, report, shared_data
-from penstock.datasets.documents import clean_documents, read_documents
 from penstock.datasets.rows import Split
-from penstock.evaluation.shifts import Plan, Planted, choose, detection_rate, false_alarms, plant, replay
-from penstock.models.opinion.detector import CUSUM, FIXED, LEAST_MENTIONS, Detector
-from penstock.models.opinion.matcher import Matcher
-from penstock.models.opinion.series import Series, bucket_number, series_of
-from penstock.training import ngram_linear
-from penstock.training.opinion.calibrate import BLOCK_DAYS, REPLICATE_DAYS, fit
+from penstock.tasks.opinion.data import clean_documents, read_documents
+from penstock.tasks.opinion.measure import Plan, Planted, choose, detection_rate, false_alarms, plant, replay
+from penstock.tasks.opinion.model.detector import CUSUM, FIXED, LEAST_MENTIONS, Detector
+from penstock.tasks.opinion.model.matcher import Matcher
+from penstock.tasks.opinion.model.series import Series, bucket_number, series_of
+from penstock.tasks.opinion.train.calibrate import BLOCK_DAYS, REPLICATE_DAYS, fit
+from penstock.tasks.text.train import ngram_linear
 from penstock.training.records import TrainRequest
 
 ENTITIES: dict[str, list[str]] = {

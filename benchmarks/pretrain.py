@@ -60,9 +60,9 @@ def main() -> None:
 
 def compare(subjects: list[Subject], folder: Path, runs: int) -> None:
     from penstock.datasets.rows import Split
-    from penstock.models.load import Loader
+    from penstock.loader import Loader
     from penstock.storage.blobs import BlobStore
-    from penstock.training import frozen_linear, ngram_linear
+    from penstock.tasks.text.train import frozen_linear, ngram_linear
     from penstock.training.backbones import resolve
     from penstock.training.records import TrainRequest
     from penstock.workspace.records import Backbone

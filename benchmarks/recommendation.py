@@ -26,15 +26,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", str(os.cpu_count() or 1))
 import numpy as np
 
 from benchmarks.common import report, shared_data
-from penstock.datasets.interactions.preparing import Records, prepare, records_of
-from penstock.evaluation.ranking import FIRST, gains, mean_over_users, places_of, quality_of
-from penstock.models.recommendation.recommender import Ask, is_recommender
 from penstock.storage.blobs import BlobStore
-from penstock.tasks.recommendation import TASK
+from penstock.tasks.recommendation.data.preparing import Records, prepare, records_of
+from penstock.tasks.recommendation.model.recommender import Ask, is_recommender
+from penstock.tasks.recommendation.ranking import FIRST, gains, mean_over_users, places_of, quality_of
+from penstock.tasks.recommendation.task import TASK
+from penstock.tasks.recommendation.train import RUNGS
+from penstock.tasks.recommendation.train.judging import History, history_rows
+from penstock.tasks.recommendation.train.log import Held, Log, hold_out, read_log
 from penstock.training.cache import EmbeddingCache
-from penstock.training.recommendation import RUNGS
-from penstock.training.recommendation.judging import History, history_rows
-from penstock.training.recommendation.log import Held, Log, hold_out, read_log
 from penstock.training.records import Trained, TrainRequest
 from penstock.workspace.records import Backbone, Product
 
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def encoder(folder: Path) -> Any:
-    from penstock.models.load import Loader
+    from penstock.loader import Loader
     from penstock.training.backbones import resolve
 
     blobs = BlobStore(folder / "blobs")

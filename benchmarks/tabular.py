@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import report, shared_data
-from penstock.datasets.tabular.columns import plan_columns, typed
-from penstock.datasets.tabular.options import TableOptions
-from penstock.datasets.tabular.reading import read_table
-from penstock.datasets.tabular.schema import TableSplit
-from penstock.evaluation.auc import auc
 from penstock.evaluation.metrics import calibration
+from penstock.tasks.tabular.auc import auc
+from penstock.tasks.tabular.data.columns import plan_columns, typed
+from penstock.tasks.tabular.data.options import TableOptions
+from penstock.tasks.tabular.data.reading import read_table
+from penstock.tasks.tabular.data.schema import TableSplit
+from penstock.tasks.tabular.train import RUNGS
 from penstock.training.records import TrainRequest
-from penstock.training.tabular import RUNGS
 
 ZEROS = ("glucose", "blood_pressure", "skin_thickness", "insulin", "bmi")
 SETS: dict[str, dict[str, Any]] = {

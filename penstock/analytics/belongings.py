@@ -1,6 +1,6 @@
 """All rows that belong to one customer, table by table and page by page: what an export holds.
 
-A table with a `customer` column is in PARTS or, with the reason, in LEFT_OUT: a test looks. It reads only.
+A table with a `customer` column is in `parts` or, with the reason, in `left_out`: a test looks. It reads only.
 """
 
 from __future__ import annotations
@@ -8,21 +8,20 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from penstock import installed
 from penstock.billing import limit_tables as caps
 from penstock.billing import tables as bills
 from penstock.channels import tables as channels
 from penstock.identity import tables as people
+from penstock.identity.belongings import DERIVED, Belonging, of_key
 from penstock.metering.tables import usage_correction
 from penstock.monitoring import event_tables as events
-from penstock.monitoring import proposal_tables as proposals
 from penstock.monitoring import tables as said
-from penstock.monitoring.opinion import tables as opinion
 from penstock.serving import tables as serving
 from penstock.storage.audit import Entry, entries_about, is_personal
 from penstock.storage.engine import Store, Transaction
@@ -31,110 +30,62 @@ from penstock.storage.sealed import opened
 
 PAGE = 500
 AUDIT = "audit"
-LEFT_OUT = {
+_LEFT_OUT = {
     "usage_grant": "what gateways hold for a while; its use is in usage",
     "usage_total": "sums over usage",
-    "opinion_stream": "how far detection has read",
     "commission": "it belongs to the partner",
     "payout": "it belongs to the partner: see its statement",
 }
-"""Tables that name a customer and are in no export, and why."""
-
 Row = Mapping[str, Any]
-_DERIVED = ("organisation", "name_key", "email_key")
 
 
-@dataclass(frozen=True)
-class Part:
-    """One file of an export. by: the column that names the customer; with `via`, the column that names a row of that
-    table, of the same customer (its column `via_by`). order: what pages go by, unique within the customer. hidden:
-    columns that are secret or another's."""
-
-    name: str
-    what: str
-    table: sa.Table
-    by: str = "customer"
-    via: sa.Table | None = None
-    via_key: str = "id"
-    via_by: str = "customer"
-    order: tuple[str, ...] = ()
-    hidden: tuple[str, ...] = ()
-
-    @property
-    def columns(self) -> list[sa.Column[Any]]:
-        return [one for one in self.table.columns if one.name not in (*_DERIVED, *self.hidden)]
-
-    @property
-    def ordered_by(self) -> list[sa.Column[Any]]:
-        named = self.order or [one.name for one in self.table.primary_key if one.name != "organisation"]
-        return [self.table.c[name] for name in named]
-
-    def mine(self, organisation: str, customer: str) -> list[sa.ColumnElement[bool]]:
-        """The conditions that a row is the customer's."""
-        own = [self.table.c.organisation == organisation]
-        if self.via is None:
-            return [*own, self.table.c[self.by] == customer]
-        owner = self.via.c
-        theirs = sa.select(owner[self.via_key]).where(
-            owner.organisation == organisation, owner[self.via_by] == customer
-        )
-        return [*own, self.table.c[self.by].in_(theirs)]
+def _of_invoice(name: str, what: str, table: sa.Table) -> Belonging:
+    return Belonging(name, what, table, by="invoice", via=bills.invoice, via_key="number")
 
 
-def _of_key(name: str, what: str, table: sa.Table) -> Part:
-    return Part(name, what, table, by="key", via=people.key)
-
-
-def _of_invoice(name: str, what: str, table: sa.Table) -> Part:
-    return Part(name, what, table, by="invoice", via=bills.invoice, via_key="number")
-
-
-PARTS = (
-    Part("customer", "the customer's own record", people.customer, by="id"),
-    Part("consents", "each yes and no to training, oldest first", people.consent),
-    Part("keys", "keys, without their secrets", people.key, hidden=("secret_sha256",)),
-    _of_key("key_uses", "when each key was last used, to the hour", people.key_use),
-    _of_key("key_limits", "what each key may do at most", serving.key_limit),
-    _of_key("key_spending", "what each limited key came to, by month", caps.key_spend),
-    Part("terms", "how the customer pays", bills.customer_terms),
-    Part("tax", "tax rates of its own", bills.tax_version),
-    Part("plans", "plans, from when to when", bills.subscription),
-    Part("limits", "units of a product in a month", bills.usage_limit),
-    Part("spend_limit", "what a month may come to", caps.spend_limit),
-    Part("limit_warnings", "warnings that a limit comes near", caps.limit_warning),
-    Part("usage", "every usage event", serving.usage_event, order=("seq",)),
-    Part("usage_corrections", "corrections of use, and why", usage_correction),
-    Part(
+_PARTS = (
+    Belonging("customer", "the customer's own record", people.customer, by="id"),
+    Belonging("consents", "each yes and no to training, oldest first", people.consent),
+    Belonging("keys", "keys, without their secrets", people.key, hidden=("secret_sha256",)),
+    of_key("key_uses", "when each key was last used, to the hour", people.key_use),
+    of_key("key_limits", "what each key may do at most", serving.key_limit),
+    of_key("key_spending", "what each limited key came to, by month", caps.key_spend),
+    Belonging("terms", "how the customer pays", bills.customer_terms),
+    Belonging("tax", "tax rates of its own", bills.tax_version),
+    Belonging("plans", "plans, from when to when", bills.subscription),
+    Belonging("limits", "units of a product in a month", bills.usage_limit),
+    Belonging("spend_limit", "what a month may come to", caps.spend_limit),
+    Belonging("limit_warnings", "warnings that a limit comes near", caps.limit_warning),
+    Belonging("usage", "every usage event", serving.usage_event, order=("seq",)),
+    Belonging("usage_corrections", "corrections of use, and why", usage_correction),
+    Belonging(
         "answers", "answers still kept, with their inputs", serving.answer, by="source"
     ),  # in its key; of an answer it is the customer
-    Part("feedback", "ratings, corrections and comments", said.feedback, order=("number",)),
-    Part("feedback_reviews", "what was decided about them", said.feedback_review, by="feedback", via=said.feedback),
-    Part("feedback_uses", "data versions that hold rows of them", said.feedback_use, by="feedback", via=said.feedback),
-    Part("events", "clicks and purchases", events.feedback_event, order=("number",)),
-    Part(
+    Belonging("feedback", "ratings, corrections and comments", said.feedback, order=("number",)),
+    Belonging(
+        "feedback_reviews", "what was decided about them", said.feedback_review, by="feedback", via=said.feedback
+    ),
+    Belonging(
+        "feedback_uses", "data versions that hold rows of them", said.feedback_use, by="feedback", via=said.feedback
+    ),
+    Belonging("events", "clicks and purchases", events.feedback_event, order=("number",)),
+    Belonging(
         "event_uses",
         "data versions that hold rows of them",
         events.feedback_event_use,
         by="event",
         via=events.feedback_event,
     ),
-    Part("questions", "questions that had no good answer", proposals.proposal_question),
-    Part("opinion_documents", "documents of opinion monitoring", opinion.opinion_document),
-    Part("opinion_mentions", "what they mention", opinion.opinion_mention),
-    Part("opinion_alerts", "alerts", opinion.opinion_alert, hidden=("acknowledged_by",)),
-    Part("opinion_deliveries", "alerts sent", opinion.opinion_delivery, by="alert", via=opinion.opinion_alert),
-    Part("opinion_mutes", "entities that alert no more", opinion.opinion_mute),
-    _of_key("opinion_feeds", "feeds that are read for its keys", opinion.opinion_feed),
-    Part("invoices", "invoices; each as PDF too, in invoices/", bills.invoice),
+    Belonging("invoices", "invoices; each as PDF too, in invoices/", bills.invoice),
     _of_invoice("invoice_lines", "the lines of invoices", bills.invoice_line),
     _of_invoice("invoice_mails", "to whom invoices were mailed", bills.invoice_mail),
-    Part("invoice_voids", "invoices taken back", bills.invoice_void),
-    Part("rating_runs", "the figures behind invoices' lines", bills.rating_run),
-    Part("credit_notes", "credit notes; each as PDF too, in credit-notes/", bills.credit_note),
-    Part("payments", "payments of invoices", bills.payment),
-    Part("refunds", "money given back", bills.refund),
-    Part("postings", "the ledger's postings in its name: credit, receivables", bills.posting, by="party"),
-    Part(
+    Belonging("invoice_voids", "invoices taken back", bills.invoice_void),
+    Belonging("rating_runs", "the figures behind invoices' lines", bills.rating_run),
+    Belonging("credit_notes", "credit notes; each as PDF too, in credit-notes/", bills.credit_note),
+    Belonging("payments", "payments of invoices", bills.payment),
+    Belonging("refunds", "money given back", bills.refund),
+    Belonging("postings", "the ledger's postings in its name: credit, receivables", bills.posting, by="party"),
+    Belonging(
         "ledger_operations",
         "what the postings belong to, and when they were made",
         bills.ledger_operation,
@@ -143,19 +94,32 @@ PARTS = (
         via_key="operation",
         via_by="party",
     ),
-    Part("billing_stops", "why it is put aside from billing", bills.quarantine),
-    Part("attribution", "which partner brought it", channels.attribution),
-    Part(
+    Belonging("billing_stops", "why it is put aside from billing", bills.quarantine),
+    Belonging("attribution", "which partner brought it", channels.attribution),
+    Belonging(
         "attribution_review",
         "whether that is held",
         channels.attribution_review,
         hidden=("signs", "decision"),  # they may name others
     ),
-    Part("partners", "what it is as a partner", channels.partner),
+    Belonging("partners", "what it is as a partner", channels.partner),
 )
 
 
-def rows(store: Store, part: Part, customer: str, page: int = PAGE) -> Iterator[dict[str, Any]]:
+def parts() -> tuple[Belonging, ...]:
+    """Everything that an export holds, table by table."""
+    return (*_PARTS, *(one for task in installed.tasks().values() for one in task.customers.belongings))
+
+
+def left_out() -> dict[str, str]:
+    """Tables that name a customer and are in no export, and why."""
+    found = dict(_LEFT_OUT)
+    for task in installed.tasks().values():
+        found |= task.customers.left_out
+    return found
+
+
+def rows(store: Store, part: Belonging, customer: str, page: int = PAGE) -> Iterator[dict[str, Any]]:
     """The part's rows as JSON values, each page in a transaction of its own: nothing is held up, memory is bounded."""
     after: Sequence[Any] | None = None
     keys = part.ordered_by
@@ -172,7 +136,7 @@ def rows(store: Store, part: Part, customer: str, page: int = PAGE) -> Iterator[
 def audit_rows(store: Store, customer: str, page: int = PAGE) -> Iterator[dict[str, Any]]:
     """The audit log's entries about the customer and its keys, oldest first; of what one act changed, only what is the
     customer's."""
-    shown = {part.table.name: frozenset(part.hidden) for part in PARTS}
+    shown = {part.table.name: frozenset(part.hidden) for part in parts()}
     with store.read() as tx:
         keys = sa.select(people.key.c.id).where(
             people.key.c.organisation == tx.organisation, people.key.c.customer == customer
@@ -192,10 +156,10 @@ def audit_rows(store: Store, customer: str, page: int = PAGE) -> Iterator[dict[s
 def personal_entries(store: Store, customer: str, page: int = PAGE) -> Iterator[tuple[list[Entry], frozenset[str]]]:
     """The audit log's entries that hold personal values of the customer, oldest first, page by page; with the ids that
     name its rows in them."""
-    parts = [one for one in PARTS if any(column.info.get("personal") for column in one.table.columns)]
+    owned = [one for one in parts() if any(column.info.get("personal") for column in one.table.columns)]
     with store.read() as tx:
         theirs = sa.union(
-            *(sa.select(one.table.c[one.by]).where(*one.mine(tx.organisation, customer)) for one in parts)
+            *(sa.select(one.table.c[one.by]).where(*one.mine(tx.organisation, customer)) for one in owned)
         )
         names = frozenset(str(name) for (name,) in tx.execute(theirs))
     after = 0
@@ -208,18 +172,20 @@ def personal_entries(store: Store, customer: str, page: int = PAGE) -> Iterator[
         after = found[-1].number
 
 
-def count(tx: Transaction, part: Part, customer: str) -> int:
+def count(tx: Transaction, part: Belonging, customer: str) -> int:
     """How many rows the part has."""
     query = sa.select(sa.func.count()).select_from(part.table).where(*part.mine(tx.organisation, customer))
     return int(tx.scalar(query) or 0)
 
 
-def fields(part: Part) -> list[dict[str, str]]:
+def fields(part: Belonging) -> list[dict[str, str]]:
     """Name and type of each field of the part's rows."""
     return [{"name": one.name, "type": _type(one.type)} for one in part.columns]
 
 
-def _page(tx: Transaction, part: Part, customer: str, after: Sequence[Any] | None, size: int) -> list[dict[str, Any]]:
+def _page(
+    tx: Transaction, part: Belonging, customer: str, after: Sequence[Any] | None, size: int
+) -> list[dict[str, Any]]:
     keys = part.ordered_by
     order = [one.label(f"order_{number}") for number, one in enumerate(keys)]
     query = sa.select(*part.columns, *order).where(*part.mine(tx.organisation, customer))
@@ -249,7 +215,7 @@ def _of_entry(entry: Entry, mine: frozenset[str], shown: Mapping[str, frozenset[
     return {**facts, "changes": changes}
 
 
-_HIDDEN = frozenset(_DERIVED)
+_HIDDEN = frozenset(DERIVED)
 _TYPES: tuple[tuple[type[Any], str], ...] = (
     (sa.Boolean, "true or false"),
     (sa.Integer, "integer"),

@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+from penstock import installed
 from penstock.billing.funding import expire_grants
 from penstock.console.office import serve_office
 from penstock.jobs.limit_warnings import warn_of_limits
-from penstock.jobs.opinion import tend_opinion, tidy_opinion
 from penstock.jobs.runner import open_workflows
-from penstock.monitoring.proposals import forget_copies
 from penstock.runtime.board import Board
 from penstock.runtime.house import House, open_house
 from penstock.runtime.parent import last_call
@@ -26,7 +25,6 @@ from penstock.storage.sealed import check_keys
 HOUSEKEEPING_S = 3600.0
 LIMITS_S = 60.0
 LEAVING_S = 25.0
-OPINION_S = 15.0  # how long a new document may wait to be counted
 
 
 def run_office(folder: Path, *, host: str | None = None, port: int | None = None, announce: Path | None = None) -> int:
@@ -72,7 +70,7 @@ def chores(house: House) -> Iterator[None]:
 
     threads = [
         threading.Thread(target=again, args=(chore, pause_s), name=chore.__name__, daemon=True)
-        for chore, pause_s in _CHORES
+        for chore, pause_s in (*_CHORES, *_of_tasks())
     ]
     for thread in threads:
         thread.start()
@@ -83,16 +81,16 @@ def chores(house: House) -> Iterator[None]:
 
 
 def tidy_once(house: House) -> int:
-    """Expire grants, forget old answers in bounded transactions, and copies of questions whose owners consent no more;
-    answers how many answers went.
+    """Expire grants, let each task tidy what is its own, forget old answers in bounded transactions; returns how many
+    answers went.
 
-    What opinion monitoring has not counted yet is counted first: if that fails, no answer is forgotten.
+    What a task has still to read from answers is read first: if that fails, no answer is forgotten.
     """
     with house.store.transaction() as tx:
         expire_grants(tx)
-        forget_copies(tx)
         before = tx.now - timedelta(days=house.workspace.gateway.answer_days)
-    tidy_opinion(house)  # answers that come from here on are newer than `before`
+    for task in installed.tasks().values():
+        task.office.before_forgetting(house)  # answers that come from here on are newer than `before`
     gone = 0
     while True:
         with house.store.transaction() as tx:
@@ -104,6 +102,9 @@ def tidy_once(house: House) -> int:
 
 _CHORES: tuple[tuple[Callable[[House], object], float], ...] = (
     (tidy_once, HOUSEKEEPING_S),
-    (tend_opinion, OPINION_S),
     (warn_of_limits, LIMITS_S),
 )
+
+
+def _of_tasks() -> list[tuple[Callable[[House], object], float]]:
+    return [(chore.run, chore.pause_s) for task in installed.tasks().values() for chore in task.office.chores]

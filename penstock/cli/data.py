@@ -31,17 +31,17 @@ def register(app: typer.Typer) -> None:
 
 def inspect(product: str) -> None:
     """Clean the data in memory and show what was found; nothing is kept."""
-    from penstock import tasks
+    from penstock import installed
     from penstock.workspace.loader import load, product_of
 
     workspace = load(OPTIONS.workspace)
     chosen = product_of(workspace, product)
-    _show_report(tasks.of(chosen).prepare(chosen, workspace.folder, ()).report)
+    _show_report(installed.of(chosen).prepare(chosen, workspace.folder, ()).report)
 
 
 def clean(product: str) -> None:
     """Clean the data and keep the result as a dataset version (the same content is the same version)."""
-    from penstock import tasks
+    from penstock import installed
     from penstock.datasets.versions import add_version
     from penstock.jobs.consent import check_made
     from penstock.runtime.house import open_house
@@ -49,7 +49,7 @@ def clean(product: str) -> None:
 
     house = open_house(OPTIONS.workspace)
     chosen = product_of(house.workspace, product)
-    prepared = tasks.of(chosen).prepare(chosen, house.folder, ())
+    prepared = installed.of(chosen).prepare(chosen, house.folder, ())
     with house.store.transaction() as tx:
         check_made(tx, house.blobs, product, prepared.train)
         version = add_version(tx, house.blobs, product=product, prepared=prepared, source=chosen.data)
@@ -64,14 +64,14 @@ def add(
 ) -> None:
     """Append the rows of FILE to the product's data file, after checking that they can be read. A file that was added
     before is refused."""
-    from penstock import tasks
+    from penstock import installed
     from penstock.datasets.append import append_rows
-    from penstock.datasets.label_sets import separated
     from penstock.workspace.loader import load, product_of
 
     workspace = load(OPTIONS.workspace)
     chosen = product_of(workspace, product)
-    label = separated(chosen).read if tasks.of(chosen).several_labels else None
+    reader = installed.of(chosen).label_reader
+    label = None if reader is None else reader(chosen)
     added = append_rows(workspace.folder / chosen.data, file, chosen.columns, again=again, label=label)
     if added.repeats:
         note(f"{added.repeats:,} of them repeat rows that were there already; cleaning drops repeats")

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,13 +21,10 @@ from penstock.cli import (
     data,
     demo,
     improve,
-    knowledge,
     money,
     operators,
-    opinion,
     predict,
     pretrain,
-    recommendation,
     release,
     run_,
     runs,
@@ -47,6 +45,8 @@ EPILOG = (
     "Exits: 0 done, 1 failed, 2 bad usage or input, 3 the gate said no."
 )
 
+COMMANDS = "penstock.commands"
+"""The entry points that add commands: each a function that is given the Typer of all."""
 INTERRUPTED = 130
 """What shells expect of a program that Ctrl-C ended."""
 
@@ -78,9 +78,6 @@ def build() -> typer.Typer:
         audit,
         operators,
         improve,
-        knowledge,
-        opinion,
-        recommendation,
         pretrain,
         backup,
         sealing,
@@ -88,6 +85,8 @@ def build() -> typer.Typer:
         completion,
     ):
         stage.register(app)
+    for point in sorted(entry_points(group=COMMANDS), key=lambda one: one.name):  # those of tasks
+        point.load()(app)
     return app
 
 

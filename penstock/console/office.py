@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 import penstock
+from penstock import installed
 from penstock.console import admin, pages, problems, render, signing_in
 from penstock.console.attempts import Attempts
 from penstock.console.desk import Desk, Workflows, mark_of
@@ -71,7 +72,8 @@ def build_office(house: House, workflows: Workflows, token: bytes, board: Board 
         app.add_exception_handler(kind, problems.answer_error)
     app.add_exception_handler(ClientDisconnect, _nobody_there)
     app.add_middleware(SecurityHeaders)
-    routes = (*signing_in.ROUTES, *admin.ROUTES, *pages.ROUTES, *_REST)
+    of_tasks = (route for task in installed.tasks().values() for route in task.office.pages())
+    routes = (*signing_in.ROUTES, *admin.ROUTES, *pages.ROUTES, *of_tasks, *_REST)
     mount(app, routes, Keeper(token, house.secret("session"), house.store, Attempts(house.store.clock.now)))
     return app
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
+from penstock import installed
 from penstock.channels.agreements import share_text
 from penstock.console.links import csrf_token
 from penstock.console.refill import Refusal, refill
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
 
 LANGUAGE_COOKIE = "penstock_language"
 STATIC = Path(__file__).parent / "static"
-NAVIGATION = (
+_BEFORE_TASKS = (
     ("/", "Overview"),
     ("/products", "Products"),
     ("/try", "Playground"),
     ("/feedback", "Feedback"),
-    ("/opinion", "Opinion"),
+)
+_AFTER_TASKS = (
     ("/customers", "Customers"),
     ("/prices", "Prices"),
     ("/invoices", "Invoices"),
@@ -48,13 +50,20 @@ _FORM = re.compile(r'<form\b[^>]* method="post" action="(?P<action>[^"]*)"')
 _PART_OF = {"/preview": "/invoices"}  # a page of a section that its address does not name
 
 
+def navigation() -> tuple[tuple[str, str], ...]:
+    """(path, title) of each entry of the menu; the tasks' own stand in its middle."""
+    of_tasks = (entry for task in installed.tasks().values() for entry in task.office.menu)
+    return (*_BEFORE_TASKS, *of_tasks, *_AFTER_TASKS)
+
+
 def environment() -> Environment:
     """The templates, escaping everything; a name that a template misspells is an error."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
+    packages = [task.office.templates for task in installed.tasks().values() if task.office.templates]
     made = Environment(
-        loader=PackageLoader("penstock.console", "templates"),
+        loader=ChoiceLoader([PackageLoader(package, "templates") for package in ("penstock.console", *packages)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -62,7 +71,7 @@ def environment() -> Environment:
     )
     for name in ("office.css", "office.js"):
         made.globals[f"{name.partition('.')[2]}_digest"] = sha256_of((STATIC / name).read_bytes())[:12]
-    made.globals["navigation"] = NAVIGATION
+    made.globals["navigation"] = navigation()
     made.filters["zip"] = zip
     made.filters["svg"] = Markup  # only for charts that were drawn here: Vega escapes every label
     made.filters["share"] = share_text

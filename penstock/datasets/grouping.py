@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 from penstock.core.errors import BadInput, PenstockError
+from penstock.datasets.dates import date_text, is_date
 from penstock.datasets.guess import head_of
+from penstock.datasets.numbers import PLAIN, number_of
 from penstock.datasets.readers import iter_texts
 from penstock.datasets.report import Example, Finding
 from penstock.datasets.rows import Row
 from penstock.datasets.splits import place_of
-from penstock.datasets.tabular.dates import date_text, is_date
-from penstock.datasets.tabular.numbers import PLAIN, number_of
 
 GROUP_COLUMN, TIME_COLUMN, SPLIT_BY = "group-column", "time-column", "split-by"
 Cells = Mapping[str, str]

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from msgspec import structs
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import BadInput, Conflict, PenstockError
 from penstock.datasets.versions import list_versions
 from penstock.jobs import judging
@@ -45,9 +45,7 @@ from penstock.runtime.executors import run_child
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
 from penstock.runtime.workflows import run_id, step
-from penstock.training.compress import COMPRESSIONS
 from penstock.training.loop.checkpoints import curves_in
-from penstock.training.rungs import RUNGS
 from penstock.workspace.loader import product_of
 from penstock.workspace.records import Product
 
@@ -230,7 +228,7 @@ def options_of(house: House, name: str) -> Settings:
     product = house.workspace.products[name]
     options = dict(product.options)
     with house.store.read() as tx:
-        for option in tasks.of(product).builds_on:
+        for option in installed.of(product).builds_on:
             other = str(options[option])
             product_of(house.workspace, other)
             live = releases.live(tx, other)
@@ -351,7 +349,11 @@ def _expected(work: Work, names: Sequence[str]) -> dict[str, float]:
     for name in names:
         last = next((r for r in page if r.rung == name and r.state == "done" and r.dataset_version in trained), None)
         if last is None:
-            minutes = COMPRESSIONS[name].minutes if name in COMPRESSIONS else RUNGS[name].minutes
+            minutes = (
+                installed.compressions()[name].minutes
+                if name in installed.compressions()
+                else installed.rungs()[name].minutes
+            )
             found[name] = minutes * _SECONDS_PER_MINUTE * max(rows, _LEAST_ROWS) / _GUESSED_ROWS
         else:
             found[name] = last.seconds * rows / max(1, trained[last.dataset_version])

@@ -6,20 +6,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import BadInput, PenstockError
 from penstock.datasets.rows import Prepared
 from penstock.evaluation.possible import impossible, unprovable
 from penstock.evaluation.report import rows_digest
 from penstock.jobs.attempts import options_of
 from penstock.jobs.judging import check_test
-from penstock.jobs.privacy import PRIVATE, check_privacy, check_spending, gate_of, stated
-from penstock.jobs.privacy import TASK as TEXT
+from penstock.jobs.privacy import check_privacy, check_spending, gate_of, private_rungs, stated
 from penstock.runtime.house import House
 from penstock.runtime.tls import PARTS, server_context
 from penstock.storage.engine import Transaction
-from penstock.training.records import accepts
-from penstock.training.rungs import RUNGS, TrainRequest
+from penstock.task import AnyTask
+from penstock.training.records import TrainRequest, accepts
 from penstock.workspace.loader import where
 from penstock.workspace.records import Product, Workspace
 
@@ -50,7 +49,7 @@ def _check_product(workspace: Workspace, name: str, product: Product, house: Hou
     check_words(workspace, name, product)
     check_ladder(workspace, name, product)
     check_gate(workspace, name, product)
-    prepared = tasks.of(product).prepare(product, workspace.folder, ())
+    prepared = installed.of(product).prepare(product, workspace.folder, ())
     _check_rungs(workspace, name, product, prepared)
     told = [*prepared.report.told(), *_not_provable(product, len(prepared.test))]
     if house is not None:
@@ -68,10 +67,10 @@ def _check_product(workspace: Workspace, name: str, product: Product, house: Hou
 
 def _check_rungs(workspace: Workspace, name: str, product: Product, prepared: Prepared) -> None:
     """Raises BadInput, with its line, for what a rung of the ladder would refuse once `train` comes to it."""
-    ladder = [RUNGS[rung] for rung in ladder_of(product) if RUNGS[rung].check is not accepts]
+    ladder = [installed.rungs()[rung] for rung in ladder_of(product) if installed.rungs()[rung].check is not accepts]
     if not ladder:
         return
-    train = tasks.of(product).split(prepared.train, product)
+    train = installed.of(product).split(prepared.train, product)
     recipes = product.options.get("recipes", {})
     done: list[tuple[Any, Any]] = []
     for rung in ladder:
@@ -143,13 +142,17 @@ def check_ladder(workspace: Workspace, name: str, product: Product) -> None:
 
 def check_rung(product: Product, rung: str, place: str) -> None:
     """Raises BadInput at `place` for a rung that the product's task has not; the hint lists those that it has."""
-    task = tasks.of(product)
-    if task.several_labels and rung not in task.ladder and rung in (*tasks.get(task.name).ladder, *PRIVATE):
+    task = installed.of(product)
+    if (
+        task.several_labels
+        and rung not in task.ladder
+        and rung in (*installed.get(task.name).ladder, *private_rungs(task))
+    ):
         hint = f"rungs with multi_label = true: {', '.join(task.ladder)}"
         raise BadInput(f"the rung {rung!r} gives one label for a text, not several", where=place, hint=hint)
-    known = (*task.ladder, *(PRIVATE if task.name == TEXT and not task.several_labels else ()))
+    known = (*task.ladder, *(() if task.several_labels else private_rungs(task)))
     if rung not in known:
-        what = f"the rung {rung!r} is none of {task.name}" if rung in RUNGS else f"unknown rung {rung!r}"
+        what = f"the rung {rung!r} is none of {task.name}" if rung in installed.rungs() else f"unknown rung {rung!r}"
         raise BadInput(what, where=place, hint=f"rungs of {task.name}: {', '.join(known)}")
 
 
@@ -161,7 +164,7 @@ def check_gate(workspace: Workspace, name: str, product: Product) -> None:
         raise BadInput(f"no model can pass this gate: {'; '.join(wrong)}", where=place, hint="correct the condition")
 
 
-def _check_options(workspace: Workspace, name: str, product: Product, task: tasks.AnyTask) -> None:
+def _check_options(workspace: Workspace, name: str, product: Product, task: AnyTask) -> None:
     """What the task itself asks of [products.NAME.options]."""
     try:
         task.options(**product.options)
@@ -179,15 +182,16 @@ def _check_options(workspace: Workspace, name: str, product: Product, task: task
 def ladder_of(product: Product) -> tuple[str, ...]:
     """The rungs to try in order: the product's own ladder, or its task's, without those that lack a backbone. Where the
     product states privacy, only those that keep it."""
-    ladder = product.ladder or tasks.of(product).ladder
+    ladder = product.ladder or installed.of(product).ladder
     if stated(product) is not None:
-        ladder = tuple(rung for rung in ladder if rung in PRIVATE) or PRIVATE
-    return tuple(rung for rung in ladder if product.backbone is not None or not RUNGS[rung].needs_backbone)
+        private = private_rungs(installed.of(product))
+        ladder = tuple(rung for rung in ladder if rung in private) or private
+    return tuple(rung for rung in ladder if product.backbone is not None or not installed.rungs()[rung].needs_backbone)
 
 
-def _known_task(workspace: Workspace, name: str, product: Product) -> tasks.AnyTask:
+def _known_task(workspace: Workspace, name: str, product: Product) -> AnyTask:
     try:
-        return tasks.of(product)
+        return installed.of(product)
     except BadInput as error:
         place = where(workspace.folder, "products", name, "task")
         raise BadInput(error.message, where=place, hint=error.hint) from None

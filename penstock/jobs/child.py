@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import structs
 
-from penstock import tasks
+from penstock import installed
 from penstock.datasets.rows import TaskRow
 from penstock.datasets.versions import DatasetVersion, add_version, get_version, load_rows
 from penstock.jobs.consent import check_made, check_trained
@@ -33,14 +33,13 @@ from penstock.jobs.records import (
 )
 from penstock.jobs.refitting import refitted
 from penstock.jobs.trials import search_in_trials
-from penstock.models.load import Loader
+from penstock.loader import Loader
 from penstock.runtime.child import Job, run_job
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import Progress
 from penstock.training.cache import EmbeddingCache
 from penstock.training.loop.records import World
-from penstock.training.rungs import RESOLVERS, RUNGS, Rung, TrainRequest
-from penstock.training.unsure import train_unsure
+from penstock.training.records import Rung, TrainRequest
 from penstock.workspace.records import Product
 
 
@@ -50,7 +49,7 @@ def make_version(asked: MakeVersion, progress: Progress) -> MadeVersion:
     name = asked.product
     product = house.workspace.products[name]
     progress(f"{name}: cleaning", 0, 1)
-    prepared = tasks.of(product).prepare(product, house.folder, asked.extra)
+    prepared = installed.of(product).prepare(product, house.folder, asked.extra)
     with house.store.transaction() as tx:
         check_made(tx, house.blobs, name, prepared.train)
         version = add_version(
@@ -86,7 +85,8 @@ def train_rung(asked: TrainRung, progress: Progress) -> Measurement | None:
         world=World(*asked.world),
         until=time.perf_counter() + (math.inf if asked.train_seconds is None else asked.train_seconds),
     )
-    trained = train_unsure(RUNGS[asked.at.rung].train, request)
+    task = installed.of(house.workspace.products[asked.at.product])
+    trained = task.training().train(installed.rungs()[asked.at.rung].train, request)
     if not first:
         return None
     return added(keep_and_measure(house, asked.at.product, asked.incumbent, trained, test, say), before)
@@ -102,7 +102,7 @@ def refit_rung(asked: RefitRung, progress: Progress) -> Refitted:
         house,
         asked,
         *load_rows(house.blobs, _version(house, at)),
-        train=lambda rows: RUNGS[at.rung].train(training_request(house, at, rows, say)),
+        train=lambda rows: installed.rungs()[at.rung].train(training_request(house, at, rows, say)),
         progress=say,
     )
 
@@ -121,8 +121,8 @@ def training_request(house: House, at: RungWork, rows: Sequence[TaskRow], progre
         check_trained(tx, house.blobs, at.product, rows)
     product = house.workspace.products[at.product]
     return replace(
-        rung_request(house, product, RUNGS[at.rung], progress),
-        train=tasks.of(product).split(rows, product),
+        rung_request(house, product, installed.rungs()[at.rung], progress),
+        train=installed.of(product).split(rows, product),
         options=at.options,
         recipe=at.recipe,
     )
@@ -146,7 +146,7 @@ def _backbone(house: House, product: Product, rung: Rung, loader: Loader, progre
     """The product's backbone, loaded, where the rung stands on one."""
     if not rung.needs_backbone or product.backbone is None:
         return None
-    resolve = RESOLVERS[rung.backbone]
+    resolve = installed.resolvers()[rung.backbone]
     source = house.workspace.backbones[product.backbone]
     digest = resolve(source, product.backbone, house.blobs, house.folder, progress)
     return loader.any_backbone(digest)

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from msgspec import structs
 
+from penstock import installed
 from penstock.core.errors import BadInput, OutOfTime
 from penstock.core.money import decimal_of
 from penstock.jobs.attempts import (
@@ -27,7 +28,6 @@ from penstock.jobs.attempts import (
 from penstock.jobs.records import NotTried, Outcome, Search
 from penstock.registry.runs import Settings
 from penstock.runtime import wire
-from penstock.training.rungs import RUNGS
 from penstock.training.search import HELD_SHARE
 from penstock.workspace.records import Costs
 
@@ -150,12 +150,12 @@ def _searched(
     dearer rung gains more than other numbers do, so its own training comes first.
     """
     first = outcomes[-1]
-    if not RUNGS[rung].space or not helped_by_search(first):
+    if not installed.rungs()[rung].space or not helped_by_search(first):
         return left
     beside = measuring_seconds(outcomes)
     again = first.seconds + beside
     fitting, rest = _fitting(later, expected, beside, left)
-    searchable = 1 + sum(bool(RUNGS[other].space) for other in fitting)
+    searchable = 1 + sum(bool(installed.rungs()[other].space) for other in fitting)
     spare, fixed = rest / searchable, again + OVERHEAD_S  # a search is a process of its own, which has to start
     share = spare - fixed
     trial = (1 - HELD_SHARE) * first.seconds * work.workers  # a search is one process

@@ -11,6 +11,7 @@ from functools import partial
 
 from msgspec import structs
 
+from penstock import installed
 from penstock.core.errors import BadInput, Conflict
 from penstock.datasets.versions import find_version
 from penstock.jobs.attempts import Work, attempt, attempt_of, begin, judge, used_up, watched
@@ -34,7 +35,7 @@ from penstock.runtime.executors import run_child
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
 from penstock.runtime.workflows import step, workflow
-from penstock.training.compress import COMPRESSIONS, Compression
+from penstock.training.compress.records import Compression
 from penstock.training.compress.settings import read_settings
 from penstock.workspace.loader import product_of
 
@@ -141,9 +142,9 @@ def _check_left(work: Work, name: str, *, spends: bool) -> None:
 
 def compression_of(name: str) -> Compression:
     """By its registered name, or that without its version. Raises BadInput."""
-    found = COMPRESSIONS.get(name) or COMPRESSIONS.get(f"{name}.v1")
+    found = installed.compressions().get(name) or installed.compressions().get(f"{name}.v1")
     if found is None:
-        known = ", ".join(sorted(each.partition(".")[0] for each in COMPRESSIONS))
+        known = ", ".join(sorted(each.partition(".")[0] for each in installed.compressions()))
         raise BadInput(f"unknown compression {name!r}", where="--by", hint=f"known: {known}")
     return found
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import structs
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.hashing import digest_of
 from penstock.datasets.rows import Split
 from penstock.datasets.versions import get_version, load_rows
@@ -22,8 +22,8 @@ from penstock.jobs.measuring import keep_and_measure
 from penstock.jobs.privacy import check_compression
 from penstock.jobs.records import CompressModels, Measurement
 from penstock.jobs.stand_ins import StandIns, stand_ins
-from penstock.models.load import Loader
-from penstock.models.protocol import Model, unsure_below
+from penstock.loader import Loader
+from penstock.models.protocol import Model
 from penstock.registry.candidates import Candidate, get_candidate
 from penstock.registry.runs import Settings
 from penstock.runtime.child import Job, run_job
@@ -31,11 +31,9 @@ from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import Progress
 from penstock.storage.blobs import BlobStore
 from penstock.training.cache import EmbeddingCache
-from penstock.training.compress import COMPRESSIONS, CompressRequest
+from penstock.training.compress.records import CompressRequest
 from penstock.training.compress.settings import parted
 from penstock.training.records import Trained
-from penstock.training.rungs import RUNGS
-from penstock.training.unsure import with_threshold
 
 
 def compress_models(asked: CompressModels, progress: Progress) -> Measurement:
@@ -56,11 +54,11 @@ def compress_models(asked: CompressModels, progress: Progress) -> Measurement:
         check_trained(tx, house.blobs, asked.product, train)
     kept = None if asked.stand_ins is None else Path(asked.stand_ins)
     made = [(source.artifact, source) for source in sources]  # two may have the same artifact
-    rows = tasks.of(product).split(train, product)
+    rows = installed.of(product).split(train, product)
     with stand_ins(house.blobs, kept) as standing:
         bench = _Bench(house, asked.product, say, standing, len(rows))
         made_of = _compressed(bench, house.blobs, asked.by, made, asked.set, rows, checkpoint)
-        trained = with_threshold(made_of, unsure_below(Loader(house.blobs).load(sources[0].artifact)))
+        trained = installed.of(product).training().carry_over(made_of, Loader(house.blobs).load(sources[0].artifact))
         answer = keep_and_measure(house, asked.product, asked.incumbent, trained, test, say)
     return structs.replace(added(answer, before), parameters={**answer.parameters, "set": asked.set})
 
@@ -97,14 +95,14 @@ def _compressed(
     make each once more."""
     artifacts, load = [artifact for artifact, _ in made], Loader(blobs).load
     models = [load(artifact) for artifact in artifacts]
-    options, recipe = parted(COMPRESSIONS[by], given)
+    options, recipe = parted(installed.compressions()[by], given)
 
     def again(artifact: str, part: Split) -> Model:
         """One folder for each model and rows: a checkpoint of other rows is refused."""
         folder = None if checkpoint is None else checkpoint / digest_of([artifact, list(part.inputs)])[:16]
         return Loader(bench.standing.blobs).load(_again(bench, dict(made)[artifact], part, folder))
 
-    return COMPRESSIONS[by].compress(
+    return installed.compressions()[by].compress(
         CompressRequest(
             source=models[0],
             source_artifact=artifacts[0],
@@ -134,7 +132,7 @@ def _again(bench: _Bench, candidate: Candidate, rows: Split, checkpoint: Path | 
 def _train_again(bench: _Bench, candidate: Candidate, rows: Split, checkpoint: Path | None) -> Trained:
     options, blobs = options_of(bench.house, bench.product), bench.standing.blobs
     given = options.get("recipes", {}).get(candidate.rung, {})
-    product, rung = bench.house.workspace.products[bench.product], RUNGS[candidate.rung]
+    product, rung = bench.house.workspace.products[bench.product], installed.rungs()[candidate.rung]
     return rung.train(
         replace(
             rung_request(bench.house, product, rung, bench.progress),

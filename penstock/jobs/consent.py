@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from penstock import installed
 from penstock.core.errors import Conflict
 from penstock.core.hashing import sha256_of
 from penstock.identity.customers import consenting_customers, hold_consents, list_customers
 from penstock.jobs.customers import ERASURE
-from penstock.monitoring.knowledge_entries import words_of
 from penstock.registry import amendments
 from penstock.storage.blobs import BlobStore
 from penstock.storage.documents import list_documents
@@ -24,12 +24,12 @@ from penstock.storage.engine import Transaction
 @dataclass(frozen=True)
 class Owners:
     """Who owns rows of a product. people: id, name and e-mail address of each customer, as `_key` writes them -> ids
-    of all who bear it; of erased ones, hashes of what they were called (see `hashed`). names: id -> name. said_by:
-    words that an entry took over (see knowledge_entries.words_of) -> ids of those who said them."""
+    of all who bear it; of erased ones, hashes of what they were called (see `hashed`). names: id -> name.
+    amendment: what is served beside the model, which may hold customers' words; {} for none."""
 
     people: Mapping[str, Collection[str]]
     names: Mapping[str, str]
-    said_by: Mapping[str, Collection[str]]
+    amendment: Mapping[str, Any]
 
 
 def owners_in(tx: Transaction, blobs: BlobStore, product: str) -> Owners:
@@ -44,7 +44,7 @@ def owners_in(tx: Transaction, blobs: BlobStore, product: str) -> Owners:
             people.setdefault(word, set()).add(erased["customer"])
     names = {one.id: one.name for one in everybody}
     content = amendments.content_of(blobs, amendments.current(tx, product))
-    return Owners(people, names, content.get("said_by", {}))
+    return Owners(people, names, content)
 
 
 def owners_of(row: Mapping[str, Any], owners: Owners) -> list[frozenset[str]]:
@@ -59,9 +59,9 @@ def owners_of(row: Mapping[str, Any], owners: Owners) -> list[frozenset[str]]:
         found += [frozenset({one}) for one in sorted(known)]
         if not known and str(row.get("origin", "")).startswith("feedback:"):
             found.append(frozenset({str(named)}))
-    if owners.said_by and "question" in row:
-        texts = (row["question"], *row.get("paraphrases", ()))
-        found += [frozenset(said) for text in texts if (said := owners.said_by.get(words_of(text)))]
+    if owners.amendment:
+        speakers = (task.said_by(row, owners.amendment) for task in installed.tasks().values())
+        found += [frozenset(said) for of_task in speakers for said in of_task]
     return found
 
 

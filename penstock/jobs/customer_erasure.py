@@ -10,16 +10,16 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
+from penstock import installed
 from penstock.analytics import belongings
 from penstock.billing.accrual import standing_of
 from penstock.core.errors import BadInput, Conflict, NotFound
 from penstock.core.money import Money
 from penstock.identity.customers import get_customer, pseudonymise, set_training_consent
-from penstock.identity.keys import list_keys
 from penstock.jobs.consent import hashed
 from penstock.jobs.customers import archive, erasure_name, preview_archive
 from penstock.jobs.lineage import lineage
-from penstock.monitoring.erasing import ERASERS, erase_feeds
+from penstock.monitoring.erasing import ERASERS
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress, no_progress
 from penstock.serving.usage_log import erase_answers
@@ -110,10 +110,10 @@ def preview_erasure(house: House, ref: str, *, keep_years: int = YEARS_KEPT, lea
             return known
         waits = tuple(_unsettled(tx, house, who, leave_credit))
         until = date(tx.now.year + keep_years, 12, 31)
-        erased = {part.name: belongings.count(tx, part, who) for part in belongings.PARTS if part.name in ERASED}
+        erased = {part.name: belongings.count(tx, part, who) for part in belongings.parts() if part.name in ERASED}
         kept = [
             Kept(part.name, rows, KEPT[part.name], until)
-            for part in belongings.PARTS
+            for part in belongings.parts()
             if part.name in KEPT and (rows := belongings.count(tx, part, who))
         ]
     erased[LOG] = sum(len(found) for found, _ in belongings.personal_entries(house.store, who))
@@ -144,9 +144,9 @@ def erase(
     planned = preview_erasure(house, ref, keep_years=keep_years, leave_credit=leave_credit)
     if planned.state == "preview":
         _begin(house, planned, reason, leave_credit)
-    with house.store.read() as tx:
-        keys = [one.id for one in list_keys(tx, planned.customer)]
     erasers: dict[str, Callable[[Transaction, str], int]] = {"answers": erase_answers, **ERASERS}
+    for task in installed.tasks().values():
+        erasers |= task.customers.erasers
     for done, (what, eraser) in enumerate(erasers.items(), start=1):
         while _page(house, eraser, planned.customer):
             progress("erasing", done, len(erasers), what)
@@ -155,7 +155,6 @@ def erase(
             audit.empty_details(tx, [one.number for one in found], names)
         progress("erasing", len(erasers), len(erasers), "audit log")
     with house.store.transaction() as tx:
-        erase_feeds(tx, keys)
         return _finish(tx, planned.customer)
 
 

@@ -58,7 +58,7 @@ def export_customer(house: House, ref: str, target: Path, progress: Progress = n
         files = list(_files(house, who.id, archive, progress))
         documents = [one for one in archive.parts if one["name"].endswith(".pdf")]
         about = {"format": FORMAT, "company": house.workspace.company.name, "customer": who.id}
-        readme = {**about, "made_at": made_at.isoformat(), "left_out": belongings.LEFT_OUT, "files": files}
+        readme = {**about, "made_at": made_at.isoformat(), "left_out": belongings.left_out(), "files": files}
         archive.add(README, io.BytesIO(json.dumps(readme, ensure_ascii=False, indent=1).encode()), pack=True)
         archive.facts |= about
     with house.store.transaction() as tx:
@@ -69,8 +69,8 @@ def export_customer(house: House, ref: str, target: Path, progress: Progress = n
 
 def _files(house: House, customer: str, archive: Archive, progress: Progress) -> Iterator[dict[str, Any]]:
     """Write each file; yields what the README says of it. An empty one is written too: there was nothing."""
-    total = len(belongings.PARTS) + 1
-    for done, part in enumerate(belongings.PARTS, start=1):
+    total = len(belongings.parts()) + 1
+    for done, part in enumerate(belongings.parts(), start=1):
         lines = _Lines(belongings.rows(house.store, part, customer))
         yield _write(archive, part.name, part.what, belongings.fields(part), lines)
         progress("exporting", done, total, part.name)

@@ -20,7 +20,7 @@ from penstock.core.hashing import sha256_of_file
 from penstock.core.installing import install_hint, package_hint
 from penstock.core.private import OTHERS, loose, tightened
 from penstock.jobs.sealing import missing_keys
-from penstock.models.load import Loader
+from penstock.loader import Loader
 from penstock.registry.releases import live_releases
 from penstock.runtime.house import House, database_of, drafts_of, open_house
 from penstock.runtime.tls import PARTS, certificate_ends, key_file, server_context

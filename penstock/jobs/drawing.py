@@ -12,8 +12,6 @@ from penstock.evaluation.html import report_figures
 from penstock.evaluation.run_charts import Trace, run_chart
 from penstock.evaluation.words import speaker
 from penstock.jobs.artifacts import get_report
-from penstock.monitoring.opinion.report import Month
-from penstock.monitoring.opinion.report_pages import content
 from penstock.runtime.child import Job, run_job
 from penstock.runtime.progress import Progress
 from penstock.storage.blobs import BlobStore
@@ -35,13 +33,7 @@ def runs(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     return {"drawn": {"svg": run_chart(traces, arguments["headline"], arguments["currency"], say)}}
 
 
-def opinion(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """A month of opinions in words, with its charts."""
-    month = msgspec.convert(arguments["month"], Month)
-    return {"drawn": msgspec.to_builtins(content(month, customer="", locale=arguments["locale"]))}
-
-
-JOBS: dict[str, Job] = {"figures": figures, "runs": runs, "opinion": opinion}
+JOBS: dict[str, Job] = {"figures": figures, "runs": runs}
 
 if __name__ == "__main__":
     run_job(JOBS)

@@ -19,7 +19,6 @@ from penstock.core.hashing import digest_of
 from penstock.core.private import private_folder
 from penstock.evaluation.html import Figure
 from penstock.evaluation.run_charts import Trace
-from penstock.monitoring.opinion.report import Month
 from penstock.runtime.executors import run_child
 from penstock.runtime.house import House
 from penstock.storage.keyring import Keyring, about
@@ -45,12 +44,7 @@ def figures(
         "locale": locale,
         "chinese": dict(chinese),
     }
-    return _kept(house, "figures", arguments, tuple[Figure, ...], patience_s)
-
-
-def opinion(house: House, month: Month, locale: str) -> dict[str, Any]:
-    """A month of opinions in words, as `report_pages.content` has it, with its charts."""
-    return _kept(house, "opinion", {"month": msgspec.to_builtins(month), "locale": locale}, dict[str, Any])
+    return drawn(house, MODULE, "figures", arguments, tuple[Figure, ...], patience_s)
 
 
 def run_picture(
@@ -59,7 +53,7 @@ def run_picture(
     """The picture of several trainings, as `run_chart` draws it."""
     told = {"traces": msgspec.to_builtins(list(traces)), "headline": headline, "locale": locale}
     arguments = {**told, "currency": house.workspace.company.currency, "chinese": dict(chinese)}
-    found: str | None = _kept(house, "runs", arguments, dict[str, Any])["svg"]
+    found: str | None = drawn(house, MODULE, "runs", arguments, dict[str, Any])["svg"]
     return found
 
 
@@ -67,12 +61,12 @@ class Drawing(Exception):
     """It is still being drawn: ask again in a moment."""
 
 
-def _kept(
-    house: House, job: str, arguments: dict[str, Any], kind: type[Drawn], patience_s: float | None = None
+def drawn(
+    house: House, module: str, job: str, arguments: dict[str, Any], kind: type[Drawn], patience_s: float | None = None
 ) -> Drawn:
-    """What the job draws from these arguments, drawn by a child process at most once for them and a version. Raises
+    """What the job of that child module draws from these arguments, at most once for them and a version. Raises
     Drawing when that takes longer than a page should wait; it goes on, and the next call has it."""
-    key = digest_of([job, arguments, penstock.__version__])[:40]
+    key = digest_of([module, job, arguments, penstock.__version__])[:40]
     place = house.workspace.state / "cache" / "drawings" / f"{key}.json"
     found = _read(place, kind, house.keys)
     if found is not None:
@@ -81,19 +75,19 @@ def _kept(
         doing = _under_way.get(place)
         if doing is None:
             doing = _under_way[place] = Future()
-            threading.Thread(target=_draw, args=(doing, place, job, arguments, house.keys), daemon=True).start()
+            threading.Thread(target=_draw, args=(doing, place, module, job, arguments, house.keys), daemon=True).start()
     try:
         return msgspec.convert(doing.result(PATIENCE_S if patience_s is None else patience_s), kind)
     except TimeoutError:
         raise Drawing from None
 
 
-def _draw(doing: Future[Any], place: Path, job: str, arguments: dict[str, Any], keys: Keyring) -> None:
+def _draw(doing: Future[Any], place: Path, module: str, job: str, arguments: dict[str, Any], keys: Keyring) -> None:
     try:
         with _one_at_a_time:
-            drawn = run_child(MODULE, job, arguments)["drawn"]
-        _write(place, drawn, keys)
-        doing.set_result(drawn)
+            found = run_child(module, job, arguments)["drawn"]
+        _write(place, found, keys)
+        doing.set_result(found)
     except BaseException as error:  # noqa: BLE001 - told to whoever waits, here or at the next call
         doing.set_exception(error if isinstance(error, Exception) else Unavailable("drawing was stopped"))
     finally:

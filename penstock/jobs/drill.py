@@ -16,7 +16,7 @@ from penstock.jobs.backing_up import KEYRING, STATE, heads
 from penstock.jobs.restoring import Restored, restore
 from penstock.jobs.sealing import missing_keys
 from penstock.jobs.trying import try_inputs
-from penstock.models.load import Loader
+from penstock.loader import Loader
 from penstock.registry import amendments
 from penstock.registry.amendments import Live
 from penstock.registry.candidates import get_candidate
@@ -134,9 +134,9 @@ def _release(house: House, one: Live, *, signed: bool) -> Iterator[Check]:
         if asked:
             yield _answers(house, what, release.id, asked)
         elif release.product in house.workspace.products:
-            from penstock import tasks
+            from penstock import installed
 
-            probes = tasks.of(house.workspace.products[release.product]).probes(model)
+            probes = installed.of(house.workspace.products[release.product]).probes(model)
             check_model(model, probes)
             yield Check(f"{what} answers", True, f"no answer of it is kept; its {len(probes)} probes are answered")
     except PenstockError as error:

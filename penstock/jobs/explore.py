@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from msgspec import structs
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import BadInput, OutOfTime, PenstockError
 from penstock.evaluation.choice import cascade_pair
 from penstock.evaluation.intervals import Metric
@@ -40,7 +40,6 @@ from penstock.registry.runs import Settings
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
 from penstock.runtime.workflows import step, workflow
-from penstock.training.compress import COMPRESSIONS
 from penstock.training.search import HELD_SHARE
 from penstock.workspace.loader import product_of
 from penstock.workspace.records import Product
@@ -116,7 +115,7 @@ def explore(house: House, job: TrainJob, progress: Progress) -> ExploreResult:
     work = begin(house, name, version, progress, executor=job.executor, workers=job.workers, several=True)
     shared = checkpoint_folder(house, name, version.id, "stand-ins", {"of": work.operation})
     work = replace(work, stand_ins=shared)
-    expected = expected_seconds(work, [*rungs, *COMPRESSIONS])
+    expected = expected_seconds(work, [*rungs, *installed.compressions()])
     expected = {**expected, _CASCADE: 0.0}  # its last run's were those of training its halves, or not even those
     check_budget(work, minutes, {rung: expected[rung] for rung in rungs})
     budget = minutes * _SECONDS_PER_MINUTE
@@ -139,7 +138,7 @@ def explore(house: House, job: TrainJob, progress: Progress) -> ExploreResult:
 
 def all_rungs(product: Product) -> list[str]:
     """The task's own rungs and those that the product's ladder adds, without those that lack a backbone."""
-    known = [*tasks.of(product).ladder, *product.ladder]
+    known = [*installed.of(product).ladder, *product.ladder]
     possible = ladder_of(product.model_copy(update={"ladder": tuple(dict.fromkeys(known))}))
     return list(possible)
 
@@ -271,7 +270,7 @@ def _ideas(exploration: _Exploration) -> list[_Idea]:
     cascade = _cascade(exploration)
     first = all(one.rung != _CASCADE for one in exploration.outcomes)
     ideas = [*int8[:1], *(cascade + distil if first else distil + cascade), *prune, *int8[1:]]
-    return [idea for idea in ideas if idea.name not in exploration.tried and idea.by in COMPRESSIONS]
+    return [idea for idea in ideas if idea.name not in exploration.tried and idea.by in installed.compressions()]
 
 
 def _idea(exploration: _Exploration, by: str, sources: Sequence[Outcome], given: Settings | None = None) -> _Idea:
@@ -301,7 +300,7 @@ def _cascade(exploration: _Exploration) -> list[_Idea]:
     always right: more texts go to it than need to."""
     work = exploration.work
     singles = {one.candidate: one for one in exploration.outcomes if one.rung != _CASCADE}
-    if tasks.of(work.house.workspace.products[work.product]).name != "text-classification":
+    if installed.of(work.house.workspace.products[work.product]).name != "text-classification":
         return []  # a cascade reads texts
     figures = {name: _figures(exploration, one) for name, one in singles.items()}
     pair = cascade_pair({name: (quality.value, cost.value) for name, (quality, cost) in figures.items()})

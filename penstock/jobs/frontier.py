@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import BadInput
 from penstock.core.whole import EVERYBODYS, write_whole
 from penstock.evaluation.choice import Choice, choose, option
@@ -93,7 +93,7 @@ def write_frontier(house: House, product: str, result: ExploreResult, html: Path
     """Write the page and, beside it, the chart; answer both paths. html: where to, as in `frontier_files`. Raises
     BadInput where it cannot be written."""
     page_path, chart_path = frontier_files(house, product, html)
-    page, chinese = _page(house, product, result), tasks.of(house.workspace.products[product]).chinese
+    page, chinese = _page(house, product, result), installed.of(house.workspace.products[product]).chinese
     try:
         write_whole(page_path, frontier_html(page, chinese).encode(), mode=EVERYBODYS)
         write_whole(chart_path, frontier_svg(page, chinese).encode(), mode=EVERYBODYS)

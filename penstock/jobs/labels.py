@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import BadInput
 from penstock.datasets.labels import LEAST_TRAIN_ROWS, alike
 from penstock.datasets.report import ClassCount
+from penstock.task import AnyTask
 from penstock.workspace.loader import product_of
 from penstock.workspace.records import Product, Workspace
 
@@ -18,7 +19,7 @@ def label_rows(workspace: Workspace, name: str, *, rare: bool = False) -> list[d
     after cleaning (None where they were not learnable). rare: only those with too few. Raises BadInput for a product
     whose rows have no labels."""
     product = product_of(workspace, name)
-    task = tasks.of(product)
+    task = installed.of(product)
     if task.labels is None:
         raise BadInput(f"the rows of {task.name} have no labels", where=name, hint=f"see: penstock data inspect {name}")
     read = Counter(task.labels(product, workspace.folder))
@@ -40,7 +41,7 @@ def label_rows(workspace: Workspace, name: str, *, rare: bool = False) -> list[d
     return [row for row in rows if row["too_few"] or not rare]
 
 
-def _learned(product: Product, workspace: Workspace, task: tasks.AnyTask) -> tuple[ClassCount, ...]:
+def _learned(product: Product, workspace: Workspace, task: AnyTask) -> tuple[ClassCount, ...]:
     """The labels that can be learned, with their rows after cleaning; () where nothing can."""
     cleaning = product.cleaning.model_copy(update={"rare_labels": "drop", "alike_labels": "keep"})
     try:

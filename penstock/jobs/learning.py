@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import BadInput
 from penstock.datasets.report import KINDS, CleaningReport
 from penstock.identity.customers import consenting_customers
 from penstock.monitoring.events import event_rows, mark_events_used
 from penstock.monitoring.feedback import Correction, listed, mark_used, unusable_corrections, usable_corrections
-from penstock.monitoring.knowledge_entries import consented
 from penstock.registry import amendments
 from penstock.runtime.house import House
 from penstock.storage.engine import Transaction
+from penstock.task import AnyTask
 
 
 def usable_feedback(house: House, tx: Transaction, product: str) -> list[str]:
@@ -63,11 +63,11 @@ def mark_learned(tx: Transaction, rows: Iterable[Mapping[str, Any]], ids: Collec
 
 def learned_rows(house: House, tx: Transaction, product: str, feedback: Collection[str]) -> list[dict[str, Any]]:
     """Rows of the corrections and events named by id, and of the product's amendments; a row names its origin."""
-    task = tasks.of(house.workspace.products[product])
+    task = installed.of(house.workspace.products[product])
     wanted = set(feedback)
     rows = [_row(task, one) for one in usable_corrections(tx, product) if one.feedback_id in wanted]
     present = amendments.current(tx, product)
-    content = consented(amendments.content_of(house.blobs, present), consenting_customers(tx), product)
+    content = task.consented(amendments.content_of(house.blobs, present), consenting_customers(tx), product)
     amended = task.amendment_rows(content)
     events = event_rows(tx, product, wanted) if wanted else []
     return [*(row for row in rows if row is not None), *events, *(dict(row) for row in amended)]
@@ -84,7 +84,7 @@ def check_correction(house: House, product: str, input: Any, correction: str | S
     known = house.workspace.products.get(product)
     if known is None:
         return ()
-    task = tasks.of(known)
+    task = installed.of(known)
     if not isinstance(correction, str) and not task.several_labels:
         raise BadInput("the correction must be text", where="correction", hint="what should have been answered")
     row = task.correction(input, correction if isinstance(correction, str) else listed(correction))
@@ -92,7 +92,7 @@ def check_correction(house: House, product: str, input: Any, correction: str | S
     return (label,) if isinstance(label, str) else label if isinstance(label, list) else ()
 
 
-def _row(task: tasks.AnyTask, said: Correction) -> dict[str, Any] | None:
+def _row(task: AnyTask, said: Correction) -> dict[str, Any] | None:
     """None where the task cannot read it any more: another task has that product's name now."""
     try:
         row = task.correction(said.input, said.truth)

@@ -8,14 +8,14 @@ import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import Broken
 from penstock.datasets.rows import TaskRow
 from penstock.evaluation.evaluate import Exam, Examinee, Terms, evaluate
 from penstock.evaluation.report import Report, rows_digest
 from penstock.jobs.artifacts import get_report, put_report
 from penstock.jobs.records import Incumbent, Measurement
-from penstock.models.load import Loader
+from penstock.loader import Loader
 from penstock.models.protocol import Model
 from penstock.registry.runs import put_curves
 from penstock.runtime.house import House
@@ -85,7 +85,7 @@ def measure(
     facts: Mapping[str, float] = MappingProxyType({}),
 ) -> Report:
     """The report on these test rows, by the product's task. facts: what training said of the model, for the gate."""
-    task = tasks.of(product)
+    task = installed.of(product)
     split = task.split(test, product)
     report = evaluate(
         Examinee(model, reloaded, backbone_parity, facts),

@@ -8,18 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import BadInput, Conflict
-from penstock.datasets.text_privacy import Privacy
+from penstock.datasets.privacy import Privacy
 from penstock.registry.candidates import get_candidate, list_candidates
 from penstock.registry.releases import list_releases
 from penstock.storage.engine import Transaction
-from penstock.training.text import private
+from penstock.task import AnyTask
 from penstock.workspace.records import Condition, Product
-
-TASK = "text-classification"
-PRIVATE = (private.NAME,)
-READS_NO_ROW = ("int8.v1",)  # of the compressions: rounding; the others train on rows
 
 
 @dataclass(frozen=True)
@@ -34,9 +30,17 @@ class Spent:
 
 def stated(product: Product) -> Privacy | None:
     """The privacy that the product's options state, checked before by `check_words`."""
-    if product.task != TASK or product.options.get("privacy") is None:
-        return None
-    return Privacy.model_validate(product.options["privacy"])
+    return installed.of(product).privacy(product)
+
+
+def private_rungs(task: AnyTask) -> tuple[str, ...]:
+    """The task's rungs whose training is differentially private."""
+    return tuple(rung.name for rung in task.training().rungs if rung.private)
+
+
+def rowless_compressions() -> tuple[str, ...]:
+    """The compressions that learn from no row, e.g. by rounding."""
+    return tuple(each.name for each in installed.compressions().values() if not each.reads_rows)
 
 
 def gate_of(product: Product) -> tuple[Condition, ...]:
@@ -50,12 +54,13 @@ def gate_of(product: Product) -> tuple[Condition, ...]:
 def check_privacy(product: Product, rungs: Sequence[str], where: str) -> None:
     """Raises BadInput for rungs that keep no privacy where it is stated, and those that need it where it is not; and
     for a gate that asks for less epsilon than is stated."""
-    privacy = stated(product)
+    privacy, private = stated(product), private_rungs(installed.of(product))
     for rung in rungs:
-        if privacy is not None and rung not in PRIVATE:
-            hint = f"rungs that keep it: {', '.join(PRIVATE)}; or take privacy out of the product's options"
-            raise BadInput(f"{rung} keeps no privacy, and this product states some", where=where, hint=hint)
-        if privacy is None and rung in PRIVATE:
+        if privacy is not None and rung not in private:
+            hint = f"rungs that are: {', '.join(private)}; or take privacy out of the product's options"
+            message = f"{rung} is not differentially private, but this product requires it"
+            raise BadInput(message, where=where, hint=hint)
+        if privacy is None and rung in private:
             hint = "under [products.NAME.options]: privacy = { epsilon = 8.0 }"
             raise BadInput(f"{rung} needs to be told what privacy it may cost", where=where, hint=hint)
     bound = min((one.threshold for one in product.gate if one.metric == "epsilon" and one.op == "<="), default=None)
@@ -69,12 +74,13 @@ def check_privacy(product: Product, rungs: Sequence[str], where: str) -> None:
 def check_compression(product: Product, by: str, where: str) -> None:
     """Raises BadInput for a compression that learns from rows, where privacy is stated: it would cost epsilon that no
     account holds; and where texts get several labels, which it cannot learn."""
-    if tasks.of(product).several_labels and by not in READS_NO_ROW:
-        hint = f"allowed with multi_label = true: {', '.join(READS_NO_ROW)}"
+    rowless = rowless_compressions()
+    if installed.of(product).several_labels and by not in rowless:
+        hint = f"allowed with multi_label = true: {', '.join(rowless)}"
         raise BadInput(f"{by} makes models that give one label for a text, not several", where=where, hint=hint)
-    if stated(product) is not None and by not in READS_NO_ROW:
-        hint = f"allowed: {', '.join(READS_NO_ROW)}, which reads no row; or take privacy out of the product's options"
-        message = f"{by} learns from the rows again, without privacy and uncharged, and this product states some"
+    if stated(product) is not None and by not in rowless:
+        hint = f"allowed: {', '.join(rowless)}, which reads no row; or take privacy out of the product's options"
+        message = f"{by} learns from the rows again and is not differentially private, but this product requires it"
         raise BadInput(message, where=where, hint=hint)
 
 
@@ -86,9 +92,10 @@ def check_remaking(tx: Transaction, name: str, product: Product, candidate: str)
         check_compression(product, old.rung, name)
         for source in old.made_from:
             check_remaking(tx, name, product, source)
-    elif stated(product) is not None and old.rung not in PRIVATE:
+    elif stated(product) is not None and old.rung not in private_rungs(installed.of(product)):
         raise Conflict(
-            f"{old.rung}, by which the live model of {name} was trained, keeps no privacy, and the product states some",
+            f"{old.rung}, by which the live model of {name} was trained, is not differentially private, "
+            "but the product requires it",
             where=name,
             hint=f"`penstock train {name}` makes a model that keeps it; once that is released it can be retrained",
         )
@@ -119,10 +126,11 @@ def spent(tx: Transaction, product: str) -> list[Spent]:
     for one in reversed(found):
         if one.id in served:
             served |= set(one.made_from)
+    private = {rung.name for rung in installed.rungs().values() if rung.private}
     return [
         Spent(one.number, float(one.parameters["epsilon"]), float(one.parameters["delta"]), one.id in served)
         for one in found
-        if one.rung in PRIVATE and "epsilon" in one.parameters
+        if one.rung in private and "epsilon" in one.parameters
     ]
 
 

@@ -11,17 +11,15 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from penstock import tasks
+from penstock import installed
 from penstock.datasets.rows import TaskRow
 from penstock.evaluation.parity import MOST_DIFFERENCE, answers_of
 from penstock.jobs.records import Refit, RefitRung, Refitted
-from penstock.models.load import Loader
-from penstock.models.protocol import Floats, Model, given, unsure_below
-from penstock.models.tabular.model import ESTIMATE
+from penstock.loader import Loader
+from penstock.models.protocol import Floats, Model, given
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
 from penstock.training.records import Trained, save
-from penstock.training.unsure import with_threshold
 
 LEAST_KEPT = 0.95
 """Of the judged model's right answers on the test rows. Training has now seen these rows: who loses more went wrong."""
@@ -41,16 +39,17 @@ def refitted(
 ) -> Refitted:
     """What comes of training on all labelled rows, held against the judged model. train: the recipe, on these rows."""
     product, loader = house.workspace.products[asked.at.product], Loader(house.blobs)
+    task = installed.of(product)
     learned = [*train_rows, *filter(_labelled, test_rows)]
     judged = loader.load(asked.artifact)
-    trained = with_threshold(train(learned), unsure_below(judged))
+    trained = task.training().carry_over(train(learned), judged)
     artifact = save(trained, house.blobs)
-    test = tasks.of(product).split(test_rows, product)
+    test = task.split(test_rows, product)
     progress("refit", 0, 1, "comparing with the judged model")
     before, after, unsaved = (
         answers_of(model, test.inputs, lambda done: None) for model in (judged, loader.load(artifact), trained.model)
     )
-    compared = _estimates if judged.labels == ESTIMATE else _labels
+    compared = _estimates if task.estimates else _labels
     right, alike = compared(judged, before, trained.model, after, test)
     kept = float(alike[right].mean()) if right.any() else 0.0
     same = float(np.abs(after - unsaved).max(initial=0.0)) <= MOST_DIFFERENCE

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import GateRefused
 from penstock.datasets.versions import find_version
 from penstock.evaluation.possible import unprovable
@@ -15,7 +15,6 @@ from penstock.jobs.check import ladder_of
 from penstock.jobs.climbing import helped_by_search, only_busy
 from penstock.jobs.records import NotTried, Outcome
 from penstock.runtime.house import House
-from penstock.training.rungs import RUNGS
 from penstock.workspace.records import Product
 
 _NOT_TO_INT8 = ("blend.v1", "int8.v1")  # two models in one, and one that is in int8 already
@@ -88,12 +87,12 @@ def _cheaper(product: Product, near: Outcome, name: str, failed: set[str]) -> li
 
 def _better(product: Product, name: str, near: Outcome, budget: float | None) -> list[str]:
     found = []
-    ladder, known = ladder_of(product), tasks.of(product).ladder
-    if product.backbone is None and any(RUNGS[rung].needs_backbone for rung in known):
+    ladder, known = ladder_of(product), installed.of(product).ladder
+    if product.backbone is None and any(installed.rungs()[rung].needs_backbone for rung in known):
         found.append(f'a backbone opens more rungs: backbone = "english" in [products.{name}]')
     elif missing := [rung for rung in known if rung not in ladder]:
         found.append(f"rungs that the product's ladder leaves out: {', '.join(missing)}")
-    if budget is None and helped_by_search(near) and any(RUNGS[rung].space for rung in ladder):
+    if budget is None and helped_by_search(near) and any(installed.rungs()[rung].space for rung in ladder):
         found.append(f"let it search for better settings: penstock train {name} --budget-minutes 30")
     return [*found, f"add training rows, or correct labels (penstock data inspect {name})"]
 

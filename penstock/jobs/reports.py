@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.clock import local_text
 from penstock.core.errors import BadInput, Conflict, GateRefused, Unavailable
 from penstock.datasets.versions import DatasetVersion, find_version
@@ -93,7 +93,7 @@ class CandidateReport:
         )
 
     def _chinese(self) -> Mapping[str, str]:
-        return {} if self.product is None else tasks.of(self.product).chinese
+        return {} if self.product is None else installed.of(self.product).chinese
 
     def _refit(self) -> dict[str, str]:
         told = refit_in_words(self.candidate, speaker(self.locale))

@@ -8,7 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.clock import local_text
 from penstock.core.errors import Broken, NotFound
 from penstock.evaluation.html import Figure, Table
@@ -86,7 +86,7 @@ def runs_html(house: House, runs: Sequence[Run]) -> str:
 def runs_page(house: House, runs: Sequence[Run], locale: str, draw: Draw | None = None) -> RunsPage:
     """The same in words, for a page with a layout of its own. draw: None draws here."""
     product = house.workspace.products.get(runs[0].product)
-    words = {**_CHINESE, **({} if product is None else tasks.of(product).chinese)}
+    words = {**_CHINESE, **({} if product is None else installed.of(product).chinese)}
     say = speaker(locale, words)
     rows = compare_rows(runs)
 

@@ -12,12 +12,11 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from penstock import installed
 from penstock.core.errors import Conflict, PenstockError, Unavailable
 from penstock.datasets.tables import dataset_version
 from penstock.models.artifact import kept_as_files
 from penstock.monitoring.event_tables import feedback_event
-from penstock.monitoring.opinion import tables as opinion
-from penstock.monitoring.proposal_tables import proposal_question
 from penstock.monitoring.tables import feedback
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress, no_progress
@@ -26,18 +25,7 @@ from penstock.storage.keyring import Keyring
 from penstock.storage.resealing import count_values, end, lose_page, reseal_page, sealing_keys, switch
 from penstock.storage.sealed import check_keys
 
-TABLES = (
-    dataset_version,
-    answer,
-    feedback,
-    feedback_event,
-    proposal_question,
-    opinion.opinion_document,
-    opinion.opinion_alert,
-    opinion.opinion_delivery,
-)
-"""Every table with sealed columns."""
-
+_TABLES = (dataset_version, answer, feedback, feedback_event)
 PLAIN = ""
 BLOBS = "blobs"
 
@@ -68,9 +56,14 @@ class Resealed:
     blobs: int
 
 
+def sealed_tables() -> tuple[sa.Table, ...]:
+    """Every table with sealed columns."""
+    return (*_TABLES, *(table for task in installed.tasks().values() for table in task.customers.sealed))
+
+
 def key_uses(house: House) -> list[KeyUse]:
     """Every key there ever was, oldest first, and what is plain. It reads all that is sealed, but opens nothing."""
-    counted = {table.name: _counted(house, table) for table in TABLES} | {BLOBS: _blobs_by_key(house)}
+    counted = {table.name: _counted(house, table) for table in sealed_tables()} | {BLOBS: _blobs_by_key(house)}
     with house.store.read() as tx:
         known = sealing_keys(tx)
     try:
@@ -99,11 +92,11 @@ def rotate(house: House, progress: Progress = no_progress) -> Resealed:
 def reseal(house: House, progress: Progress = no_progress) -> Resealed:
     """Seal what is plain or under an older key with the present one, in pages between which others write."""
     check_keys(house.store)
-    rows, steps = 0, len(TABLES) + 1
-    for number, table in enumerate(TABLES):
+    rows, steps = 0, len(sealed_tables()) + 1
+    for number, table in enumerate(sealed_tables()):
         progress("sealing", number, steps, table.name.replace("_", " "))
         rows += _reseal_table(house, table)
-    progress("sealing", len(TABLES), steps, BLOBS)
+    progress("sealing", len(sealed_tables()), steps, BLOBS)
     blobs = _reseal_blobs(house)
     progress("sealing", steps, steps)
     return Resealed(house.keys.newest(), rows, blobs)
@@ -115,7 +108,7 @@ def retire(house: House, id: str) -> None:
         states = {one.id: one.state for one in sealing_keys(tx)}
         if not (states.get(id) == "retired" and house.keys.has(id)):  # retired, but killed before it left the file
             end(tx, id, "retired")
-        left = sum(count_values(tx, table)[id] for table in TABLES) + _blobs_by_key(house)[id]
+        left = sum(count_values(tx, table)[id] for table in sealed_tables()) + _blobs_by_key(house)[id]
         if left:
             raise Conflict(f"it still seals {left:,} values", where=id, hint="seal them anew: penstock sealing reseal")
     house.keys.remove(id)
@@ -134,7 +127,7 @@ def lose(house: House, id: str) -> int:
         with house.store.transaction() as tx:
             end(tx, id, "lost")
     gone = 0
-    for table in TABLES:
+    for table in sealed_tables():
         while page := _lose_page(house, table, id):
             gone += page
     for digest in house.blobs.digests():

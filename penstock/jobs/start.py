@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import penstock
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import BadInput
 from penstock.jobs.check import check_workspace
-from penstock.jobs.taking import FIELDS, backbone_block, settled_section, take
+from penstock.jobs.taking import backbone_block, settled_section, take
+from penstock.task import AnyTask
 from penstock.workspace.create import copy_examples, init_workspace
 from penstock.workspace.loader import FILE, load
 from penstock.workspace.records import Workspace
@@ -40,7 +41,7 @@ def make_workspace(
     """
     if data is None and test is not None:
         raise BadInput("a test file needs a data file", where="--test", hint="add --data FILE")
-    chosen = [tasks.get(one) for one in (tasks.names() if task_name == ALL else [task_name])]
+    chosen = [installed.get(one) for one in (installed.names() if task_name == ALL else [task_name])]
     if data is None and name is None:
         examples = dict.fromkeys(EXAMPLES / task.example for task in chosen if task.example)
         copy_examples(folder, list(examples))
@@ -58,7 +59,7 @@ def make_workspace(
 
 def _around(
     folder: Path,
-    task: tasks.AnyTask,
+    task: AnyTask,
     data: Path,
     test: Path | None,
     name: str | None,
@@ -87,7 +88,7 @@ def _around(
             name=name,
             backbones=backbone_block(taken.language) if taken.language else None,
         )
-        if task.name in FIELDS:
+        if task.fields:
             for facts in check_workspace(made):
                 for told in facts["told"]:
                     say(told)

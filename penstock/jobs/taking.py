@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from penstock import installed
 from penstock.core.errors import BadInput
 from penstock.datasets.convert import convert
 from penstock.datasets.encodings import guess_encoding
@@ -23,17 +24,8 @@ from penstock.datasets.guess import (
 from penstock.datasets.lines import decoded_lines, sample_of
 from penstock.datasets.objects import is_label_studio, read_json
 
-FIELDS: Mapping[str, tuple[str, ...]] = {
-    "text-classification": ("text", "label"),
-    "knowledge-answering": ("question", "answer"),
-    "recommendation": ("user", "item", "time"),
-    "tabular-classification": ("target",),
-    "tabular-regression": ("target",),
-}
-"""What each task must find in a file. Images and dated texts say it by their form, or in penstock.toml."""
 _TEXT = (".csv", ".tsv", ".jsonl", ".ndjson", ".txt")
 LEAST_LATIN = 0.5
-_LANGUAGE_TASKS = ("text-classification", "knowledge-answering")
 
 
 @dataclass(frozen=True)
@@ -54,11 +46,11 @@ def take(task: str, file: Path, given: Mapping[str, str], scratch: Path) -> Take
 
     Raises BadInput for a file that cannot be read, or whose columns cannot be told; the error lists all of them.
     """
-    if task not in FIELDS or not file.is_file():
+    if not installed.get(task).fields or not file.is_file():
         return Taken(file)
     file, notes = _readable(file, scratch)
     head = head_of(file)
-    if task == "text-classification" and not given and (places := without_header(head)) and _is_text(file):
+    if installed.get(task).headerless and not given and (places := without_header(head)) and _is_text(file):
         file = _with_header(file, places, head.delimiter, scratch)
         notes.append(f"no header: column {places[0] + 1} taken as text, column {places[1] + 1} as label")
         head = head_of(file)
@@ -69,7 +61,7 @@ def take(task: str, file: Path, given: Mapping[str, str], scratch: Path) -> Take
     told = ", ".join(f"{name} = {column!r}" for name, column in columns.items())
     others = [column for column in head.columns if column not in columns.values() and column]
     notes.append(f"columns taken: {told}" + (f"; not used: {', '.join(map(repr, others))}" if others else ""))
-    language = _language(head.cells(next(iter(columns.values())))) if task in _LANGUAGE_TASKS else ""
+    language = _language(head.cells(next(iter(columns.values())))) if installed.get(task).reads_language else ""
     separator = separator_in([row.get(columns["label"]) for row in head.rows]) if "label" in columns else None
     if separator is not None:
         notes.append(f"a text has several labels, in lists or with {separator!r} between: options.multi_label = true")
@@ -94,7 +86,7 @@ def _readable(file: Path, scratch: Path) -> tuple[Path, list[str]]:
 
 
 def _columns(task: str, head: Head, given: Mapping[str, str], file: Path) -> dict[str, str]:
-    fields = FIELDS[task]
+    fields = installed.get(task).fields
     strange = [name for name in given if name not in fields]
     if strange:
         known = ", ".join(f"--{name}-column" for name in fields)

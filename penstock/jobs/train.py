@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from penstock import installed
 from penstock.core.errors import BadInput, Conflict
 from penstock.core.table_rows import TableRow
 from penstock.datasets.versions import find_version, load_rows
@@ -35,7 +36,6 @@ from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
 from penstock.runtime.wire import Record
 from penstock.runtime.workflows import step, workflow
-from penstock.training.rungs import RUNGS
 from penstock.workspace.loader import product_of
 from penstock.workspace.records import Product
 
@@ -145,7 +145,7 @@ def _check_rungs(product: Product, rungs: list[str]) -> None:
     """Before anything is cleaned: the rungs asked for by name must exist, and have what they need."""
     for rung in rungs:
         check_rung(product, rung, "--rung")
-        if RUNGS[rung].needs_backbone and product.backbone is None:
+        if installed.rungs()[rung].needs_backbone and product.backbone is None:
             raise BadInput(f"{rung} needs a backbone", where="--rung", hint="name one: backbone = ... in penstock.toml")
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import PenstockError
 from penstock.core.hashing import digest_of
 from penstock.datasets.rows import TaskRow
@@ -19,14 +19,13 @@ from penstock.evaluation.parity import answers_of
 from penstock.jobs.judging import code_version, cost_of, machine_with
 from penstock.jobs.measuring import cpu_seconds, gpu_used
 from penstock.jobs.records import FoundRecipe, SearchRecipe
-from penstock.models.load import Loader
+from penstock.loader import Loader
 from penstock.registry import runs
 from penstock.registry.runs import Settings
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress
 from penstock.storage.blobs import scratch
 from penstock.training.records import Trained, TrainRequest
-from penstock.training.rungs import RUNGS
 from penstock.training.search import Searched, Trial, hold_out, search
 from penstock.workspace.records import Product
 
@@ -42,7 +41,7 @@ def search_in_trials(
 ) -> FoundRecipe:
     """Search the rung's space for `seconds`, those of this operation's earlier trials included; the recipe asked for
     stays as it is. request(rows): trains on these."""
-    product, rung = house.workspace.products[asked.at.product], RUNGS[asked.at.rung]
+    product, rung = house.workspace.products[asked.at.product], installed.rungs()[asked.at.rung]
     to_train, held = hold_out(rows, product.seed)
     space = {name: allowed for name, allowed in rung.space.items() if name not in asked.at.recipe}
     training = replace(request(to_train), stands_for=len(rows))
@@ -103,7 +102,7 @@ def _attempt(
         recipe = {**request.recipe, **parameters}
         with scratch(house.blobs) as blobs:  # a trial's encoder would be 180 MB that nobody reads again
             tried = replace(request, recipe=recipe, checkpoint=None, blobs=blobs, load=Loader(blobs).load)
-            trained = RUNGS[asked.at.rung].train(tried)
+            trained = installed.rungs()[asked.at.rung].train(tried)
             metrics, score = _score(product, trained, held)
     except PenstockError as failure:
         error = failure.message
@@ -134,7 +133,7 @@ def _attempt(
 
 def _score(product: Product, trained: Trained, held: Sequence[TaskRow]) -> tuple[Mapping[str, Metric], float]:
     """Quality on the held rows, and its mean over them, of which more is better whatever the task measures."""
-    task = tasks.of(product)
+    task = installed.of(product)
     plain = {name: value for name, value in product.options.items() if name != "robust_rows"}
     if "robust_rows" in task.options.model_fields:
         plain["robust_rows"] = 0  # it takes longer than all else, and decides nothing here

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import BadInput, NotFound
 from penstock.jobs.reports import named_candidate
-from penstock.models.load import Loader
+from penstock.loader import Loader
 from penstock.models.protocol import Model
 from penstock.registry import amendments
 from penstock.registry.amendments import Amendment
@@ -27,7 +27,7 @@ from penstock.registry.releases import Release, find_release, get_release, list_
 from penstock.runtime.house import House
 from penstock.serving.explained import check_explained, render_explained
 from penstock.storage.engine import Transaction
-from penstock.tasks import AnyTask
+from penstock.task import AnyTask
 from penstock.workspace.records import Product
 
 MOST_TRIED = 100  # inputs at once: this is for looking, not for scoring a file
@@ -48,7 +48,7 @@ class Chosen:
 
     @property
     def task(self) -> AnyTask:
-        return tasks.of(self.product)
+        return installed.of(self.product)
 
     @property
     def live(self) -> bool:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from penstock.core.errors import BadInput
+from penstock.datasets.cells import cell_of
 from penstock.datasets.csv_records import csv_records
 from penstock.datasets.lines import decoded_lines
-from penstock.datasets.tabular.reading import cell_of
-from penstock.tasks import AnyTask
+from penstock.task import AnyTask
 from penstock.workspace.records import Product
 
 _IMAGES = (".png", ".jpg", ".jpeg", ".webp")

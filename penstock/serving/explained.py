@@ -9,11 +9,11 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from penstock.core.errors import BadInput
-from penstock.models.explain import MOST_SPANS, strongest
+from penstock.models.parts import MOST_SPANS, strongest
 from penstock.models.protocol import Model
 from penstock.models.steps import drained
 from penstock.serving.engine import Render
-from penstock.tasks import AnyTask
+from penstock.task import AnyTask
 
 COST = MOST_SPANS + 1  # answers that an explained input may take: the text's own, and one without each part
 MOST_EXPLAINED = 32  # inputs of a request: each may cost 25 answers, and a request is given up after 20 s

@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.acts import Act
 from penstock.core.errors import BadInput, NotFound, PenstockError, RateLimited, Unauthorised, Unavailable
 from penstock.identity.keys import Key, Need, record_uses, require_access, require_product
@@ -47,7 +47,7 @@ from penstock.serving.releases import ServedReleases
 from penstock.serving.turns import Workers
 from penstock.serving.uploads import is_upload, read_uploads
 from penstock.serving.writer import CANNOT_RECORD, UsageWriter
-from penstock.tasks import AnyTask
+from penstock.task import AnyTask
 
 OWN_ROUTES = (
     ("POST", "/v1/products/{product}/predict"),
@@ -92,7 +92,7 @@ class Gateway:
     def __init__(self, deps: GatewayDeps) -> None:
         self.deps = deps
         self.draining = False
-        self.tasks = {name: tasks.of(product) for name, product in deps.products.items()}
+        self.tasks = {name: installed.of(product) for name, product in deps.products.items()}
         self.meters = Meters(self)
         self.writer = UsageWriter(deps.store, deps.funding, self.meters.batch.observe)
         self.engine = Engine(deps.settings.queue_inputs)

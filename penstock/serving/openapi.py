@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 import penstock
-from penstock import tasks
+from penstock import installed
 from penstock.serving.endpoints import Endpoint
 from penstock.serving.explained import MOST_EXPLAINED
 from penstock.serving.problems import MEDIA_TYPE
@@ -91,7 +91,7 @@ def document(products: Mapping[str, Product], endpoints: Sequence[Endpoint]) -> 
 
 def _predict(product: Product) -> dict[str, Any]:
     """A product's predictions, in its task's own words."""
-    task = tasks.of(product)
+    task = installed.of(product)
     parameters: list[dict[str, Any]] = [
         {
             "name": "Idempotency-Key",

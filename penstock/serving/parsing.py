@@ -10,7 +10,7 @@ from typing import Any
 from penstock.models.protocol import Model
 from penstock.serving.exchange import LOOP_BYTES
 from penstock.serving.turns import Workers
-from penstock.tasks import AnyTask
+from penstock.task import AnyTask
 
 FILE_THREADS = 2  # each may decode a photo of 20 megapixels, which takes up to a second and 160 to 320 MB
 MOST_UNDER_WAY = 64  # requests of a pool, read or waiting: each keeps its whole body in memory

@@ -27,7 +27,7 @@ from penstock.serving.turns import Workers
 from penstock.serving.usage_log import Answer, Outcome, UsageEvent, recall
 from penstock.serving.writer import UsageWriter, Use
 from penstock.storage.engine import Store
-from penstock.tasks import AnyTask
+from penstock.task import AnyTask
 
 _encoder = msgspec.json.Encoder()
 _canonical = msgspec.json.Encoder(order="deterministic")

@@ -19,7 +19,7 @@ from penstock.core.errors import Broken, PenstockError
 from penstock.models.protocol import Model
 from penstock.registry.amendments import Amendment, Live
 from penstock.registry.releases import Release
-from penstock.tasks import AnyTask
+from penstock.task import AnyTask
 
 RETRY_EVERY_S = 30.0  # a broken artifact may be restored from a backup meanwhile
 _log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ A tuned backbone keeps its torch weights as an artifact of their own, which nobo
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +100,21 @@ def _load_kept(blobs: BlobStore, digest: str, where: str, pooling: str) -> Encod
         for file in (CONFIG, WEIGHTS):
             (folder / file).write_bytes(artifact.read(file))
         return onnx_export.load_encoder(folder, where, pooling=pooling)
+
+
+def tokens_of(backbone: Backbone, texts: Sequence[str]) -> list[list[int]]:
+    """Token numbers of each text, cut where the backbone cuts them."""
+    return [encoding.ids or [0] for encoding in backbone.tokenizer.encode_batch_fast(list(texts))]
+
+
+def padded(rows: Sequence[list[int]], device: Any = "cpu") -> tuple[Any, Any]:
+    """Token numbers and mask (n, tokens), padded to the longest."""
+    import torch
+
+    longest = max(map(len, rows))
+    ids = torch.zeros(len(rows), longest, dtype=torch.int64)
+    mask = torch.zeros_like(ids)
+    for row, tokens in enumerate(rows):
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+        mask[row, : len(tokens)] = 1
+    return ids.to(device), mask.to(device)

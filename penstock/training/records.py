@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.core.errors import BadInput
 from penstock.models.artifact import save_artifact
@@ -16,6 +16,10 @@ from penstock.runtime.progress import Progress, no_progress
 from penstock.storage.blobs import BlobStore
 from penstock.training.cache import EmbeddingCache
 from penstock.training.loop.records import ALONE, World
+from penstock.workspace.records import Backbone as Source
+
+if TYPE_CHECKING:  # a compression gives a Trained
+    from penstock.training.compress.records import Compression
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ class Rung:
     # makes the model
     train: Callable[[TrainRequest], Trained]
     # what kind of backbone it stands on, "" for none
-    backbone: Literal["", "text", "vision"] = ""
+    backbone: str = ""
     # what a search may change of its recipe when the gate says no; empty: nothing
     space: Space = field(default_factory=dict)
     # a rough guess of its time for 10,000 short texts on two cores, which orders what a budget allows before anything
@@ -112,10 +116,44 @@ class Rung:
     # raises BadInput for what `train` would refuse of the rows, the options or the recipe, by the same code; quick, and
     # without a backbone or what the rows' own cleaning refuses already
     check: Callable[[TrainRequest], None] = accepts
+    # its training is differentially private, at the epsilon that the product states
+    private: bool = False
 
     @property
     def needs_backbone(self) -> bool:
         return self.backbone != ""
+
+
+Resolver: TypeAlias = Callable[[Source, str, BlobStore, Path, Progress], str]
+"""(source, name, blobs, workspace folder, progress): brings a backbone into the blob store; returns its digest."""
+
+
+def as_the_rung_does(train: Callable[[TrainRequest], Trained], request: TrainRequest) -> Trained:
+    """What the rung makes of the request, and nothing more."""
+    return train(request)
+
+
+def as_trained(trained: Trained, judged: Model) -> Trained:
+    """The model as it came out of training."""
+    return trained
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a task's models are trained and made cheaper."""
+
+    # its rungs, cheapest first
+    rungs: tuple[Rung, ...]
+    # how backbones of its own kinds are brought into the blob store, by what a rung's `backbone` says
+    resolvers: Mapping[str, Resolver] = field(default_factory=dict)
+    # what makes its models cheaper
+    compressions: tuple[Compression, ...] = ()
+    # (a rung's train, request): trains, with what the task's products may ask for besides, e.g. a threshold below
+    # which the model says that it is unsure
+    train: Callable[[Callable[[TrainRequest], Trained], TrainRequest], Trained] = as_the_rung_does
+    # (trained, judged): what was trained anew or made cheaper, with the judged model's own settings that no training
+    # finds again, e.g. that threshold
+    carry_over: Callable[[Trained, Model], Trained] = as_trained
 
 
 def text_backbone(request: TrainRequest, where: str) -> Backbone:

@@ -12,13 +12,13 @@ from penstock.app import office
 from penstock.app.office import tidy_once
 from penstock.core.clock import SettableClock
 from penstock.core.errors import Unavailable
-from penstock.datasets.documents import Document
-from penstock.jobs.opinion import record_directly, series_rows, tend_opinion
-from penstock.monitoring.opinion import mentions
 from penstock.runtime.house import House
 from penstock.serving.usage_log import find_answer
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
+from penstock.tasks.opinion import mentions
+from penstock.tasks.opinion.data import Document
+from penstock.tasks.opinion.stream import record_directly, run_once, series_rows
 
 
 def test_answers_that_were_never_counted_are_counted_before_they_are_forgotten(
@@ -37,7 +37,7 @@ def test_texts_are_forgotten_each_hour_and_counts_stay(
 ) -> None:
     house, customer = open_shop(store, blobs, tmp_path / "shop")
     record_directly(house, "brands", customer, [Document("Tidebank was lovely", noon(2026, 11, 1), "d1")])
-    tend_opinion(house)
+    run_once(house)
     clock.advance(timedelta(days=100))
     tidy_once(house)
     with house.store.read() as tx:
@@ -56,7 +56,7 @@ def test_answers_that_cannot_be_counted_now_are_kept(
     house, customer = open_shop(store, blobs, tmp_path / "shop")
     answer(house, customer, [Document("Tidebank was lovely", noon(2026, 11, 1), "d1")], "r1")
     clock.advance(timedelta(days=house.workspace.gateway.answer_days + 1))
-    monkeypatch.setattr(office, "tidy_opinion", failing)
+    monkeypatch.setattr(office, "tidy", failing)
     with pytest.raises(Unavailable):
         tidy_once(house)
     with house.store.read() as tx:

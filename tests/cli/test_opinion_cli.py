@@ -13,12 +13,12 @@ import typer
 from monitoring.opinion_house import TOML, day_of_documents, opinion_model, save_model, usual_days
 from serving.support import go_live
 
-from penstock.cli import opinion
 from penstock.cli.output import OPTIONS
 from penstock.core.errors import BadInput, NotFound
 from penstock.identity.customers import add_customer
-from penstock.jobs.opinion import record_directly, tend_opinion
 from penstock.runtime.house import open_house
+from penstock.tasks.opinion import commands as opinion
+from penstock.tasks.opinion.stream import record_directly, run_once
 
 Run = Callable[..., Any]
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -35,7 +35,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     record_directly(house, "brands", customer, usual_days(TODAY - timedelta(days=41), 40))
     storm = day_of_documents(TODAY - timedelta(days=1), {"Harbour Air": {"neutral": 30}}, "s")
     record_directly(house, "brands", customer, storm)
-    tend_opinion(house)
+    run_once(house)
     house.close()
     monkeypatch.setattr(OPTIONS, "workspace", tmp_path)
     monkeypatch.setattr(OPTIONS, "json", True)

@@ -12,18 +12,18 @@ import pytest
 import sqlalchemy as sa
 from analytics.harbour import Harbour, open_harbour
 
+from penstock import installed
 from penstock.cli.root import run
 from penstock.core.clock import SettableClock
 from penstock.core.errors import BadInput
 from penstock.core.ids import random_ids
 from penstock.datasets.rows import Split
+from penstock.installed import get
 from penstock.jobs.trying_inputs import inputs_in_file, inputs_of_words
 from penstock.serving.tables import usage_event
 from penstock.storage import migrate
 from penstock.storage.engine import Store, open_engine
-from penstock.tasks import get
 from penstock.training.records import TrainRequest, save
-from penstock.training.rungs import RUNGS
 
 TEXTS = ("my invoice is wrong", "the parcel is late")
 Call = Callable[..., tuple[int, str, str]]
@@ -36,7 +36,7 @@ def harbour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Harbour
     monkeypatch.setenv("PENSTOCK_DATABASE", url)
     store = Store(open_engine(url), "main", SettableClock(datetime(2026, 11, 15, tzinfo=UTC)), random_ids)
     here = open_harbour(tmp_path, store)
-    model = RUNGS["ngram-linear.v1"].train(TrainRequest(Split(TEXTS * 8, ("billing", "delivery") * 8)))
+    model = installed.rungs()["ngram-linear.v1"].train(TrainRequest(Split(TEXTS * 8, ("billing", "delivery") * 8)))
     for _ in range(2):
         here.candidate("helpdesk", "ngram-linear.v1", 117, artifact=save(model, here.house.blobs))
     yield here

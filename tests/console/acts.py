@@ -17,8 +17,8 @@ from penstock.identity.customers import add_customer
 from penstock.identity.operators import ADMIN
 from penstock.identity.sessions import begin
 from penstock.monitoring.feedback import list_feedback
-from penstock.monitoring.opinion.tables import opinion_alert
 from penstock.storage.engine import Transaction
+from penstock.tasks.opinion.tables import opinion_alert
 
 CHANGES_NOTHING = {
     "POST /admin/v1/attributions/check": "it changes only what versions without reviews attributed",

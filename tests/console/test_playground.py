@@ -11,15 +11,14 @@ import sqlalchemy as sa
 from analytics.harbour import Harbour
 from console.conftest import Browser
 
-from penstock import tasks
-from penstock.console.pages.trying import input_of, kind_of, place_of, segments
+from penstock import installed
+from penstock.console.pages.trying import input_of, place_of, segments
 from penstock.console.trials import Trials
 from penstock.core.errors import BadInput, Unavailable
-from penstock.datasets.label_sets import LabelledSets
 from penstock.datasets.rows import Split
 from penstock.serving.tables import usage_event
+from penstock.tasks.text.data.label_sets import LabelledSets
 from penstock.training.records import TrainRequest, save
-from penstock.training.rungs import RUNGS
 
 TEXTS = ("my invoice is wrong", "the parcel is late")
 
@@ -27,7 +26,7 @@ TEXTS = ("my invoice is wrong", "the parcel is late")
 @pytest.fixture
 def model(harbour: Harbour) -> str:
     """The id of a candidate with a real model."""
-    trained = RUNGS["ngram-linear.v1"].train(TrainRequest(Split(TEXTS * 8, ("billing", "delivery") * 8)))
+    trained = installed.rungs()["ngram-linear.v1"].train(TrainRequest(Split(TEXTS * 8, ("billing", "delivery") * 8)))
     return harbour.candidate("helpdesk", "ngram-linear.v1", 117, artifact=save(trained, harbour.house.blobs)).id
 
 
@@ -78,7 +77,7 @@ def test_a_file_may_be_sent_to_the_playground_only(browser: Browser) -> None:
 def test_each_tasks_form_is_an_input_of_its_wire(
     task: str, form: dict[str, str], files: dict[str, bytes], wanted: Any
 ) -> None:
-    assert input_of(kind_of(tasks.get(task)), form, files, "2026-11-15") == wanted
+    assert input_of(installed.get(task).form, form, files, "2026-11-15") == wanted
 
 
 def test_an_error_finds_its_field() -> None:
@@ -115,7 +114,7 @@ def test_several_labels_stand_with_their_scores_and_thresholds_or_none(browser: 
     rows = LabelledSets(
         (*TEXTS, " and ".join(TEXTS), "hello") * 8, (("billing",), ("late",), ("billing", "late"), ()) * 8
     )
-    trained = RUNGS["ngram-linear.v1"].train(TrainRequest(rows))
+    trained = installed.rungs()["ngram-linear.v1"].train(TrainRequest(rows))
     artifact = save(trained, harbour.house.blobs)
     model = harbour.candidate("helpdesk", "ngram-linear.v1", 117, artifact=artifact).id
     both = browser.fill_in(f"/try?model={model}", "/try", model=model, text=" and ".join(TEXTS), explain="yes").text

@@ -16,11 +16,11 @@ from penstock.cli.root import run
 from penstock.core.errors import BadInput, Conflict
 from penstock.datasets import lines, objects
 from penstock.datasets.convert import beside, convert, write_converted
-from penstock.datasets.interactions.files import read_columns
-from penstock.datasets.knowledge.reader import read_entries
-from penstock.datasets.label_sets import Separated
 from penstock.datasets.readers import read_rows
-from penstock.datasets.tabular.reading import read_table
+from penstock.tasks.knowledge.data.reader import read_entries
+from penstock.tasks.recommendation.data.files import read_columns
+from penstock.tasks.tabular.data.reading import read_table
+from penstock.tasks.text.data.label_sets import Separated
 
 PAIRS = [("hello there", "greet"), ("我的订单", "parcel")]
 

@@ -4,7 +4,7 @@ import runpy
 import shutil
 from pathlib import Path
 
-from penstock.datasets.interactions.preparing import prepare
+from penstock.tasks.recommendation.data.preparing import prepare
 from penstock.workspace.loader import load
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bookshop"

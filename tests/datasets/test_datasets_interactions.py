@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from penstock import installed
 from penstock.core.clock import SettableClock
 from penstock.core.errors import BadInput
-from penstock.datasets.interactions.preparing import item_of, prepare, pseudonym, read_interactions, records_of
 from penstock.datasets.rows import Prepared
-from penstock.tasks.recommendation import TASK
-from penstock.training.rungs import RUNGS, TrainRequest
+from penstock.tasks.recommendation.data.preparing import item_of, prepare, pseudonym, read_interactions, records_of
+from penstock.tasks.recommendation.task import TASK
+from penstock.training.records import TrainRequest
 from penstock.workspace.records import Product
 
 HEADER = "user,item,time\n"
@@ -208,7 +209,7 @@ def test_test_rows_of_unknown_items_count_as_wrong_and_a_test_of_nothing_else_is
     assert (told.found, told.dropped) == (1, 0) and "count as wrong" in told.action
     assert [line for line in found.report.told() if "items file lacks" in line and "count as wrong" in line]
     train, test = records_of(found.train, wanted), records_of(found.test, wanted)
-    model = RUNGS["popularity.v1"].train(TrainRequest(train=train)).model
+    model = installed.rungs()["popularity.v1"].train(TrainRequest(train=train)).model
     answers = model.predict(TASK.inputs(test))
     both = TASK.measure(model, test, answers, 0).quality["hr_at_10"]
     assert both.value == 0.5, "i3 is found, i9 cannot be"

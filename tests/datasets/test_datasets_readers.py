@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from penstock.core.errors import BadInput
-from penstock.datasets.prepare import prepare_texts
 from penstock.datasets.readers import iter_rows, read_most, read_rows
 from penstock.datasets.rows import Row
+from penstock.tasks.text.data.preparing import prepare_texts
 from penstock.workspace.records import Product
 
 ROWS = [("my card is lost", "lost_card"), ("卡丢了，怎么办？", "lost_card"), ('a "quoted",\nbroken text', "other")]

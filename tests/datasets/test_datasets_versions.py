@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from penstock.core.errors import Broken, NotFound
 from penstock.datasets.cleaning import clean
-from penstock.datasets.prepare import prepare_texts
 from penstock.datasets.rows import Prepared, Row, as_objects
 from penstock.datasets.versions import (
     _content,
@@ -24,6 +23,7 @@ from penstock.datasets.versions import (
 from penstock.jobs.start import make_workspace
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
+from penstock.tasks.text.data.preparing import prepare_texts
 from penstock.workspace.records import Cleaning
 
 

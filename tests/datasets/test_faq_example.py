@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from penstock.evaluation.answers import ANSWERS_NOTHING
 from penstock.jobs.start import make_workspace
-from penstock.tasks.knowledge_answering import TASK
-from penstock.training.knowledge import RUNGS
+from penstock.tasks.knowledge.measure import ANSWERS_NOTHING
+from penstock.tasks.knowledge.task import TASK
+from penstock.tasks.knowledge.train import RUNGS
 from penstock.training.records import TrainRequest
 from penstock.workspace.loader import load
 

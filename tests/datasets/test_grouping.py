@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import BadInput
-from penstock.datasets.prepare import prepare_texts
 from penstock.datasets.rows import Prepared
 from penstock.evaluation.words import finding_in_words, speaker
+from penstock.tasks.text.data.preparing import prepare_texts
 from penstock.workspace.records import Product
 
 THINGS = ("lamp", "chair", "sofa", "carpet", "shelf", "mirror", "kettle", "blanket", "bicycle", "guitar")
@@ -114,7 +114,7 @@ def test_what_cannot_be_split_by_is_refused_with_its_place(folder: Path) -> None
 
 def test_tables_are_looked_at_too(folder: Path) -> None:
     table = product("tabular-classification", target="label", drop=["text"])
-    told = "\n".join(tasks.get(table.task).prepare(table, folder, ()).report.told())
+    told = "\n".join(installed.get(table.task).prepare(table, folder, ()).report.told())
     assert "userId: " in told and "values are on both sides of the split" in told
 
 

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from penstock.core.errors import BadInput
-from penstock.datasets.images.prepare import prepare
-from penstock.datasets.images.rows import of_rows
 from penstock.datasets.rows import Prepared
-from penstock.tasks.image_classification import correction
+from penstock.tasks.images.data.prepare import prepare
+from penstock.tasks.images.data.rows import of_rows
+from penstock.tasks.images.task import correction
 from penstock.workspace.records import Product
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from penstock.core.errors import BadInput
-from penstock.datasets.knowledge.cleaning import clean
-from penstock.datasets.knowledge.entries import Entry, entry_of
-from penstock.datasets.knowledge.reader import read_entries, read_questions
 from penstock.datasets.rows import Prepared
+from penstock.tasks.knowledge.data.cleaning import clean
+from penstock.tasks.knowledge.data.entries import Entry, entry_of
+from penstock.tasks.knowledge.data.reader import read_entries, read_questions
 
 HEAD = "id,question,answer,paraphrases,tags,locale,valid_until\n"
 TODAY = date(2026, 11, 22)

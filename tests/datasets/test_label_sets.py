@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import BadInput
 from penstock.core.hashing import digest_of
 from penstock.datasets.append import append_rows
 from penstock.datasets.guess import separator_in
-from penstock.datasets.label_sets import Separated, labels_in_rows, prepare_sets, split_sets
-from penstock.datasets.prepare import prepare_texts
 from penstock.datasets.rows import Prepared, Row
 from penstock.datasets.splits import set_aside
-from penstock.datasets.text_options import read_options
+from penstock.tasks.text.data.label_sets import Separated, labels_in_rows, prepare_sets, split_sets
+from penstock.tasks.text.data.options import read_options
+from penstock.tasks.text.data.preparing import prepare_texts
 from penstock.workspace.records import Product
 
 WORDS = {"bill": "invoice", "late": "parcel", "login": "password"}
@@ -223,7 +223,7 @@ def test_a_version_from_before_or_after_the_option_is_read_or_refused_in_words()
     before = [{"text": "a", "label": "late"}, {"text": "b", "label": None}]
     assert split_sets(before, product()).labels == (("late",), ())
     with pytest.raises(BadInput, match="several labels"):
-        tasks.get("text-classification").split([{"text": "a", "labels": ["late"]}], product(multi_label=False))
+        installed.get("text-classification").split([{"text": "a", "labels": ["late"]}], product(multi_label=False))
 
 
 def test_rows_are_added_to_a_file_whatever_labels_they_have(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.core.errors import BadInput
-from penstock.datasets.documents import clean_documents, document_of, read_documents
+from penstock.tasks.opinion.data import clean_documents, document_of, read_documents
 
 NOW = datetime(2026, 11, 15, 8, 0, tzinfo=UTC)
 GOOD = {"text": "Harbour Air is late", "time": "2026-11-15T09:00:00+02:00"}

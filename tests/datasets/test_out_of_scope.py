@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import BadInput
-from penstock.datasets.prepare import prepare_texts
+from penstock.tasks.text.data.preparing import prepare_texts
 from penstock.workspace.records import Product
 
 LABELS = ("refund", "track")
 THINGS = ("lamp", "chair", "sofa", "carpet", "shelf", "mirror", "kettle", "blanket", "bicycle", "guitar", "umbrella")
-TASK = tasks.get("text-classification")
+TASK = installed.get("text-classification")
 
 
 def product(**options: Any) -> Product:

@@ -10,8 +10,8 @@ import pytest
 
 from penstock.core.errors import BadInput
 from penstock.datasets.rows import Prepared
-from penstock.datasets.tabular.options import ClassificationOptions
-from penstock.datasets.tabular.preparing import prepare
+from penstock.tasks.tabular.data.options import ClassificationOptions
+from penstock.tasks.tabular.data.preparing import prepare
 from penstock.workspace.records import Product
 
 PRICE: dict[str, Any] = {"tiers": [{"unit_price": "0.01"}]}

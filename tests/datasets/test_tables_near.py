@@ -10,13 +10,13 @@ import pytest
 
 from penstock.core.errors import BadInput
 from penstock.datasets.rows import Prepared
-from penstock.datasets.tabular.near import near_repeats
-from penstock.datasets.tabular.options import ClassificationOptions
-from penstock.datasets.tabular.preparing import prepare
-from penstock.datasets.tabular.schema import split_of
 from penstock.evaluation.gate import MOST_KEPT
+from penstock.tasks.tabular.data.near import near_repeats
+from penstock.tasks.tabular.data.options import ClassificationOptions
+from penstock.tasks.tabular.data.preparing import prepare
+from penstock.tasks.tabular.data.schema import split_of
+from penstock.tasks.tabular.train.rungs import train_boosting
 from penstock.training.records import TrainRequest
-from penstock.training.tabular.rungs import train_boosting
 from penstock.workspace.records import Product
 
 PRICE: dict[str, Any] = {"tiers": [{"unit_price": "0.01"}]}

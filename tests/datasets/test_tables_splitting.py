@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from penstock.datasets.rows import Prepared
-from penstock.datasets.tabular.options import ClassificationOptions
-from penstock.datasets.tabular.preparing import prepare
+from penstock.tasks.tabular.data.options import ClassificationOptions
+from penstock.tasks.tabular.data.preparing import prepare
 from penstock.workspace.records import Product
 
 PRICE: dict[str, Any] = {"tiers": [{"unit_price": "0.01"}]}

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from penstock.core.errors import BadInput
+from penstock.datasets.dates import date_text
+from penstock.datasets.numbers import NumberForm, Unsettled, form_from, form_of, number_of
 from penstock.datasets.rows import Prepared
-from penstock.datasets.tabular.dates import date_text
-from penstock.datasets.tabular.numbers import NumberForm, Unsettled, form_from, form_of, number_of
-from penstock.datasets.tabular.options import ClassificationOptions, RegressionOptions
-from penstock.datasets.tabular.preparing import prepare
-from penstock.datasets.tabular.schema import schema_of, split_of
+from penstock.tasks.tabular.data.options import ClassificationOptions, RegressionOptions
+from penstock.tasks.tabular.data.preparing import prepare
+from penstock.tasks.tabular.data.schema import schema_of, split_of
 from penstock.workspace.records import Product
 
 PRICE: dict[str, Any] = {"tiers": [{"unit_price": "0.01"}]}

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from penstock import installed
 from penstock.datasets.rows import Split
-from penstock.models.load import Loader
+from penstock.loader import Loader
 from penstock.models.protocol import Model
 from penstock.storage.blobs import BlobStore
-from penstock.training.rungs import RUNGS, TrainRequest, save
+from penstock.training.records import TrainRequest, save
 
 _ASKS = {
     "cancel": ("cancel my {}", "please stop the {}", "i no longer want the {}", "把{}取消掉"),
@@ -32,7 +33,9 @@ class Trained:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     blobs = BlobStore(Path(tmp_path_factory.mktemp("trained")) / "blobs")
-    made = RUNGS["ngram-linear.v1"].train(TrainRequest(train=_asking("coat", "lamp", "phone", "手机", "鞋子")))
+    made = installed.rungs()["ngram-linear.v1"].train(
+        TrainRequest(train=_asking("coat", "lamp", "phone", "手机", "鞋子"))
+    )
     return Trained(made.model, Loader(blobs).load(save(made, blobs)), _asking("chair", "台灯"))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from penstock import tasks
+from penstock import installed
 from penstock.datasets.rows import Split
 from penstock.evaluation.classification import measure_classes
 from penstock.evaluation.evaluate import Exam, Examinee, Terms, evaluate
@@ -145,7 +145,7 @@ def differing(difference: float, agreement: float = 1.0) -> Parity:
 @cache
 def words_of_tasks() -> dict[str, str]:
     """The Chinese words of every task: what cleaning finds is named by the task that looks for it."""
-    return {phrase: word for name in tasks.names() for phrase, word in tasks.get(name).chinese.items()}
+    return {phrase: word for name in installed.names() for phrase, word in installed.get(name).chinese.items()}
 
 
 def needs(metric: str, op: str, threshold: float) -> Condition:

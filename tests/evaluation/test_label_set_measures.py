@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from evaluation.measured import PRICE, needs
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import Broken
-from penstock.datasets.label_sets import split_sets
 from penstock.evaluation.evaluate import Exam, Examinee, Terms, evaluate
 from penstock.evaluation.gate import judge
 from penstock.evaluation.html import report_html
-from penstock.evaluation.label_sets import NONE, measure_sets
 from penstock.evaluation.measured import Measured
 from penstock.evaluation.parity import compare
 from penstock.evaluation.report import Report, summary_rows
 from penstock.evaluation.trivial import EVERY_LABEL, SAME_SET
 from penstock.models.protocol import given
 from penstock.runtime.progress import no_progress
+from penstock.tasks.text.data.label_sets import split_sets
+from penstock.tasks.text.label_set_measures import NONE, measure_sets
 from penstock.workspace.records import Costs, Product
 
 LABELS = ("a", "b", "c")
@@ -34,7 +34,7 @@ STATED = {
     "options": {"multi_label": True, "robust_rows": 0},
 }
 PRODUCT = Product.model_validate(STATED)
-TASK = tasks.of(PRODUCT)
+TASK = installed.of(PRODUCT)
 
 
 def judged(*rows: tuple[str, str], labels: Sequence[str] = LABELS) -> Measured:

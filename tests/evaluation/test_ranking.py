@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from penstock.evaluation.intervals import Metric
-from penstock.evaluation.ranking import (
+from penstock.tasks.recommendation.ranking import (
     NEVER,
     Places,
     drawn,

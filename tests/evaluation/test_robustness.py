@@ -11,12 +11,12 @@ from evaluation.measured import PRICE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock import tasks
-from penstock.datasets.perturb import AUGMENTING, KINDS
-from penstock.evaluation.robustness import AS_THEY_ARE, Robustness, robustness
+from penstock import installed
+from penstock.tasks.text.perturb import AUGMENTING, KINDS
+from penstock.tasks.text.robustness import AS_THEY_ARE, Robustness, robustness
 from penstock.workspace.records import Product
 
-TASK = tasks.get("text-classification")
+TASK = installed.get("text-classification")
 ENGLISH = tuple(
     f"please track parcel number {n} for me" if n % 2 else f"i want to pay bill {n} today" for n in range(60)
 )

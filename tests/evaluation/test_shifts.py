@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from monitoring.opinion_house import ENTITIES, detector
 
-from penstock.evaluation.shifts import (
+from penstock.tasks.opinion.measure import (
     Plan,
     choose,
     delay,
@@ -16,8 +16,8 @@ from penstock.evaluation.shifts import (
     poisson_interval,
     replay,
 )
-from penstock.models.opinion.detector import FIXED
-from penstock.models.opinion.series import Series, slots_of
+from penstock.tasks.opinion.model.detector import FIXED
+from penstock.tasks.opinion.model.series import Series, slots_of
 
 RANDOM = np.random.default_rng(11)
 FIRST = 739_000 - (739_000 + 6) % 7

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from penstock.evaluation.auc import auc, mean_auc
-from penstock.evaluation.fairness import fairness_of_decisions, fairness_of_estimates, groups_of
 from penstock.evaluation.intervals import Metric
-from penstock.evaluation.tabular import CLASSIFICATION, REGRESSION, measure_estimates, measure_risks
 from penstock.models.protocol import Parts
-from penstock.models.tabular import Tabular
+from penstock.tasks.tabular.auc import auc, mean_auc
+from penstock.tasks.tabular.fairness import fairness_of_decisions, fairness_of_estimates, groups_of
+from penstock.tasks.tabular.measure import CLASSIFICATION, REGRESSION, measure_estimates, measure_risks
+from penstock.tasks.tabular.model import Tabular
+from penstock.tasks.tabular.train.rungs import train_linear
 from penstock.training.records import TrainRequest
-from penstock.training.tabular.rungs import train_linear
 from tests.training.tables import loans, prices
 
 

@@ -15,7 +15,7 @@ from penstock.jobs import check, child, compressing, train
 from penstock.runtime import wire
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import Progress, no_progress
-from penstock.training import ngram_linear
+from penstock.tasks.text.train import ngram_linear
 from penstock.training.loop.checkpoints import write_curves
 from penstock.training.records import Range, Rung, Trained, TrainRequest
 from tests.scenarios.conftest import rows, write_csv

@@ -19,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 from analytics.harbour import Harbour, open_harbour
 
+from penstock import installed
 from penstock.core.clock import SettableClock
 from penstock.core.errors import BadInput, Broken, Conflict, NotFound, Unavailable
 from penstock.core.ids import random_ids
@@ -40,7 +41,6 @@ from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store, open_engine
 from penstock.storage.keyring import Keyring
 from penstock.training.records import TrainRequest, save
-from penstock.training.rungs import RUNGS
 from penstock.workspace.loader import load
 
 TEXTS = ("my invoice is wrong", "the parcel is late")
@@ -105,7 +105,7 @@ def original(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         here.use(here.blue, "helpdesk", 400)
     here.clock.set(datetime(2026, 11, 2, 2, 0, tzinfo=UTC))
     here.close("2026-10")
-    model = RUNGS["ngram-linear.v1"].train(TrainRequest(Split(TEXTS * 8, ("billing", "delivery") * 8)))
+    model = installed.rungs()["ngram-linear.v1"].train(TrainRequest(Split(TEXTS * 8, ("billing", "delivery") * 8)))
     here.release(here.candidate("helpdesk", "ngram-linear.v1", 117, artifact=save(model, here.house.blobs)).id)
     _answer(here)
     yield Company(here, new)

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import BadInput
 from penstock.datasets.rows import Prepared
 from penstock.jobs.check import check_workspace
-from penstock.training.rungs import RUNGS, TrainRequest
-from penstock.training.tabular import problem
+from penstock.tasks.tabular.train import problem
+from penstock.training.records import TrainRequest
 from penstock.workspace.loader import load
 from penstock.workspace.records import Product, Record
 
@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 def test_an_option_that_the_task_does_not_know_is_refused_with_file_and_line(folder: Path) -> None:
     with pytest.raises(BadInput) as caught:
         check_workspace(load(folder))
-    every = ", ".join(tasks.get("text-classification").options.model_fields)
+    every = ", ".join(installed.get("text-classification").options.model_fields)
     assert str(caught.value) == (
         "penstock.toml:11: products.desk.options.depth: is not an option\n  options of text-classification: " + every
     )
@@ -70,7 +70,7 @@ def test_an_option_that_the_task_does_not_know_is_refused_with_file_and_line(fol
 def test_an_option_that_the_task_cannot_use_says_why_and_where(
     folder: Path, monkeypatch: pytest.MonkeyPatch, line: str, said: str
 ) -> None:
-    texts = tasks.get("text-classification")
+    texts = installed.get("text-classification")
 
     def prepare(product: Product, folder: Path, extra: Sequence[Mapping[str, Any]]) -> Prepared:
         return texts.prepare(product.model_copy(update={"options": {}}), folder, extra)
@@ -105,7 +105,7 @@ def test_a_ladder_of_another_task_s_rungs_is_refused_and_this_task_s_are_listed(
     (folder / "penstock.toml").write_text(TOML.replace("[products.desk.options]\ndepth = 3", 'ladder = ["gbdt.v1"]'))
     with pytest.raises(BadInput, match=r"unknown rung 'gbdt.v1'.*\n.*rungs of text-classification: ngram-linear.v1"):
         check_workspace(load(folder))
-    other = tasks.get("tabular-classification").ladder[0]
+    other = installed.get("tabular-classification").ladder[0]
     (folder / "penstock.toml").write_text(TOML.replace("[products.desk.options]\ndepth = 3", f'ladder = ["{other}"]'))
     with pytest.raises(BadInput, match=f"the rung '{other}' is none of text-classification"):
         check_workspace(load(folder))
@@ -152,13 +152,13 @@ def test_a_recipe_that_its_rung_would_refuse_is_refused_by_check_at_its_line(
     )
     assert why in str(caught.value)
     with pytest.raises(BadInput) as refused:
-        RUNGS[rung].check(request_of(folder, rung))
+        installed.rungs()[rung].check(request_of(folder, rung))
     assert refused.value.message in str(caught.value)
 
 
 def request_of(folder: Path, rung: str) -> TrainRequest:
     product = load(folder).products["desk"]
-    task = tasks.get(product.task)
+    task = installed.get(product.task)
     train = task.split(task.prepare(product, folder, ()).train, product)
     return TrainRequest(train=train, options=product.options, recipe=product.options["recipes"][rung])
 

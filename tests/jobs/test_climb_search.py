@@ -13,6 +13,7 @@ import pytest
 from jobs.climbing import DIAL, any_rung, at_once, company, dial, dialled
 from registry.shelf import candidate
 
+from penstock import installed
 from penstock.cli.root import run
 from penstock.core.errors import BadInput, Broken, Conflict, GateRefused, OutOfTime
 from penstock.jobs import attempts, judging
@@ -28,7 +29,6 @@ from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import no_progress
 from penstock.training import search as searching
 from penstock.training.records import Range, Trained, TrainRequest
-from penstock.training.rungs import RUNGS
 from penstock.training.search import Trial, hold_out, search
 from penstock.workspace.records import Costs
 
@@ -38,7 +38,7 @@ def without_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     any_rung(monkeypatch)
     monkeypatch.setattr(attempts, "run_child", at_once)
     monkeypatch.setattr(searching, "MOST_TRIALS", 8)  # a machine's speed must not decide how many there are
-    monkeypatch.setitem(RUNGS, DIAL, dialled())
+    monkeypatch.setitem(installed.rungs(), DIAL, dialled())
 
 
 def climbed(house: House, **arguments: Any) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def test_a_training_within_a_budget_is_told_when_to_stop(tmp_path: Path, monkeyp
         left.append(request.until - time.perf_counter())
         return dial(request)
 
-    monkeypatch.setitem(RUNGS, DIAL, replace(dialled(), train=watched))
+    monkeypatch.setitem(installed.rungs(), DIAL, replace(dialled(), train=watched))
     house = company(tmp_path, ladder=f'"{DIAL}"')
     climbed(house, budget_minutes=2)
     first, last = left[0], left[-1]
@@ -100,7 +100,7 @@ def test_a_trial_learns_as_the_model_of_all_rows_would(tmp_path: Path, monkeypat
         asked.append(request)
         return dial(request)
 
-    monkeypatch.setitem(RUNGS, DIAL, replace(dialled(), train=watched))
+    monkeypatch.setitem(installed.rungs(), DIAL, replace(dialled(), train=watched))
     climbed(company(tmp_path, ladder=f'"{DIAL}"'), budget_minutes=60)
     whole, *trials, again = asked
     assert whole.stands_for is None and again.stands_for is None
@@ -146,7 +146,7 @@ def test_a_recipe_set_by_hand_is_not_searched_over(tmp_path: Path) -> None:
 
 
 def test_a_rung_that_cannot_end_in_what_is_left_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(RUNGS, "long.v1", replace(dialled(), name="long.v1", minutes=1_000_000))
+    monkeypatch.setitem(installed.rungs(), "long.v1", replace(dialled(), name="long.v1", minutes=1_000_000))
     house = company(tmp_path, ladder=f'"{DIAL}", "long.v1"', gate='accuracy = ">= 0.60", ece = "<= 0.000001"')
     result = climbed(house, budget_minutes=60)
     assert {outcome["rung"] for outcome in result["outcomes"]} == {DIAL}
@@ -193,7 +193,7 @@ def test_a_training_without_steps_is_ended_when_the_budget_is_over(
 def test_the_first_rung_too_is_not_begun_when_it_cannot_end_in_the_budget(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(RUNGS, DIAL, replace(RUNGS[DIAL], minutes=10_000.0))
+    monkeypatch.setitem(installed.rungs(), DIAL, replace(installed.rungs()[DIAL], minutes=10_000.0))
     house = company(tmp_path, ladder=f'"{DIAL}", "ngram-linear.v1"', gate='accuracy = ">= 0.60"')
     result = climbed(house, budget_minutes=5)
     assert [each["rung"] for each in result["outcomes"]] == ["ngram-linear.v1"]

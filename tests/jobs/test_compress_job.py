@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from training.bert import write_bert
 
+from penstock import installed
 from penstock.cli.root import run
 from penstock.core.errors import BadInput, Conflict, NotFound, PenstockError
 from penstock.datasets.rows import Split
@@ -31,7 +32,6 @@ from penstock.registry.runs import list_runs
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import no_progress
 from penstock.training.records import Trained, TrainRequest
-from penstock.training.rungs import RUNGS
 
 DESK = """\
 [company]
@@ -148,7 +148,7 @@ def test_a_torn_note_of_a_stand_in_is_no_stand_in(tmp_path: Path, house: House, 
 
     def make() -> Trained:
         made.append(1)
-        return RUNGS["ngram-linear.v1"].train(TrainRequest(Split(("good", "bad") * 4, ("x", "y") * 4)))
+        return installed.rungs()["ngram-linear.v1"].train(TrainRequest(Split(("good", "bad") * 4, ("x", "y") * 4)))
 
     with stand_ins(house.blobs, tmp_path / "shared") as standing:
         artifact = standing.of(int8.id, rows, make)
@@ -163,12 +163,12 @@ def watched_trainings(monkeypatch: pytest.MonkeyPatch) -> list[TrainRequest]:
     asked: list[TrainRequest] = []
     for name in ("ngram-linear.v1", "frozen-linear.v1"):
 
-        def watched(request: TrainRequest, train: Any = RUNGS[name].train) -> Trained:
+        def watched(request: TrainRequest, train: Any = installed.rungs()[name].train) -> Trained:
             asked.append(request)
             made: Trained = train(request)
             return made
 
-        monkeypatch.setitem(RUNGS, name, replace(RUNGS[name], train=watched))
+        monkeypatch.setitem(installed.rungs(), name, replace(installed.rungs()[name], train=watched))
     return asked
 
 

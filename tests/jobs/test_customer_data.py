@@ -38,12 +38,12 @@ from penstock.jobs.customers import unarchive
 from penstock.jobs.doctor import examine
 from penstock.jobs.lineage import lineage, releases_of_erased, standing_releases
 from penstock.monitoring import feedback
-from penstock.monitoring.opinion.tables import opinion_document, opinion_feed, opinion_mute
 from penstock.storage import audit
 from penstock.storage.audit import verify
 from penstock.storage.engine import Store, Transaction
 from penstock.storage.schema import metadata
 from penstock.storage.sealed import seal_rows
+from penstock.tasks.opinion.tables import opinion_document, opinion_feed, opinion_mute
 
 ACT = Act("ada", "owner", "here", "a test")
 QUIET = ("Quiet Co", "pay@quiet.example.com", "9 Quiet Lane", "GB 9")
@@ -118,25 +118,25 @@ def _total(here: Harbour) -> Money:
     return Money(row["total_minor"], row["currency"])
 
 
-def _part(name: str) -> belongings.Part:
-    [found] = [one for one in belongings.PARTS if one.name == name]
+def _part(name: str) -> belongings.Belonging:
+    [found] = [one for one in belongings.parts() if one.name == name]
     return found
 
 
 def everything(here: Harbour, customer: str, page: int = 500) -> dict[str, list[Any]]:
-    return {part.name: list(belongings.rows(here.store, part, customer, page)) for part in belongings.PARTS}
+    return {part.name: list(belongings.rows(here.store, part, customer, page)) for part in belongings.parts()}
 
 
 def test_every_table_that_names_a_customer_is_exported_or_left_out_for_a_reason() -> None:
-    parts = {part.table.name for part in belongings.PARTS}
-    known = parts | belongings.LEFT_OUT.keys()
+    parts = {part.table.name for part in belongings.parts()}
+    known = parts | belongings.left_out().keys()
     naming = {
         name
         for name, table in metadata.tables.items()
         if WHOSE & set(table.columns.keys()) or any(link.column.table.name in parts for link in table.foreign_keys)
     }
     assert len(naming) > 30 and naming - known == set()
-    assert set(metadata.tables) >= known and not parts & belongings.LEFT_OUT.keys()
+    assert set(metadata.tables) >= known and not parts & belongings.left_out().keys()
 
 
 def test_an_export_holds_all_of_a_customer_and_nothing_of_another(here: Harbour, tmp_path: Path) -> None:

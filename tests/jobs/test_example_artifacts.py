@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.hashing import digest_of
 from penstock.datasets.versions import get_version, load_rows
 from penstock.jobs.child import make_version, training_request
@@ -27,7 +27,6 @@ from penstock.models.artifact import Artifact, read_artifact, tensors_from_bytes
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import no_progress
 from penstock.training.records import save
-from penstock.training.rungs import RUNGS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -93,7 +92,7 @@ def trained(house: House, product: str, rung: str, more: Mapping[str, Any]) -> s
         rows, _ = load_rows(house.blobs, get_version(tx, product))
     options = {**house.workspace.products[product].options, **more}
     asked = RungWork(folder=str(house.folder), product=product, version=1, rung=rung, options=options)
-    return save(RUNGS[rung].train(training_request(house, asked, rows, no_progress)), house.blobs)
+    return save(installed.rungs()[rung].train(training_request(house, asked, rows, no_progress)), house.blobs)
 
 
 def form_of(artifact: Artifact) -> tuple[str, float]:
@@ -133,7 +132,7 @@ def example(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Ho
     shutil.copytree(EXAMPLES / request.param, tmp_path, dirs_exist_ok=True)
     house = open_house(tmp_path, create=True)
     for product in house.workspace.products.values():
-        tasks.of(product).make_data(tmp_path)
+        installed.of(product).make_data(tmp_path)
     yield house, request.param
     house.close()
 
@@ -145,7 +144,7 @@ def test_an_example_makes_the_artifacts_that_it_always_made(example: tuple[House
     for product, rungs in RUNGS_OF[name].items():
         assert version_of(house, product)[:12] == ROWS[product]
         sold = house.workspace.products[product]
-        more = {f"{option}_artifact": made[sold.options[option]] for option in tasks.of(sold).builds_on}
+        more = {f"{option}_artifact": made[sold.options[option]] for option in installed.of(sold).builds_on}
         for rung in rungs:
             digest = trained(house, product, rung, more)
             made.setdefault(product, digest)

@@ -10,6 +10,7 @@ import pytest
 from jobs.climbing import DIAL, any_rung, at_once, company, dialled
 from training.bert import write_bert
 
+from penstock import installed
 from penstock.cli.root import run
 from penstock.core.errors import BadInput, Broken, Conflict
 from penstock.evaluation import choice
@@ -25,10 +26,9 @@ from penstock.registry import candidates, runs
 from penstock.runtime import wire
 from penstock.runtime.house import House
 from penstock.runtime.progress import no_progress
-from penstock.training import ngram_linear
+from penstock.tasks.text.train import ngram_linear
 from penstock.training.compress.records import CompressRequest
 from penstock.training.records import Rung, Trained, TrainRequest
-from penstock.training.rungs import RUNGS
 
 NGRAM = "ngram-linear.v1"
 ANY = 'latency_p95_ms = "<= 100000"'
@@ -39,14 +39,16 @@ def without_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     any_rung(monkeypatch)
     monkeypatch.setattr(attempts, "run_child", at_once)
     monkeypatch.setattr(compress, "run_child", at_once)
-    monkeypatch.setitem(RUNGS, DIAL, dialled())
+    monkeypatch.setitem(installed.rungs(), DIAL, dialled())
 
 
 def halfway(monkeypatch: pytest.MonkeyPatch) -> None:
     """The dial's rung learns from labels of which 40% are wrong: worse than n-grams, better than no model."""
-    learn = RUNGS[DIAL].train
-    rung = replace(RUNGS[DIAL], train=lambda request: learn(replace(request, recipe={"wrong": 0.4, **request.recipe})))
-    monkeypatch.setitem(RUNGS, DIAL, rung)
+    learn = installed.rungs()[DIAL].train
+    rung = replace(
+        installed.rungs()[DIAL], train=lambda request: learn(replace(request, recipe={"wrong": 0.4, **request.recipe}))
+    )
+    monkeypatch.setitem(installed.rungs(), DIAL, rung)
 
 
 def explored(house: House, **arguments: Any) -> dict[str, Any]:
@@ -115,8 +117,8 @@ def test_what_fails_or_has_no_time_left_is_told_and_passed_over(
     def broken(request: Any) -> Any:
         raise Broken("the loss is not finite at step 7")
 
-    monkeypatch.setitem(RUNGS, "broken.v1", Rung("broken.v1", broken, minutes=0.01))
-    monkeypatch.setitem(RUNGS, "long.v1", Rung("long.v1", ngram_linear.train, minutes=1e6))
+    monkeypatch.setitem(installed.rungs(), "broken.v1", Rung("broken.v1", broken, minutes=0.01))
+    monkeypatch.setitem(installed.rungs(), "long.v1", Rung("long.v1", ngram_linear.train, minutes=1e6))
     house = company(tmp_path)
     result = explored(house, rungs=["long.v1", "broken.v1", NGRAM])
     assert [outcome["rung"] for outcome in result["outcomes"]] == [NGRAM]
@@ -131,7 +133,7 @@ def test_when_nothing_can_be_trained_the_first_error_is_told(tmp_path: Path, mon
     def broken(request: Any) -> Any:
         raise Broken("the loss is not finite at step 7")
 
-    monkeypatch.setitem(RUNGS, "broken.v1", Rung("broken.v1", broken, minutes=0.01))
+    monkeypatch.setitem(installed.rungs(), "broken.v1", Rung("broken.v1", broken, minutes=0.01))
     with pytest.raises(Broken, match="step 7"):
         explored(company(tmp_path), rungs=["broken.v1"])
 
@@ -148,7 +150,7 @@ def test_all_rungs_are_the_tasks_and_those_that_the_ladder_adds(tmp_path: Path) 
     product = house.workspace.products["router"]
     found = all_rungs(product)
     assert NGRAM in found and DIAL in found
-    assert not any(RUNGS[rung].needs_backbone for rung in found)  # the product names none
+    assert not any(installed.rungs()[rung].needs_backbone for rung in found)  # the product names none
     with_backbone = all_rungs(product.model_copy(update={"backbone": "english"}))
     assert "frozen-linear.v1" in with_backbone
 
@@ -194,7 +196,7 @@ def test_a_better_base_comes_before_the_compressions_of_a_weak_one(
 ) -> None:
     """A rung of 9 of the 10 minutes: it is trained first, and compressed with what is left."""
     dear = Rung("dear.v1", ngram_linear.train, minutes=87)  # for 10,000 rows; so few count as 1,000
-    monkeypatch.setitem(RUNGS, "dear.v1", dear)
+    monkeypatch.setitem(installed.rungs(), "dear.v1", dear)
     result = explored(company(tmp_path, gate=ANY), rungs=["dear.v1", NGRAM], budget_minutes=10)
     assert made(result)[:3] == [NGRAM, "dear.v1", "int8.v1 of 1"]
 
@@ -203,7 +205,7 @@ def test_a_cheap_rung_waits_for_a_dear_one_that_would_not_fit_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_encoders: None
 ) -> None:
     for name, minutes in (("middle.v1", 30), ("dear.v1", 80)):
-        monkeypatch.setitem(RUNGS, name, Rung(name, ngram_linear.train, minutes=minutes))
+        monkeypatch.setitem(installed.rungs(), name, Rung(name, ngram_linear.train, minutes=minutes))
     names = made(explored(company(tmp_path, gate=ANY), rungs=[NGRAM, "middle.v1", "dear.v1"], budget_minutes=10))
     assert names[:2] == [NGRAM, "dear.v1"] and names.index("prune.v1 of 1") < names.index("middle.v1")
 
@@ -212,7 +214,7 @@ def test_a_rung_hardly_dearer_than_the_base_leaves_time_for_compressions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_encoders: None
 ) -> None:
     for name, minutes in (("base.v1", 15), ("dear.v1", 28)):
-        monkeypatch.setitem(RUNGS, name, Rung(name, ngram_linear.train, minutes=minutes))
+        monkeypatch.setitem(installed.rungs(), name, Rung(name, ngram_linear.train, minutes=minutes))
     for name, compression in list(compress.COMPRESSIONS.items()):
         monkeypatch.setitem(compress.COMPRESSIONS, name, replace(compression, minutes=8))
     monkeypatch.setattr(exploring, "KEPT_SHARE", 0.8)
@@ -225,7 +227,7 @@ def test_a_rung_hardly_dearer_than_the_base_leaves_time_for_compressions(
 def test_a_rung_alone_in_its_budget_waits_for_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_encoders: None
 ) -> None:
-    monkeypatch.setitem(RUNGS, "dear.v1", Rung("dear.v1", ngram_linear.train, minutes=87))
+    monkeypatch.setitem(installed.rungs(), "dear.v1", Rung("dear.v1", ngram_linear.train, minutes=87))
     result = explored(company(tmp_path, gate=ANY), rungs=["dear.v1"], budget_minutes=10)
     assert made(result)[:2] == ["dear.v1", "int8.v1 of 1"]
 

@@ -10,15 +10,15 @@ from types import SimpleNamespace
 import pytest
 
 from penstock.core.errors import BadInput, Conflict
-from penstock.datasets.knowledge.parts import Knowledge, knowledge_of
 from penstock.identity.customers import add_customer
-from penstock.jobs import knowledge
-from penstock.monitoring import proposals
 from penstock.registry import amendments, releases
 from penstock.runtime.house import House, open_house
 from penstock.serving.usage_log import Answer, UsageEvent, append
-from penstock.tasks.knowledge_answering import TASK
-from penstock.training.knowledge import RUNGS
+from penstock.tasks.knowledge import operator as knowledge
+from penstock.tasks.knowledge import proposals
+from penstock.tasks.knowledge.data.parts import Knowledge, knowledge_of
+from penstock.tasks.knowledge.task import TASK
+from penstock.tasks.knowledge.train import RUNGS
 from penstock.training.records import TrainRequest, save
 
 TOML = """\

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import BadInput
 from penstock.identity.customers import add_customer
 from penstock.jobs.learning import check_correction, learned_rows
@@ -19,7 +19,7 @@ from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store, Transaction
 from penstock.workspace.records import Workspace
 
-TEXT = tasks.get("text-classification")
+TEXT = installed.get("text-classification")
 DESK = {"task": "text-classification", "data": "x.csv", "gate": {}, "price": {"tiers": [{"unit_price": "0.1"}]}}
 
 

@@ -22,7 +22,6 @@ from penstock.jobs import child
 from penstock.jobs.consent import check_made, check_trained, owners_in, owners_of
 from penstock.jobs.learning import learned_rows, usable_feedback
 from penstock.jobs.lineage import consented_at, lineage
-from penstock.monitoring import knowledge_entries, proposals
 from penstock.monitoring.events import event_rows, record_event
 from penstock.monitoring.feedback import record
 from penstock.registry import amendments, releases
@@ -32,6 +31,8 @@ from penstock.runtime.progress import no_progress
 from penstock.serving.usage_log import Answer, UsageEvent, append
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store, Transaction
+from penstock.tasks.knowledge import edits as knowledge_entries
+from penstock.tasks.knowledge import proposals
 from penstock.workspace.records import Workspace
 
 DESK = """\

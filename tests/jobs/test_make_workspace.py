@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import BadInput, Conflict, NotFound
 from penstock.jobs.check import check_words
 from penstock.jobs.start import EXAMPLES, make_workspace
 from penstock.workspace.loader import load
 
 
-@pytest.mark.parametrize("name", tasks.names())
+@pytest.mark.parametrize("name", installed.names())
 def test_init_of_a_task_is_its_example_ready_to_be_checked(tmp_path: Path, name: str) -> None:
-    task = tasks.get(name)
+    task = installed.get(name)
     assert (EXAMPLES / task.example / "penstock.toml").is_file()
     made = make_workspace(tmp_path / "shop", name)
     assert made == load(tmp_path / "shop")
@@ -52,7 +52,7 @@ def test_one_s_own_data_make_a_workspace_of_that_task_without_its_example(tmp_pa
     ]
 
 
-@pytest.mark.parametrize("name", tasks.names())
+@pytest.mark.parametrize("name", installed.names())
 def test_one_s_own_data_make_a_workspace_of_any_task_that_loads_and_whose_words_exist(
     tmp_path: Path, name: str
 ) -> None:

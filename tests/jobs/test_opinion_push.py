@@ -17,15 +17,15 @@ from penstock.client import Client
 from penstock.client import opinion as wire
 from penstock.core.clock import SettableClock
 from penstock.core.errors import BadInput, Unavailable
-from penstock.datasets.documents import Document
-from penstock.jobs.opinion import tend_opinion
-from penstock.jobs.opinion_push import pull, replay
-from penstock.models.load import Loader
-from penstock.monitoring.opinion.alerts import list_alerts
+from penstock.loader import Loader
 from penstock.runtime.house import House
 from penstock.storage import migrate
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
+from penstock.tasks.opinion.alerts import list_alerts
+from penstock.tasks.opinion.data import Document
+from penstock.tasks.opinion.push import pull, replay
+from penstock.tasks.opinion.stream import run_once
 from penstock.workspace.loader import load
 
 
@@ -85,9 +85,9 @@ def test_a_replayed_file_is_billed_once_seen_and_alerted(shop: Shop, tmp_path: P
     again = replay(shop.house, "brands", path, shop.company.key, shop.gateway.url)
     assert again.repeated == len(documents)
     assert shop.billed == len(documents)
-    [tended] = tend_opinion(shop.house)
+    [tended] = run_once(shop.house)
     assert tended.alerts == 2
-    [again] = tend_opinion(shop.house)
+    [again] = run_once(shop.house)
     assert (again.events, again.alerts) == (0, 0)
     with shop.house.store.read() as tx:
         assert {(one.entity, one.kind) for one in list_alerts(tx, "brands", state="open")} == {
@@ -190,7 +190,7 @@ def test_a_gateway_that_is_away_or_a_wrong_product_is_said(shop: Shop, tmp_path:
 
 
 def test_a_gateway_that_is_away_is_said(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from penstock.jobs import opinion_push
+    from penstock.tasks.opinion import push as opinion_push
 
     one_try = lambda house, key, url: Client(url or "", key, retries=opinion_push.api.Retries(attempts=1))  # noqa: E731
     monkeypatch.setattr(opinion_push, "_client", one_try)

@@ -12,6 +12,7 @@ from jobs.climbing import at_once, company
 from registry.shelf import SECRET, candidate, decide
 from training.bert import write_bert
 
+from penstock import installed
 from penstock.core.errors import BadInput, Conflict
 from penstock.jobs import attempts, compress
 from penstock.jobs.check import check_words, ladder_of
@@ -26,7 +27,6 @@ from penstock.runtime.progress import no_progress
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
 from penstock.training.records import Trained, TrainRequest
-from penstock.training.rungs import RUNGS
 from penstock.workspace.records import Product, Workspace
 
 PRICE = {"tiers": [{"unit_price": "0.1"}]}
@@ -58,10 +58,10 @@ def test_a_bound_of_the_gate_s_own_stands() -> None:
 
 @pytest.mark.parametrize("rung", ["full.v1", "frozen-linear.v1", "ngram-linear.v1"])
 def test_a_rung_without_privacy_is_refused_where_some_is_stated(rung: str) -> None:
-    with pytest.raises(BadInput, match=f"{rung} keeps no privacy"):
+    with pytest.raises(BadInput, match=f"{rung} is not differentially private"):
         check_privacy(product({"epsilon": 4.0}), [rung], "--rung")
     sold = product({"epsilon": 4.0}, ladder=["private-linear.v1", rung])
-    with pytest.raises(BadInput, match="keeps no privacy"):
+    with pytest.raises(BadInput, match="is not differentially private"):
         check_words(workspace(sold), "desk", sold)
 
 
@@ -93,7 +93,7 @@ def test_wrong_words_are_refused(privacy: dict[str, Any], wrong: str) -> None:
 
 
 def test_a_search_has_nothing_to_try_of_a_private_rung() -> None:
-    assert not RUNGS["private-linear.v1"].space
+    assert not installed.rungs()["private-linear.v1"].space
 
 
 def test_all_private_trainings_are_charged_and_the_total_bounds_them(store: Store) -> None:
@@ -156,10 +156,12 @@ def test_an_exploration_under_privacy_only_rounds_and_tells_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def charged(request: TrainRequest) -> Trained:  # opacus takes longer to load than all else here
-        trained = RUNGS["frozen-linear.v1"].train(request)
+        trained = installed.rungs()["frozen-linear.v1"].train(request)
         return replace(trained, parameters={"epsilon": 8.0, "delta": 1e-5})
 
-    monkeypatch.setitem(RUNGS, "private-linear.v1", replace(RUNGS["private-linear.v1"], train=charged))
+    monkeypatch.setitem(
+        installed.rungs(), "private-linear.v1", replace(installed.rungs()["private-linear.v1"], train=charged)
+    )
     monkeypatch.setattr(attempts, "run_child", at_once)
     monkeypatch.setattr(compress, "run_child", at_once)
     write_bert(tmp_path / "tiny-bert")

@@ -12,18 +12,18 @@ import pytest
 from jobs.climbing import DIAL, any_rung, at_once, company, dial, dialled
 from PIL import Image
 
+from penstock import installed
 from penstock.core.errors import BadInput, GateRefused
-from penstock.datasets.text_options import read_options
 from penstock.jobs import attempts
 from penstock.jobs.judging import incumbent_of
 from penstock.jobs.reports import candidate_report
 from penstock.jobs.train import train
-from penstock.models.load import Loader
+from penstock.loader import Loader
 from penstock.registry import candidates, decisions, releases
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import no_progress
+from penstock.tasks.text.data.options import read_options
 from penstock.training.records import Rung, Trained, TrainRequest
-from penstock.training.rungs import RUNGS
 
 SECRET_OF = "decisions"
 
@@ -86,7 +86,7 @@ def test_report_and_card_say_so_in_both_languages(tmp_path: Path) -> None:
 def test_a_no_of_the_gate_trains_nothing_again_and_without_the_option_nothing_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(RUNGS, DIAL, dialled())
+    monkeypatch.setitem(installed.rungs(), DIAL, dialled())
     refused = trained(house(tmp_path / "no", ladder=f'"{DIAL}"'), DIAL)
     assert refused.refit is None and refused.served == refused.artifact
     of = house(tmp_path / "plain", refit=False)
@@ -100,7 +100,7 @@ def test_a_second_training_that_goes_wrong_is_not_served(tmp_path: Path, monkeyp
     def once(request: TrainRequest) -> Trained:
         return dial(replace(request, recipe={"wrong": 0.0 if len(request.train) < 330 else 0.9}))
 
-    monkeypatch.setitem(RUNGS, "once.v1", Rung("once.v1", once))
+    monkeypatch.setitem(installed.rungs(), "once.v1", Rung("once.v1", once))
     of = house(tmp_path, ladder='"once.v1"')
     made = trained(of, "once.v1")
     assert made.refit is not None and not made.refit["holds"]

@@ -13,6 +13,7 @@ import pytest
 from jobs.climbing import DIAL, any_rung, at_once, company, dialled
 from scenarios.conftest import edit
 
+from penstock import installed
 from penstock.core.errors import BadInput, Broken, Conflict, PenstockError, Unavailable
 from penstock.jobs import attempts
 from penstock.jobs.elapsed import FILE, Elapsed, counted
@@ -24,7 +25,6 @@ from penstock.runtime import executors
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import no_progress
 from penstock.runtime.workflows import Handle, Workflows
-from penstock.training.rungs import RUNGS
 
 ASKED = {"product": "router", "rungs": []}
 Child = Callable[..., dict[str, Any]]
@@ -109,7 +109,7 @@ def test_a_job_whose_surroundings_changed_is_ended_and_the_next_starts_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], Any], says: str
 ) -> None:
     monkeypatch.setattr(attempts, "run_child", ended_by(executors.Interrupted(), []))
-    monkeypatch.setitem(RUNGS, DIAL, dialled())
+    monkeypatch.setitem(installed.rungs(), DIAL, dialled())
     any_rung(monkeypatch)
     first = workflows_of(company(tmp_path))
     with first:

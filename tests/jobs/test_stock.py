@@ -8,10 +8,10 @@ import pytest
 
 from penstock.cli.root import run
 from penstock.core.errors import BadInput, NotFound
-from penstock.jobs.recommendation import add_items, change_stock, stock
 from penstock.models.artifact import save_artifact
 from penstock.registry import amendments, releases
 from penstock.runtime.house import House, open_house
+from penstock.tasks.recommendation.stock import add_items, change_stock, stock
 
 TOML = """\
 [company]

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from analytics.harbour import Harbour, open_harbour
 
+from penstock import installed
 from penstock.core.clock import SettableClock
 from penstock.core.errors import BadInput, NotFound
 from penstock.core.ids import random_ids
@@ -20,7 +21,6 @@ from penstock.serving.tables import usage_event
 from penstock.storage import migrate
 from penstock.storage.engine import Store, open_engine
 from penstock.training.records import TrainRequest, save
-from penstock.training.rungs import RUNGS
 
 TEXTS = ("my invoice is wrong", "the parcel is late")
 
@@ -36,7 +36,7 @@ def harbour(tmp_path: Path) -> Iterator[Harbour]:
 
 def trained(harbour: Harbour) -> Candidate:
     """A candidate of helpdesk with a real model of two labels."""
-    model = RUNGS["ngram-linear.v1"].train(TrainRequest(Split(TEXTS * 8, ("billing", "delivery") * 8)))
+    model = installed.rungs()["ngram-linear.v1"].train(TrainRequest(Split(TEXTS * 8, ("billing", "delivery") * 8)))
     return harbour.candidate("helpdesk", "ngram-linear.v1", 117, artifact=save(model, harbour.house.blobs))
 
 

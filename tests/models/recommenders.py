@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from penstock.models.backbone import Backbone
-from penstock.models.recommendation.histories import Histories
-from penstock.models.recommendation.neighbours import Neighbours, nearest
-from penstock.models.recommendation.recommender import Recommender
-from penstock.models.recommendation.sparse import sparse_of
+from penstock.tasks.recommendation.model.histories import Histories
+from penstock.tasks.recommendation.model.neighbours import Neighbours, nearest
+from penstock.tasks.recommendation.model.recommender import Recommender
+from penstock.tasks.recommendation.model.sparse import sparse_of
 
 HIDDEN = 64
 WORDS = ("harbour", "orchard", "dragon", "bread", "comet", "owl")

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock.loader import Loader
 from penstock.models.backbone import Backbone
-from penstock.models.frozen_linear import FrozenLinear
-from penstock.models.load import Loader
-from penstock.models.ngram_linear import NgramLinear
-from penstock.models.ngrams import learn_vocabulary
 from penstock.models.protocol import Model
 from penstock.storage.blobs import BlobStore
+from penstock.tasks.text.model.frozen_linear import FrozenLinear
+from penstock.tasks.text.model.ngram_linear import NgramLinear
+from penstock.tasks.text.model.ngrams import learn_vocabulary
 
 SEEN = ("where is my parcel", "i want my money back", "退款什么时候到账", "包裹还没到", "card declined 100%")
 WORDS = st.sampled_from(

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.models.cascade import Cascade
-from penstock.models.explain import MOST_SPANS, explain, steps, strongest
-from penstock.models.ngram_linear import NgramLinear
-from penstock.models.ngrams import grams, learn_vocabulary, sources
+from penstock.models.parts import MOST_SPANS, strongest
 from penstock.models.protocol import Part
-from penstock.models.spans import spans
+from penstock.tasks.text.model.cascade import Cascade
+from penstock.tasks.text.model.explain import explain, steps
+from penstock.tasks.text.model.ngram_linear import NgramLinear
+from penstock.tasks.text.model.ngrams import grams, learn_vocabulary, sources
+from penstock.tasks.text.model.spans import spans
 
 TEXTS = (
     "Where is my parcel?",

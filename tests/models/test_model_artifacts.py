@@ -9,11 +9,11 @@ import pytest
 
 from penstock.core.errors import Broken, NotFound
 from penstock.core.hashing import canonical_json
-from penstock.models import frozen_linear, ngram_linear
+from penstock.loader import Loader
 from penstock.models.artifact import read_artifact, save_artifact
-from penstock.models.load import Loader
-from penstock.models.ngrams import learn_vocabulary
 from penstock.storage.blobs import BlobStore
+from penstock.tasks.text.model import frozen_linear, ngram_linear
+from penstock.tasks.text.model.ngrams import learn_vocabulary
 
 LABELS = ("refund", "shipping")
 

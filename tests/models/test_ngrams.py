@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from penstock.core.errors import Broken
-from penstock.models.ngrams import grams, learn_vocabulary, read_vocabulary, vocabulary_json
+from penstock.tasks.text.model.ngrams import grams, learn_vocabulary, read_vocabulary, vocabulary_json
 
 
 def test_english_words_give_character_grams_with_their_boundaries_and_word_pairs() -> None:

@@ -11,8 +11,8 @@ import pytest
 from monitoring.opinion_house import detector
 
 from penstock.core.errors import BadInput, Broken
-from penstock.models.opinion.detector import FIXED, Episode, episodes, follow, from_json, run, take, to_json
-from penstock.models.opinion.series import Series, bucket_number, bucket_start, series_of, slots_of
+from penstock.tasks.opinion.model.detector import FIXED, Episode, episodes, follow, from_json, run, take, to_json
+from penstock.tasks.opinion.model.series import Series, bucket_number, bucket_start, series_of, slots_of
 
 MONDAY = 739_000 - (739_000 + 6) % 7
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.core.errors import BadInput
-from penstock.models.opinion.matcher import Matcher, fold
+from penstock.tasks.opinion.model.matcher import Matcher, fold
 
 BRANDS = Matcher(
     {

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from monitoring.opinion_house import detector, mood, opinion_model, save_model, sentiment
 
 from penstock.core.errors import BadInput, Broken
-from penstock.datasets.documents import Document
-from penstock.models.load import Loader
-from penstock.models.opinion.matcher import Matcher
-from penstock.models.opinion.model import FILE, KIND, OpinionModel, Watch, check, open_parts, to_files, tones_of
+from penstock.loader import Loader
 from penstock.models.protocol import Parts
 from penstock.storage.blobs import BlobStore
+from penstock.tasks.opinion.data import Document
+from penstock.tasks.opinion.model.matcher import Matcher
+from penstock.tasks.opinion.model.watching import FILE, KIND, OpinionModel, Watch, check, open_parts, to_files, tones_of
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 TEXTS = (

@@ -10,9 +10,9 @@ from recommenders import recommender, word_backbone
 
 from penstock.core.errors import Broken
 from penstock.models.protocol import Parts
-from penstock.models.recommendation import files
-from penstock.models.recommendation.histories import recency
-from penstock.models.recommendation.recommender import Ask, Recommender
+from penstock.tasks.recommendation.model import files
+from penstock.tasks.recommendation.model.histories import recency
+from penstock.tasks.recommendation.model.recommender import Ask, Recommender
 
 PLAIN, HYBRID = recommender(), recommender(text=True)
 MODELS = pytest.mark.parametrize("model", [PLAIN, HYBRID], ids=["plain", "hybrid"])

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.core.errors import Broken
-from penstock.models.load import Loader
+from penstock.loader import Loader
 from penstock.models.protocol import Parts
-from penstock.models.static import KIND, MOST_TOKENS, TOKENIZER, Static, open_parts, to_files
 from penstock.storage.blobs import BlobStore
-from penstock.training.rungs import Trained, save
+from penstock.tasks.text.model.static import KIND, MOST_TOKENS, TOKENIZER, Static, open_parts, to_files
+from penstock.training.records import Trained, save
 
 LABELS = ("cancel", "refund", "track")
 WORDS = ("where", "is", "my", "parcel", "money", "back", "please", "退", "款", "card", "##s", "!")

@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.core.errors import Broken
-from penstock.datasets.tabular.schema import Column, Schema
 from penstock.models.protocol import Parts
-from penstock.models.tabular import KINDS, Tabular
-from penstock.models.tabular.calibration import Calibration, read_calibration
-from penstock.models.tabular.encoding import Encoding
-from penstock.models.tabular.linear import Linear
-from penstock.models.tabular.model import Interval, settings_of, to_files
-from penstock.models.tabular.trees import Trees
+from penstock.tasks.tabular.data.schema import Column, Schema
+from penstock.tasks.tabular.model import KINDS, Tabular
+from penstock.tasks.tabular.model.calibration import Calibration, read_calibration
+from penstock.tasks.tabular.model.encoding import Encoding
+from penstock.tasks.tabular.model.linear import Linear
+from penstock.tasks.tabular.model.tabular import Interval, settings_of, to_files
+from penstock.tasks.tabular.model.trees import Trees
 
 SCHEMA = Schema(
     (

@@ -11,22 +11,22 @@ from typing import Any
 import numpy as np
 from serving.support import go_live
 
-from penstock.datasets.documents import Document
 from penstock.datasets.rows import Split
 from penstock.identity.customers import add_customer
-from penstock.jobs.opinion import live_of
-from penstock.models import ngram_linear
 from penstock.models.artifact import save_artifact
-from penstock.models.opinion.detector import CUSUM, Detector
-from penstock.models.opinion.matcher import Matcher
-from penstock.models.opinion.model import KIND, OpinionModel, Watch, to_files, tones_of
 from penstock.models.protocol import Model, Parts
 from penstock.runtime.house import House
 from penstock.serving.usage_log import Answer, UsageEvent, append
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
-from penstock.tasks.opinion_monitoring import TASK
-from penstock.training.ngram_linear import train
+from penstock.tasks.opinion.data import Document
+from penstock.tasks.opinion.model.detector import CUSUM, Detector
+from penstock.tasks.opinion.model.matcher import Matcher
+from penstock.tasks.opinion.model.watching import KIND, OpinionModel, Watch, to_files, tones_of
+from penstock.tasks.opinion.stream import live_of
+from penstock.tasks.opinion.task import TASK
+from penstock.tasks.text.model import ngram_linear
+from penstock.tasks.text.train.ngram_linear import train
 from penstock.training.records import Trained, TrainRequest, save
 from penstock.workspace.loader import load
 

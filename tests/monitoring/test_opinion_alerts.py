@@ -12,14 +12,14 @@ from serving.support import go_live
 
 from penstock.core.clock import SettableClock
 from penstock.core.errors import BadInput, Conflict, NotFound
-from penstock.jobs.opinion import detect, record_directly, tend_product
-from penstock.models.opinion.matcher import Matcher
-from penstock.models.opinion.model import OpinionModel
-from penstock.monitoring.opinion.alerts import Alert, acknowledge, list_alerts, mute, resolve
-from penstock.monitoring.opinion.outbox import deliveries
 from penstock.runtime.house import House
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
+from penstock.tasks.opinion.alerts import Alert, acknowledge, list_alerts, mute, resolve
+from penstock.tasks.opinion.model.matcher import Matcher
+from penstock.tasks.opinion.model.watching import OpinionModel
+from penstock.tasks.opinion.outbox import deliveries
+from penstock.tasks.opinion.stream import detect, record_directly, run_product_once
 
 TODAY = datetime(2026, 11, 15, tzinfo=UTC)  # the clock stands at eight o'clock
 HOOK = 'webhooks = ["https://hooks.example/a"]'
@@ -168,13 +168,13 @@ def test_a_replayed_archive_is_recorded_as_over_and_rings_no_bell(shop: tuple[Ho
     record_directly(house, "brands", customer, usual_days(start, 60))
     for day in range(40, 44):
         record_directly(house, "brands", customer, day_of_documents(start + timedelta(days=day), STORM, "s"))
-    done = tend_product(house, "brands")
+    done = run_product_once(house, "brands")
     assert done.alerts >= 2
     assert {one.state for one in alerts(house)} == {"resolved"}
     assert all(one.onset >= start + timedelta(days=38) for one in alerts(house))
     with house.store.read() as tx:
         assert deliveries(tx, product="brands") == []
-    assert tend_product(house, "brands").alerts == 0
+    assert run_product_once(house, "brands").alerts == 0
 
 
 def test_documents_that_come_late_do_not_make_a_second_alert_of_the_same_days(shop: tuple[House, str]) -> None:

@@ -9,8 +9,8 @@ import pytest
 from monitoring.opinion_web import Reply, serving
 
 from penstock.core.errors import BadInput, Unavailable
-from penstock.monitoring.opinion.feeds import Feed, fetch, parse, recall, remember
 from penstock.storage.engine import Store
+from penstock.tasks.opinion.feeds import Feed, fetch, parse, recall, remember
 
 NOW = datetime(2026, 11, 15, 8, 0, tzinfo=UTC)
 RSS = b"""<?xml version="1.0"?><rss version="2.0"><channel><title>Harbour News &amp; more</title>

@@ -13,16 +13,16 @@ from monitoring.opinion_house import USUAL, day_of_documents, noon, open_shop, o
 from serving.support import go_live
 
 from penstock.core.clock import SettableClock
-from penstock.datasets.documents import Document
-from penstock.jobs import opinion as jobs
-from penstock.jobs.opinion import detect, live_of, options_of, record_directly, report, tend_opinion
-from penstock.models.opinion.series import Series
-from penstock.monitoring.opinion import alerts, mentions
-from penstock.monitoring.opinion.alerts import Found, Live
-from penstock.monitoring.opinion.mentions import Stream
 from penstock.runtime.house import House
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store, Transaction
+from penstock.tasks.opinion import alerts, mentions
+from penstock.tasks.opinion import stream as jobs
+from penstock.tasks.opinion.alerts import Found, Live
+from penstock.tasks.opinion.data import Document
+from penstock.tasks.opinion.mentions import Stream
+from penstock.tasks.opinion.model.series import Series
+from penstock.tasks.opinion.stream import detect, live_of, options_of, record_directly, report, run_once
 
 TODAY = datetime(2026, 11, 15, tzinfo=UTC)  # the clock stands at eight o'clock
 STORM = {"Harbour Air": {"negative": 12, "neutral": 6, "positive": 1}}
@@ -176,7 +176,7 @@ def test_a_product_that_fails_holds_up_no_other(
         return fold(house, product)
 
     monkeypatch.setattr(jobs, "fold", failing)
-    assert [one.product for one in tend_opinion(replace(house, workspace=more))] == ["brands"]
+    assert [one.product for one in run_once(replace(house, workspace=more))] == ["brands"]
     assert "opinion monitoring of first" in caplog.text
 
 

@@ -20,16 +20,16 @@ from monitoring.opinion_house import (
 from serving.support import go_live
 
 from penstock.core.clock import SettableClock
-from penstock.datasets.documents import Document
-from penstock.jobs import opinion as jobs
-from penstock.jobs.opinion import fold, forget_texts, record_directly, series_rows, tend_product
-from penstock.monitoring.opinion import mentions
-from penstock.monitoring.opinion.tables import opinion_document
 from penstock.runtime.house import House
 from penstock.serving.usage_log import Answer, UsageEvent, append
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
 from penstock.storage.sealed import opened
+from penstock.tasks.opinion import mentions
+from penstock.tasks.opinion import stream as jobs
+from penstock.tasks.opinion.data import Document
+from penstock.tasks.opinion.stream import fold, forget_texts, record_directly, run_product_once, series_rows
+from penstock.tasks.opinion.tables import opinion_document
 
 Shop = tuple[House, str]
 
@@ -125,7 +125,7 @@ def test_texts_are_forgotten_and_counts_stay(shop: Shop, clock: SettableClock) -
     assert forget_texts(house, "brands") == 0
     for days in (0, 30, 100):  # nothing comes any more, and it is looked at as ever
         clock.advance(timedelta(days=days))
-        tend_product(house, "brands")
+        run_product_once(house, "brands")
     with house.store.read() as tx:
         [stream] = mentions.streams(tx, "brands")
         quotes = mentions.quotes(tx, stream, "Harbour Air", stream.first, stream.last, None)

@@ -17,14 +17,14 @@ from monitoring.opinion_web import serving
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from penstock.core.clock import SettableClock
-from penstock.jobs.opinion import deliver, detect, options_of, record_directly, webhook_secret
-from penstock.monitoring.opinion import outbox as outbox_room
-from penstock.monitoring.opinion.outbox import BACKOFF, Delivery, deliveries, enqueue
-from penstock.monitoring.opinion.webhooks import signing_secret
 from penstock.runtime.house import House
 from penstock.storage import migrate
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
+from penstock.tasks.opinion import outbox as outbox_room
+from penstock.tasks.opinion.outbox import BACKOFF, Delivery, deliveries, enqueue
+from penstock.tasks.opinion.stream import deliver, detect, options_of, record_directly, webhook_secret
+from penstock.tasks.opinion.webhooks import signing_secret
 from penstock.workspace.loader import load
 
 # verifiers read the machine's clock: signatures are good for five minutes

@@ -10,8 +10,8 @@ import pytest
 from monitoring.opinion_web import serving
 
 from penstock.core.errors import BadInput, Unavailable
-from penstock.monitoring.opinion import outgoing
-from penstock.monitoring.opinion.outgoing import call, is_public
+from penstock.tasks.opinion import outgoing
+from penstock.tasks.opinion.outgoing import call, is_public
 
 PRIVATE = (
     "127.0.0.1 10.1.2.3 172.16.0.1 192.168.1.1 169.254.169.254 100.64.0.1 0.0.0.0 224.0.0.1 240.0.0.1 255.255.255.255 "

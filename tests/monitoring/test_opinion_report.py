@@ -11,14 +11,14 @@ import pytest
 from monitoring.opinion_house import day_of_documents, open_shop, usual_days
 
 from penstock.core.errors import NotFound
-from penstock.datasets.documents import Document
-from penstock.jobs.opinion import customer_id, detect, record_directly, report
-from penstock.monitoring.opinion import report_pages
-from penstock.monitoring.opinion.report import Month
 from penstock.runtime.house import House
 from penstock.storage import migrate
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
+from penstock.tasks.opinion import report_pages
+from penstock.tasks.opinion.data import Document
+from penstock.tasks.opinion.report import Month
+from penstock.tasks.opinion.stream import customer_id, detect, record_directly, report
 
 NOW = datetime(2026, 11, 15, tzinfo=UTC)
 EVIL = "Tidebank <script>alert('x')</script> #eval(1) $x$ \\ 到底 never again"

@@ -11,16 +11,17 @@ import pytest
 
 from penstock.core.clock import SettableClock
 from penstock.core.errors import BadInput, Conflict, NotFound
-from penstock.datasets.knowledge.entries import Entry
 from penstock.identity.customers import add_customer, set_training_consent
-from penstock.monitoring import proposal_tables, proposals
 from penstock.monitoring.feedback import record
-from penstock.monitoring.knowledge_entries import Terms, add_entry, withdraw
-from penstock.monitoring.proposals import Asked, Group, Proposal
 from penstock.registry.amendments import content_of, current
 from penstock.serving.usage_log import Answer, UsageEvent, append, forget_answers
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
+from penstock.tasks.knowledge import proposals
+from penstock.tasks.knowledge import tables as proposal_tables
+from penstock.tasks.knowledge.data.entries import Entry
+from penstock.tasks.knowledge.edits import Terms, add_entry, withdraw
+from penstock.tasks.knowledge.proposals import Asked, Group, Proposal
 
 SHIP = Entry("ship", "How long does delivery take?", "Two days.", ("when will it arrive",))
 TERMS = Terms(lambda tx: [SHIP])

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from penstock import tasks
+from penstock import installed
 from penstock.app.gateway import gateway_deps
 from penstock.cli.root import run
 from penstock.client.images import ImageAnswer
@@ -130,7 +130,7 @@ EXAMPLES = {
 
 
 def test_every_task_has_its_example_here() -> None:
-    assert set(EXAMPLES) == set(tasks.names())
+    assert set(EXAMPLES) == set(installed.names())
 
 
 @pytest.mark.parametrize("task", EXAMPLES)
@@ -168,7 +168,7 @@ def test_one_workspace_holds_all_tasks(tmp_path: Path, capsys: pytest.CaptureFix
     capsys.readouterr()
     assert run(["matrix", "--json", "--workspace", str(folder)]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert {row["task"] for row in rows} == set(tasks.names())
+    assert {row["task"] for row in rows} == set(installed.names())
     on_english = next(row for row in rows if row["product"] == "helpdesk")
     assert "ember" in on_english["shared_with"]  # one backbone, loaded once for both
     assert all(row["price_per_1000"] is not None for row in rows)

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from serving.support import PATH, PRODUCT, Company, TinyLoader, TinyModel, go_live, running, tiny_artifact, wait_for
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import BadInput
 from penstock.registry import releases
 from penstock.registry.amendments import Amendment, Live, amend, current
 from penstock.serving.releases import ServedReleases
-from penstock.tasks import Task
+from penstock.task import Task
 
 DEADLINE_S = 1.0  # from the commit of an amendment to answers that know it
 
@@ -49,7 +49,7 @@ def parse(inputs: list[Any], model: Any) -> list[Any]:
     return list(inputs)
 
 
-TASK: Task = replace(tasks.get("text-classification"), name="told", amend=tell, parse=parse)
+TASK: Task = replace(installed.get("text-classification"), name="told", amend=tell, parse=parse)
 
 
 @pytest.fixture

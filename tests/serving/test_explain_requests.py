@@ -25,7 +25,7 @@ from serving.support import (
     wait_for,
 )
 
-from penstock import tasks
+from penstock import installed
 from penstock.client import AsyncClient, Client, texts
 from penstock.core.errors import BadInput, Unavailable
 from penstock.serving.engine import Engine
@@ -95,7 +95,7 @@ def test_what_cannot_be_explained_is_refused_and_not_billed(
 
 def test_an_explained_request_is_dropped_between_its_inputs_once_its_time_is_over() -> None:
     """No input of it is begun after its deadline, and it counts as 25 answers an input while it waits."""
-    model, task, begun = TinyModel(("a", "b"), 1), tasks.get("text-classification"), threading.Semaphore(0)
+    model, task, begun = TinyModel(("a", "b"), 1), installed.get("text-classification"), threading.Semaphore(0)
     going, render = threading.Event(), render_explained(task)
 
     def slow(model: Any, text: str, scores: Any) -> Any:
@@ -135,7 +135,7 @@ def test_a_queue_with_room_for_a_plain_request_may_have_none_for_an_explained_on
 
 def test_a_task_without_explanations_says_so() -> None:
     with pytest.raises(BadInput, match="answers of recommendation cannot be explained") as caught:
-        check_explained(tasks.get("recommendation"), 1)
+        check_explained(installed.get("recommendation"), 1)
     assert caught.value.where == "explain"
 
 

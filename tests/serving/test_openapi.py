@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from serving.support import PRICE
 
-from penstock import tasks
+from penstock import installed
 from penstock.serving.openapi import document
 from penstock.workspace.records import Product
 
@@ -22,9 +22,9 @@ def read(**products: Product) -> dict[str, Any]:
     return told
 
 
-@pytest.mark.parametrize("name", tasks.names())
+@pytest.mark.parametrize("name", installed.names())
 def test_a_product_s_path_takes_and_gives_what_its_task_says(name: str) -> None:
-    task = tasks.get(name)
+    task = installed.get(name)
     predict = read(desk=product(name))["paths"]["/v1/products/desk/predict"]["post"]
     taken = predict["requestBody"]["content"]
     inputs = taken["application/json"]["schema"]["properties"]["inputs"]

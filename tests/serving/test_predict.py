@@ -27,7 +27,7 @@ from serving.support import (
     wait_for,
 )
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.clock import SettableClock
 from penstock.identity import customers, keys
 from penstock.serving import usage_log
@@ -292,7 +292,7 @@ def test_a_long_list_is_read_apart_from_the_loop_that_answers_everybody(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read_in: dict[int, str] = {}
-    task = tasks.get("text-classification")
+    task = installed.get("text-classification")
 
     def parse(inputs: list[Any], model: Any) -> list[Any]:
         read_in[len(inputs)] = threading.current_thread().name

@@ -43,7 +43,7 @@ from penstock.serving.releases import check_model
 from penstock.serving.server import serve
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store, Transaction
-from penstock.tasks.text_classification import PROBES
+from penstock.tasks.text.task import PROBES
 
 
 class TestReleases:

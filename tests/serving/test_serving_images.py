@@ -27,14 +27,14 @@ from serving.support import (
     wait_for,
 )
 
-from penstock.datasets.images.decode import decode
+from penstock.loader import Loader
 from penstock.models.artifact import save_artifact
-from penstock.models.images import pixels_linear
-from penstock.models.images.form import Form
-from penstock.models.load import Loader
 from penstock.serving.endpoints import Endpoint
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
+from penstock.tasks.images.data.decode import decode
+from penstock.tasks.images.model import pixels_linear
+from penstock.tasks.images.model.form import Form
 from penstock.workspace.records import Product
 
 
@@ -109,7 +109,7 @@ def test_without_credit_no_image_is_decoded_but_what_was_paid_for_is_sent_again(
 ) -> None:
     give_credit(company.store, company.customer, 1)
     first = gateway.predict([sent(png(1))], Idempotency_Key="order-17")
-    monkeypatch.setattr("penstock.tasks.image_classification.decode", lambda *given: pytest.fail("it was decoded"))
+    monkeypatch.setattr("penstock.tasks.images.task.decode", lambda *given: pytest.fail("it was decoded"))
     problem(gateway.predict([sent(png(2))]), 402)
     problem(gateway.predict(["no image"], Idempotency_Key="order-18"), 402)
     again = gateway.predict([sent(png(1))], Idempotency_Key="order-17")
@@ -140,7 +140,7 @@ def test_images_that_take_long_to_decode_hold_up_nothing_else(
         assert go_on.wait(10)
         return decode(content, where)
 
-    monkeypatch.setattr("penstock.tasks.image_classification.decode", slowly)
+    monkeypatch.setattr("penstock.tasks.images.task.decode", slowly)
     things = Endpoint("GET", "/v1/things", "customer", lambda request: {"customer": request.customer})
     timing = replace(company.deps.timing, deadline_s=1.0)
     with (

@@ -8,20 +8,21 @@ import pytest
 from evaluation.measured import PRICE, report
 from serving.support import TinyModel
 
-from penstock import tasks
+from penstock import installed
 from penstock.evaluation.intervals import Metric
+from penstock.task import FACTS
 from penstock.workspace.records import Product
 
 
-@pytest.mark.parametrize("name", tasks.names())
+@pytest.mark.parametrize("name", installed.names())
 def test_a_gate_may_name_exactly_what_is_measured(name: str) -> None:
-    task = tasks.get(name)
+    task = installed.get(name)
     measured = replace(report(), quality={metric: Metric(0.5, 0.4, 0.6) for metric in task.quality})
-    assert task.gate_metrics == (*measured.metrics, *tasks.FACTS)
+    assert task.gate_metrics == (*measured.metrics, *FACTS)
 
 
 def test_a_text_classifier_is_measured_by_what_its_gate_may_name() -> None:
-    task = tasks.get("text-classification")
+    task = installed.get("text-classification")
     model = TinyModel(("a", "b"), seed=0)
     rows = [
         {"text": "the first text", "label": "a"},

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from penstock.core.errors import BadInput
-from penstock.datasets.images.decode import decode, has_colour
-from penstock.datasets.images.rows import Picture, to_row
-from penstock.models.images.form import Form
-from penstock.models.images.pixels_linear import PixelsLinear, values_of
-from penstock.tasks.image_classification import TASK, correction, inputs, measure, parse, probes, render, split
+from penstock.tasks.images.data.decode import decode, has_colour
+from penstock.tasks.images.data.rows import Picture, to_row
+from penstock.tasks.images.model.form import Form
+from penstock.tasks.images.model.pixels_linear import PixelsLinear, values_of
+from penstock.tasks.images.task import TASK, correction, inputs, measure, parse, probes, render, split
 from penstock.workspace.records import Product
 
 
@@ -205,7 +205,7 @@ def test_an_image_is_the_same_whatever_is_converted_at_once(mode: str, monkeypat
         image = Image.fromarray(noise).convert(mode)
     content = base64.b64decode(sent(image))
     whole = decode(content, "here")
-    monkeypatch.setattr("penstock.datasets.images.decode.BAND_PIXELS", 40)
+    monkeypatch.setattr("penstock.tasks.images.data.decode.BAND_PIXELS", 40)
     banded = decode(content, "here")
     assert whole.shape == banded.shape and whole.tobytes() == banded.tobytes()
     assert has_colour(banded) == (mode in ("RGB", "RGBA", "P"))

@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.core.errors import BadInput
-from penstock.datasets.knowledge.parts import knowledge_of
+from penstock.loader import Loader
 from penstock.models.artifact import read_artifact
-from penstock.models.knowledge.answering import Answering, Question, speaks
-from penstock.models.load import Loader
 from penstock.storage.blobs import BlobStore
-from penstock.tasks import knowledge_answering
-from penstock.tasks.knowledge_answering import TASK
-from penstock.training.knowledge import RUNGS
+from penstock.tasks.knowledge import task as knowledge_answering
+from penstock.tasks.knowledge.data.parts import knowledge_of
+from penstock.tasks.knowledge.model.answering import Answering, Question, speaks
+from penstock.tasks.knowledge.task import TASK
+from penstock.tasks.knowledge.train import RUNGS
 from penstock.training.records import Trained, TrainRequest, save
 from penstock.workspace.records import Product
 

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from penstock.core.clock import SettableClock
 from penstock.core.errors import BadInput
-from penstock.models.opinion.options import Options
-from penstock.tasks.opinion_monitoring import TASK, measure, parse, prepare
+from penstock.tasks.opinion.model.options import Options
+from penstock.tasks.opinion.task import TASK, measure, parse, prepare
 from penstock.workspace.records import Product
 
 START = datetime(2026, 1, 5, tzinfo=UTC)

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.core.errors import BadInput, Broken
-from penstock.datasets.interactions.preparing import Records, pseudonym, records_of
-from penstock.datasets.interactions.values import Interaction, Item
 from penstock.models.backbone import Backbone
-from penstock.models.recommendation.recommender import Ask, Recommender, is_recommender
-from penstock.tasks.recommendation import TASK
-from penstock.training.recommendation import RUNGS
+from penstock.tasks.recommendation.data.preparing import Records, pseudonym, records_of
+from penstock.tasks.recommendation.data.values import Interaction, Item
+from penstock.tasks.recommendation.model.recommender import Ask, Recommender, is_recommender
+from penstock.tasks.recommendation.task import TASK
+from penstock.tasks.recommendation.train import RUNGS
 from penstock.training.records import TrainRequest
 
 BOOKS = ("b0", "b1", "b2", "b3", "b4", "b5")

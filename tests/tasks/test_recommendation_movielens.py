@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from penstock.datasets.interactions.preparing import prepare, records_of
-from penstock.tasks.recommendation import TASK
-from penstock.training.recommendation import RUNGS
+from penstock.tasks.recommendation.data.preparing import prepare, records_of
+from penstock.tasks.recommendation.task import TASK
+from penstock.tasks.recommendation.train import RUNGS
 from penstock.training.records import TrainRequest
 from penstock.workspace.records import Product
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from penstock.core.errors import BadInput
-from penstock.datasets.interactions.preparing import prepare, records_of
 from penstock.models.protocol import Parts
-from penstock.models.recommendation.files import open_parts, to_files
-from penstock.models.recommendation.recommender import Recommender, is_recommender
-from penstock.tasks.recommendation import TASK
-from penstock.training.recommendation import RUNGS
+from penstock.tasks.recommendation.data.preparing import prepare, records_of
+from penstock.tasks.recommendation.model.files import open_parts, to_files
+from penstock.tasks.recommendation.model.recommender import Recommender, is_recommender
+from penstock.tasks.recommendation.task import TASK
+from penstock.tasks.recommendation.train import RUNGS
 from penstock.training.records import TrainRequest
 from penstock.workspace.records import Product
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from penstock.core.errors import BadInput
-from penstock.tasks.tabular import CLASSIFICATION, REGRESSION
+from penstock.tasks.tabular.task import CLASSIFICATION, REGRESSION
+from penstock.tasks.tabular.train.rungs import train_descent, train_linear
 from penstock.training.records import Trained, TrainRequest
-from penstock.training.tabular.rungs import train_descent, train_linear
 from penstock.workspace.records import Product
 from tests.training.tables import loans, prices
 
@@ -148,8 +148,8 @@ from pathlib import Path
 for name in ("sklearn", "lightgbm", "scipy", "torch", "pyarrow"):
     sys.modules[name] = None
 from penstock.models.protocol import Parts
-from penstock.models.tabular import KINDS
-from penstock.tasks.tabular import CLASSIFICATION
+from penstock.tasks.tabular.model import KINDS
+from penstock.tasks.tabular.task import CLASSIFICATION
 folder = Path({str(tmp_path)!r})
 made = json.loads((folder / "model.json").read_text())
 read = lambda name: (folder / name).read_bytes()

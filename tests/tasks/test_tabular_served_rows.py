@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from penstock.core.errors import BadInput
-from penstock.datasets.tabular.schema import Column, Schema
-from penstock.datasets.tabular.served import value_of
 from penstock.models.protocol import Parts
-from penstock.models.tabular import KINDS
-from penstock.tasks.tabular import CLASSIFICATION
+from penstock.tasks.tabular.data.schema import Column, Schema
+from penstock.tasks.tabular.data.served import value_of
+from penstock.tasks.tabular.model import KINDS
+from penstock.tasks.tabular.task import CLASSIFICATION
+from penstock.tasks.tabular.train.rungs import train_linear
 from penstock.training.records import Trained, TrainRequest
-from penstock.training.tabular.rungs import train_linear
 from penstock.workspace.records import Product
 
 PRICE: dict[str, Any] = {"tiers": [{"unit_price": "0.01"}]}

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from evaluation.measured import Scripted
 
-from penstock import tasks
+from penstock import installed
 from penstock.client import texts
 from penstock.core.errors import BadInput, NotFound
 from penstock.datasets.rows import Split
-from penstock.datasets.text_options import TextOptions
 from penstock.evaluation.thresholds import UNSURE
-from penstock.models.ngram_linear import NgramLinear
-from penstock.models.ngrams import learn_vocabulary
+from penstock.tasks.text.data.options import TextOptions
+from penstock.tasks.text.model.ngram_linear import NgramLinear
+from penstock.tasks.text.model.ngrams import learn_vocabulary
 
-TASK = tasks.get("text-classification")
+TASK = installed.get("text-classification")
 
 
 def model(*labels: str) -> Scripted:
@@ -27,9 +27,9 @@ def model(*labels: str) -> Scripted:
 
 def test_an_unknown_task_lists_the_known_ones() -> None:
     with pytest.raises(NotFound, match="unknown task 'oracle'") as caught:
-        tasks.get("oracle")
+        installed.get("oracle")
     assert "text-classification" in str(caught.value)
-    assert all(name in str(caught.value) for name in tasks.names())
+    assert all(name in str(caught.value) for name in installed.names())
 
 
 def test_the_ladder_goes_from_cheap_to_dear() -> None:

@@ -10,14 +10,14 @@ import pytest
 from evaluation.measured import PRICE, Scripted
 from serving.support import TinyModel
 
-from penstock import tasks
+from penstock import installed
 from penstock.cli.predict import _row
 from penstock.client import core, texts
 from penstock.core.errors import BadInput
 from penstock.jobs.feedback_pages import corrected, short
 from penstock.workspace.records import Product
 
-SINGLE = tasks.get("text-classification")
+SINGLE = installed.get("text-classification")
 
 
 def product(**options: Any) -> Product:
@@ -25,7 +25,7 @@ def product(**options: Any) -> Product:
     return Product.model_validate(stated)
 
 
-TASK = tasks.of(product(multi_label=True))
+TASK = installed.of(product(multi_label=True))
 
 
 class Several(TinyModel):
@@ -40,7 +40,7 @@ def render(*scores: float) -> dict[str, Any]:
 
 
 def test_the_option_chooses_the_form_of_the_task() -> None:
-    assert tasks.of(product()) is SINGLE and tasks.of(product(multi_label=False)) is SINGLE
+    assert installed.of(product()) is SINGLE and installed.of(product(multi_label=False)) is SINGLE
     assert (TASK.name, TASK.several_labels, SINGLE.several_labels) == (SINGLE.name, True, False)
     assert TASK.ladder == ("ngram-linear.v1", "frozen-linear.v1")
     assert TASK.quality == ("micro_f1", "macro_f1", "exact_match", "ece", "robust_exact_match")

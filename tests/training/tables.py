@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from penstock.datasets.tabular.schema import TableSplit
+from penstock.tasks.tabular.data.schema import TableSplit
 
 JOBS = ("clerk", "cook", "nurse")
 

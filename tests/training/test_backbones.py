@@ -11,8 +11,8 @@ import pytest
 
 from penstock.core.errors import BadInput, Unavailable
 from penstock.core.hashing import sha256_of_file
+from penstock.loader import Loader
 from penstock.models.artifact import read_artifact
-from penstock.models.load import Loader
 from penstock.storage.blobs import BlobStore
 from penstock.training import onnx_export
 from penstock.training.backbones import resolve

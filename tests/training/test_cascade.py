@@ -9,16 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock import installed
 from penstock.core.errors import BadInput, Broken, Conflict
 from penstock.datasets.rows import Split
+from penstock.loader import Loader
 from penstock.models.backbone import load_backbone
-from penstock.models.cascade import Cascade
-from penstock.models.load import Loader
 from penstock.models.protocol import Model
 from penstock.storage.blobs import BlobStore
-from penstock.training.compress import COMPRESSIONS, CompressRequest
-from penstock.training.compress.cascade import _choose, _folds, _Half, _held_out, _HeldOut
-from penstock.training.rungs import RUNGS, Trained, TrainRequest, save
+from penstock.tasks.text.compress.cascade import _choose, _folds, _Half, _held_out, _HeldOut
+from penstock.tasks.text.model.cascade import Cascade
+from penstock.training.compress.records import CompressRequest
+from penstock.training.records import Trained, TrainRequest, save
 
 
 class Halves:
@@ -33,14 +34,14 @@ class Halves:
 
     def train(self, rung: str, rows: Split) -> Trained:
         request = TrainRequest(train=rows, backbone=self.encoder if rung == "frozen" else None)
-        return RUNGS[f"{rung}-linear.v1"].train(request)
+        return installed.rungs()[f"{rung}-linear.v1"].train(request)
 
     def again(self, artifact: str, rows: Split) -> Model:
         self.seen.append(rows)
         return self.train("ngram" if artifact == self.cheap else "frozen", rows).model
 
     def cascade(self, *artifacts: str, again: Any = None, **options: Any) -> Trained:
-        return COMPRESSIONS["cascade.v1"].compress(self.request(*artifacts, again=again, **options))
+        return installed.compressions()["cascade.v1"].compress(self.request(*artifacts, again=again, **options))
 
     def request(self, *artifacts: str, again: Any = None, **options: Any) -> CompressRequest:
         source, other = artifacts

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from penstock import installed
 from penstock.core.errors import BadInput
 from penstock.datasets.rows import Split
-from penstock.datasets.text_options import TextOptions
+from penstock.loader import Loader
 from penstock.models.artifact import read_artifact
-from penstock.models.load import Loader
 from penstock.storage.blobs import BlobStore
+from penstock.tasks.text.compress.cutting import alternate, smaller_vocabulary
+from penstock.tasks.text.data.options import TextOptions
 from penstock.training.backbones import resolve
-from penstock.training.compress import COMPRESSIONS, CompressRequest
-from penstock.training.compress.cutting import alternate, smaller_vocabulary
-from penstock.training.records import Trained
-from penstock.training.rungs import RUNGS, TrainRequest, save
+from penstock.training.compress.records import CompressRequest
+from penstock.training.records import Trained, TrainRequest, save
 from penstock.workspace.records import Backbone as Source
 
 
@@ -35,7 +35,7 @@ def original(store: BlobStore, tiny_bert: Path, orders: Split) -> str:
     """A model on the small BERT of two layers: its artifact."""
     digest = resolve(Source(source=f"path:{tiny_bert}"), "tiny", store)
     request = TrainRequest(train=orders, backbone=Loader(store).backbone(digest))
-    return save(RUNGS["frozen-linear.v1"].train(request), store)
+    return save(installed.rungs()["frozen-linear.v1"].train(request), store)
 
 
 def compress(store: BlobStore, artifact: str, rows: Split, by: str, **options: Any) -> Trained:
@@ -51,7 +51,7 @@ def compress(store: BlobStore, artifact: str, rows: Split, by: str, **options: A
         recipe=recipe,
         checkpoint=checkpoint,
     )
-    return COMPRESSIONS[by].compress(request)
+    return installed.compressions()[by].compress(request)
 
 
 def layers_of(store: BlobStore, made: Trained) -> int:
@@ -130,8 +130,8 @@ def test_a_checkpoint_of_other_labels_is_not_gone_on_from(
 def test_a_student_says_that_a_frozen_teacher_knew_the_rows_it_is_calibrated_on(
     store: BlobStore, original: str, orders: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("penstock.training.text.encoder.FEWEST_TO_HOLD", 50)
-    monkeypatch.setattr("penstock.training.text.encoder.LEAST_HELD", 10)
+    monkeypatch.setattr("penstock.tasks.text.train.encoder.FEWEST_TO_HOLD", 50)
+    monkeypatch.setattr("penstock.tasks.text.train.encoder.LEAST_HELD", 10)
     made = compress(store, original, orders, "distil.v1", layers=1, copies=0.0)
     assert any("10 held-out training rows, which the original had learned" in note for note in made.notes)
 
@@ -156,7 +156,7 @@ def test_what_makes_nothing_smaller_is_refused(
 
 @pytest.mark.parametrize("by", ["prune.v1", "distil.v1"])
 def test_a_model_without_an_encoder_is_refused(store: BlobStore, orders: Split, by: str) -> None:
-    artifact = save(RUNGS["ngram-linear.v1"].train(TrainRequest(train=orders)), store)
+    artifact = save(installed.rungs()["ngram-linear.v1"].train(TrainRequest(train=orders)), store)
     with pytest.raises(BadInput, match="model has none"):
         compress(store, artifact, orders, by)
 
@@ -172,7 +172,9 @@ def test_layers_go_and_words_stay_where_words_merge_by_rules(
     (own / "tokenizer.json").write_text(json.dumps({"version": "1.0", "added_tokens": [], "model": model}))
     digest = resolve(Source(source=f"path:{own}"), "own", store)
     request = TrainRequest(train=orders, backbone=Loader(store).backbone(digest))
-    made = compress(store, save(RUNGS["frozen-linear.v1"].train(request), store), orders, "prune.v1", layers=1)
+    made = compress(
+        store, save(installed.rungs()["frozen-linear.v1"].train(request), store), orders, "prune.v1", layers=1
+    )
     assert layers_of(store, made) == 1 and made.parameters["vocabulary"] is False
     assert "all words stay: the vocabulary of a BPE tokenizer cannot be pruned" in made.notes[1]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.models.load import Loader
+from penstock.loader import Loader
 from penstock.storage.blobs import BlobStore
 from penstock.training import export_cache, onnx_export
 from penstock.training.backbones import resolve

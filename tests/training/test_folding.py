@@ -15,18 +15,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from penstock import installed
 from penstock.core.errors import BadInput
-from penstock.datasets.knowledge.entries import Entry
-from penstock.datasets.knowledge.parts import Asked, Knowledge
 from penstock.datasets.rows import Split
-from penstock.models.knowledge.answering import Question
-from penstock.models.load import Loader
+from penstock.loader import Loader
 from penstock.models.protocol import Model
 from penstock.storage.blobs import BlobStore
+from penstock.tasks.knowledge.data.entries import Entry
+from penstock.tasks.knowledge.data.parts import Asked, Knowledge
+from penstock.tasks.knowledge.model.answering import Question
 from penstock.training.backbones import folding, resolve
-from penstock.training.compress import COMPRESSIONS, CompressRequest
+from penstock.training.compress.records import CompressRequest
 from penstock.training.records import TrainRequest, save
-from penstock.training.rungs import RUNGS
 from penstock.workspace.records import Backbone as Source
 
 pytest.importorskip("torch")
@@ -112,8 +112,8 @@ def answers_alike(model: Model, text: Any, asked: type = str) -> bool:
 
 @pytest.mark.parametrize("rung", RUNG_NAMES)
 def test_every_rung_of_texts_answers_a_text_as_its_folded_form(rung: str, on_bert: TrainRequest) -> None:
-    recipe = QUICK if RUNGS[rung].space else {}
-    made = RUNGS[rung].train(replace(on_bert, recipe=recipe))
+    recipe = QUICK if installed.rungs()[rung].space else {}
+    made = installed.rungs()[rung].train(replace(on_bert, recipe=recipe))
     assert on_bert.blobs is not None
     served = Loader(on_bert.blobs).load(save(made, on_bert.blobs))
 
@@ -132,7 +132,7 @@ def test_every_rung_of_texts_answers_a_text_as_its_folded_form(rung: str, on_ber
 )
 def test_what_is_compressed_folds_as_before(by: str, options: dict[str, Any], on_bert: TrainRequest) -> None:
     assert on_bert.blobs is not None
-    source, loader = save(RUNGS["frozen-linear.v1"].train(on_bert), on_bert.blobs), Loader(on_bert.blobs)
+    source, loader = save(installed.rungs()["frozen-linear.v1"].train(on_bert), on_bert.blobs), Loader(on_bert.blobs)
     request = CompressRequest(
         source=loader.load(source),
         source_artifact=source,
@@ -142,7 +142,7 @@ def test_what_is_compressed_folds_as_before(by: str, options: dict[str, Any], on
         options=options,
         recipe={} if by == "int8.v1" else {"epochs": 1.0},
     )
-    served = loader.load(save(COMPRESSIONS[by].compress(request), on_bert.blobs))
+    served = loader.load(save(installed.compressions()[by].compress(request), on_bert.blobs))
     assert all(answers_alike(served, text) for text in WRITTEN)
 
 
@@ -150,5 +150,5 @@ def test_questions_and_entries_fold_too(on_bert: TrainRequest) -> None:
     things = ("lamp", "chair", "bag", "coat")
     entries = [Entry(one, f"what does the {one} cost", f"See the {one}.", (f"price of the {one}",)) for one in things]
     base = Knowledge(tuple(entries), (Asked("what time is it", None),))
-    served = RUNGS["frozen-answer.v1"].train(replace(on_bert, train=base)).model
+    served = installed.rungs()["frozen-answer.v1"].train(replace(on_bert, train=base)).model
     assert all(answers_alike(served, text, Question) for text in (*WRITTEN, "ｐｒｉｃｅ ｏｆ ｔｈｅ ｌａｍｐ"))

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from penstock.core.errors import BadInput, Broken, Unavailable
-from penstock.datasets.images.rows import Pictures
 from penstock.models.artifact import read_artifact
-from penstock.models.images import KINDS, ImageModel
 from penstock.models.protocol import Model, Parts
 from penstock.storage.blobs import BlobStore
-from penstock.training.images import RUNGS, cnn
-from penstock.training.images.rows import held_out, held_temperature
+from penstock.tasks.images.data.rows import Pictures
+from penstock.tasks.images.model import KINDS, ImageModel
+from penstock.tasks.images.train import RUNGS, cnn
+from penstock.tasks.images.train.rows import held_out, held_temperature
 from penstock.training.records import Trained, TrainRequest, save
 
 NAMES = ("pixels-linear.v1", "small-cnn.v1", "strong-cnn.v1")

@@ -11,16 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock import installed
 from penstock.core.errors import BadInput, Broken
 from penstock.datasets.rows import Split
+from penstock.loader import Loader
 from penstock.models.artifact import read_artifact
 from penstock.models.backbone import load_backbone
-from penstock.models.load import Loader
 from penstock.storage.blobs import BlobStore
+from penstock.tasks.text.compress.int8 import LEAST_FIDELITY
 from penstock.training.backbones import resolve
-from penstock.training.compress import COMPRESSIONS, CompressRequest
-from penstock.training.compress.int8 import LEAST_FIDELITY
-from penstock.training.rungs import RUNGS, Trained, TrainRequest, save
+from penstock.training.compress.records import CompressRequest
+from penstock.training.records import Trained, TrainRequest, save
 from penstock.workspace.records import Backbone
 
 WORDS = st.sampled_from(["where", "is my", "parcel", "money back", "退款", "什么时候", "CARD", "１２３", "don't"])
@@ -33,13 +34,13 @@ TEXTS = st.one_of(
 def trained_on(split: Split, blobs: BlobStore, backbone: str) -> str:
     """The artifact of a frozen-linear model on that backbone."""
     request = TrainRequest(train=split, backbone=load_backbone(blobs, backbone))
-    return save(RUNGS["frozen-linear.v1"].train(request), blobs)
+    return save(installed.rungs()["frozen-linear.v1"].train(request), blobs)
 
 
 def in_int8(artifact: str, split: Split, blobs: BlobStore) -> Trained:
     load = Loader(blobs).load
     request = CompressRequest(source=load(artifact), source_artifact=artifact, train=split, blobs=blobs, load=load)
-    return COMPRESSIONS["int8.v1"].compress(request)
+    return installed.compressions()["int8.v1"].compress(request)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def test_it_is_served_without_torch(pair: tuple[str, Trained], minilm: tuple[Blo
     artifact = save(pair[1], minilm[0])
     script = (
         "import sys; sys.modules.update(torch=None, transformers=None, onnx=None)\n"
-        "from pathlib import Path; from penstock.models.load import Loader\n"
+        "from pathlib import Path; from penstock.loader import Loader\n"
         "from penstock.storage.blobs import BlobStore\n"
         f"model = Loader(BlobStore(Path({str(minilm[0].folder)!r}))).load({artifact!r})\n"
         "sys.stdout.write(model.predict(['where is my coat']).tobytes().hex())"
@@ -115,7 +116,7 @@ def test_an_encoder_that_cannot_stand_it_is_refused(orders: Split, tiny_bert: Pa
 def test_what_has_no_encoder_or_is_int8_already_is_refused(
     pair: tuple[str, Trained], orders: Split, minilm: tuple[BlobStore, str], blobs: BlobStore
 ) -> None:
-    ngrams = save(RUNGS["ngram-linear.v1"].train(TrainRequest(train=orders)), blobs)
+    ngrams = save(installed.rungs()["ngram-linear.v1"].train(TrainRequest(train=orders)), blobs)
     with pytest.raises(BadInput, match=r"a ngram-linear.v1 model has none"):
         in_int8(ngrams, orders, blobs)
     with pytest.raises(BadInput, match="in int8 already"):
@@ -128,7 +129,9 @@ def test_a_private_model_keeps_its_epsilon_and_its_rows_are_not_looked_at(
     from dataclasses import replace
 
     digest = resolve(Backbone(source=f"path:{tiny_bert}"), "tiny", blobs)
-    plain = RUNGS["frozen-linear.v1"].train(TrainRequest(train=orders, backbone=load_backbone(blobs, digest)))
+    plain = installed.rungs()["frozen-linear.v1"].train(
+        TrainRequest(train=orders, backbone=load_backbone(blobs, digest))
+    )
     private = save(replace(plain, settings={**plain.settings, "epsilon": 3.5}), blobs)
     first, other = (in_int8(private, split, blobs) for split in (orders, Split(("anything",), ("else",))))
     assert first.facts == other.facts

@@ -16,12 +16,12 @@ import pytest
 
 from penstock.core.errors import BadInput, Broken, Conflict
 from penstock.datasets.rows import Split
-from penstock.models import frozen_linear as frozen_kind
-from penstock.models.load import Loader
+from penstock.loader import Loader
 from penstock.models.protocol import Parts
 from penstock.runtime.progress import Progress
 from penstock.storage.blobs import BlobStore
-from penstock.training import frozen_linear
+from penstock.tasks.text.model import frozen_linear as frozen_kind
+from penstock.tasks.text.train import frozen_linear
 from penstock.training.backbones import resolve
 from penstock.training.pretrain import Plan, pretrain, run, words
 from penstock.training.pretrain.corpus import read_corpus

@@ -11,15 +11,15 @@ import pytest
 pytest.importorskip("opacus")
 
 from penstock.core.errors import BadInput
+from penstock.datasets.privacy import Privacy
 from penstock.datasets.readers import read_rows
 from penstock.datasets.rows import Split, split_of
-from penstock.datasets.text_privacy import Privacy
+from penstock.loader import Loader
 from penstock.models.backbone import Backbone
-from penstock.models.load import Loader
 from penstock.runtime.progress import no_progress
 from penstock.storage.blobs import BlobStore
+from penstock.tasks.text.train.private import Plan, clipped_sum, descend, plan_for, train
 from penstock.training.records import Trained, TrainRequest, save
-from penstock.training.text.private import Plan, clipped_sum, descend, plan_for, train
 
 EIGHT = {"privacy": {"epsilon": 8.0}}
 

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from penstock import installed
 from penstock.core.errors import BadInput, Broken
 from penstock.datasets.readers import read_rows
 from penstock.datasets.rows import Split, split_of
+from penstock.loader import Loader
 from penstock.models.backbone import Backbone
-from penstock.models.load import Loader
 from penstock.storage.blobs import BlobStore
 from penstock.training.cache import EmbeddingCache
-from penstock.training.rungs import RUNGS, Trained, TrainRequest, save
+from penstock.training.records import Trained, TrainRequest, save
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def backbone(minilm: tuple[BlobStore, str]) -> Backbone:
 
 
 def train(split: Split, backbone: Backbone | None, cache: EmbeddingCache | None = None) -> Trained:
-    return RUNGS["frozen-linear.v1"].train(TrainRequest(train=split, backbone=backbone, cache=cache))
+    return installed.rungs()["frozen-linear.v1"].train(TrainRequest(train=split, backbone=backbone, cache=cache))
 
 
 def test_a_model_saved_and_reloaded_answers_as_the_trained_one(

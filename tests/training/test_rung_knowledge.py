@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from penstock.core.errors import BadInput
-from penstock.datasets.knowledge.entries import Entry
-from penstock.datasets.knowledge.parts import Asked, Knowledge, knowledge_of
-from penstock.models.knowledge.answering import Answering, Question
-from penstock.models.knowledge.lexicon import make_lexicon
-from penstock.models.knowledge.words import pieces, words
-from penstock.models.load import Loader
+from penstock.loader import Loader
 from penstock.models.protocol import NEVER
 from penstock.storage.blobs import BlobStore
+from penstock.tasks.knowledge.data.entries import Entry
+from penstock.tasks.knowledge.data.parts import Asked, Knowledge, knowledge_of
+from penstock.tasks.knowledge.model.answering import Answering, Question
+from penstock.tasks.knowledge.model.lexicon import make_lexicon
+from penstock.tasks.knowledge.model.tokenizer import pieces, words
+from penstock.tasks.knowledge.train import RUNGS, calibration, tuned
 from penstock.training.backbones import resolve
-from penstock.training.knowledge import RUNGS, calibration, tuned
 from penstock.training.records import TrainRequest, save
 from penstock.training.thresholds import pick_threshold
 from penstock.workspace.records import Backbone

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from penstock import installed
 from penstock.core.errors import BadInput, Broken
-from penstock.datasets.label_sets import LabelledSets
-from penstock.models import explain
+from penstock.loader import Loader
 from penstock.models.backbone import Backbone
-from penstock.models.load import Loader
-from penstock.models.multi_label import NgramMultiLabel, ngram_files, open_ngram
 from penstock.models.protocol import Parts, given, thresholds_of
 from penstock.storage.blobs import BlobStore
-from penstock.training.multi_label.calibration import calibrate
-from penstock.training.multi_label.frozen import sigmoid_objective
-from penstock.training.multi_label.rows import set_folds, set_rows
-from penstock.training.records import Trained
-from penstock.training.rungs import RUNGS, TrainRequest, save
+from penstock.tasks.text.data.label_sets import LabelledSets
+from penstock.tasks.text.model import explain
+from penstock.tasks.text.model.multi_label import NgramMultiLabel, ngram_files, open_ngram
+from penstock.tasks.text.train.multi_label.calibration import calibrate
+from penstock.tasks.text.train.multi_label.frozen import sigmoid_objective
+from penstock.tasks.text.train.multi_label.rows import set_folds, set_rows
+from penstock.training.records import Trained, TrainRequest, save
 
 WORDS = {
     "bill": ("the invoice is wrong", "charged my card twice", "账单不对"),
@@ -46,7 +46,7 @@ def messages(count: int = 126) -> LabelledSets:
 
 @cache
 def ngrams() -> Trained:
-    return RUNGS["ngram-linear.v1"].train(TrainRequest(train=messages()))
+    return installed.rungs()["ngram-linear.v1"].train(TrainRequest(train=messages()))
 
 
 def answered(model: Any, texts: Sequence[str]) -> list[set[str]]:
@@ -66,7 +66,7 @@ def test_each_label_is_given_for_itself_and_none_where_none_fits(blobs: BlobStor
 
 
 def test_the_same_seed_gives_the_same_artifact(blobs: BlobStore) -> None:
-    again = RUNGS["ngram-linear.v1"].train(TrainRequest(train=messages()))
+    again = installed.rungs()["ngram-linear.v1"].train(TrainRequest(train=messages()))
     assert save(again, blobs) == save(ngrams(), blobs)
 
 
@@ -102,7 +102,7 @@ def test_the_frozen_rung_learns_them_on_an_encoder_s_vectors(minilm: tuple[BlobS
     assert isinstance(backbone, Backbone)
     english = [n for n in range(126) if (n // 7) % 3 < 2]
     rows = LabelledSets(tuple(messages().texts[n] for n in english), tuple(messages().labels[n] for n in english))
-    trained = RUNGS["frozen-linear.v1"].train(TrainRequest(train=rows, backbone=backbone))
+    trained = installed.rungs()["frozen-linear.v1"].train(TrainRequest(train=rows, backbone=backbone))
     asked = ["my parcel has still not arrived and my password does not work", "hello, what a lovely morning"]
     assert answered(trained.model, asked) == [{"late", "login"}, set()]
     loaded = Loader(minilm[0]).load(save(trained, minilm[0]))
@@ -113,7 +113,7 @@ def test_the_frozen_rung_learns_them_on_an_encoder_s_vectors(minilm: tuple[BlobS
 
 def test_without_a_backbone_it_says_where_to_name_one() -> None:
     with pytest.raises(BadInput, match="needs a backbone"):
-        RUNGS["frozen-linear.v1"].train(TrainRequest(train=messages()))
+        installed.rungs()["frozen-linear.v1"].train(TrainRequest(train=messages()))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_what_cannot_be_learned_is_refused_by_check_and_train(labels: list[tuple
     request = TrainRequest(train=LabelledSets(tuple(f"text {n}" for n in range(len(labels))), tuple(labels)))
     for rung in ("ngram-linear.v1", "frozen-linear.v1"):
         with pytest.raises(BadInput, match=why):
-            RUNGS[rung].check(request)
+            installed.rungs()[rung].check(request)
 
 
 def test_folds_hold_every_label_evenly_and_every_row_once() -> None:

@@ -9,18 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from penstock import installed
 from penstock.core.errors import BadInput, Unavailable
 from penstock.datasets.readers import read_rows
 from penstock.datasets.rows import Split, split_of
-from penstock.models.load import Loader
+from penstock.loader import Loader
 from penstock.storage.blobs import BlobStore
-from penstock.training import ngram_linear
+from penstock.tasks.text.train import ngram_linear
+from penstock.training.records import Trained, TrainRequest, save
 from penstock.training.rows import MANY_CLASSES
-from penstock.training.rungs import RUNGS, Trained, TrainRequest, save
 
 
 def train(split: Split, seed: int = 0) -> Trained:
-    return RUNGS["ngram-linear.v1"].train(TrainRequest(train=split, seed=seed))
+    return installed.rungs()["ngram-linear.v1"].train(TrainRequest(train=split, seed=seed))
 
 
 def accuracy(trained: Trained, test: Split) -> float:
@@ -115,7 +116,7 @@ def test_a_long_fit_goes_class_by_class_and_tells_how_far_it_is(orders: Split, m
         told.append((stage, done / total))
 
     request = TrainRequest(train=orders, progress=progress)
-    one_by_one = RUNGS["ngram-linear.v1"].train(request)
+    one_by_one = installed.rungs()["ngram-linear.v1"].train(request)
     assert one_by_one.model.predict(orders.texts) == pytest.approx(at_once.model.predict(orders.texts), abs=0.05)
     shares = [share for stage, share in told if stage == "train"]
     assert shares == sorted(shares) and shares[-1] == 1 and len(set(shares)) > 20

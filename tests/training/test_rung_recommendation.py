@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from penstock.core.errors import BadInput
-from penstock.datasets.interactions.preparing import Records
-from penstock.datasets.interactions.values import Interaction, Item
 from penstock.models.backbone import Backbone
 from penstock.models.protocol import Parts
-from penstock.models.recommendation import KINDS
-from penstock.models.recommendation.recommender import Ask, is_recommender
-from penstock.training.recommendation import RUNGS
-from penstock.training.recommendation.counting import co_counts, learned_items, sequence_counts
-from penstock.training.recommendation.log import hold_out, read_log
+from penstock.tasks.recommendation.data.preparing import Records
+from penstock.tasks.recommendation.data.values import Interaction, Item
+from penstock.tasks.recommendation.model import KINDS
+from penstock.tasks.recommendation.model.recommender import Ask, is_recommender
+from penstock.tasks.recommendation.train import RUNGS
+from penstock.tasks.recommendation.train.counting import co_counts, learned_items, sequence_counts
+from penstock.tasks.recommendation.train.log import hold_out, read_log
 from penstock.training.records import Trained, TrainRequest
 
 SERIES, VOLUMES, USERS = 8, 5, 150

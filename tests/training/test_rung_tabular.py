@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from penstock.core.errors import BadInput
-from penstock.datasets.tabular.schema import TableSplit
 from penstock.models.protocol import Parts
-from penstock.models.tabular import KINDS, Tabular
+from penstock.tasks.tabular.data.schema import TableSplit
+from penstock.tasks.tabular.model import KINDS, Tabular
+from penstock.tasks.tabular.train import RUNGS, boosting
+from penstock.tasks.tabular.train.calibrating import calibrate
 from penstock.training.records import Trained, TrainRequest
-from penstock.training.tabular import RUNGS, boosting
-from penstock.training.tabular.calibrating import calibrate
 from tests.training.tables import JOBS, loans, prices
 
 NAMES = [rung.name for rung in RUNGS]
@@ -162,7 +162,7 @@ def test_on_many_rows_a_bent_curve_is_calibrated_too() -> None:
 
 
 def test_members_of_a_group_are_held_out_together() -> None:
-    from penstock.training.tabular.problem import problem_of
+    from penstock.tasks.tabular.train.problem import problem_of
 
     split = loans(100)
     grouped = TableSplit(split.inputs, split.targets, groups=tuple(str(i // 4) for i in range(100)))

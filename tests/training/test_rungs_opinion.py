@@ -11,14 +11,14 @@ import pytest
 from monitoring.opinion_house import ENTITIES, mood, sentiment, usual_days
 
 from penstock.core.errors import BadInput
-from penstock.evaluation.shifts import Plan
-from penstock.models.load import Loader
-from penstock.models.opinion.detector import CUSUM, FIXED, KINDS, episodes, follow
-from penstock.models.opinion.series import Series, slots_of
+from penstock.loader import Loader
 from penstock.storage.blobs import BlobStore
-from penstock.tasks.opinion_monitoring import History
-from penstock.training.opinion import RUNGS
-from penstock.training.opinion.calibrate import fit
+from penstock.tasks.opinion.measure import Plan
+from penstock.tasks.opinion.model.detector import CUSUM, FIXED, KINDS, episodes, follow
+from penstock.tasks.opinion.model.series import Series, slots_of
+from penstock.tasks.opinion.task import History
+from penstock.tasks.opinion.train import RUNGS
+from penstock.tasks.opinion.train.calibrate import fit
 from penstock.training.records import TrainRequest, save
 
 OPTIONS: dict[str, Any] = {"entities": ENTITIES, "sentiment": "mood", "sentiment_artifact": "digest"}

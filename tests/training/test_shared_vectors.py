@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from penstock import installed
 from penstock.datasets.rows import Split
 from penstock.evaluation.classification import measure_classes
 from penstock.evaluation.evaluate import Exam, Examinee, Terms, evaluate
 from penstock.evaluation.report import Report
-from penstock.models.frozen_linear import FrozenLinear
-from penstock.models.load import Loader
+from penstock.loader import Loader
 from penstock.models.vectors import in_bulk
 from penstock.runtime.progress import no_progress
 from penstock.storage.blobs import BlobStore
+from penstock.tasks.text.model.frozen_linear import FrozenLinear
 from penstock.training.backbones import resolve
-from penstock.training.records import TrainRequest
-from penstock.training.rungs import RUNGS, save
+from penstock.training.records import TrainRequest, save
 from penstock.workspace.records import Backbone as Source
 from penstock.workspace.records import Costs, Price
 
@@ -32,7 +32,9 @@ PRICE = Price.model_validate({"tiers": [{"unit_price": "0.0040"}]})
 def pair(orders: Split, tiny_bert: Path, blobs: BlobStore) -> tuple[FrozenLinear, FrozenLinear]:
     """A trained model, and the same as it is loaded, each with a session of its own."""
     digest = resolve(Source(source=f"path:{tiny_bert.name}"), "own", blobs, tiny_bert.parent)
-    trained = RUNGS["frozen-linear.v1"].train(TrainRequest(train=orders, backbone=Loader(blobs).backbone(digest)))
+    trained = installed.rungs()["frozen-linear.v1"].train(
+        TrainRequest(train=orders, backbone=Loader(blobs).backbone(digest))
+    )
     model, reloaded = trained.model, Loader(blobs).load(save(trained, blobs))
     assert isinstance(model, FrozenLinear) and isinstance(reloaded, FrozenLinear)
     return model, reloaded

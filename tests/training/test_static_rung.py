@@ -7,18 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from penstock import installed
 from penstock.core.errors import BadInput, Conflict
 from penstock.datasets.readers import read_rows
 from penstock.datasets.rows import Split, split_of
+from penstock.loader import Loader
 from penstock.models.backbone import Backbone
-from penstock.models.load import Loader
 from penstock.storage.blobs import BlobStore
+from penstock.tasks.text.train import tokens
+from penstock.tasks.text.train.static import RECIPE
 from penstock.training.backbones import resolve
 from penstock.training.cache import EmbeddingCache
 from penstock.training.loop import checkpoints
-from penstock.training.rungs import RUNGS, Trained, TrainRequest, save
-from penstock.training.text import tokens
-from penstock.training.text.static import RECIPE
+from penstock.training.records import Trained, TrainRequest, save
 from penstock.workspace.records import Backbone as Source
 
 SHORT = {"epochs": 2.0, "least_steps": 40}
@@ -31,7 +32,7 @@ def backbone(blobs: BlobStore, tiny_bert: Path) -> Backbone:
 
 def train(split: Split, backbone: Backbone | None, cache: Path | None = None, **recipe: float) -> Trained:
     kept = None if cache is None else EmbeddingCache(cache)
-    return RUNGS["static.v1"].train(TrainRequest(train=split, backbone=backbone, cache=kept, recipe=recipe))
+    return installed.rungs()["static.v1"].train(TrainRequest(train=split, backbone=backbone, cache=kept, recipe=recipe))
 
 
 def test_vectors_trained_on_the_task_tell_its_intents_apart(orders: Split, backbone: Backbone) -> None:
@@ -97,8 +98,8 @@ def test_a_checkpoint_of_the_calibrating_fit_does_not_stop_the_last_one(
     checkpoints.write(folder / "train", identity, checkpoints.State(1, {"x": torch.zeros(1)}, {}))
     request = TrainRequest(train=orders, backbone=backbone, recipe=SHORT, checkpoint=folder)
     with pytest.raises(Conflict, match="data"):
-        RUNGS["static.v1"].train(request)
-    assert RUNGS["static.v1"].train(request).seconds > 0
+        installed.rungs()["static.v1"].train(request)
+    assert installed.rungs()["static.v1"].train(request).seconds > 0
     assert (folder / "train").is_dir() and (folder / "calibrate-1").is_dir()
 
 

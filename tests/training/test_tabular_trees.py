@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from penstock.training.tabular.boosting import trees_of
+from penstock.tasks.tabular.train.boosting import trees_of
 
 lightgbm = pytest.importorskip("lightgbm")
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from penstock import installed
 from penstock.core.errors import BadInput
 from penstock.datasets.readers import read_rows
 from penstock.datasets.rows import Split, split_of
 from penstock.storage.blobs import BlobStore
-from penstock.training.records import TrainRequest
-from penstock.training.rungs import RUNGS, save
+from penstock.tasks.text.train.rows import SUSPECT_WEIGHT, held_out, text_rows
+from penstock.training.records import TrainRequest, save
 from penstock.training.softmax_head import fit_path
-from penstock.training.text.rows import SUSPECT_WEIGHT, held_out, text_rows
 
 
 def asked(train: Split, **options: Any) -> TrainRequest:
@@ -118,10 +118,10 @@ def test_a_row_of_weight_two_teaches_as_two_rows_do() -> None:
 def test_a_rung_learns_by_the_options_and_says_so(mislabelled: tuple[Split, set[int]], blobs: BlobStore) -> None:
     train, _ = mislabelled
     request = asked(train, suspect_labels="remove", augment=0.5, class_weights="balanced")
-    trained = RUNGS["ngram-linear.v1"].train(request)
+    trained = installed.rungs()["ngram-linear.v1"].train(request)
     assert any("suspect labels removed" in note for note in trained.notes)
     assert any("changed copies" in note for note in trained.notes)
-    assert save(trained, blobs) == save(RUNGS["ngram-linear.v1"].train(request), blobs)
+    assert save(trained, blobs) == save(installed.rungs()["ngram-linear.v1"].train(request), blobs)
 
 
 def test_most_wrong_labels_of_real_texts_are_found(shared_data: Path) -> None:

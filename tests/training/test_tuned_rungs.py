@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from penstock import installed
 from penstock.core.errors import BadInput
 from penstock.datasets.rows import Split
-from penstock.models.load import Loader
+from penstock.loader import Loader
 from penstock.storage.blobs import BlobStore
+from penstock.tasks.text.train.encoder import network_of, padded, seen_words, start
+from penstock.tasks.text.train.full import usual
+from penstock.tasks.text.train.rows import text_rows
 from penstock.training.backbones import resolve
 from penstock.training.encoders import load_torch
 from penstock.training.records import Trained, TrainRequest, save
-from penstock.training.rungs import RUNGS
-from penstock.training.text.encoder import network_of, padded, seen_words, start
-from penstock.training.text.full import usual
-from penstock.training.text.rows import text_rows
 from penstock.workspace.records import Backbone as Source
 
 torch = pytest.importorskip("torch")
@@ -45,8 +45,8 @@ def right(trained: Trained, orders: Split) -> float:
 def test_what_was_tuned_learned_and_comes_back_the_same(
     rung: str, peak: float, request_for: TrainRequest, orders: Split
 ) -> None:
-    frozen = RUNGS["frozen-linear.v1"].train(replace(request_for, recipe={}))
-    trained = RUNGS[rung].train(replace(request_for, recipe={**QUICK, "peak": peak, "epochs": 40}))
+    frozen = installed.rungs()["frozen-linear.v1"].train(replace(request_for, recipe={}))
+    trained = installed.rungs()[rung].train(replace(request_for, recipe={**QUICK, "peak": peak, "epochs": 40}))
     if rung == "full.v1":  # sixteen random numbers a token have little that matrices beside them could turn to use
         assert right(trained, orders) > right(frozen, orders)
     assert request_for.blobs is not None
@@ -59,12 +59,12 @@ def test_what_was_tuned_learned_and_comes_back_the_same(
 
 
 def test_the_same_seed_gives_the_same_model(request_for: TrainRequest, orders: Split) -> None:
-    one, two = (RUNGS["full.v1"].train(request_for) for _ in range(2))
+    one, two = (installed.rungs()["full.v1"].train(request_for) for _ in range(2))
     assert np.array_equal(one.model.predict(list(orders.texts[:9])), two.model.predict(list(orders.texts[:9])))
 
 
 def test_lora_leaves_no_matrix_of_its_own_behind(request_for: TrainRequest) -> None:
-    trained = RUNGS["lora.v1"].train(request_for)
+    trained = installed.rungs()["lora.v1"].train(request_for)
     assert request_for.blobs is not None and trained.backbone is not None
     encoder = load_torch(request_for.blobs, Loader(request_for.blobs).backbone(trained.backbone))
     assert not [name for name, _ in encoder.module.named_parameters() if "lora" in name]
@@ -82,19 +82,19 @@ def test_a_recipe_that_makes_no_sense_is_refused(
     rung: str, recipe: dict[str, object], message: str, request_for: TrainRequest
 ) -> None:
     with pytest.raises(BadInput, match=message):
-        RUNGS[rung].train(replace(request_for, recipe=recipe))
+        installed.rungs()[rung].train(replace(request_for, recipe=recipe))
 
 
 @pytest.mark.parametrize("rung", ["full.v1", "lora.v1"])
 def test_tuning_without_a_backbone_is_refused(rung: str, orders: Split) -> None:
     with pytest.raises(BadInput, match="needs a backbone"):
-        RUNGS[rung].train(TrainRequest(orders))
+        installed.rungs()[rung].train(TrainRequest(orders))
 
 
 def test_a_blend_answers_from_both_halves_alike_alone_and_in_a_batch(request_for: TrainRequest, orders: Split) -> None:
     assert request_for.blobs is not None
     asked = replace(request_for, load=Loader(request_for.blobs).load)
-    trained = RUNGS["blend.v1"].train(asked)
+    trained = installed.rungs()["blend.v1"].train(asked)
     again = Loader(request_for.blobs).load(save(trained, request_for.blobs))
     texts = list(orders.texts[::7])
     whole = again.predict(texts)
@@ -105,8 +105,8 @@ def test_a_blend_answers_from_both_halves_alike_alone_and_in_a_batch(request_for
 
 
 def test_an_ensemble_is_one_model_with_the_mean_of_the_weights(request_for: TrainRequest, orders: Split) -> None:
-    one = RUNGS["full.v1"].train(request_for)
-    mean = RUNGS["full.v1"].train(replace(request_for, options={"ensemble": 2}))
+    one = installed.rungs()["full.v1"].train(request_for)
+    mean = installed.rungs()["full.v1"].train(replace(request_for, options={"ensemble": 2}))
     texts = list(orders.texts[:9])
     assert not np.array_equal(one.model.predict(texts), mean.model.predict(texts))
     assert mean.parameters["ensemble"] == 2
@@ -122,7 +122,7 @@ def test_the_fewer_the_rows_the_more_each_of_them_teaches() -> None:
 
 
 def test_what_stands_in_for_a_model_of_many_rows_learns_as_that_one_does(request_for: TrainRequest) -> None:
-    trial = RUNGS["full.v1"].train(replace(request_for, recipe={"epochs": 0.1}, stands_for=9_000))
+    trial = installed.rungs()["full.v1"].train(replace(request_for, recipe={"epochs": 0.1}, stands_for=9_000))
     assert trial.parameters == {**usual(9_000).to_json(), "epochs": 0.1, "ensemble": 1}
 
 
@@ -131,14 +131,14 @@ def test_a_store_elsewhere_knows_where_the_backbones_behind_it_came_from(
 ) -> None:
     assert request_for.blobs is not None
     far = BlobStore(tmp_path / ".penstock" / "runs" / "1234", behind=request_for.blobs)
-    trained = RUNGS["full.v1"].train(replace(request_for, blobs=far))
+    trained = installed.rungs()["full.v1"].train(replace(request_for, blobs=far))
     assert trained.backbone is not None
     load_torch(far, Loader(far).backbone(trained.backbone))
 
 
 def test_words_that_no_row_has_are_as_the_backbone_had_them(request_for: TrainRequest) -> None:
     """Neither learned nor decayed, in full.v1 as it is kept."""
-    trained = RUNGS["full.v1"].train(replace(request_for, recipe={**QUICK, "decay": 0.5}))
+    trained = installed.rungs()["full.v1"].train(replace(request_for, recipe={**QUICK, "decay": 0.5}))
     assert request_for.blobs is not None
     begun = start(request_for, text_rows(request_for), "full.v1")
     tuned = Loader(request_for.blobs).backbone(str(trained.backbone))

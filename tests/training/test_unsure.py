@@ -8,21 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from penstock import installed
 from penstock.core.errors import BadInput
 from penstock.datasets.readers import iter_texts, read_rows
 from penstock.datasets.rows import Split, split_of
-from penstock.models.load import Loader
+from penstock.loader import Loader
 from penstock.models.protocol import unsure_below
 from penstock.storage.blobs import BlobStore
+from penstock.tasks.text.train.unsure import train_unsure, with_threshold
 from penstock.training.records import Trained, TrainRequest, save
-from penstock.training.rungs import RUNGS
-from penstock.training.unsure import train_unsure, with_threshold
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
 
 def train(rows: Split, **options: object) -> Trained:
-    return train_unsure(RUNGS["ngram-linear.v1"].train, TrainRequest(train=rows, seed=0, options=options))
+    return train_unsure(installed.rungs()["ngram-linear.v1"].train, TrainRequest(train=rows, seed=0, options=options))
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_the_same_rows_give_the_same_artifact_and_without_the_option_nothing_cha
     orders: Split, blobs: BlobStore
 ) -> None:
     assert save(train(orders, abstain=True), blobs) == save(train(orders, abstain=True), blobs)
-    plain = RUNGS["ngram-linear.v1"].train(TrainRequest(train=orders, seed=0))
+    plain = installed.rungs()["ngram-linear.v1"].train(TrainRequest(train=orders, seed=0))
     assert save(train(orders), blobs) == save(plain, blobs)
     assert unsure_below(plain.model) is None
 

@@ -10,14 +10,14 @@ import pytest
 
 from penstock.core.errors import BadInput, Broken
 from penstock.core.hashing import sha256_of_file
-from penstock.datasets.images.rows import Pictures
 from penstock.models.artifact import read_artifact
-from penstock.models.images import KINDS
-from penstock.models.images.vision_backbone import Preparation, load_vision_backbone
 from penstock.models.protocol import Parts
 from penstock.storage.blobs import BlobStore
-from penstock.training.images import RUNGS, vision
-from penstock.training.images.vision import resolve_vision
+from penstock.tasks.images.data.rows import Pictures
+from penstock.tasks.images.model import KINDS
+from penstock.tasks.images.model.vision_backbone import Preparation, load_vision_backbone
+from penstock.tasks.images.train import RUNGS, vision
+from penstock.tasks.images.train.vision import resolve_vision
 from penstock.training.records import TrainRequest, save
 from penstock.workspace.records import Backbone
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from penstock import tasks
+from penstock import installed
 from penstock.core.errors import BadInput, Conflict
 from penstock.workspace.create import init_workspace
 from penstock.workspace.loader import load
@@ -14,7 +14,7 @@ from penstock.workspace.records import Workspace
 
 def make(folder: Path, **options: Any) -> Workspace:
     """A new workspace of a text classifier."""
-    task = tasks.get("text-classification")
+    task = installed.get("text-classification")
     return init_workspace(folder, task=task.name, section=task.section, unit=task.unit, **options)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock import tasks
+from penstock import installed
 from penstock.workspace.create import init_workspace
 from penstock.workspace.loader import load
 from penstock.workspace.plan import Change, lines, plan
@@ -14,7 +14,7 @@ from penstock.workspace.records import Workspace, dump
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    task = tasks.get("text-classification")
+    task = installed.get("text-classification")
     return init_workspace(tmp_path / "shop", task=task.name, section=task.section, unit=task.unit, name="helpdesk")
 
 

@@ -10,7 +10,6 @@ from penstock.console.pages import (
     invoices,
     jobs,
     operators,
-    opinion,
     overview,
     partners,
     playground,
@@ -35,7 +34,6 @@ ROUTES = (
     *audit.ROUTES,
     *operators.ROUTES,
     *feedback.ROUTES,
-    *opinion.ROUTES,
     *applying.ROUTES,
     *jobs.ROUTES,
 )

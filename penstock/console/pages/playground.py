@@ -9,12 +9,12 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from penstock import tasks
+from penstock import installed
 from penstock.console import render
 from penstock.console.desk import AtDesk, Desk
 from penstock.console.guard import Route, files_of
 from penstock.console.pages.parts import field
-from penstock.console.pages.trying import entries_of, input_of, kind_of, place_of, segments
+from penstock.console.pages.trying import entries_of, input_of, place_of, segments
 from penstock.core.errors import BadInput
 from penstock.evaluation.words import speaker
 from penstock.jobs import trying
@@ -57,7 +57,7 @@ def answer(request: Request, desk: AtDesk) -> Response:
     """The answer to what was filled in."""
     form: Mapping[str, str] = request.state.form
     chosen = trying.choose(desk.house, field(form, "model"))
-    kind, explain = kind_of(chosen.task), "explain" in form
+    kind, explain = chosen.task.form, "explain" in form
     if explain:
         check_explained(chosen.task, 1)
     try:
@@ -84,7 +84,7 @@ def _page(
     facts = {"shelves": shelves, "chosen": chosen, "tried": tried, "typed": typed or {}, "longest": trying.MOST_TRIED}
     if chosen is None:
         return render.page(request, "playground.html", facts)
-    kind = kind_of(chosen.task)
+    kind = chosen.task.form
     output = tried.outputs[0] if tried is not None else None
     explanation = output.get("explanation") if isinstance(output, dict) else None
     shown = {
@@ -103,7 +103,7 @@ def _loading(desk: Desk) -> trying.Loading:
 
 
 def _entries(desk: Desk, chosen: Chosen) -> list[Any]:
-    return entries_of(desk.trials.run(lambda: _loading(desk)(chosen)))
+    return entries_of(chosen.task, desk.trials.run(lambda: _loading(desk)(chosen)))
 
 
 def _example(desk: Desk, chosen: Chosen, kind: str) -> str:
@@ -118,7 +118,7 @@ def _shelves(desk: Desk) -> list[Shelf]:
     found = []
     with desk.house.store.read() as tx:
         for name, product in desk.house.workspace.products.items():
-            if product.task not in tasks.names():
+            if product.task not in installed.names():
                 continue
             released = {one.candidate: one for one in list_releases(tx, name)}  # the newest of a candidate stays
             newest = list(reversed(list_candidates(tx, name)))

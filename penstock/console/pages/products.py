@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from penstock import tasks
+from penstock import installed
 from penstock.analytics.overview import overview
 from penstock.console import render, runs
 from penstock.console.admin.models import document
@@ -79,12 +79,12 @@ def show(request: Request, desk: AtDesk, product: str) -> Response:
             "releases": list(reversed(standing_releases(tx, product))),
             "history": list(reversed(releases.history(tx, product)))[:20],
         }
-    lang, headline = render.language(request), tasks.of(known).quality[0]
+    lang, headline = render.language(request), installed.of(known).quality[0]
     extra = {
         "months": chosen,
         "scale": _scale(ladder),
         "threshold": next((c.threshold for c in known.gate if c.metric == headline), None),
-        "say": lambda reason: reason_in_words(reason, lang, speaker(lang, tasks.of(known).chinese)),
+        "say": lambda reason: reason_in_words(reason, lang, speaker(lang, installed.of(known).chinese)),
         "jobs": [job for job in runs.jobs(desk) if job.subject == product],
         "failures": runs.failures(desk, product=product),
     }
@@ -103,7 +103,7 @@ def report(request: Request, desk: AtDesk, product: str, number: int) -> Respons
         "title": known.title or product,
         "candidate": found.candidate,
         "page": found.page(desk.house, lang),
-        "say": speaker(lang, tasks.of(known).chinese),
+        "say": speaker(lang, installed.of(known).chinese),
         "releases": [one for one in all_releases if one.candidate == found.candidate.id],
         "newest": newest,
     }

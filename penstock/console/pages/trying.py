@@ -5,23 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
 from penstock.core.errors import BadInput
 from penstock.models.protocol import Model
-from penstock.models.tabular.model import Tabular
-from penstock.tasks import AnyTask
+from penstock.task import AnyTask, Form, FormField
 
-Kind = Literal["text", "question", "document", "image", "table", "user", "json"]
-_KINDS: Mapping[str, Kind] = {
-    "knowledge-answering": "question",
-    "opinion-monitoring": "document",
-    "recommendation": "user",
-    "tabular-classification": "table",
-    "tabular-regression": "table",
-}
-MAIN_FIELD: Mapping[Kind, str] = {
+MAIN_FIELD: Mapping[Form, str] = {
     "text": "text",
     "question": "question",
     "document": "text",
@@ -37,15 +28,12 @@ _MOST_OPTIONS = 200
 
 @dataclass(frozen=True)
 class Entry:
-    """A column of a table as a form's field. options: what training knew of a category, if few enough to choose from.
-    low, high: of numbers."""
+    """A column of a table as a form's field."""
 
+    # of the form's field
     name: str
-    label: str
-    kind: str
-    options: Sequence[str]
-    low: float
-    high: float
+    # with options only where they are few enough to choose from
+    column: FormField
 
 
 @dataclass(frozen=True)
@@ -58,32 +46,15 @@ class Segment:
     strength: int
 
 
-def kind_of(task: AnyTask) -> Kind:
-    """Which form a task's input takes; "json" for a task that is not known here."""
-    if task.uploads:
-        return "image"
-    known = _KINDS.get(task.name)
-    return known or ("text" if task.input_schema.get("type") == "string" else "json")
-
-
-def entries_of(model: Model) -> list[Entry]:
+def entries_of(task: AnyTask, model: Model) -> list[Entry]:
     """The fields of a table's form, as training found its columns."""
-    if not isinstance(model, Tabular):
-        return []
     return [
-        Entry(
-            _COLUMN + one.name,
-            one.name,
-            one.kind,
-            one.categories if len(one.categories) <= _MOST_OPTIONS else (),
-            one.low,
-            one.high,
-        )
-        for one in model.schema.columns
+        Entry(_COLUMN + one.name, replace(one, options=one.options if len(one.options) <= _MOST_OPTIONS else ()))
+        for one in task.form_fields(model)
     ]
 
 
-def input_of(kind: Kind, form: Mapping[str, str], files: Mapping[str, bytes], now: str) -> Any:
+def input_of(kind: Form, form: Mapping[str, str], files: Mapping[str, bytes], now: str) -> Any:
     """One input of the wire from what was filled in. now: ISO time of a document that says none. Raises BadInput."""
     match kind:
         case "image":
@@ -104,7 +75,7 @@ def input_of(kind: Kind, form: Mapping[str, str], files: Mapping[str, bytes], no
     return form.get("text", "")
 
 
-def place_of(kind: Kind, where: str | None) -> str | None:
+def place_of(kind: Form, where: str | None) -> str | None:
     """The form's field that `inputs[0].age` speaks of."""
     if where is None or not where.startswith("inputs"):
         return where

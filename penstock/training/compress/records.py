@@ -70,6 +70,8 @@ class Compression:
     recipe: bool = False
     # a rough guess of its time for 10,000 short texts on two cores
     minutes: float = 0.5
+    # whether it learns from training rows: where privacy is stated, that would cost epsilon
+    reads_rows: bool = True
 
 
 def backbone_of(request: CompressRequest, name: str) -> Backbone:

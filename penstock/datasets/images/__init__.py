@@ -1,1 +1,0 @@
-"""Labelled images: reading, decoding within limits, cleaning and splitting. Nothing here knows a model."""

@@ -1,1 +1,0 @@
-"""Knowledge: entries of question and answer, read, checked and split. It knows no model."""

@@ -1,1 +1,0 @@
-"""Opinion monitoring in use: mentions, series, alerts, their delivery, feeds and the monthly report."""

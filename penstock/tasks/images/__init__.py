@@ -1,0 +1,1 @@
+"""The images task: everything that only its products need."""

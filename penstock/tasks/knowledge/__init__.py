@@ -1,0 +1,1 @@
+"""The knowledge task: everything that only its products need."""

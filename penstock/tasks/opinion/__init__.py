@@ -1,0 +1,1 @@
+"""The opinion task: everything that only its products need."""

@@ -1,0 +1,1 @@
+"""The recommendation task: everything that only its products need."""

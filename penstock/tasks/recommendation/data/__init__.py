@@ -1,0 +1,1 @@
+"""Reading and cleaning rows of the recommendation task."""

@@ -1,0 +1,1 @@
+"""The tabular task: everything that only its products need."""

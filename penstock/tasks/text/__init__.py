@@ -1,0 +1,1 @@
+"""The text task: everything that only its products need."""

@@ -1,1 +1,0 @@
-"""Rungs that learn from texts, and the training rows they all share."""
