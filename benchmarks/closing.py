@@ -98,7 +98,7 @@ def _cpu_seconds() -> float:
 
 def build(folder: Path, customers: int, events: int, seed: int) -> Period:
     """The company with its customers and their use of last month; returns that month."""
-    from penstock.jobs.apply import apply_workspace
+    from penstock.pipeline.apply import apply_workspace
     from penstock.runtime.house import open_house
     from penstock.serving.tables import usage_event
 

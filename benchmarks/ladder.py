@@ -25,9 +25,9 @@ from benchmarks.common import penstock, report, shared_data
 from benchmarks.text_rungs import TOML, rows
 from penstock import installed
 from penstock.datasets.rows import Split
-from penstock.jobs.artifacts import get_report
 from penstock.loader import Loader
 from penstock.models.protocol import Model
+from penstock.pipeline.artifacts import get_report
 from penstock.registry.candidates import Candidate, list_candidates
 from penstock.runtime.house import open_house
 from penstock.serving.engine import Engine

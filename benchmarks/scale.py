@@ -29,11 +29,11 @@ from penstock.identity.customers import add_customer
 from penstock.identity.keys import create_key
 from penstock.identity.operators import ADMIN
 from penstock.identity.sessions import begin, list_sessions, read_session
-from penstock.jobs.apply import apply_workspace
-from penstock.jobs.audit import find_entries, verify_log
-from penstock.jobs.backing_up import back_up
-from penstock.jobs.customer_erasure import erase, preview_erasure
-from penstock.jobs.customer_export import export_customer
+from penstock.pipeline.apply import apply_workspace
+from penstock.pipeline.audit import find_entries, verify_log
+from penstock.pipeline.backing_up import back_up
+from penstock.pipeline.privacy.customer_erasure import erase, preview_erasure
+from penstock.pipeline.privacy.customer_export import export_customer
 from penstock.runtime.house import House, open_house
 from penstock.serving import usage_log
 from penstock.serving.endpoints import EndpointRequest

@@ -10,11 +10,11 @@ from penstock.app.customer_keys import KEY_ENDPOINTS
 from penstock.billing import invoices
 from penstock.core.errors import BadInput
 from penstock.identity.keys import require_product
-from penstock.jobs.learning import check_correction, proposes_labels
-from penstock.jobs.money import month
 from penstock.metering.quantities import charges, daily, quantity
 from penstock.monitoring import feedback
 from penstock.monitoring.events import record_event
+from penstock.pipeline.climb.learning import check_correction, proposes_labels
+from penstock.pipeline.money import month
 from penstock.runtime.house import House
 from penstock.serving.endpoints import Endpoint, EndpointRequest
 from penstock.serving.usage_log import find_answer

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from penstock.app.customer_api import customer_endpoints
 from penstock.billing.funding import LedgerFunding
-from penstock.jobs.check import check_words
 from penstock.loader import Loader
+from penstock.pipeline.check import check_words
 from penstock.runtime.house import House, open_house
 from penstock.runtime.parent import last_call
 from penstock.runtime.slots import slot

@@ -14,8 +14,8 @@ from pathlib import Path
 from penstock import installed
 from penstock.billing.funding import expire_grants
 from penstock.console.office import serve_office
-from penstock.jobs.limit_warnings import warn_of_limits
-from penstock.jobs.runner import open_workflows
+from penstock.pipeline.limit_warnings import warn_of_limits
+from penstock.pipeline.runner import open_workflows
 from penstock.runtime.board import Board
 from penstock.runtime.house import House, open_house
 from penstock.runtime.parent import last_call

@@ -30,7 +30,7 @@ def audit_list(
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
 ) -> None:
     """Entries of the audit log, newest first: who, what, before, after, from where."""
-    from penstock.jobs.audit import find_entries
+    from penstock.pipeline.audit import find_entries
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
@@ -47,7 +47,7 @@ def audit_verify(
     ] = None,
 ) -> None:
     """Check that no entry was changed, taken out or put in. Exits 1 when one was."""
-    from penstock.jobs.audit import verify_log
+    from penstock.pipeline.audit import verify_log
     from penstock.runtime.house import open_house
 
     with open_house(OPTIONS.workspace).store.read() as tx:
@@ -62,7 +62,7 @@ def audit_verify(
 
 
 def _row(one: Entry) -> dict[str, Any]:
-    from penstock.jobs.audit import change_words
+    from penstock.pipeline.audit import change_words
 
     words = change_words(one.changes)
     more = len(words) - _SHOWN + sum(one.more.values())

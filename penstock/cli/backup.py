@@ -36,7 +36,7 @@ def backup(
     ] = False,
 ) -> None:
     """Write database, blobs, penstock.toml, its data files and the sealed secrets into one file, while others serve."""
-    from penstock.jobs.backing_up import back_up
+    from penstock.pipeline.backing_up import back_up
     from penstock.runtime.house import open_house
 
     passphrase = _passphrase(key_file, without_secrets)
@@ -64,7 +64,7 @@ def restore(
     ] = False,
 ) -> None:
     """Make a workspace from a backup, in a new folder. Every sum is checked first; nothing half-done stays."""
-    from penstock.jobs.restoring import restore as restore_backup
+    from penstock.pipeline.restoring import restore as restore_backup
 
     passphrase = _passphrase(key_file, without_secrets, needed=False)
     made = restore_backup(
@@ -104,7 +104,7 @@ def drill(
 ) -> None:
     """Restore a backup into a new folder and verify it: rows, ledger, releases, stored answers. Exits 1 on any
     difference."""
-    from penstock.jobs.drill import drill as try_backup
+    from penstock.pipeline.drill import drill as try_backup
 
     passphrase = _passphrase(key_file, without_secrets, needed=False)
     with tempfile.TemporaryDirectory(prefix="penstock-drill-") as scratch:

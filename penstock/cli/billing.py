@@ -19,7 +19,7 @@ def bill_preview(
 ) -> None:
     """What closing a month now would ask of each customer. Nothing is issued."""
     from penstock.billing.records import Invoice
-    from penstock.jobs.money import draft_pdf, preview_facts, preview_month, preview_rows
+    from penstock.pipeline.money import draft_pdf, preview_facts, preview_month, preview_rows
     from penstock.runtime.house import open_house
 
     if pdf is not None and customer is None:
@@ -40,7 +40,7 @@ def invoice_send(
     period: Annotated[str | None, typer.Option("--period", help="All of this month that were not sent yet.")] = None,
 ) -> None:
     """Mail an invoice with its PDF, or all of a month, through the server under [mail]."""
-    from penstock.jobs.invoice_mail import send_invoice, send_month
+    from penstock.pipeline.invoice_mail import send_invoice, send_month
     from penstock.runtime.house import open_house
     from penstock.runtime.progress import console_progress
 
@@ -64,7 +64,7 @@ def rehearse(
     at: Annotated[str, typer.Option("--at", help="The time there, e.g. 2026-12-01 or 2026-12-01T09:30.")],
 ) -> None:
     """Copy the workspace and set the copy's clock, so that a month can be closed there before it ends here."""
-    from penstock.jobs.rehearsal import rehearse as copy
+    from penstock.pipeline.rehearsal import rehearse as copy
     from penstock.workspace.loader import load
 
     moment = copy(load(OPTIONS.workspace), folder, at)

@@ -25,10 +25,10 @@ def compress(
     ] = None,
 ) -> None:
     """Make a candidate cheaper and judge the new one by the same gate. Exits 3 when the gate says no."""
-    from penstock.jobs.compress import plan
-    from penstock.jobs.records import CompressResult
-    from penstock.jobs.runner import open_workflows
-    from penstock.jobs.train import gate_refused, outcome_rows
+    from penstock.pipeline.climb.train import gate_refused, outcome_rows
+    from penstock.pipeline.compress.workflow import plan
+    from penstock.pipeline.records import CompressResult
+    from penstock.pipeline.runner import open_workflows
     from penstock.runtime import wire
     from penstock.runtime.house import open_house
 

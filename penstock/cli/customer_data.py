@@ -11,7 +11,7 @@ from penstock.cli.output import OPTIONS, note, print_table, show, shown_progress
 from penstock.cli.plans import CustomerArg
 
 if TYPE_CHECKING:
-    from penstock.jobs.customer_erasure import Erasure
+    from penstock.pipeline.privacy.customer_erasure import Erasure
 
 
 def register(group: typer.Typer) -> None:
@@ -25,7 +25,7 @@ def customer_export(
 ) -> None:
     """Write all that belongs to a customer into one file: JSON lines, invoices as PDF, and README.json that names each
     file and field."""
-    from penstock.jobs.customer_export import export_customer
+    from penstock.pipeline.privacy.customer_export import export_customer
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
@@ -46,7 +46,7 @@ def customer_erase(
     ] = False,
 ) -> None:
     """Erase a customer's answers, words and name; invoices and books stay, and a record says what was kept and why."""
-    from penstock.jobs.customer_erasure import erase, preview_erasure
+    from penstock.pipeline.privacy.customer_erasure import erase, preview_erasure
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
@@ -67,7 +67,7 @@ def customer_erase(
 
 
 def _print(said: Erasure) -> None:
-    from penstock.jobs.customer_erasure import ERASED
+    from penstock.pipeline.privacy.customer_erasure import ERASED
 
     print_table(
         [{"goes": name.replace("_", " "), "rows": rows, "which": ERASED[name]} for name, rows in said.erased.items()]

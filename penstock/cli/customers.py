@@ -13,7 +13,7 @@ from penstock.cli.plans import CustomerArg, plan_words
 if TYPE_CHECKING:
     from penstock.channels.reviews import Review
     from penstock.identity.customers import Customer
-    from penstock.jobs.customers import Archiving, Sheet
+    from penstock.pipeline.customers import Archiving, Sheet
 
 
 def register(group: typer.Typer) -> None:
@@ -25,7 +25,7 @@ def register(group: typer.Typer) -> None:
 
 def customer_show(customer: CustomerArg) -> None:
     """A customer with its terms, plan, keys, limits, credit, open invoices and partner."""
-    from penstock.jobs.customers import sheet
+    from penstock.pipeline.customers import sheet
     from penstock.runtime.house import open_house
 
     with open_house(OPTIONS.workspace).store.read() as tx:
@@ -53,7 +53,7 @@ def customer_edit(
     """Change what is known of a customer. Issued invoices keep what they say."""
     from penstock.channels.reviews import review_of
     from penstock.core.errors import BadInput
-    from penstock.jobs.customers import edit
+    from penstock.pipeline.customers import edit
     from penstock.runtime.house import open_house
 
     asked = {"name": name, "email": email, "locale": locale, "address": address, "tax_id": tax_id}
@@ -83,7 +83,7 @@ def customer_archive(
     yes: Yes = False,
 ) -> None:
     """End a customer's keys and plan and hide it from lists. What it used is billed at the next closing."""
-    from penstock.jobs.customers import archive, preview_archive
+    from penstock.pipeline.customers import archive, preview_archive
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
@@ -102,7 +102,7 @@ def customer_archive(
 
 def customer_unarchive(customer: CustomerArg) -> None:
     """Let an archived customer buy again. Its keys stay revoked and its plan ended."""
-    from penstock.jobs.customers import unarchive
+    from penstock.pipeline.customers import unarchive
     from penstock.runtime.house import open_house
 
     with open_house(OPTIONS.workspace).store.transaction() as tx:

@@ -12,7 +12,7 @@ import typer
 from penstock.cli.output import OPTIONS, note, print_table, show
 
 if TYPE_CHECKING:
-    from penstock.jobs.lineage import Held
+    from penstock.pipeline.privacy.lineage import Held
 
 SHOWN_LABELS = 12
 
@@ -43,7 +43,7 @@ def clean(product: str) -> None:
     """Clean the data and keep the result as a dataset version (the same content is the same version)."""
     from penstock import installed
     from penstock.datasets.versions import add_version
-    from penstock.jobs.consent import check_made
+    from penstock.pipeline.privacy.consent import check_made
     from penstock.runtime.house import open_house
     from penstock.workspace.loader import product_of
 
@@ -102,7 +102,7 @@ def labels(
     rare: Annotated[bool, typer.Option("--rare", help="Only those with too few rows to learn.")] = False,
 ) -> None:
     """Every label of the data with its rows: those with too few to learn first, and those that look like another."""
-    from penstock.jobs.labels import label_rows
+    from penstock.pipeline.labels import label_rows
     from penstock.workspace.loader import load, product_of
 
     workspace = load(OPTIONS.workspace)
@@ -154,8 +154,8 @@ def lineage(
     Exits 1 where rows to train on were taken without consent.
     """
     from penstock.identity.customers import get_customer
-    from penstock.jobs.lineage import lineage as trace
-    from penstock.jobs.privacy import spent, spent_in_words
+    from penstock.pipeline.privacy.lineage import lineage as trace
+    from penstock.pipeline.privacy.stated import spent, spent_in_words
     from penstock.runtime.house import open_house
     from penstock.workspace.loader import product_of
 

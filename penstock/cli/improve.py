@@ -9,8 +9,8 @@ import typer
 from penstock.cli.output import OPTIONS, note, show, shown_progress
 
 if TYPE_CHECKING:
-    from penstock.jobs.records import Taken
     from penstock.monitoring.review import Verdict
+    from penstock.pipeline.records import Taken
 
 
 def register(app: typer.Typer) -> None:
@@ -41,8 +41,8 @@ def feedback_list(
     after: Annotated[str | None, typer.Option(metavar="ID", help="Only older than this: the next page.")] = None,
 ) -> None:
     """What customers said of answers: message, answer and correction side by side, newest first."""
-    from penstock.jobs.feedback_pages import said_page, said_rows
     from penstock.monitoring.review import state_counts
+    from penstock.pipeline.feedback_pages import said_page, said_rows
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
@@ -74,7 +74,7 @@ def feedback_reject(
 
 
 def _decide(verdict: Verdict, ids: list[str] | None, customer: str | None, product: str | None, reason: str) -> None:
-    from penstock.jobs.feedback_pages import decide_page
+    from penstock.pipeline.feedback_pages import decide_page
     from penstock.runtime.house import open_house
 
     with open_house(OPTIONS.workspace).store.transaction() as tx:
@@ -86,9 +86,9 @@ def _decide(verdict: Verdict, ids: list[str] | None, customer: str | None, produ
 def retrain(product: str) -> None:
     """Train with the corrections that are not rejected, judge against the live release on the same rows; exits 3 on a
     no. feedback.train_on = "accepted" in penstock.toml takes only the accepted ones."""
-    from penstock.jobs.records import RetrainJob, RetrainResult
-    from penstock.jobs.runner import open_workflows
-    from penstock.jobs.train import gate_refused, outcome_rows
+    from penstock.pipeline.climb.train import gate_refused, outcome_rows
+    from penstock.pipeline.records import RetrainJob, RetrainResult
+    from penstock.pipeline.runner import open_workflows
     from penstock.runtime import wire
     from penstock.runtime.house import open_house
 
@@ -109,7 +109,7 @@ def retrain(product: str) -> None:
 
 def _say_rows(taken: Taken) -> None:
     """How many rows corrections gave, and why others gave none."""
-    from penstock.jobs.learning import in_words
+    from penstock.pipeline.climb.learning import in_words
 
     if taken.gave:
         note(f"{len(taken.gave):,} gave a row each")

@@ -63,8 +63,8 @@ def usage_export(
     import sys
     from contextlib import nullcontext
 
-    from penstock.jobs.money import month
     from penstock.metering.exports import export, write
+    from penstock.pipeline.money import month
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
@@ -87,7 +87,7 @@ def usage_correct(
     period: Annotated[str | None, typer.Option("--period", help="The month it is about (default: this month).")] = None,
 ) -> None:
     """Correct a customer's quantity; the next rating run bills the difference."""
-    from penstock.jobs.money import correct_use
+    from penstock.pipeline.money import correct_use
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
@@ -102,8 +102,8 @@ def bill_close(
     ] = False,
 ) -> None:
     """Rate a month's use and issue its invoices. Closing again changes nothing."""
-    from penstock.jobs.money import close_month, invoice_rows
-    from penstock.jobs.runner import open_workflows
+    from penstock.pipeline.money import close_month, invoice_rows
+    from penstock.pipeline.runner import open_workflows
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
@@ -147,7 +147,7 @@ def bill_aside() -> None:
 
 def bill_resume(customer: str) -> None:
     """Bill a customer again that was put aside, once what was wrong is mended."""
-    from penstock.jobs.money import resume
+    from penstock.pipeline.money import resume
     from penstock.runtime.house import open_house
 
     aside, months = resume(open_house(OPTIONS.workspace), customer)
@@ -161,7 +161,7 @@ def bill_resume(customer: str) -> None:
 
 def invoice_list() -> None:
     """Every invoice."""
-    from penstock.jobs.money import invoice_rows
+    from penstock.pipeline.money import invoice_rows
     from penstock.runtime.house import open_house
 
     with open_house(OPTIONS.workspace).store.read() as tx:
@@ -194,7 +194,7 @@ def invoice_show(number: str) -> None:
 
 def invoice_pdf(number: str, file: Annotated[Path | None, typer.Argument()] = None) -> None:
     """Write an invoice or a credit note as PDF (default: NUMBER.pdf)."""
-    from penstock.jobs.money import invoice_pdf as pdf
+    from penstock.pipeline.money import invoice_pdf as pdf
     from penstock.runtime.house import open_house
 
     content = pdf(open_house(OPTIONS.workspace), number)
@@ -254,7 +254,7 @@ def invoice_pay(
     from_credit: Annotated[bool, typer.Option("--from-credit", help="Take it from the customer's credit.")] = False,
 ) -> None:
     """Record a payment received, or take credit for it; and the commission it earns a partner."""
-    from penstock.jobs.money import take_payment
+    from penstock.pipeline.money import take_payment
     from penstock.runtime.house import open_house
 
     made = take_payment(
@@ -281,7 +281,7 @@ def invoice_refund(
 ) -> None:
     """Record money given back, and take back the commission on it."""
     from penstock.core.money import Money
-    from penstock.jobs.money import give_refund
+    from penstock.pipeline.money import give_refund
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
@@ -296,7 +296,7 @@ def invoice_cancel_payment(
     operation: Annotated[str | None, typer.Option(help="Your own id: the same id counts once.")] = None,
 ) -> None:
     """Take back a payment that was recorded but did not arrive; its commission goes with it."""
-    from penstock.jobs.money import take_back_payment
+    from penstock.pipeline.money import take_back_payment
     from penstock.runtime.house import open_house
 
     made = take_back_payment(open_house(OPTIONS.workspace), payment_operation, operation=operation)
@@ -344,7 +344,7 @@ def statement(
     """What a partner earned in a month, line by line."""
     from penstock.channels import statements
     from penstock.channels.partners import get_partner
-    from penstock.jobs.money import month
+    from penstock.pipeline.money import month
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)

@@ -13,7 +13,7 @@ from penstock.cli.output import OPTIONS, note, show
 from penstock.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from penstock.jobs.trying import Chosen, Tried
+    from penstock.pipeline.trying import Chosen, Tried
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +34,7 @@ def predict(
     ] = None,
 ) -> None:
     """Answer inputs with a candidate or release, as a gateway would; nothing is recorded, metered or billed."""
-    from penstock.jobs.trying import choose, named
+    from penstock.pipeline.trying import choose, named
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
@@ -61,7 +61,7 @@ def predict(
 
 
 def _inputs(chosen: Chosen, words: Sequence[str], file: Path | None) -> list[Any]:
-    from penstock.jobs.trying_inputs import inputs_in_file, inputs_of_lines, inputs_of_words
+    from penstock.pipeline.trying_inputs import inputs_in_file, inputs_of_lines, inputs_of_words
 
     if words and file is not None:
         raise BadInput("inputs come from the line or from a file", where="--file", hint="leave out one of the two")
@@ -75,7 +75,7 @@ def _inputs(chosen: Chosen, words: Sequence[str], file: Path | None) -> list[Any
 
 
 def _tried(house: Any, chosen: Chosen, asked: Sequence[Any], explain: bool) -> list[Tried]:
-    from penstock.jobs.trying import MOST_TRIED, Bench, answer
+    from penstock.pipeline.trying import MOST_TRIED, Bench, answer
     from penstock.serving.explained import MOST_EXPLAINED
 
     bench, most = Bench(house), MOST_EXPLAINED if explain else MOST_TRIED
@@ -84,7 +84,7 @@ def _tried(house: Any, chosen: Chosen, asked: Sequence[Any], explain: bool) -> l
 
 
 def _row(asked: Any, output: Mapping[str, Any]) -> dict[str, Any]:
-    from penstock.jobs.feedback_pages import cut, short
+    from penstock.pipeline.feedback_pages import cut, short
 
     row = {"input": cut(short(asked), 80), "answer": cut(short(output), 120)}
     given = {one["label"] for one in output.get("labels", ())} | {output.get("label")}

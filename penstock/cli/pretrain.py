@@ -29,7 +29,7 @@ def pretrain(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with one that was interrupted.")] = False,
 ) -> None:
     """Train a small text encoder with its own vocabulary on unlabelled texts of any language."""
-    from penstock.jobs.pretrain import pretrain_backbone, pretrained_rows
+    from penstock.pipeline.pretrain import pretrain_backbone, pretrained_rows
 
     numbers = {"minutes": minutes, "vocab": vocab, "layers": layers, "hidden": hidden, "seed": seed}
     given = {name: value for name, value in numbers.items() if value is not None}

@@ -11,7 +11,7 @@ from penstock.cli.output import OPTIONS, note, show
 from penstock.core.acts import who_acts
 
 if TYPE_CHECKING:
-    from penstock.jobs.lineage import Standing
+    from penstock.pipeline.privacy.lineage import Standing
     from penstock.registry.releases import Release
 
 
@@ -30,7 +30,7 @@ def release(
 ) -> None:
     """Make a candidate the live release. Gateways switch within a second and drop nothing."""
     from penstock.billing.versions import priced_products
-    from penstock.jobs.reports import passed_candidate, split_reference
+    from penstock.pipeline.runs.reports import passed_candidate, split_reference
     from penstock.registry import releases as registry
     from penstock.registry.candidates import list_candidates
     from penstock.runtime.house import open_house
@@ -63,7 +63,7 @@ def rollback(product: str) -> None:
 
 def releases(product: Annotated[str | None, typer.Argument()] = None) -> None:
     """Every release, live and retired."""
-    from penstock.jobs.lineage import standing_releases
+    from penstock.pipeline.privacy.lineage import standing_releases
     from penstock.runtime.house import open_house
     from penstock.workspace.loader import product_of
 

@@ -34,7 +34,7 @@ def runs_list(
     before: Annotated[int | None, typer.Option(help="Only runs with a smaller number: the next page.")] = None,
 ) -> None:
     """A page of a product's runs, or of all, the newest first."""
-    from penstock.jobs.runs import chosen_runs, left_before, run_rows
+    from penstock.pipeline.runs.listing import chosen_runs, left_before, run_rows
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
@@ -47,7 +47,7 @@ def runs_list(
 
 def runs_show(run: RunArg) -> None:
     """One run in full: metrics, parameters, where it came from, what it noted; its curves with --json."""
-    from penstock.jobs.runs import compare_rows, compared, run_facts
+    from penstock.pipeline.runs.listing import compare_rows, compared, run_facts
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
@@ -66,13 +66,13 @@ def runs_compare(
     html: Annotated[Path | None, typer.Option(help="Draw the page with the chart into this file.")] = None,
 ) -> None:
     """Runs side by side: what was measured, and the parameters that differ."""
-    from penstock.jobs.runs import compare_rows, compared, run_facts
+    from penstock.pipeline.runs.listing import compare_rows, compared, run_facts
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
     found = compared(house, runs, last=last)
     if html is not None:
-        from penstock.jobs.run_pages import runs_html
+        from penstock.pipeline.runs.pages import runs_html
 
         write_whole(html, runs_html(house, found).encode(), mode=EVERYBODYS)
         note(f"wrote {html}")
@@ -86,7 +86,7 @@ def runs_export(
     kind: KindOption = None,
 ) -> None:
     """Write a product's runs for TensorBoard, or send them to MLflow; each run once."""
-    from penstock.jobs.run_export import export_runs
+    from penstock.pipeline.runs.export import export_runs
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)

@@ -10,7 +10,7 @@ from penstock.cli.asking import Yes, confirmed
 from penstock.cli.output import OPTIONS, note, show, shown_progress
 
 if TYPE_CHECKING:
-    from penstock.jobs.sealing import KeyUse
+    from penstock.pipeline.sealing import KeyUse
 
 KeyId = Annotated[str, typer.Argument(metavar="KEY", help="A key's id, as `penstock sealing show` tells.")]
 
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 def show_keys() -> None:
     """The keys there are and were, since when, and how many values each still seals."""
-    from penstock.jobs.sealing import key_uses
+    from penstock.pipeline.sealing import key_uses
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
@@ -43,7 +43,7 @@ def show_keys() -> None:
 
 def rotate_key() -> None:
     """Make a new key, seal new values with it at once, then the old ones, while others serve. Interrupted: `reseal`."""
-    from penstock.jobs.sealing import rotate
+    from penstock.pipeline.sealing import rotate
     from penstock.runtime.house import open_house
 
     with shown_progress() as progress:
@@ -54,7 +54,7 @@ def rotate_key() -> None:
 
 def reseal_values() -> None:
     """Seal with the present key what is under an older one, or from before there were keys. It goes on after a kill."""
-    from penstock.jobs.sealing import reseal
+    from penstock.pipeline.sealing import reseal
     from penstock.runtime.house import open_house
 
     with shown_progress() as progress:
@@ -63,7 +63,7 @@ def reseal_values() -> None:
 
 def retire_key(key: KeyId) -> None:
     """Take a key out of the keyring; refused while anything is sealed by it."""
-    from penstock.jobs.sealing import retire
+    from penstock.pipeline.sealing import retire
     from penstock.runtime.house import open_house
 
     retire(open_house(OPTIONS.workspace), key)
@@ -72,7 +72,7 @@ def retire_key(key: KeyId) -> None:
 
 def lose_key(key: KeyId, yes: Yes = False) -> None:
     """Give up a key that is lost: delete what only it could open, so that the rest is served again."""
-    from penstock.jobs.sealing import key_uses, lose
+    from penstock.pipeline.sealing import key_uses, lose
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)

@@ -205,7 +205,7 @@ def key_rotate(
 ) -> None:
     """Replace a key by a new one that may do the same; the old one goes on working for a while."""
     from penstock.identity.keys import get_key
-    from penstock.jobs.keys import replace_key
+    from penstock.pipeline.keys import replace_key
     from penstock.runtime.house import open_house
 
     with open_house(OPTIONS.workspace).store.transaction() as tx:

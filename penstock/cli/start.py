@@ -38,7 +38,7 @@ def init(
 ) -> None:
     """Make a workspace: a folder with penstock.toml, ready to train. The data are looked at: what was taken for what is
     told, and what check would refuse is refused here. Without --data and --name, a copy of the task's example."""
-    from penstock.jobs.start import make_workspace
+    from penstock.pipeline.start import make_workspace
     from penstock.runtime.house import open_house
 
     label = "target" if task.startswith("tabular") else "label"
@@ -56,8 +56,8 @@ def init(
 
 def check() -> None:
     """Read penstock.toml and the data's headers; say what is wrong, with the line."""
-    from penstock.jobs.check import check_workspace
-    from penstock.jobs.privacy import gate_of
+    from penstock.pipeline.check import check_workspace
+    from penstock.pipeline.privacy.stated import gate_of
     from penstock.runtime.house import open_house
     from penstock.workspace.loader import load
 
@@ -79,7 +79,7 @@ def apply(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan.")] = False,
 ) -> None:
     """Show what differs from what is sold now, and publish it as new versions; each says from when it is in force."""
-    from penstock.jobs.apply import apply_workspace, plan_workspace, preview_apply
+    from penstock.pipeline.apply import apply_workspace, plan_workspace, preview_apply
     from penstock.runtime.house import open_house
     from penstock.workspace.plan import lines
 
@@ -107,7 +107,7 @@ def matrix(
     from penstock.analytics.matrix import matrix as rows_of
     from penstock.analytics.overview import overview
     from penstock.evaluation.words import figure
-    from penstock.jobs.money import month
+    from penstock.pipeline.money import month
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)
@@ -140,7 +140,7 @@ def matrix(
 
 def doctor() -> None:
     """Examine this machine and workspace: versions, database, disk, backbones, ports. Exits 1 if one is bad."""
-    from penstock.jobs.doctor import examine
+    from penstock.pipeline.doctor import examine
 
     findings = examine(OPTIONS.workspace)
     facts = [{"verdict": f.verdict, "what": f.what, "found": f.found, "remedy": f.remedy} for f in findings]

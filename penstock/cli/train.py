@@ -13,7 +13,7 @@ from penstock.core.errors import BadInput
 from penstock.core.whole import EVERYBODYS, write_whole
 
 if TYPE_CHECKING:
-    from penstock.jobs.records import TrainResult
+    from penstock.pipeline.records import TrainResult
     from penstock.runtime.house import House
 
 
@@ -44,10 +44,10 @@ def train(
     """Clean, train the cheapest rung, judge it; on a no, the next rung. Exits 3 when no rung passes the gate."""
     from msgspec import structs
 
-    from penstock.jobs.frontier import frontier_files, frontier_rows, write_frontier
-    from penstock.jobs.records import ExploreResult, TrainJob, TrainResult
-    from penstock.jobs.runner import open_workflows
-    from penstock.jobs.train import gate_refused, outcome_rows, rungs_of
+    from penstock.pipeline.climb.frontier import frontier_files, frontier_rows, write_frontier
+    from penstock.pipeline.climb.train import gate_refused, outcome_rows, rungs_of
+    from penstock.pipeline.records import ExploreResult, TrainJob, TrainResult
+    from penstock.pipeline.runner import open_workflows
     from penstock.runtime import wire
     from penstock.runtime.house import open_house
 
@@ -87,7 +87,7 @@ def train(
 def _minutes(house: House, minutes: float | None, money: str | None) -> float | None:
     """The fewer of the minutes given and those that the money buys here. The job itself knows minutes only."""
     from penstock.evaluation.latency import machine
-    from penstock.jobs.climbing import minutes_for
+    from penstock.pipeline.climb.climbing import minutes_for
     from penstock.training.loop.machine import has_gpu
 
     if money is None:
@@ -103,7 +103,7 @@ def _minutes(house: House, minutes: float | None, money: str | None) -> float | 
 
 def _say_what_came(product: str, result: TrainResult, files: Sequence[Path]) -> None:
     """What cleaning found, what searches found, what was not tried, which files were written, and what was chosen."""
-    from penstock.jobs.records import ExploreResult, Search
+    from penstock.pipeline.records import ExploreResult, Search
 
     explored = result if isinstance(result, ExploreResult) else None
     for told in result.told:
@@ -127,7 +127,7 @@ def _say_what_came(product: str, result: TrainResult, files: Sequence[Path]) -> 
 
 def candidates(product: Annotated[str | None, typer.Argument(help="Default: every product.")] = None) -> None:
     """Every candidate of a product, or of all, with its last decision."""
-    from penstock.jobs.candidate_list import judged_rows, list_judged
+    from penstock.pipeline.runs.candidate_list import judged_rows, list_judged
     from penstock.runtime.house import open_house
     from penstock.workspace.loader import product_of
 
@@ -147,7 +147,7 @@ def report(
     card: Annotated[Path | None, typer.Option(help="Write the model card (markdown) into this file.")] = None,
 ) -> None:
     """What evaluation measured, and what the gate said."""
-    from penstock.jobs.reports import candidate_report
+    from penstock.pipeline.runs.reports import candidate_report
     from penstock.runtime.house import open_house
 
     found = candidate_report(open_house(OPTIONS.workspace), reference, candidate)

@@ -15,7 +15,7 @@ Operation = Annotated[str | None, typer.Option(help="Your own id: the same id co
 
 def invoice_void(number: str, reason: Reason, operation: Operation = None, yes: Yes = False) -> None:
     """Take back an invoice of which nothing is paid. It keeps its number; its month can be closed again."""
-    from penstock.jobs.money import void_invoice
+    from penstock.pipeline.money import void_invoice
     from penstock.runtime.house import open_house
 
     confirmed(f"Void invoice {number}?", yes=yes)
@@ -39,7 +39,7 @@ def invoice_credit_note(
     """Credit an invoice by a numbered note: it reduces what is open; what is more was paid, and goes back."""
     from penstock.billing.invoices import note_json
     from penstock.core.money import Money
-    from penstock.jobs.money import give_credit_note
+    from penstock.pipeline.money import give_credit_note
     from penstock.runtime.house import open_house
 
     house = open_house(OPTIONS.workspace)

@@ -16,7 +16,7 @@ from fastapi import Depends, Request
 from penstock.console.trials import Trials
 from penstock.core.acts import Act
 from penstock.core.errors import BadInput, PenstockError
-from penstock.jobs.trying import Bench
+from penstock.pipeline.trying import Bench
 from penstock.runtime.board import Board
 from penstock.runtime.house import House
 from penstock.workspace.loader import FILE, load

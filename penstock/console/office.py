@@ -28,7 +28,7 @@ from penstock.console.live import Live
 from penstock.console.signing_in import sign_in_link
 from penstock.core.errors import BadInput, PenstockError, Unavailable
 from penstock.identity.operators import ADMIN
-from penstock.jobs.trying import Bench
+from penstock.pipeline.trying import Bench
 from penstock.runtime.board import Board
 from penstock.runtime.connections import Bounds, bounded_protocol
 from penstock.runtime.descriptors import Descriptors

@@ -22,10 +22,11 @@ from penstock.demo.processes import Running, running
 from penstock.demo.traffic import Answered, Message, Tally, misbehave, read_messages, resend, send
 from penstock.identity.customers import Customer, add_customer
 from penstock.identity.keys import create_key, revoke_key
-from penstock.jobs import apply, reports
-from penstock.jobs import money as money_jobs
-from penstock.jobs.records import RetrainJob, RetrainResult, TrainResult
-from penstock.jobs.runner import open_workflows
+from penstock.pipeline import apply
+from penstock.pipeline import money as money_jobs
+from penstock.pipeline.records import RetrainJob, RetrainResult, TrainResult
+from penstock.pipeline.runner import open_workflows
+from penstock.pipeline.runs import reports
 from penstock.registry import releases
 from penstock.runtime import wire
 from penstock.runtime.house import House, open_house

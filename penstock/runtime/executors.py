@@ -47,9 +47,9 @@ def run_child(
 ) -> JsonObject:
     """Run `python -m MODULE JOB` and answer its result, telling `on_progress` on the way.
 
-    module: one that calls `child.run_job(jobs)`, e.g. "penstock.jobs.child". seconds: after which it is killed. Raises
-    the error the job raised (same class, same fields), OutOfTime after `seconds`, Unavailable when the process was
-    killed otherwise, Broken when it ended without an answer, Interrupted after `stop_children`.
+    module: one that calls `child.run_job(jobs)`, e.g. "penstock.pipeline.climb.worker". seconds: after which it is
+    killed. Raises the error the job raised (same class, same fields), OutOfTime after `seconds`, Unavailable when the
+    process was killed otherwise, Broken when it ended without an answer, Interrupted after `stop_children`.
     """
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", module, job, str(os.getpid())],

@@ -17,9 +17,9 @@ from penstock.core.clock import period_at
 from penstock.core.errors import BadInput, NotFound, QuotaExceeded
 from penstock.core.ids import random_ids
 from penstock.identity.keys import create_key
-from penstock.jobs import limit_warnings
-from penstock.jobs.keys import replace_key
-from penstock.jobs.limit_warnings import warn_of_limits
+from penstock.pipeline import limit_warnings
+from penstock.pipeline.keys import replace_key
+from penstock.pipeline.limit_warnings import warn_of_limits
 from penstock.runtime.house import House
 from penstock.serving.endpoints import EndpointRequest
 from penstock.serving.funding import Grant

@@ -18,7 +18,7 @@ from penstock.cli.output import OPTIONS
 from penstock.cli.root import run
 from penstock.core.clock import SettableClock
 from penstock.core.ids import random_ids
-from penstock.jobs import run_export_tensorboard
+from penstock.pipeline.runs import export_tensorboard as run_export_tensorboard
 from penstock.storage import migrate
 from penstock.storage.engine import Store, open_engine
 

@@ -16,9 +16,9 @@ from penstock.monitoring.feedback import list_feedback
 
 ELSEWHERE: Mapping[str, str] = {
     "init": "prints no data",
-    "train": "tests/jobs, tests/scenarios: it trains",
-    "compress": "tests/jobs: it trains",
-    "retrain": "tests/jobs: it trains",
+    "train": "tests/pipeline, tests/scenarios: it trains",
+    "compress": "tests/pipeline: it trains",
+    "retrain": "tests/pipeline: it trains",
     "pretrain": "tests/cli/test_pretrain_cli.py: it trains",
     "demo": "tests/e2e: it plays for a minute",
     "up": "runs until it is stopped",
@@ -31,12 +31,12 @@ ELSEWHERE: Mapping[str, str] = {
     "data labels": "tests/cli: data",
     "runs show": "tests/cli/test_runs_cli.py",
     "runs compare": "tests/cli/test_runs_cli.py",
-    "runs export": "tests/jobs: run export",
+    "runs export": "tests/pipeline: run export",
     "usage export": "one object a line",
     "invoice void": "needs one of which nothing was paid",
     "invoice pdf": "prints no data",
-    "invoice send": "tests/jobs/test_invoice_mail.py: it needs a mail server",
-    "rehearse": "tests/jobs/test_invoice_mail.py: it copies a workspace",
+    "invoice send": "tests/pipeline/test_invoice_mail.py: it needs a mail server",
+    "rehearse": "tests/pipeline/test_invoice_mail.py: it copies a workspace",
     "release": "tests/cli/test_predict_cli.py",
     "rollback": "needs two releases",
     "attribution clear": "needs one that is held",
@@ -46,7 +46,7 @@ ELSEWHERE: Mapping[str, str] = {
     "payout": "tests/cli/test_json.py: it waits for the hold days",
     "drift": "needs a model",
     "sealing retire": "prints no data",
-    "sealing lose": "tests/jobs/test_sealing_keys.py: it needs a key that is lost",
+    "sealing lose": "tests/pipeline/test_sealing_keys.py: it needs a key that is lost",
 }
 """Commands that this walk leaves to other tests, whose output the same rule holds for (see conftest.strict_json)."""
 

@@ -26,9 +26,9 @@ CHANGES_NOTHING = {
     "POST /admin/v1/sign-in-links": "a link lies in memory only; signing in by it is an act",
     "POST /sign-in": "tests/console/test_sessions.py",
     "POST /sign-out": "tests/console/test_sessions.py",
-    "POST /admin/v1/bill/resume": "tests/jobs/test_closing_months.py: it needs a customer put aside",
-    "POST /admin/v1/invoices/{number}/send": "tests/jobs/test_invoice_mail.py: it needs a mail server",
-    "POST /invoices/{number}/send": "tests/jobs/test_invoice_mail.py: it needs a mail server",
+    "POST /admin/v1/bill/resume": "tests/pipeline/test_closing_months.py: it needs a customer put aside",
+    "POST /admin/v1/invoices/{number}/send": "tests/pipeline/test_invoice_mail.py: it needs a mail server",
+    "POST /invoices/{number}/send": "tests/pipeline/test_invoice_mail.py: it needs a mail server",
 }
 """Routes that this walk leaves out, and why."""
 

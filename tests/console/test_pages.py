@@ -15,8 +15,8 @@ from penstock.console import words
 from penstock.console.chinese import CHINESE
 from penstock.console.pages import overview
 from penstock.identity.customers import add_customer
-from penstock.jobs import drawings
-from penstock.jobs.customer_erasure import ADVICE, AUDIT_WHY, ERASED, KEPT
+from penstock.pipeline.privacy.customer_erasure import ADVICE, AUDIT_WHY, ERASED, KEPT
+from penstock.pipeline.runs import drawings
 from penstock.storage.audit import Wanted, entries
 from penstock.workspace.loader import load
 

@@ -9,7 +9,7 @@ from analytics.harbour import Harbour
 from console.conftest import Browser
 from registry.logbook import LOSS, failed, fill, record
 
-from penstock.jobs import drawings
+from penstock.pipeline.runs import drawings
 from penstock.registry.runs import put_curves
 
 

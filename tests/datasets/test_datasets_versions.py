@@ -20,7 +20,7 @@ from penstock.datasets.versions import (
     list_versions,
     load_rows,
 )
-from penstock.jobs.start import make_workspace
+from penstock.pipeline.start import make_workspace
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
 from penstock.tasks.text.data.preparing import prepare_texts

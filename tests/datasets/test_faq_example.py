@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.jobs.start import make_workspace
+from penstock.pipeline.start import make_workspace
 from penstock.tasks.knowledge.measure import ANSWERS_NOTHING
 from penstock.tasks.knowledge.task import TASK
 from penstock.tasks.knowledge.train import RUNGS

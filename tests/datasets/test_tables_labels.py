@@ -10,8 +10,8 @@ import pytest
 
 from penstock.core.errors import BadInput
 from penstock.datasets.rows import Prepared
-from penstock.jobs.check import check_workspace
-from penstock.jobs.labels import label_rows
+from penstock.pipeline.check import check_workspace
+from penstock.pipeline.labels import label_rows
 from penstock.tasks.tabular.task import CLASSIFICATION
 from penstock.workspace.loader import load
 

@@ -19,7 +19,7 @@ from penstock.evaluation import latency as timing
 from penstock.evaluation.gate import judge, shortfall
 from penstock.evaluation.intervals import Metric
 from penstock.evaluation.load import Load, reference_ms, watching
-from penstock.jobs.climbing import helped_by_search, only_busy
+from penstock.pipeline.climb.climbing import helped_by_search, only_busy
 
 BUSY, QUIET = Load(busy=0.9), Load(busy=0.01)
 

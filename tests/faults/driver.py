@@ -12,10 +12,10 @@ import traceback
 from pathlib import Path
 
 import penstock.cli
-import penstock.jobs
+import penstock.pipeline
 from penstock.cli.root import run
 
-for package in (penstock.cli, penstock.jobs):
+for package in (penstock.cli, penstock.pipeline):
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         importlib.import_module(module.name)
 

@@ -26,7 +26,7 @@ from scenarios.conftest import TOML, rows, write_csv
 from penstock.billing.verification import verify_all
 from penstock.core.clock import SettableClock
 from penstock.identity.customers import add_customer
-from penstock.jobs.apply import apply_workspace
+from penstock.pipeline.apply import apply_workspace
 from penstock.runtime.house import open_house
 from penstock.storage import migrate
 from penstock.storage.engine import open_store

@@ -21,8 +21,8 @@ from runtime.certificates import TLS, make_certificate
 from runtime.test_connections import GET, connect, everything, serving
 
 from penstock.core.errors import BadInput
-from penstock.jobs.check import check_workspace
-from penstock.jobs.doctor import examine
+from penstock.pipeline.check import check_workspace
+from penstock.pipeline.doctor import examine
 from penstock.runtime.connections import Bounds
 from penstock.runtime.tls import own_context, served_tls, server_context
 from penstock.workspace.loader import load

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from penstock.jobs import attempts
+from penstock.pipeline.climb import attempts
 from penstock.runtime.executors import run_child
 from penstock.runtime.progress import Progress
 
@@ -18,7 +18,7 @@ def hastily(module: str, job: str, arguments: dict[str, Any], progress: Progress
 
 
 if __name__ == "__main__":
-    from penstock.jobs.child import JOBS
+    from penstock.pipeline.climb.worker import JOBS
     from penstock.runtime.child import run_job
 
     if sys.argv[1] in JOBS and len(sys.argv) == 3:

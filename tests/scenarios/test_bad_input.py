@@ -219,7 +219,7 @@ def test_ctrl_c_is_not_success(penstock: Penstock, monkeypatch: pytest.MonkeyPat
     def interrupted(_folder: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("penstock.jobs.doctor.examine", interrupted)
+    monkeypatch.setattr("penstock.pipeline.doctor.examine", interrupted)
     answer = penstock("doctor")
     assert (answer.code, answer.err) == (130, "stopped\n")
 

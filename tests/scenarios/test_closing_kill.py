@@ -18,7 +18,7 @@ from penstock.billing.ledger import verify
 from penstock.billing.register import list_invoices
 from penstock.core.clock import SettableClock
 from penstock.identity.customers import add_customer
-from penstock.jobs.apply import apply_workspace
+from penstock.pipeline.apply import apply_workspace
 from penstock.runtime.house import open_house
 from tests.scenarios.conftest import Penstock
 

@@ -15,7 +15,7 @@ import pytest
 
 from penstock.core.clock import period_at
 from penstock.core.errors import PenstockError
-from penstock.jobs.money import invoice_rows
+from penstock.pipeline.money import invoice_rows
 from penstock.runtime.house import House, open_house
 from penstock.storage import audit
 from penstock.storage.audit import Wanted

@@ -25,7 +25,7 @@ def last_month(folder: Path, penstock: Penstock) -> Period:
     month = period_at(first - timedelta(days=1), "UTC")
     clock = SettableClock(month.start + timedelta(days=2))
     house = open_house(folder, clock=clock)
-    from penstock.jobs.apply import apply_workspace
+    from penstock.pipeline.apply import apply_workspace
 
     apply_workspace(house)
     with house.store.transaction() as tx:

@@ -103,7 +103,7 @@ def test_the_words_of_a_change_name_the_days_of_the_company(folder: Path) -> Non
     from penstock.billing.plan_changes import preview_end, preview_start
     from penstock.cli.plans import plan_words
     from penstock.identity.customers import add_customer
-    from penstock.jobs.apply import apply_workspace
+    from penstock.pipeline.apply import apply_workspace
     from penstock.runtime.house import open_house
 
     clock = SettableClock(START)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from jobs.climbing import at_once
+from pipeline.climbing import at_once
 from starlette.testclient import TestClient
 
 from penstock.app.gateway import gateway_deps
@@ -15,11 +15,11 @@ from penstock.core.errors import BadInput
 from penstock.datasets.versions import get_version, load_rows
 from penstock.identity.customers import add_customer
 from penstock.identity.keys import create_key
-from penstock.jobs import attempts
-from penstock.jobs.check import check_workspace
-from penstock.jobs.compress import compress
-from penstock.jobs.records import TrainJob
-from penstock.jobs.train import retrain, rungs_of, train
+from penstock.pipeline.check import check_workspace
+from penstock.pipeline.climb import attempts
+from penstock.pipeline.climb.train import retrain, rungs_of, train
+from penstock.pipeline.compress.workflow import compress
+from penstock.pipeline.records import TrainJob
 from penstock.registry.releases import release
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import no_progress

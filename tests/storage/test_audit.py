@@ -251,7 +251,7 @@ def test_the_chain_holds_with_several_writers(store: Store) -> None:
 
 def test_every_table_is_in_the_log_or_says_why_not() -> None:
     import penstock.app.gateway
-    import penstock.jobs.runner  # noqa: F401 - with all rooms' tables
+    import penstock.pipeline.runner  # noqa: F401 - with all rooms' tables
 
     left_out = {name for name, table in metadata.tables.items() if "unaudited" in table.info}
     assert len(metadata.tables) > 40

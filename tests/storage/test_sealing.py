@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from penstock.core.errors import Broken, Conflict, Unavailable
-from penstock.jobs.sealing import sealed_tables
 from penstock.monitoring.tables import feedback
+from penstock.pipeline.sealing import sealed_tables
 from penstock.serving.tables import answer
 from penstock.serving.usage_log import Answer, UsageEvent, append, find_answer
 from penstock.storage import resealing, sealed

@@ -14,7 +14,7 @@ from penstock import installed
 from penstock.cli.predict import _row
 from penstock.client import core, texts
 from penstock.core.errors import BadInput
-from penstock.jobs.feedback_pages import corrected, short
+from penstock.pipeline.feedback_pages import corrected, short
 from penstock.workspace.records import Product
 
 SINGLE = installed.get("text-classification")

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from penstock.console.desk import AtDesk
 from penstock.console.guard import Route
 from penstock.console.wire import answer
-from penstock.jobs.audit import find_entries, verify_log
+from penstock.pipeline.audit import find_entries, verify_log
 
 
 def audit_list(

@@ -19,8 +19,8 @@ from penstock.console.guard import Route
 from penstock.console.wire import answer
 from penstock.core.money import Money
 from penstock.identity.customers import get_customer
-from penstock.jobs.invoice_mail import send_invoice
-from penstock.jobs.money import (
+from penstock.pipeline.invoice_mail import send_invoice
+from penstock.pipeline.money import (
     closing_of,
     give_credit_note,
     give_refund,

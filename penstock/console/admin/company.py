@@ -10,9 +10,9 @@ from penstock.console.admin import bodies
 from penstock.console.desk import AtDesk
 from penstock.console.guard import Route
 from penstock.console.wire import answer
-from penstock.jobs.feedback_pages import decide_page, said_page
-from penstock.jobs.money import month
 from penstock.monitoring.review import Verdict, state_counts
+from penstock.pipeline.feedback_pages import decide_page, said_page
+from penstock.pipeline.money import month
 
 
 def overview_show(desk: AtDesk, period: str | None = None) -> Response:

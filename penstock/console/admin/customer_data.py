@@ -13,8 +13,8 @@ from penstock.console.desk import AtDesk
 from penstock.console.guard import Route
 from penstock.console.wire import answer
 from penstock.identity.customers import get_customer
-from penstock.jobs.customer_erasure import erase, preview_erasure
-from penstock.jobs.customer_export import export_customer
+from penstock.pipeline.privacy.customer_erasure import erase, preview_erasure
+from penstock.pipeline.privacy.customer_export import export_customer
 from penstock.runtime.house import drafts_of
 from penstock.storage.drafts import draft_of
 

@@ -23,8 +23,8 @@ from penstock.identity.customers import (
     set_training_consent,
 )
 from penstock.identity.keys import create_key, get_key, list_keys, revoke_key
-from penstock.jobs.customers import archive, edit, preview_archive, sheet, unarchive
-from penstock.jobs.keys import replace_key
+from penstock.pipeline.customers import archive, edit, preview_archive, sheet, unarchive
+from penstock.pipeline.keys import replace_key
 
 
 def customers_list(desk: AtDesk, archived: bool = False) -> Response:

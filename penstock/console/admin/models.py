@@ -10,9 +10,9 @@ from penstock.console.desk import AtDesk
 from penstock.console.guard import Route
 from penstock.console.headers import DOCUMENT_POLICY
 from penstock.console.wire import answer
-from penstock.jobs.candidate_list import list_judged
-from penstock.jobs.lineage import standing_releases
-from penstock.jobs.reports import candidate_report, passed_candidate
+from penstock.pipeline.privacy.lineage import standing_releases
+from penstock.pipeline.runs.candidate_list import list_judged
+from penstock.pipeline.runs.reports import candidate_report, passed_candidate
 from penstock.registry import releases
 from penstock.workspace.loader import product_of
 

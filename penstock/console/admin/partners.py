@@ -14,7 +14,7 @@ from penstock.console.admin import bodies
 from penstock.console.desk import AtDesk
 from penstock.console.guard import Route
 from penstock.console.wire import answer
-from penstock.jobs.money import month
+from penstock.pipeline.money import month
 
 
 def partners_list(desk: AtDesk) -> Response:

@@ -12,8 +12,8 @@ from penstock.console.desk import AtDesk
 from penstock.console.guard import Route
 from penstock.console.wire import answer
 from penstock.identity.customers import get_customer
-from penstock.jobs.money import correct_use, month
 from penstock.metering.exports import export, texts
+from penstock.pipeline.money import correct_use, month
 
 
 def usage_export(

@@ -15,7 +15,7 @@ from penstock.console.guard import Route, form_of
 from penstock.console.pages.parts import back, field
 from penstock.core.errors import Conflict, PenstockError
 from penstock.core.hashing import digest_of
-from penstock.jobs.apply import apply_workspace, plan_workspace, preview_apply
+from penstock.pipeline.apply import apply_workspace, plan_workspace, preview_apply
 from penstock.workspace.plan import Change
 
 _FRESH = ("gateway.", "storage.", "office.")

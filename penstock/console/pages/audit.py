@@ -8,7 +8,7 @@ from starlette.responses import Response
 from penstock.console import render
 from penstock.console.desk import AtDesk
 from penstock.console.guard import Route
-from penstock.jobs.audit import change_words, find_entries, verify_log
+from penstock.pipeline.audit import change_words, find_entries, verify_log
 
 SHOWN = 50
 

@@ -35,9 +35,9 @@ from penstock.identity.customers import (
     set_training_consent,
 )
 from penstock.identity.keys import ACCESSES, create_key, list_keys, revoke_key
-from penstock.jobs.customers import archive, preview_archive, unarchive
-from penstock.jobs.customers import edit as edit_it
-from penstock.jobs.keys import replace_key
+from penstock.pipeline.customers import archive, preview_archive, unarchive
+from penstock.pipeline.customers import edit as edit_it
+from penstock.pipeline.keys import replace_key
 
 MAX_HOURS = 10_000  # beyond any overlap that is allowed
 

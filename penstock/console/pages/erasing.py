@@ -13,7 +13,7 @@ from penstock.console.pages.customers import show as customer_page
 from penstock.console.pages.parts import back, field, whole_number
 from penstock.core.errors import BadInput
 from penstock.identity.customers import get_customer
-from penstock.jobs.customer_erasure import ERASED, YEARS_KEPT, erase, preview_erasure
+from penstock.pipeline.privacy.customer_erasure import ERASED, YEARS_KEPT, erase, preview_erasure
 
 
 def show(request: Request, desk: AtDesk, customer: str) -> Response:

@@ -20,7 +20,7 @@ from penstock.console.guard import Route, form_of
 from penstock.console.pages.parts import back, field, months, part
 from penstock.core.errors import NotFound
 from penstock.core.money import Money
-from penstock.jobs.money import (
+from penstock.pipeline.money import (
     closing_of,
     give_credit_note,
     give_refund,

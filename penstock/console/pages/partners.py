@@ -23,7 +23,7 @@ from penstock.console.pages.parts import back, field, months, part
 from penstock.core.clock import period_at
 from penstock.core.errors import BadInput
 from penstock.identity.customers import list_customers
-from penstock.jobs.money import month
+from penstock.pipeline.money import month
 
 
 def index(request: Request, desk: AtDesk, page: int = 1) -> Response:

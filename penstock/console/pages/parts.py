@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from penstock.console.desk import Desk
 from penstock.core.clock import Period, period_at
 from penstock.core.errors import BadInput
-from penstock.jobs.money import month
+from penstock.pipeline.money import month
 
 ROWS = 100
 _WHOLE = re.compile(r"[0-9]{1,15}|[0-9]{1,3}(,[0-9]{3}){1,4}")

@@ -17,8 +17,8 @@ from penstock.console.pages.parts import field
 from penstock.console.pages.trying import entries_of, input_of, place_of, segments
 from penstock.core.errors import BadInput
 from penstock.evaluation.words import speaker
-from penstock.jobs import trying
-from penstock.jobs.trying import Chosen, Tried
+from penstock.pipeline import trying
+from penstock.pipeline.trying import Chosen, Tried
 from penstock.registry.candidates import list_candidates
 from penstock.registry.releases import list_releases
 from penstock.serving.explained import check_explained

@@ -16,8 +16,8 @@ from penstock.console.pages import invoices
 from penstock.console.pages.parts import back, months
 from penstock.core.errors import NotFound
 from penstock.core.money import Money
-from penstock.jobs.invoice_mail import send_invoice
-from penstock.jobs.money import draft_pdf, preview_month
+from penstock.pipeline.invoice_mail import send_invoice
+from penstock.pipeline.money import draft_pdf, preview_month
 
 
 def index(request: Request, desk: AtDesk, period: str | None = None) -> Response:

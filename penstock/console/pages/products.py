@@ -21,8 +21,8 @@ from penstock.core.errors import NotFound
 from penstock.datasets.versions import list_versions
 from penstock.evaluation.report import Report
 from penstock.evaluation.words import SHARES, reason_in_words, speaker
-from penstock.jobs.lineage import standing_releases
-from penstock.jobs.reports import candidate_report
+from penstock.pipeline.privacy.lineage import standing_releases
+from penstock.pipeline.runs.reports import candidate_report
 from penstock.registry import candidates, decisions, releases
 from penstock.storage.engine import Transaction
 from penstock.workspace.loader import product_of

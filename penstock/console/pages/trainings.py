@@ -13,9 +13,9 @@ from penstock.console.guard import Route
 from penstock.core.errors import BadInput
 from penstock.evaluation.charts import themed
 from penstock.evaluation.run_charts import Trace
-from penstock.jobs.drawings import Drawing, run_picture
-from penstock.jobs.run_pages import runs_page
-from penstock.jobs.runs import MOST_COMPARED, compared
+from penstock.pipeline.runs.drawings import Drawing, run_picture
+from penstock.pipeline.runs.listing import MOST_COMPARED, compared
+from penstock.pipeline.runs.pages import runs_page
 from penstock.registry.candidates import MOST_DIGITS
 from penstock.registry.runs import PAGE, headline_of, list_runs
 from penstock.workspace.loader import product_of

@@ -15,8 +15,8 @@ from penstock.console.pages.parts import back, field, months, part
 from penstock.core.errors import NotFound
 from penstock.evaluation.charts import themed
 from penstock.identity.customers import list_customers
-from penstock.jobs import drawings
-from penstock.jobs.drawings import Drawing
+from penstock.pipeline.runs import drawings
+from penstock.pipeline.runs.drawings import Drawing
 from penstock.registry.releases import live
 from penstock.tasks.opinion import alerts
 from penstock.tasks.opinion import stream as jobs

@@ -1,0 +1,1 @@
+"""Candidates made cheaper, judged like any other."""

@@ -1,0 +1,1 @@
+"""Runs, candidates and reports for people: listed, compared, drawn, exported."""

@@ -1,0 +1,138 @@
+"""The keys of a whole company: rotated, retired and given up, in database and blobs; nothing is served without them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from analytics.harbour import TOML, Harbour, open_harbour
+
+from penstock.app.gateway import run_gateway
+from penstock.core.acts import Act
+from penstock.core.errors import Conflict, PenstockError, Unavailable
+from penstock.identity.customers import add_customer
+from penstock.models.artifact import save_artifact
+from penstock.monitoring import feedback
+from penstock.pipeline import sealing
+from penstock.runtime.house import House, open_house
+from penstock.serving.usage_log import find_answer
+from penstock.storage import audit
+from penstock.storage.blobs import BlobStore
+from penstock.storage.engine import Store
+
+
+@pytest.fixture
+def here(tmp_path: Path, store: Store) -> Harbour:
+    """A company with two answers, feedback on one, and a model; a report of it is from before there were keys."""
+    made = open_harbour(tmp_path, store)
+    with made.store.transaction() as tx:
+        made.blue = add_customer(tx, name="Blue Shop", email="pay@blue.example.com").id
+    asked = [made.use(made.blue, "helpdesk", 5) for _ in range(2)]
+    with made.store.transaction() as tx:
+        feedback.record(tx, customer=made.blue, request_id=asked[0], index=0, rating=2, comment="words of blue")
+    BlobStore(made.house.blobs.folder).put(b"an old report")
+    return made
+
+
+def model(house: House) -> str:
+    files = {"head.json": b'{"words": ["of customers"]}', "net.onnx": b"weights"}
+    return save_artifact(house.blobs, kind="k", labels=("a",), files=files, settings={}, backbone=None)
+
+
+def used(house: House) -> dict[str, int]:
+    return {one.id: one.total for one in sealing.key_uses(house)}
+
+
+def test_a_rotation_leaves_nothing_under_the_old_key_and_then_it_can_go(here: Harbour) -> None:
+    house = here.house.acting(Act("ada", "owner", "here", "penstock sealing rotate"))
+    artifact = model(house)
+    [old] = house.keys.ids()
+    before = used(house)
+    assert before[old] > 6 and before[sealing.PLAIN] == 1, "the weights are a file that other readers open"
+    with pytest.raises(Conflict, match="seals new values"):
+        sealing.retire(house, old)
+    done = sealing.rotate(house)
+    assert used(house) == {old: 0, done.key: before[old] + 1} and done.blobs == 3
+    sealing.retire(house, old)
+    assert house.keys.ids() == (done.key,)
+    assert {one.id: one.state for one in sealing.key_uses(house)} == {old: "retired", done.key: "active"}
+    with house.store.read() as tx:
+        acts = [one for one in audit.entries(tx, audit.Wanted()) if one.act == "penstock sealing rotate"]
+        assert {change.key["id"] for one in acts for change in one.changes} == {old, done.key}
+        assert "words of blue" in [one.comment for one in feedback.list_feedback(tx)]
+    assert house.blobs.get(artifact)
+    with pytest.raises(Conflict, match="retired already"):
+        sealing.retire(house, old)
+
+
+def test_a_key_that_still_seals_something_stays(here: Harbour) -> None:
+    house = here.house
+    [old] = house.keys.ids()
+    sealing._activate_new(house)  # and killed there
+    with pytest.raises(Conflict, match=r"still seals \d+ values"):
+        sealing.retire(house, old)
+    assert old in house.keys.ids()
+    sealing.reseal(house)
+    sealing.retire(house, old)
+
+
+def test_a_blob_alone_keeps_its_key(here: Harbour) -> None:
+    house = here.house
+    digest = model(house)
+    [old] = house.keys.ids()
+    content, file = house.blobs.get(digest), house.blobs.folder / digest[:2] / digest
+    sealed = file.read_bytes()
+    sealing.rotate(house)
+    file.write_bytes(sealed)
+    with pytest.raises(Conflict, match="still seals 1 values"):
+        sealing.retire(house, old)
+    assert house.blobs.get(digest) == content
+
+
+def test_a_rotation_that_was_killed_before_the_database_knew_takes_up_its_key(here: Harbour) -> None:
+    made = here.house.keys.add()
+    assert sealing.rotate(here.house).key == made and len(here.house.keys.ids()) == 2
+
+
+def test_a_lost_key_is_given_up_and_the_company_goes_on(here: Harbour) -> None:
+    house = here.house
+    model(house)
+    [old] = house.keys.ids()
+    with pytest.raises(Conflict, match="nothing is lost"):
+        sealing.lose(house, old)
+    house.keys.remove(old)
+    assert sealing.missing_keys(house) and any(not one.there for one in sealing.key_uses(house))
+    sealing.lose(house, old)
+    assert sealing.missing_keys(house) == "" and used(house)[old] == 0
+    request = here.use(here.blue, "helpdesk", 5)
+    with house.store.read() as tx:
+        assert find_answer(tx, here.blue, request) is not None
+        [said] = feedback.list_feedback(tx)
+    assert (said.comment, said.rating) == ("", 2)
+
+
+def test_a_gateway_does_not_start_without_its_keys_and_books_do_not_need_them(tmp_path: Path) -> None:
+    (tmp_path / "penstock.toml").write_text(TOML, encoding="utf-8")
+    open_house(tmp_path, create=True).close()
+    keyring = tmp_path / ".penstock" / "secrets" / "keyring"
+    assert keyring.stat().st_mode & 0o777 == 0o600
+    content = keyring.read_bytes()
+    keyring.unlink()
+    with pytest.raises(Unavailable, match="the keyring is not there"):
+        run_gateway(tmp_path, port=0)
+    assert not keyring.exists(), "a new one would only hide that the old one is gone"
+    house = open_house(tmp_path)
+    with house.store.transaction() as tx:
+        add_customer(tx, name="Blue Shop", email="pay@blue.example.com")
+    keyring.write_text("{}")
+    with pytest.raises(PenstockError, match="no keyring, or it was damaged"):
+        run_gateway(tmp_path, port=0)
+    keyring.write_bytes(content)
+    assert sealing.missing_keys(open_house(tmp_path)) == ""
+
+
+def test_every_store_of_blobs_that_the_company_opens_has_its_keys() -> None:
+    source = Path(sealing.__file__).parent.parent
+    opened = [line for file in source.rglob("*.py") for line in file.read_text().splitlines() if "BlobStore(" in line]
+    opened = [line for line in opened if not line.startswith("class")]
+    assert len(opened) >= 4 and all("keys=" in line for line in opened), opened
