@@ -1,0 +1,1 @@
+"""A task for Penstock: which language a text is written in."""
