@@ -86,7 +86,7 @@ def test_no_package_below_the_tasks_names_one() -> None:
     names = {*installed.names(), *installed.rungs(), *installed.compressions()} - {"recommendation"}  # a common word
     below = [one for one in (ROOT / "penstock").rglob("*.py") if one.relative_to(ROOT).parts[1] not in ABOVE]
     found = {str(one.relative_to(ROOT / "penstock")) for one in below if names & set(_strings(one))}
-    assert found == {"cli/start.py", "jobs/explore.py", "jobs/refusals.py"}
+    assert found == {"cli/start.py", "pipeline/climb/explore.py", "pipeline/climb/refusals.py"}
 
 
 def _strings(file: Path) -> Iterator[str]:
