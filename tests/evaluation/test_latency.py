@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from evaluation.measured import needs, report
+from pipeline.test_refusals import outcome
 
 from penstock.evaluation import latency as timing
 from penstock.evaluation.gate import judge, shortfall
@@ -99,8 +101,8 @@ def test_a_gate_says_not_known_where_the_machine_was_busy_and_no_where_the_model
         "latency_p95_ms could not be measured: the machine was 87% busy with other work in each of 12 rounds "
         "(66.8 meanwhile), needs <= 50: not known; run it again when the machine is quiet"
     )
-    outcome = {"reasons": [vars(reason) for reason in verdict.reasons], "measured": ["accuracy"]}
-    assert only_busy(outcome) and not helped_by_search(outcome)
+    judged = msgspec.structs.replace(outcome(1, "full.v1"), reasons=verdict.reasons)
+    assert only_busy(judged) and not helped_by_search(judged)
     for latency in (replace(beside, own_p95_ms=140.0), replace(beside, load=Load(0.02))):
         (reason,) = [
             each for each in judge(replace(busy, latency=latency), conditions, None).reasons if not each.passed
