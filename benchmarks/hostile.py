@@ -1,4 +1,4 @@
-"""A gateway under hostile requests: `python -m benchmarks.hostile [--requests 10000] [--seed 0]`.
+"""A gateway under hostile requests: `python -m benchmarks.hostile [--requests 10000] [--seed 0] [--database postgres]`.
 
 Attacks drawn from the grammar of tests/serving/hostile.py are sent from a process of its own, 32 connections at once,
 while this one asks /healthz every 20 ms on a connection that stays. Wanted: no 5xx, less than 50 MB more resident
@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import http.client
 import multiprocessing
+import os
 import sys
 import tempfile
 import time
@@ -21,6 +22,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from benchmarks.common import ROOT, report
+from benchmarks.crash import database
 from benchmarks.neighbours import gateway, neighbour, new_customer, sell
 
 EVERY_S = 0.02
@@ -31,8 +33,10 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rung", default="ngram-linear.v1")
+    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as place, database(options.database, Path(place)) as url:
+        os.environ["PENSTOCK_DATABASE"] = url
         folder = Path(place) / "shop"
         product = sell(folder, options.rung)
         key = new_customer(folder, "Hostile")
@@ -45,7 +49,7 @@ def main() -> int:
             figures = under_attack(address, product, key, options.seed, options.requests, process)
             figures["rss_growth_mb"] = round(process.memory_info().rss / 1e6 - before_mb, 1)
             figures["rss_before_mb"] = round(before_mb, 1)
-    report("hostile", quiet_healthz=quiet, **figures)
+    report("hostile", database=options.database, quiet_healthz=quiet, **figures)
     return 0 if not figures["failed"] and figures["rss_growth_mb"] < 50 and figures["healthz"]["p99_ms"] < 50 else 1
 
 

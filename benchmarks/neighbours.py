@@ -1,4 +1,4 @@
-"""What one customer's load does to another's answers: `python -m benchmarks.neighbours [--rung R] [--seconds 10]`.
+"""What one customer's load does to another's answers: `python -m benchmarks.neighbours [--database postgres]`.
 
 A neighbour sends one short text after the other, first alone, then beside each scenario, then alone again, to the same
 gateway. long texts: 8 connections, each 32 texts of 20,000 characters a request. explained: 4 connections, each 16 such
@@ -11,6 +11,7 @@ import argparse
 import http.client
 import json
 import multiprocessing
+import os
 import random
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.common import penstock, report
+from benchmarks.crash import database
 
 CHARACTERS = 20_000
 PAUSE_S = 0.02  # between two requests of the neighbour
@@ -36,15 +38,17 @@ SCENARIOS = {"long texts": (8, 32, False), "explained": (4, 16, True)}  # connec
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rung", default="ngram-linear.v1")
+    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--seconds", type=float, default=10.0)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as place, database(options.database, Path(place)) as url:
+        os.environ["PENSTOCK_DATABASE"] = url
         folder = Path(place) / "shop"
         product = sell(folder, options.rung)
         keys = [new_customer(folder, name) for name in ("Neighbour", "Hostile")]
         with gateway(folder) as address:
             url = f"{address}/v1/products/{product}/predict"
-            told = {"rung": options.rung, "seconds": options.seconds}
+            told = {"database": options.database, "rung": options.rung, "seconds": options.seconds}
             neighbour(url, keys[0], 2.0)  # warm
             report("neighbours", scenario="undisturbed", **told, **neighbour(url, keys[0], options.seconds))
             for name, (connections, texts, explain) in SCENARIOS.items():
