@@ -28,9 +28,9 @@ from urllib.parse import urlsplit
 from benchmarks.common import penstock, report
 from benchmarks.crash import database
 from benchmarks.neighbours import gateway, new_customer, sell
+from penstock.metering import usage_log
+from penstock.metering.usage_log import Answer, UsageEvent
 from penstock.runtime.house import open_house
-from penstock.serving import usage_log
-from penstock.serving.usage_log import Answer, UsageEvent
 
 PAUSE_S = 0.02  # of each connection between two requests
 PAGE = 5_000

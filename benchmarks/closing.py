@@ -98,9 +98,9 @@ def _cpu_seconds() -> float:
 
 def build(folder: Path, customers: int, events: int, seed: int) -> Period:
     """The company with its customers and their use of last month; returns that month."""
+    from penstock.metering.tables import usage_event
     from penstock.pipeline.apply import apply_workspace
     from penstock.runtime.house import open_house
-    from penstock.serving.tables import usage_event
 
     this = period_at(datetime.now(UTC), "Asia/Shanghai")
     last = period_at(this.start - timedelta(days=1), "Asia/Shanghai")
@@ -114,7 +114,7 @@ def build(folder: Path, customers: int, events: int, seed: int) -> Period:
         with house.store.transaction() as tx:
             tx.execute(sa.insert(usage_event), page)
     with house.store.transaction() as tx:
-        from penstock.serving.usage_log import SEQUENCE
+        from penstock.metering.usage_log import SEQUENCE
         from penstock.storage import counters
 
         counters.take(tx, SEQUENCE, events)

@@ -29,16 +29,16 @@ from penstock.identity.customers import add_customer
 from penstock.identity.keys import create_key
 from penstock.identity.operators import ADMIN
 from penstock.identity.sessions import begin, list_sessions, read_session
+from penstock.metering import usage_log
+from penstock.metering.usage_log import Answer, UsageEvent
 from penstock.pipeline.apply import apply_workspace
 from penstock.pipeline.audit import find_entries, verify_log
 from penstock.pipeline.backing_up import back_up
 from penstock.pipeline.privacy.customer_erasure import erase, preview_erasure
 from penstock.pipeline.privacy.customer_export import export_customer
 from penstock.runtime.house import House, open_house
-from penstock.serving import usage_log
 from penstock.serving.endpoints import EndpointRequest
 from penstock.serving.limits import set_key_limit
-from penstock.serving.usage_log import Answer, UsageEvent
 from penstock.storage import audit
 from penstock.storage.changes import Changes
 

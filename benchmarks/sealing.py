@@ -26,9 +26,9 @@ import sqlalchemy as sa
 
 from benchmarks.common import report
 from benchmarks.crash import database
-from penstock.serving import usage_log
-from penstock.serving.tables import answer
-from penstock.serving.usage_log import Answer, UsageEvent
+from penstock.metering import usage_log
+from penstock.metering.tables import answer
+from penstock.metering.usage_log import Answer, UsageEvent
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store, Transaction, open_store
 from penstock.storage.keyring import Keyring

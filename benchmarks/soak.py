@@ -32,8 +32,8 @@ import psutil
 from benchmarks.common import penstock, report
 from benchmarks.crash import database
 from benchmarks.neighbours import gateway, long_text, new_customer, sell
+from penstock.metering import usage_log
 from penstock.runtime.house import open_house
-from penstock.serving import usage_log
 
 SENDERS = 16
 EVERY_S = 10.0

@@ -19,7 +19,7 @@ from penstock.billing import tables as bills
 from penstock.channels import tables as channels
 from penstock.identity import tables as people
 from penstock.identity.belongings import DERIVED, Belonging, of_key
-from penstock.metering.tables import usage_correction
+from penstock.metering import tables as metered
 from penstock.monitoring import event_tables as events
 from penstock.monitoring import tables as said
 from penstock.serving import tables as serving
@@ -56,10 +56,10 @@ _PARTS = (
     Belonging("limits", "units of a product in a month", bills.usage_limit),
     Belonging("spend_limit", "what a month may come to", caps.spend_limit),
     Belonging("limit_warnings", "warnings that a limit comes near", caps.limit_warning),
-    Belonging("usage", "every usage event", serving.usage_event, order=("seq",)),
-    Belonging("usage_corrections", "corrections of use, and why", usage_correction),
+    Belonging("usage", "every usage event", metered.usage_event, order=("seq",)),
+    Belonging("usage_corrections", "corrections of use, and why", metered.usage_correction),
     Belonging(
-        "answers", "answers still kept, with their inputs", serving.answer, by="source"
+        "answers", "answers still kept, with their inputs", metered.answer, by="source"
     ),  # in its key; of an answer it is the customer
     Belonging("feedback", "ratings, corrections and comments", said.feedback, order=("number",)),
     Belonging(

@@ -1,4 +1,4 @@
-"""The company in one month, across all rooms. It reads; it never writes.
+"""The company in one month, across all packages. It reads; it never writes.
 
 A fixed number of queries for all customers together, a few for each product.
 """

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from penstock.analytics.records import Day
 from penstock.core.clock import Period, zone_of
-from penstock.metering.sql import halves, whole
-from penstock.serving.tables import usage_event
+from penstock.metering.tables import usage_event
 from penstock.storage.engine import Transaction
+from penstock.storage.sql import halves, whole
 
 Charge = tuple[str, str]
 """(customer, product)"""

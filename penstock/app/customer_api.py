@@ -11,13 +11,13 @@ from penstock.billing import invoices
 from penstock.core.errors import BadInput
 from penstock.identity.keys import require_product
 from penstock.metering.quantities import charges, daily, quantity
+from penstock.metering.usage_log import find_answer
 from penstock.monitoring import feedback
 from penstock.monitoring.events import record_event
 from penstock.pipeline.climb.learning import check_correction, proposes_labels
 from penstock.pipeline.money import month
 from penstock.runtime.house import House
 from penstock.serving.endpoints import Endpoint, EndpointRequest
-from penstock.serving.usage_log import find_answer
 
 ACCOUNT = "Your balance (paid, used, held, left), limits with what is used of them, and prices"
 LARGEST_PAGE = 1_000

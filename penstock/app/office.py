@@ -14,12 +14,12 @@ from pathlib import Path
 from penstock import installed
 from penstock.billing.funding import expire_grants
 from penstock.console.office import serve_office
+from penstock.metering.usage_log import forget_answers
 from penstock.pipeline.limit_warnings import warn_of_limits
 from penstock.pipeline.runner import open_workflows
 from penstock.runtime.board import Board
 from penstock.runtime.house import House, open_house
 from penstock.runtime.parent import last_call
-from penstock.serving.usage_log import forget_answers
 from penstock.storage.sealed import check_keys
 
 HOUSEKEEPING_S = 3600.0

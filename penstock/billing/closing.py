@@ -30,9 +30,9 @@ from penstock.billing.versions import the_book
 from penstock.core.clock import Period, period_at
 from penstock.core.errors import Broken, PenstockError, Unavailable
 from penstock.identity.customers import Customer, get_customers
+from penstock.metering import usage_log
 from penstock.metering.quantities import late_spans, users
-from penstock.serving import usage_log
-from penstock.serving.tables import usage_event
+from penstock.metering.tables import usage_event
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 from penstock.workspace.records import Company

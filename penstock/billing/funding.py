@@ -34,8 +34,8 @@ from penstock.core.clock import Period, local_text, period_at
 from penstock.core.errors import BadInput, Broken, CreditExhausted, QuotaExceeded
 from penstock.core.money import Money, exponent
 from penstock.metering.totals import running
+from penstock.metering.usage_log import MOST_UNITS
 from penstock.serving.funding import Grant
-from penstock.serving.usage_log import MOST_UNITS
 from penstock.storage.engine import Transaction
 from penstock.storage.schema import Instant
 from penstock.workspace.records import Company

@@ -18,8 +18,8 @@ from penstock.billing.verification import Problem as Problem
 from penstock.billing.verification import verify as verify
 from penstock.core.errors import Broken, Conflict, NotFound
 from penstock.core.hashing import digest_of
-from penstock.metering.sql import insert_new
 from penstock.storage.engine import Transaction
+from penstock.storage.sql import insert_new
 
 ACCOUNTS = {
     "cash": "money received",

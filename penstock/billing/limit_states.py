@@ -18,10 +18,10 @@ from penstock.core.clock import Period, period_at
 from penstock.core.money import Money
 from penstock.identity.customers import get_customer
 from penstock.identity.keys import list_keys
-from penstock.metering.sql import insert_new
 from penstock.metering.totals import running
 from penstock.serving.limits import key_limits
 from penstock.storage.engine import Transaction
+from penstock.storage.sql import insert_new
 from penstock.workspace.records import Company
 
 WARN_AT = (50, 80, 100)

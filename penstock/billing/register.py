@@ -23,8 +23,8 @@ from penstock.billing.tables import (
 )
 from penstock.core.clock import Period
 from penstock.core.errors import BadInput, NotFound
-from penstock.serving import usage_log
-from penstock.serving.usage_log import UsageEvent
+from penstock.metering import usage_log
+from penstock.metering.usage_log import UsageEvent
 from penstock.storage.engine import Transaction
 
 _COMPUTED = {"period", "lines", "taxes", "open_minor", "refunded_minor", "notes", "void"}

@@ -23,10 +23,10 @@ from penstock.core.errors import BadInput, QuotaExceeded
 from penstock.core.money import Money
 from penstock.identity.customers import get_customer
 from penstock.identity.keys import replacing
-from penstock.metering.sql import insert_new
 from penstock.serving.limits import key_limits
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
+from penstock.storage.sql import insert_new
 from penstock.workspace.records import Company, Price
 
 

@@ -19,7 +19,7 @@ from penstock.billing.versions import PlanVersion, get_plan_version, get_plan_ve
 from penstock.core.clock import Period, zone_of
 from penstock.core.errors import NotFound
 from penstock.identity.customers import buying_customer, get_customer
-from penstock.serving import usage_log
+from penstock.metering import usage_log
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from penstock.billing.tables import customer_terms
 from penstock.core.errors import BadInput
-from penstock.metering.sql import insert_new
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
+from penstock.storage.sql import insert_new
 
 Terms = Literal["prepaid", "invoice"]
 

@@ -25,11 +25,11 @@ from penstock.billing.tables import (
 from penstock.billing.tables import quarantine as quarantine_table
 from penstock.core.errors import Broken, NotFound
 from penstock.identity.customers import names_of
-from penstock.metering.sql import insert_new
 from penstock.storage import audit
 from penstock.storage.engine import Store, Transaction
 from penstock.storage.integrity import damages
 from penstock.storage.schema import sequence
+from penstock.storage.sql import insert_new
 
 Customers = Sequence[str] | None
 """Whose books are looked at; None: all."""

@@ -19,9 +19,9 @@ from penstock.core.clock import Period
 from penstock.core.errors import Conflict, NotFound
 from penstock.core.hashing import digest_of
 from penstock.core.money import Money, exact_money
-from penstock.metering.sql import insert_new
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
+from penstock.storage.sql import insert_new
 from penstock.workspace.records import Company, Plan, Price, Product, Workspace, dump
 
 

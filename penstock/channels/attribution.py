@@ -12,8 +12,8 @@ from penstock.channels.partners import Partner, get_partner, partner_by_code, pa
 from penstock.channels.tables import attribution
 from penstock.core.errors import Conflict, Forbidden
 from penstock.identity.customers import Customer, get_customer
-from penstock.metering.sql import insert_new
 from penstock.storage.engine import Transaction
+from penstock.storage.sql import insert_new
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from penstock.channels.self_referral import Party, Sign, signs
 from penstock.channels.tables import attribution, attribution_review
 from penstock.core.errors import BadInput, Conflict, NotFound
 from penstock.identity.customers import Customer, get_customer
-from penstock.metering.sql import insert_new
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
+from penstock.storage.sql import insert_new
 
 State = Literal["held", "cleared", "rejected"]
 

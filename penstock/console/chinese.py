@@ -328,7 +328,7 @@ CHINESE = {
     "{name} is put aside because it could not be invoiced: nothing is invoiced to it": (
         "{name} 无法开具账单，已搁置：暂不向其开票"
     ),
-    # states and kinds that other rooms name
+    # states and kinds that other packages name
     "invoice": "按账单付款",
     "prepaid": "预付",
     "partly refunded": "部分退款",

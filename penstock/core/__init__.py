@@ -1,1 +1,1 @@
-"""Money, ids, clock, errors, hashing: the words every other room uses."""
+"""Money, ids, clock, errors, hashing: the words every other package uses."""

@@ -1,4 +1,4 @@
-"""The records that flow through this room: a labelled text, a split of them, and any task's rows made ready."""
+"""The records that flow through this package: a labelled text, a split of them, and any task's rows made ready."""
 
 from __future__ import annotations
 

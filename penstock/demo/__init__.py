@@ -1,1 +1,1 @@
-"""The demo: one story from labelled files to money in the bank, through the ordinary rooms, over real HTTP."""
+"""The demo: one story from labelled files to money in the bank, through the ordinary packages, over real HTTP."""

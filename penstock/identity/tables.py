@@ -1,4 +1,4 @@
-"""Identity's tables. Only this room writes them; others hold the ids."""
+"""Identity's tables. Only this package writes them; others hold the ids."""
 
 from __future__ import annotations
 

@@ -11,12 +11,12 @@ from penstock.core.clock import Period, period_at
 from penstock.core.errors import BadInput, Conflict
 from penstock.core.hashing import digest_of
 from penstock.identity.customers import get_customer
+from penstock.metering import usage_log
 from penstock.metering.quantities import MOST_QUANTITY, quantity
-from penstock.metering.sql import insert_new
 from penstock.metering.tables import usage_correction
-from penstock.serving import usage_log
-from penstock.serving.usage_log import UsageEvent
+from penstock.metering.usage_log import UsageEvent
 from penstock.storage.engine import Transaction
+from penstock.storage.sql import insert_new
 
 
 @dataclass(frozen=True)

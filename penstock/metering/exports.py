@@ -11,8 +11,8 @@ from typing import Any, Literal, TextIO
 
 from penstock.core.clock import Period
 from penstock.core.spreadsheets import BOM, inert
-from penstock.serving import usage_log
-from penstock.serving.usage_log import UsageEvent
+from penstock.metering import usage_log
+from penstock.metering.usage_log import UsageEvent
 from penstock.storage.engine import Transaction
 
 PAGE_ROWS = 1_000

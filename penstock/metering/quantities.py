@@ -14,9 +14,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock.core.clock import Period, zone_of
-from penstock.metering.sql import halves, whole
-from penstock.serving.tables import usage_event
+from penstock.metering.tables import usage_event
 from penstock.storage.engine import Transaction
+from penstock.storage.sql import halves, whole
 
 MOST_QUANTITY = 10**15  # units of a product in a month that are billed: more is a mistake somewhere
 

@@ -12,12 +12,11 @@ import sqlalchemy as sa
 
 from penstock.core.clock import Period
 from penstock.core.errors import Broken
+from penstock.metering import usage_log
 from penstock.metering.quantities import quantities
-from penstock.metering.sql import halves, insert_new, whole
-from penstock.metering.tables import usage_total
-from penstock.serving import usage_log
-from penstock.serving.tables import usage_event
+from penstock.metering.tables import usage_event, usage_total
 from penstock.storage.engine import Transaction
+from penstock.storage.sql import halves, insert_new, whole
 
 MOST_STORED = 2**63 - 1
 

@@ -1,4 +1,4 @@
-"""What every model is to the rooms that use it: it scores its labels for inputs. It knows no kind of model."""
+"""What every model is to the packages that use it: it scores its labels for inputs. It knows no kind of model."""
 
 from __future__ import annotations
 

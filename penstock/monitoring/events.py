@@ -15,9 +15,9 @@ import sqlalchemy as sa
 
 from penstock.core.errors import BadInput, NotFound
 from penstock.identity.customers import consenting_customers, get_customer
+from penstock.metering.usage_log import Answer, find_answer
 from penstock.monitoring.event_tables import feedback_event, feedback_event_use
 from penstock.monitoring.uses import record_uses
-from penstock.serving.usage_log import Answer, find_answer
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 from penstock.storage.sealed import open_row, opened, seal_rows

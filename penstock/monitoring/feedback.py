@@ -18,10 +18,10 @@ from penstock.core.errors import BadInput, NotFound
 from penstock.core.hashing import canonical_json
 from penstock.datasets.versions import get_version
 from penstock.identity.customers import consenting_customers, get_customer
+from penstock.metering.usage_log import Answer, find_answer, find_answers
 from penstock.monitoring.review import Review, State, list_reviews, state_of
 from penstock.monitoring.tables import feedback, feedback_use
 from penstock.monitoring.uses import record_uses
-from penstock.serving.usage_log import Answer, find_answer, find_answers
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 from penstock.storage.sealed import open_row, opened, seal_rows

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from penstock.core.errors import BadInput, Conflict, NotFound
+from penstock.metering.tables import usage_event
 from penstock.monitoring.tables import feedback, feedback_review, feedback_use
-from penstock.serving.tables import usage_event
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 

@@ -1,1 +1,1 @@
-"""Durable workflows that join the rooms: train, close a month, retrain; and questions that several rooms answer."""
+"""Durable workflows that join packages: train, close a month, retrain; and questions that several of them answer."""

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 import penstock
 from penstock.billing.ledger import balances
 from penstock.core.errors import BadInput, Broken, Unavailable
+from penstock.metering.usage_log import extent
 from penstock.runtime.house import House, drafts_of, keyring_of
 from penstock.runtime.progress import Progress, no_progress
-from penstock.serving.usage_log import extent
 from penstock.storage import audit
 from penstock.storage.archive import Archive, written
 from penstock.storage.backup import copy_sqlite, dump_postgres, open_copy, row_counts, snapshot

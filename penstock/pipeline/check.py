@@ -1,4 +1,4 @@
-"""Checks a workspace against the rooms that its words name: tasks, rungs, metrics, backbones, data files."""
+"""Checks a workspace against the packages that its words name: tasks, rungs, metrics, backbones, data files."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from typing import Any
 from penstock.billing.verification import verify_all
 from penstock.core.errors import PenstockError
 from penstock.loader import Loader
+from penstock.metering.usage_log import Answer, latest_answers
 from penstock.pipeline.backing_up import KEYRING, STATE, heads
 from penstock.pipeline.restoring import Restored, restore
 from penstock.pipeline.sealing import missing_keys
@@ -23,7 +24,6 @@ from penstock.registry.candidates import get_candidate
 from penstock.registry.decisions import get_decision, verify
 from penstock.runtime.house import House, open_house
 from penstock.serving.releases import check_model
-from penstock.serving.usage_log import Answer, latest_answers
 from penstock.storage import audit
 from penstock.storage.backup import row_counts, snapshot
 from penstock.storage.engine import open_engine

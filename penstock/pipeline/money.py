@@ -1,4 +1,4 @@
-"""Money across the rooms: closing a month as a durable workflow; payments and refunds with their commissions."""
+"""Money across the packages: closing a month as a durable workflow; payments and refunds with their commissions."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from penstock.core.errors import BadInput
 from penstock.core.money import Money, exact_money
 from penstock.identity.customers import get_customer
 from penstock.metering import corrections
+from penstock.metering.usage_log import UsageEvent
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress, no_progress
 from penstock.runtime.workflows import Workflows, step
-from penstock.serving.usage_log import UsageEvent
 from penstock.storage.engine import Transaction, is_sqlite
 from penstock.workspace.loader import product_of
 

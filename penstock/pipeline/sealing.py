@@ -15,12 +15,12 @@ import sqlalchemy as sa
 from penstock import installed
 from penstock.core.errors import Conflict, PenstockError, Unavailable
 from penstock.datasets.tables import dataset_version
+from penstock.metering.tables import answer
 from penstock.models.artifact import kept_as_files
 from penstock.monitoring.event_tables import feedback_event
 from penstock.monitoring.tables import feedback
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress, no_progress
-from penstock.serving.tables import answer
 from penstock.storage.keyring import Keyring
 from penstock.storage.resealing import count_values, end, lose_page, reseal_page, sealing_keys, switch
 from penstock.storage.sealed import check_keys

@@ -1,6 +1,6 @@
 """Runs a job in a child process of its own: niced, killed with its parent, answering in JSON.
 
-Knows neither the jobs nor their rooms: a module given by name does (see child.py).
+Knows neither the jobs nor their packages: a module named by its path does (see child.py).
 """
 
 from __future__ import annotations

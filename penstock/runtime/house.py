@@ -32,7 +32,7 @@ REHEARSAL = "clock-ahead"
 
 @dataclass(frozen=True)
 class House:
-    """What a room's functions need to work on one company. Close it when done."""
+    """What a package's functions need to work on one company. Close it when done."""
 
     workspace: Workspace
     store: Store

@@ -1,4 +1,4 @@
-"""Routes that other rooms add to the gateway: one call in one transaction, for one authenticated customer.
+"""Routes that other packages add to the gateway: one call in one transaction, for one authenticated customer.
 
 It knows how to run them and that each must declare who may call it; it knows nothing of what they do.
 """

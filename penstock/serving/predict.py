@@ -18,13 +18,13 @@ import msgspec
 
 from penstock.core.errors import BadInput, Conflict, Exhausted, NotFound, Unavailable
 from penstock.identity.keys import Key
+from penstock.metering.usage_log import Answer, Outcome, UsageEvent, recall
 from penstock.serving.engine import Engine
 from penstock.serving.explained import COST, render_in_steps
 from penstock.serving.grants import Grants, Hold
 from penstock.serving.parsing import Parsing
 from penstock.serving.releases import Served
 from penstock.serving.turns import Workers
-from penstock.serving.usage_log import Answer, Outcome, UsageEvent, recall
 from penstock.serving.writer import UsageWriter, Use
 from penstock.storage.engine import Store
 from penstock.task import AnyTask

@@ -18,8 +18,8 @@ import sqlalchemy as sa
 
 from penstock.core.acts import Act
 from penstock.core.errors import PenstockError, Unavailable
+from penstock.metering.usage_log import SEQUENCE, Answer, Outcome, UsageEvent, append
 from penstock.serving.funding import Funding
-from penstock.serving.usage_log import SEQUENCE, Answer, Outcome, UsageEvent, append
 from penstock.storage import counters
 from penstock.storage.audit import acting
 from penstock.storage.engine import Store, Transaction

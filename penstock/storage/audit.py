@@ -2,7 +2,7 @@
 
 Append-only, numbered without gaps, each entry bound to the one before it by a hash of all but its details, of which
 it holds a hash. The database refuses to change anything but details, and a change of those counts only if a later
-entry says it: what an erasure empties. It knows tables and rows; what they mean, their rooms know.
+entry says it: what an erasure empties. It knows tables and rows; what they mean, their packages know.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The metadata that every room's tables hang on, the column types they share, and storage's own tables."""
+"""The metadata that every package's tables hang on, the column types they share, and storage's own tables."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Reads penstock.toml into a Workspace. Every error names the file, the line and the full key.
 
-It does not look at the data files or at the tasks: other rooms do, and point into the file with `where`.
+It does not look at the data files or at the tasks: other packages do, and point into the file with `where`.
 """
 
 from __future__ import annotations

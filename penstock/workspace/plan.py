@@ -1,6 +1,6 @@
 """The differences between what was applied last and what penstock.toml says now.
 
-It compares and prints; it changes nothing. `penstock apply` shows the plan, then the rooms that own prices,
+It compares and prints; it changes nothing. `penstock apply` shows the plan, then the packages that own prices,
 plans and agreements make their new versions.
 """
 

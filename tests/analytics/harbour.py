@@ -1,6 +1,6 @@
 """Harbour AI in mid-November: two products, three customers, a partner, October closed and partly paid.
 
-Everything is made through the rooms' own functions; only the models are pretended.
+Everything is made through the packages' own functions; only the models are pretended.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from penstock.evaluation.gate import judge
 from penstock.evaluation.report import Report, rows_digest
 from penstock.identity.customers import add_customer
 from penstock.identity.keys import create_key
+from penstock.metering import usage_log
+from penstock.metering.usage_log import Answer, UsageEvent
 from penstock.monitoring import feedback
 from penstock.registry import candidates, decisions, releases
 from penstock.registry.candidates import Candidate
 from penstock.runtime.house import House
 from penstock.runtime.progress import no_progress
-from penstock.serving import usage_log
-from penstock.serving.usage_log import Answer, UsageEvent
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
 from penstock.storage.keyring import Keyring

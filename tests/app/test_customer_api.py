@@ -11,8 +11,8 @@ from penstock.app.customer_api import _as_text, _events, _feedback
 from penstock.core.clock import SettableClock
 from penstock.core.errors import BadInput, Forbidden
 from penstock.identity.keys import create_key, list_keys
+from penstock.metering.usage_log import Answer, UsageEvent, append
 from penstock.serving.endpoints import EndpointRequest
-from penstock.serving.usage_log import Answer, UsageEvent, append
 from penstock.storage.engine import Store
 
 

@@ -12,8 +12,8 @@ from penstock.app import office
 from penstock.app.office import tidy_once
 from penstock.core.clock import SettableClock
 from penstock.core.errors import Unavailable
+from penstock.metering.usage_log import find_answer
 from penstock.runtime.house import House
-from penstock.serving.usage_log import find_answer
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
 from penstock.tasks.opinion import mentions

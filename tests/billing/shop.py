@@ -13,8 +13,8 @@ from penstock.billing.invoices import Closing, Invoice, close_period
 from penstock.core.clock import Period, SettableClock, period_of
 from penstock.core.money import Money, money
 from penstock.identity.customers import add_customer
-from penstock.serving import usage_log
-from penstock.serving.usage_log import UsageEvent
+from penstock.metering import usage_log
+from penstock.metering.usage_log import UsageEvent
 from penstock.storage.engine import Store, Transaction
 from penstock.workspace.records import Company, Workspace
 

@@ -19,8 +19,8 @@ from penstock.core.errors import BadInput
 from penstock.core.ids import random_ids
 from penstock.datasets.rows import Split
 from penstock.installed import get
+from penstock.metering.tables import usage_event
 from penstock.pipeline.trying_inputs import inputs_in_file, inputs_of_words
-from penstock.serving.tables import usage_event
 from penstock.storage import migrate
 from penstock.storage.engine import Store, open_engine
 from penstock.training.records import TrainRequest, save

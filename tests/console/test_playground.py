@@ -16,7 +16,7 @@ from penstock.console.pages.trying import input_of, place_of, segments
 from penstock.console.trials import Trials
 from penstock.core.errors import BadInput, Unavailable
 from penstock.datasets.rows import Split
-from penstock.serving.tables import usage_event
+from penstock.metering.tables import usage_event
 from penstock.tasks.text.data.label_sets import LabelledSets
 from penstock.training.records import TrainRequest, save
 

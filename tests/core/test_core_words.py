@@ -1,4 +1,4 @@
-"""Clock, errors, ids and hashes: the small words that every room relies on."""
+"""Clock, errors, ids and hashes: the small words that every package relies on."""
 
 import copy
 import json

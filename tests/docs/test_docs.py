@@ -39,9 +39,9 @@ def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
 
 
 def test_every_room_says_what_it_owns() -> None:
-    rooms = [room for room in (ROOT / "penstock").iterdir() if (room / "__init__.py").exists()]
-    assert len(rooms) > 15
-    assert [room.name for room in rooms if not (room / "README.md").exists()] == []
+    packages = [package for package in (ROOT / "penstock").iterdir() if (package / "__init__.py").exists()]
+    assert len(packages) > 15
+    assert [package.name for package in packages if not (package / "README.md").exists()] == []
 
 
 def test_nothing_names_a_machine_or_a_registry() -> None:

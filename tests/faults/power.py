@@ -42,8 +42,8 @@ from penstock.core.clock import ShiftedClock
 from penstock.core.errors import PenstockError
 from penstock.core.hashing import sha256_of
 from penstock.core.money import money
-from penstock.serving import usage_log
-from penstock.serving.tables import answer
+from penstock.metering import usage_log
+from penstock.metering.tables import answer
 from penstock.storage import migrate
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store, Transaction, open_store

@@ -19,7 +19,7 @@ from penstock.cli.root import run
 from penstock.core import whole
 from penstock.core.errors import Unavailable
 from penstock.core.whole import write_whole
-from penstock.serving import usage_log
+from penstock.metering import usage_log
 from penstock.storage.engine import open_store
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))

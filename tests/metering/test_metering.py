@@ -15,7 +15,7 @@ from penstock.metering import exports
 from penstock.metering.corrections import correct, list_corrections
 from penstock.metering.quantities import charges, daily, quantity
 from penstock.metering.totals import running
-from penstock.serving.usage_log import UsageEvent
+from penstock.metering.usage_log import UsageEvent
 from penstock.storage.engine import Store
 
 

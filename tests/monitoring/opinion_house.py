@@ -13,10 +13,10 @@ from serving.support import go_live
 
 from penstock.datasets.rows import Split
 from penstock.identity.customers import add_customer
+from penstock.metering.usage_log import Answer, UsageEvent, append
 from penstock.models.artifact import save_artifact
 from penstock.models.protocol import Model, Parts
 from penstock.runtime.house import House
-from penstock.serving.usage_log import Answer, UsageEvent, append
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
 from penstock.tasks.opinion.data import Document

@@ -10,8 +10,8 @@ import pytest
 from penstock.core.clock import SettableClock
 from penstock.core.errors import BadInput, NotFound
 from penstock.identity.customers import add_customer, set_training_consent
+from penstock.metering.usage_log import Answer, UsageEvent, append, forget_answers
 from penstock.monitoring.events import event_rows, list_events, mark_events_used, record_event
-from penstock.serving.usage_log import Answer, UsageEvent, append, forget_answers
 from penstock.storage.engine import Store
 
 Ask = Callable[..., str]

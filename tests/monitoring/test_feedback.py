@@ -12,6 +12,7 @@ from penstock.datasets.report import ClassCount, CleaningReport
 from penstock.datasets.rows import Prepared, Row, as_objects
 from penstock.datasets.versions import add_version
 from penstock.identity.customers import add_customer, set_training_consent
+from penstock.metering.usage_log import Answer, UsageEvent, append, forget_answers
 from penstock.monitoring.feedback import (
     Correction,
     list_feedback,
@@ -20,7 +21,6 @@ from penstock.monitoring.feedback import (
     unusable_corrections,
     usable_corrections,
 )
-from penstock.serving.usage_log import Answer, UsageEvent, append, forget_answers
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store, Transaction
 

@@ -20,8 +20,8 @@ from monitoring.opinion_house import (
 from serving.support import go_live
 
 from penstock.core.clock import SettableClock
+from penstock.metering.usage_log import Answer, UsageEvent, append
 from penstock.runtime.house import House
-from penstock.serving.usage_log import Answer, UsageEvent, append
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
 from penstock.storage.sealed import opened

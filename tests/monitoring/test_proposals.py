@@ -12,9 +12,9 @@ import pytest
 from penstock.core.clock import SettableClock
 from penstock.core.errors import BadInput, Conflict, NotFound
 from penstock.identity.customers import add_customer, set_training_consent
+from penstock.metering.usage_log import Answer, UsageEvent, append, forget_answers
 from penstock.monitoring.feedback import record
 from penstock.registry.amendments import content_of, current
-from penstock.serving.usage_log import Answer, UsageEvent, append, forget_answers
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
 from penstock.tasks.knowledge import proposals

@@ -6,9 +6,9 @@ import pytest
 
 from penstock.core.errors import BadInput, Conflict, NotFound
 from penstock.identity.customers import add_customer, set_training_consent
+from penstock.metering.usage_log import Answer, UsageEvent, append, forget_answers
 from penstock.monitoring.feedback import page_of_feedback, record, unusable_corrections, usable_corrections
 from penstock.monitoring.review import decide, note_rows, state_counts, undecided_of
-from penstock.serving.usage_log import Answer, UsageEvent, append, forget_answers
 from penstock.storage.engine import Store, Transaction
 
 

@@ -25,6 +25,8 @@ from penstock.core.errors import BadInput, Broken, Conflict, NotFound, Unavailab
 from penstock.core.ids import random_ids
 from penstock.datasets.rows import Split
 from penstock.identity.customers import add_customer
+from penstock.metering import usage_log
+from penstock.metering.usage_log import Answer, UsageEvent
 from penstock.pipeline import backing_up
 from penstock.pipeline.backing_up import Made, back_up
 from penstock.pipeline.drill import Check, drill
@@ -33,8 +35,6 @@ from penstock.pipeline.sealing import retire, rotate
 from penstock.pipeline.trying import try_inputs
 from penstock.registry.releases import live
 from penstock.runtime.house import House, open_house, set_rehearsal
-from penstock.serving import usage_log
-from penstock.serving.usage_log import Answer, UsageEvent
 from penstock.storage import backup as storage_backup
 from penstock.storage import migrate
 from penstock.storage.blobs import BlobStore

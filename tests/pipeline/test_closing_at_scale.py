@@ -23,7 +23,7 @@ from penstock.channels import agreements, commissions
 from penstock.channels.attribution import attribute
 from penstock.channels.partners import add_partner
 from penstock.core.clock import SettableClock
-from penstock.serving import usage_log
+from penstock.metering import usage_log
 from penstock.storage import counters, migrate
 from penstock.storage.engine import Store, is_sqlite
 from penstock.storage.schema import metadata

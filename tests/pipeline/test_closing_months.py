@@ -16,12 +16,12 @@ from penstock.billing.verification import quarantined, verify
 from penstock.core.clock import SettableClock
 from penstock.core.errors import BadInput, Broken, Conflict, NotFound
 from penstock.identity.customers import add_customer
+from penstock.metering import usage_log
+from penstock.metering.tables import usage_event
+from penstock.metering.usage_log import UsageEvent
 from penstock.pipeline import money as jobs
 from penstock.pipeline.apply import apply_workspace
 from penstock.runtime.house import House
-from penstock.serving import usage_log
-from penstock.serving.tables import usage_event
-from penstock.serving.usage_log import UsageEvent
 from penstock.storage import counters
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store

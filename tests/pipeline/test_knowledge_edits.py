@@ -11,9 +11,9 @@ import pytest
 
 from penstock.core.errors import BadInput, Conflict
 from penstock.identity.customers import add_customer
+from penstock.metering.usage_log import Answer, UsageEvent, append
 from penstock.registry import amendments, releases
 from penstock.runtime.house import House, open_house
-from penstock.serving.usage_log import Answer, UsageEvent, append
 from penstock.tasks.knowledge import operator as knowledge
 from penstock.tasks.knowledge import proposals
 from penstock.tasks.knowledge.data.parts import Knowledge, knowledge_of

@@ -10,11 +10,11 @@ import pytest
 from penstock import installed
 from penstock.core.errors import BadInput
 from penstock.identity.customers import add_customer
+from penstock.metering.usage_log import Answer, UsageEvent, append
 from penstock.monitoring.feedback import Feedback, record
 from penstock.pipeline.climb.learning import check_correction, learned_rows
 from penstock.registry.amendments import amend
 from penstock.runtime.house import House
-from penstock.serving.usage_log import Answer, UsageEvent, append
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store, Transaction
 from penstock.workspace.records import Workspace

@@ -18,6 +18,7 @@ from penstock.datasets.report import CleaningReport
 from penstock.datasets.rows import Prepared
 from penstock.datasets.versions import add_version, find_version, list_versions, load_rows
 from penstock.identity.customers import add_customer, consent_history, set_training_consent
+from penstock.metering.usage_log import Answer, UsageEvent, append
 from penstock.monitoring.events import event_rows, record_event
 from penstock.monitoring.feedback import record
 from penstock.pipeline.climb import worker as child
@@ -28,7 +29,6 @@ from penstock.registry import amendments, releases
 from penstock.runtime import wire
 from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import no_progress
-from penstock.serving.usage_log import Answer, UsageEvent, append
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store, Transaction
 from penstock.tasks.knowledge import edits as knowledge_entries

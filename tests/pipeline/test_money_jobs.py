@@ -1,4 +1,4 @@
-"""What the words of money read across the rooms: every invoice, however many there are."""
+"""What the words of money read across the packages: every invoice, however many there are."""
 
 from __future__ import annotations
 

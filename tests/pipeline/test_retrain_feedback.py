@@ -9,6 +9,7 @@ from pipeline.climbing import at_once, company
 
 from penstock.core.errors import BadInput, Conflict
 from penstock.identity.customers import add_customer
+from penstock.metering.usage_log import Answer, UsageEvent, append
 from penstock.monitoring.feedback import record
 from penstock.monitoring.review import decide, state_counts
 from penstock.pipeline.climb import attempts
@@ -16,7 +17,6 @@ from penstock.pipeline.climb.train import retrain, train
 from penstock.registry.releases import release
 from penstock.runtime.house import House
 from penstock.runtime.progress import no_progress
-from penstock.serving.usage_log import Answer, UsageEvent, append
 from tests.scenarios.conftest import rows
 
 

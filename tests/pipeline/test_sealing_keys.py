@@ -11,11 +11,11 @@ from penstock.app.gateway import run_gateway
 from penstock.core.acts import Act
 from penstock.core.errors import Conflict, PenstockError, Unavailable
 from penstock.identity.customers import add_customer
+from penstock.metering.usage_log import find_answer
 from penstock.models.artifact import save_artifact
 from penstock.monitoring import feedback
 from penstock.pipeline import sealing
 from penstock.runtime.house import House, open_house
-from penstock.serving.usage_log import find_answer
 from penstock.storage import audit
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store

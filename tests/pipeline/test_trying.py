@@ -15,9 +15,9 @@ from penstock.core.clock import SettableClock
 from penstock.core.errors import BadInput, NotFound
 from penstock.core.ids import random_ids
 from penstock.datasets.rows import Split
+from penstock.metering.tables import usage_event
 from penstock.pipeline import trying
 from penstock.registry.candidates import Candidate
-from penstock.serving.tables import usage_event
 from penstock.storage import migrate
 from penstock.storage.engine import Store, open_engine
 from penstock.training.records import TrainRequest, save

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from penstock.core.clock import SettableClock
 from penstock.core.ids import random_ids
-from penstock.serving import usage_log
-from penstock.serving.tables import usage_event
-from penstock.serving.usage_log import Answer, UsageEvent
+from penstock.metering import usage_log
+from penstock.metering.tables import usage_event
+from penstock.metering.usage_log import Answer, UsageEvent
 from penstock.storage.engine import Store
 
 NOON = datetime(2026, 11, 15, 12, tzinfo=UTC)

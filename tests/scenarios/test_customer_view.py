@@ -16,9 +16,9 @@ from penstock.billing.closing import close_period
 from penstock.core.clock import SettableClock, period_at
 from penstock.identity.customers import add_customer
 from penstock.identity.keys import create_key
+from penstock.metering.usage_log import find_answer
 from penstock.runtime.house import House, open_house
 from penstock.serving.gateway import build_gateway
-from penstock.serving.usage_log import find_answer
 from tests.scenarios.conftest import Penstock
 
 ASK = "/v1/products/router/predict"

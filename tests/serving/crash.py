@@ -22,8 +22,8 @@ import sqlalchemy as sa
 from serving.support import PRODUCT, Company, credit, give_credit, grant
 
 from penstock.core.hashing import sha256_of
-from penstock.serving import usage_log
-from penstock.serving.tables import answer
+from penstock.metering import usage_log
+from penstock.metering.tables import answer
 from penstock.storage.engine import Store
 from penstock.storage.sealed import opened
 

@@ -20,13 +20,13 @@ from penstock.core.errors import CreditExhausted
 from penstock.evaluation.gate import Verdict
 from penstock.evaluation.pairing import paired
 from penstock.identity import customers, keys
+from penstock.metering import usage_log
+from penstock.metering.usage_log import UsageEvent
 from penstock.registry import candidates, decisions, releases
 from penstock.registry.releases import Release
-from penstock.serving import usage_log
 from penstock.serving.deps import GatewayDeps, Timing
 from penstock.serving.funding import Grant
 from penstock.serving.server import serve
-from penstock.serving.usage_log import UsageEvent
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store, Transaction
 from penstock.storage.keyring import Keyring

@@ -30,7 +30,7 @@ from serving.support import (
 from penstock import installed
 from penstock.core.clock import SettableClock
 from penstock.identity import customers, keys
-from penstock.serving import usage_log
+from penstock.metering import usage_log
 from penstock.serving.endpoints import Endpoint
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from serving.support import TestFunding
 
 from penstock.core.errors import CreditExhausted, Unavailable
-from penstock.serving import usage_log
-from penstock.serving.usage_log import Answer, UsageEvent
+from penstock.metering import usage_log
+from penstock.metering.usage_log import Answer, UsageEvent
 from penstock.serving.writer import LARGEST_BATCH, UsageWriter, Use
 from penstock.storage import migrate
 from penstock.storage.engine import Store, Transaction, open_engine

@@ -15,10 +15,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock.billing.funding import LedgerFunding
+from penstock.metering.usage_log import Outcome
 from penstock.serving import gateway
 from penstock.serving.deps import GatewayDeps
 from penstock.serving.server import serve
-from penstock.serving.usage_log import Outcome
 from penstock.serving.writer import UsageWriter, Use
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import open_store

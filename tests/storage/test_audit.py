@@ -15,7 +15,6 @@ from penstock.core.acts import Act
 from penstock.core.errors import BadInput
 from penstock.identity.customers import add_customer, edit_customer
 from penstock.identity.keys import create_key, revoke_key
-from penstock.metering.sql import insert_new
 from penstock.monitoring.tables import feedback_use
 from penstock.storage import audit
 from penstock.storage.audit import Wanted, acting, audit_entry, audit_subject, entries, verify
@@ -23,6 +22,7 @@ from penstock.storage.changes import MAX_ROWS
 from penstock.storage.documents import put_document
 from penstock.storage.engine import Store, Transaction, is_sqlite
 from penstock.storage.schema import document, metadata
+from penstock.storage.sql import insert_new
 
 ACT = Act("ada", "owner", "127.0.0.1", "POST /customers")
 
@@ -251,7 +251,7 @@ def test_the_chain_holds_with_several_writers(store: Store) -> None:
 
 def test_every_table_is_in_the_log_or_says_why_not() -> None:
     import penstock.app.gateway
-    import penstock.pipeline.runner  # noqa: F401 - with all rooms' tables
+    import penstock.pipeline.runner  # noqa: F401 - with all packages' tables
 
     left_out = {name for name, table in metadata.tables.items() if "unaudited" in table.info}
     assert len(metadata.tables) > 40

@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from penstock.core.errors import Broken, Conflict, Unavailable
+from penstock.metering.tables import answer
+from penstock.metering.usage_log import Answer, UsageEvent, append, find_answer
 from penstock.monitoring.tables import feedback
 from penstock.pipeline.sealing import sealed_tables
-from penstock.serving.tables import answer
-from penstock.serving.usage_log import Answer, UsageEvent, append, find_answer
 from penstock.storage import resealing, sealed
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store, Transaction
@@ -261,7 +261,7 @@ def test_a_keyring_is_its_owners_alone_and_damage_is_told(tmp_path: Path) -> Non
 
 
 def test_an_old_and_a_new_answer_are_forgotten_alike(kept: Store) -> None:
-    from penstock.serving.usage_log import forget_answers
+    from penstock.metering.usage_log import forget_answers
 
     with kept.transaction() as tx:
         assert forget_answers(tx, before=tx.now + timedelta(days=1)) == 3

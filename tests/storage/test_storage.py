@@ -1,4 +1,4 @@
-"""The store: transactions, counters and blobs do what every room relies on."""
+"""The store: transactions, counters and blobs do what every package relies on."""
 
 import pytest
 

@@ -15,9 +15,9 @@ from penstock.console.desk import AtDesk
 from penstock.console.guard import Route, form_of
 from penstock.console.pages.parts import back, field
 from penstock.datasets.versions import list_versions
+from penstock.metering.usage_log import keys_of
 from penstock.monitoring.review import STATES, Verdict, decide, state_counts, undecided_with
 from penstock.pipeline.feedback_pages import Said, corrected, said_page, short
-from penstock.serving.usage_log import keys_of
 from penstock.storage.engine import Transaction
 
 ROWS = 20

@@ -265,8 +265,8 @@ def code_version() -> str:
     """Names the code that trains and measures, without loading any of it: Penstock's version, and a digest of its
     sources and of the versions of the libraries that it trains with."""
     root = Path(__file__).parents[2]
-    rooms = ("datasets", "models", "tasks", "training", "evaluation", "pipeline")
-    sources = sorted(file for room in rooms for file in (root / room).rglob("*.py"))
+    packages = ("datasets", "models", "tasks", "training", "evaluation", "pipeline")
+    sources = sorted(file for package in packages for file in (root / package).rglob("*.py"))
     known = [[str(file.relative_to(root)), sha256_of_file(file)] for file in sources]
     digest = digest_of([known, [_version_of(name) for name in _LIBRARIES]])
     return f"{version('penstock')} {digest[:12]}"

@@ -16,13 +16,13 @@ from penstock.billing.accrual import standing_of
 from penstock.core.errors import BadInput, Conflict, NotFound
 from penstock.core.money import Money
 from penstock.identity.customers import get_customer, pseudonymise, set_training_consent
+from penstock.metering.usage_log import erase_answers
 from penstock.monitoring.erasing import ERASERS
 from penstock.pipeline.customers import archive, erasure_name, preview_archive
 from penstock.pipeline.privacy.consent import hashed
 from penstock.pipeline.privacy.lineage import lineage
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress, no_progress
-from penstock.serving.usage_log import erase_answers
 from penstock.storage import audit
 from penstock.storage.documents import get_document, put_document
 from penstock.storage.engine import Transaction

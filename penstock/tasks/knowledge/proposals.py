@@ -17,11 +17,11 @@ import sqlalchemy as sa
 
 from penstock.core.errors import BadInput, Conflict, NotFound
 from penstock.identity.customers import consenting_customers
+from penstock.metering.tables import answer
+from penstock.metering.usage_log import find_answer
 from penstock.models.protocol import Floats
 from penstock.monitoring.tables import feedback
 from penstock.runtime.house import House
-from penstock.serving.tables import answer
-from penstock.serving.usage_log import find_answer
 from penstock.storage import counters
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Transaction

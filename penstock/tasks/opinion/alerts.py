@@ -14,9 +14,9 @@ import numpy as np
 import sqlalchemy as sa
 
 from penstock.core.errors import BadInput, Conflict, NotFound
-from penstock.metering.sql import insert_new
 from penstock.storage.engine import Transaction
 from penstock.storage.sealed import open_row, opened, seal_rows
+from penstock.storage.sql import insert_new
 from penstock.tasks.opinion import mentions
 from penstock.tasks.opinion.mentions import Stream
 from penstock.tasks.opinion.model.detector import (

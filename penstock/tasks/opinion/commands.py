@@ -104,9 +104,9 @@ def ack(alert: str, by: Annotated[str, typer.Option(help="Who has seen it.")] = 
 
 def resolve(alert: str) -> None:
     """Close an alert now; the next change of the kind is a new one."""
-    from penstock.tasks.opinion import alerts as room
+    from penstock.tasks.opinion import alerts
 
-    _change(lambda tx: room.resolve(tx, alert))
+    _change(lambda tx: alerts.resolve(tx, alert))
 
 
 def mute(
@@ -119,7 +119,7 @@ def mute(
     """Tell nobody of an entity's changes until a date. A date that is past ends it."""
     from penstock.core.errors import BadInput, NotFound
     from penstock.runtime.house import open_house
-    from penstock.tasks.opinion import alerts as room
+    from penstock.tasks.opinion import alerts
     from penstock.tasks.opinion.stream import customer_id, live_of, options_of
 
     house = open_house(OPTIONS.workspace)
@@ -135,7 +135,7 @@ def mute(
         if live is not None and entity not in live.watch.entities:
             known = ", ".join(live.watch.entities)
             raise NotFound(f"{product} does not watch {entity!r}", hint=f"it watches: {known}")
-        room.mute(tx, product=product, entity=entity, until=moment, customer=whose, reason=reason)
+        alerts.mute(tx, product=product, entity=entity, until=moment, customer=whose, reason=reason)
     note(f"{product}: nobody is told of {entity} until {moment:%Y-%m-%d %H:%M}Z")
 
 

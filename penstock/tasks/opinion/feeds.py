@@ -17,8 +17,8 @@ import sqlalchemy as sa
 
 from penstock.core.errors import BadInput, PenstockError
 from penstock.core.hashing import digest_of
-from penstock.metering.sql import insert_new
 from penstock.storage.engine import Transaction
+from penstock.storage.sql import insert_new
 from penstock.tasks.opinion.data import MAX_TEXT_CHARS, Document, document_of
 from penstock.tasks.opinion.outgoing import call
 from penstock.tasks.opinion.tables import opinion_feed

@@ -14,13 +14,13 @@ import msgspec
 import sqlalchemy as sa
 
 from penstock.core.clock import zone_of
-from penstock.metering.sql import insert_new
-from penstock.serving import usage_log
-from penstock.serving.usage_log import Answer
+from penstock.metering import usage_log
+from penstock.metering.usage_log import Answer
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 from penstock.storage.schema import sequence
 from penstock.storage.sealed import opened, seal_rows
+from penstock.storage.sql import insert_new
 from penstock.tasks.opinion.data import Document
 from penstock.tasks.opinion.model.series import MAX_BUCKETS, Series, bucket_number, bucket_start, series_of
 from penstock.tasks.opinion.model.watching import Watch

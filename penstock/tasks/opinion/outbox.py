@@ -14,9 +14,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock.core.errors import PenstockError
-from penstock.metering.sql import insert_new
 from penstock.storage.engine import Store, Transaction
 from penstock.storage.sealed import open_row, seal_rows
+from penstock.storage.sql import insert_new
 from penstock.tasks.opinion.model.options import Mail, Options
 from penstock.tasks.opinion.tables import opinion_delivery
 

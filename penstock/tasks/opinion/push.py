@@ -23,8 +23,7 @@ from penstock.identity.keys import list_keys
 from penstock.runtime.house import House
 from penstock.runtime.progress import Progress, no_progress
 from penstock.runtime.tls import address_of, own_context
-from penstock.tasks.opinion import feeds
-from penstock.tasks.opinion import mentions as room
+from penstock.tasks.opinion import feeds, mentions
 from penstock.tasks.opinion.data import Document, clean_documents, read_documents
 from penstock.tasks.opinion.stream import fold, options_of
 
@@ -112,7 +111,7 @@ def _unanswered(house: House, product: str, key: str, documents: Sequence[Docume
         raise BadInput("this key is not of this house", where="--key", hint="make one: penstock key create CUSTOMER")
     fold(house, product)
     with house.store.read() as tx:
-        known = set(room.kept_ids(tx, product, payer, [one.id for one in documents]))
+        known = set(mentions.kept_ids(tx, product, payer, [one.id for one in documents]))
     return [one for one in documents if one.id not in known]
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from penstock.core.errors import BadInput
-from penstock.serving.tables import answer, usage_event
+from penstock.metering.tables import answer, usage_event
 from penstock.storage import counters
 from penstock.storage.engine import Transaction
 from penstock.storage.schema import sequence
