@@ -21,8 +21,10 @@ SHORTEST_S, LONGEST_S = 5.0, 40.0
 
 def main() -> int:
     from faults.postgres import Server, new_cluster, running
-    from faults.power import Finding, judge_books, new_shop
+    from faults.power import KEYRING, Finding, judge_books, new_shop
     from serving.crash import Fleet, GatewayProcess, Journal
+
+    from penstock.storage.keyring import Keyring
 
     options = _options()
     restarts = max(1, round(options.minutes * 60 / ((SHORTEST_S + LONGEST_S) / 2)))
@@ -45,7 +47,7 @@ def main() -> int:
                 finally:
                     fleet.stop()
             told = [["answered", one, digest] for one, digests in journal.read().items() for digest in digests]
-            judge_books(server.url, None, told, found)
+            judge_books(server.url, Keyring(place / KEYRING), told, found)
     counted = asdict(found)
     wrong = sum(value for name, value in counted.items() if name not in ("acknowledged", "words"))
     passed = found.acknowledged > 0 == wrong

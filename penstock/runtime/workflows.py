@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from penstock.core.errors import BadInput, Broken, Conflict, NotFound, PenstockError, Unavailable
 from penstock.core.hashing import digest_of
 from penstock.core.private import only_ours
+from penstock.core.whole import disk_trouble
 from penstock.runtime import executors, wire
 from penstock.runtime.locks import exclusive
 from penstock.runtime.progress import Progress
@@ -152,6 +153,7 @@ class Workflows:
             self._open.close()
             self._open, self.closing = None, False
 
+    @translated_errors()
     def start(self, name: str, arguments: JsonObject) -> Handle:
         """Begin a run in the background."""
         from dbos import DBOS
@@ -161,6 +163,7 @@ class Workflows:
         started = DBOS.start_workflow(self._registered[name], wire.plain(arguments))
         return self._handle(started.get_status())
 
+    @translated_errors()
     def result(self, handle: Handle) -> Any:
         """Wait for a run and answer its result. Raises the error it ended with, the same class and fields."""
         from dbos import DBOS
@@ -180,6 +183,7 @@ class Workflows:
             raise Broken("the job ended its process again and again and was given up", where=handle.id)
         raise Unavailable(f"the job ended as {status.status.lower()}", where=handle.id, hint="start it again")
 
+    @translated_errors()
     def unfinished(self, id: str) -> bool:
         """Whether the run `id`, of whichever executor, is known and has not ended."""
         from dbos import DBOS
@@ -187,6 +191,7 @@ class Workflows:
         status = DBOS.get_workflow_status(id)
         return status is not None and status.status in _UNFINISHED
 
+    @translated_errors()
     def pending(self, name: str) -> list[Handle]:
         """This executor's unfinished runs of a workflow, oldest first."""
         from dbos import DBOS
@@ -201,6 +206,7 @@ class Workflows:
         )
         return [self._handle(status) for status in found]
 
+    @translated_errors()
     def ended(self, names: Sequence[str], limit: int) -> list[Handle]:
         """The runs of these workflows that ended last under this executor, the newest first."""
         from dbos import DBOS
@@ -336,14 +342,32 @@ class _NoPickle:
 
 
 def _keep_quiet() -> None:
-    # errors of the house's tree are answered by `result`; their tracebacks on the terminal would be noise
+    # what `result` answers or the launch raises is told there: its traceback on the terminal would be noise
     def unforeseen(record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], PenstockError))
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, PenstockError) or (error and record.funcName == "_launch"):
+            return False
+        if error and (told := _trouble(error)):
+            record.msg, record.exc_info = f"{record.msg} {told}", None
+        return True
 
     logger = logging.getLogger("dbos")
     if not any(getattr(known, "__name__", "") == "unforeseen" for known in logger.filters):
         unforeseen.__name__ = "unforeseen"
         logger.addFilter(unforeseen)
+
+
+def _trouble(error: BaseException) -> PenstockError | None:
+    """A disk or a database that does not do what it should, in words; None for any other error."""
+    try:
+        with translated_errors():
+            raise error
+    except PenstockError as told:
+        return told
+    except OSError as failed:
+        return disk_trouble(failed)
+    except BaseException:  # noqa: BLE001 - a mistake of ours: its traceback is wanted
+        return None
 
 
 def _open_system_engine(state: Path, database_url: str) -> sa.Engine:

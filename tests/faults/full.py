@@ -55,7 +55,7 @@ COMMANDS = (
         "customer add",
         ("customer", "add", "Oak", "--email", "a@oak.example"),
         effect="select count(*) from customer where name = 'Oak'",
-        done="there is a customer",
+        done="there is already a customer",
     ),
     Command("key create", ("key", "create", "Maple")),
     Command(

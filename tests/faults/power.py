@@ -22,6 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -47,11 +48,13 @@ from penstock.metering.tables import answer
 from penstock.storage import migrate
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store, Transaction, open_store
+from penstock.storage.keyring import Keyring
+from penstock.storage.sealed import opened
 from penstock.workspace.records import Company as Seller
 from penstock.workspace.records import Workspace
 
 HARBOUR = Seller(name="Harbour AI")
-ORGANISATION, DATABASE = "house", "penstock.sqlite"
+ORGANISATION, DATABASE, KEYRING = "house", "penstock.sqlite", "keyring"
 LATER = timedelta(minutes=10)  # by then nothing may be held
 _SELLER = Path(__file__).with_name("seller.py")
 
@@ -146,7 +149,8 @@ def record_sqlite(place: Path, *, answers: int, rounds: int, clients: int = 8, f
 
 
 def judge_sqlite(folder: Path, told: list[list[str]], found: Finding) -> None:
-    judge_books(f"sqlite:///{folder / DATABASE}", BlobStore(folder / "blobs"), told, found)
+    keys = Keyring(folder / KEYRING)
+    judge_books(f"sqlite:///{folder / DATABASE}", keys, told, found, BlobStore(folder / "blobs", keys=keys))
 
 
 def record_postgres(
@@ -164,15 +168,15 @@ def record_postgres(
             company, shim, answers=answers, rounds=rounds, clients=clients, flags=[f for f in flags if "=" not in f]
         )
     shim.close()
-    return Recording(before, place / "changes.log", judge_postgres, _scratch())
+    return Recording(before, place / "changes.log", partial(judge_postgres, place / KEYRING), _scratch())
 
 
-def judge_postgres(folder: Path, told: list[list[str]], found: Finding) -> None:
-    """Recovers by a server's start; what the gateway keeps beside the database is not looked at."""
+def judge_postgres(keyring: Path, folder: Path, told: list[list[str]], found: Finding) -> None:
+    """Recovers by a server's start; the gateway's own files, of which the keyring is read, did not lose their power."""
     server = Server(folder, settings=["fsync=off"])  # of the recovery: its power is not cut
     try:
         with running(server, signal.SIGQUIT):
-            judge_books(server.url, None, told, found)
+            judge_books(server.url, Keyring(keyring), told, found)
     except RuntimeError as error:
         found.refused, found.words = 1, [str(error)]
 
@@ -295,9 +299,9 @@ def _add(total: Finding, found: Finding) -> str:
     return f"{wrong} {'; '.join(found.words[:3])}" if wrong else ""
 
 
-def judge_books(url: str, blobs: BlobStore | None, told: list[list[str]], found: Finding) -> None:
+def judge_books(url: str, keys: Keyring, told: list[list[str]], found: Finding, blobs: BlobStore | None = None) -> None:
     """Open the books as Penstock does, and count what is not as it was acknowledged. blobs: None: not looked at."""
-    store = open_store(url, ORGANISATION, clock=ShiftedClock(LATER))
+    store = open_store(url, ORGANISATION, keys=keys, clock=ShiftedClock(LATER))
     try:
         problems = verify_all(store)
         found.broken, found.words = len(problems), [str(problem) for problem in problems]
@@ -319,7 +323,7 @@ def judge_books(url: str, blobs: BlobStore | None, told: list[list[str]], found:
 
 def _judge_use(tx: Transaction, told: list[list[str]], found: Finding) -> None:
     events = usage_log.events(tx, limit=10_000_000)
-    rows = tx.all(sa.select(answer.c.id, answer.c.body).where(answer.c.organisation == tx.organisation))
+    rows = opened(tx, answer, sa.select(answer).where(answer.c.organisation == tx.organisation))
     stored = {row["id"]: bytes(row["body"]) for row in rows}
     used = sa.func.coalesce(sa.func.sum(usage_grant.c.used), 0)
     settled = int(tx.scalar(sa.select(used).where(usage_grant.c.organisation == tx.organisation)))

@@ -15,12 +15,14 @@ from penstock.core.money import money
 from penstock.identity.customers import add_customer
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import open_store
+from penstock.storage.keyring import Keyring
 
 PAID_IN = money("3.00", "USD")
 
 
 def main(database: str, organisation: str, blobs: str) -> None:
-    store, kept = open_store(database, organisation), BlobStore(Path(blobs))
+    store = open_store(database, organisation)
+    kept = BlobStore(Path(blobs), keys=Keyring(Path(blobs).parent / "keyring"))
     for number in itertools.count():
         with store.transaction() as tx:
             customer = add_customer(tx, name=f"Customer {number}", email=f"{number}@customer.example").id

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from faults.full import COMMANDS, FAULTS, Desk, FullReport, desk
-from faults.power import DATABASE, ORGANISATION, Finding, judge_books, new_shop
+from faults.power import DATABASE, KEYRING, ORGANISATION, Finding, judge_books, new_shop
 from faults.shim import Shim, why_not
 from serving.crash import GatewayProcess
 from serving.support import PATH, wait_for
@@ -21,6 +21,7 @@ from penstock.core.errors import Unavailable
 from penstock.core.whole import write_whole
 from penstock.metering import usage_log
 from penstock.storage.engine import open_store
+from penstock.storage.keyring import Keyring
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 SITES = {"customer add": (17,), "invoice pdf": (20,), "backup": (40,)}
@@ -123,7 +124,7 @@ def test_a_gateway_whose_disk_fails_bills_nothing_undelivered_and_comes_back(
     assert "usage could not be recorded" in said and ("is full" in said or "disk I/O error" in said)
     found = Finding()
     told = [["answered", request_id, ""] for request_id in delivered]
-    judge_books(f"sqlite:///{folder / DATABASE}", None, told, found)
+    judge_books(f"sqlite:///{folder / DATABASE}", Keyring(folder / KEYRING), told, found)
     assert (found.lost, found.double, found.broken, found.stuck, found.refused, found.gaps) == (0,) * 6, found
     with open_store(f"sqlite:///{folder / DATABASE}", ORGANISATION).read() as tx:
         assert {event.id for event in usage_log.events(tx, limit=1000)} == delivered

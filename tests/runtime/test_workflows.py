@@ -1,6 +1,9 @@
 """Durable workflows: a killed process goes on at the step it was in, and an error comes back as itself."""
 
 import base64
+import errno
+import io
+import logging
 import os
 import pickle
 import signal
@@ -9,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,7 @@ import sqlalchemy as sa
 
 from penstock.core.errors import BadInput, Broken, Conflict, NotFound, QuotaExceeded, Unavailable
 from penstock.runtime.executors import run_child, stop_children
-from penstock.runtime.workflows import Workflows, run_id, step
+from penstock.runtime.workflows import Handle, Workflows, run_id, step
 from penstock.storage import counters
 from penstock.storage.engine import Store, open_engine
 
@@ -236,3 +240,56 @@ def test_a_pickle_smuggled_into_the_database_is_not_read(
 
         with pytest.raises(Broken, match="never read"):
             DBOS.retrieve_workflow(handle.id).get_result()
+
+
+def test_a_database_that_fails_at_the_launch_is_told_in_words_only(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Workflows(tmp_path, "sqlite://", "office"):
+        pass
+    engine = open_engine(f"sqlite:///{tmp_path / 'workflows.sqlite'}")
+    with engine.begin() as connection:
+        connection.execute(sa.text("drop table application_versions"))
+    engine.dispose()
+    with pytest.raises(Unavailable, match="the database answered"), Workflows(tmp_path, "sqlite://", "office"):
+        pass
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
+        (sa.exc.OperationalError("commit", {}, Exception("disk I/O error")), "the database answered: disk I/O error"),
+    ],
+)
+def test_a_disk_that_fails_behind_a_job_is_told_in_one_sentence(
+    workflows: Workflows, error: Exception, said: str
+) -> None:
+    logger, terminal = logging.getLogger("dbos"), io.StringIO()
+    with workflows:
+        logger.addHandler(logging.StreamHandler(terminal))
+        for raised in (error, KeyError("a mistake")):
+            try:
+                raise raised
+            except Exception as caught:
+                logger.error("Exception encountered when recovering:", exc_info=caught)
+    told, _, rest = terminal.getvalue().partition("Traceback")
+    assert said in told and "KeyError: 'a mistake'" in rest
+
+
+def test_a_database_that_fails_at_work_is_told_as_one_of_ours(tmp_path: Path) -> None:
+    with Workflows(tmp_path, "sqlite://", "office") as workflows:
+        handle = Handle("0", "job", {}, datetime.now(UTC))
+        engine = open_engine(f"sqlite:///{tmp_path / 'workflows.sqlite'}")
+        with engine.begin() as connection:
+            connection.execute(sa.text("alter table workflow_status rename to workflow_lost"))
+        engine.dispose()
+        for call in (
+            lambda: workflows.pending("job"),
+            lambda: workflows.ended(["job"], 5),
+            lambda: workflows.unfinished("0"),
+            lambda: workflows.result(handle),
+        ):
+            with pytest.raises(Unavailable, match="database"):
+                call()
