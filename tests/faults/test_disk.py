@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from faults.disk import Disk
-from faults.shim import ACKNOWLEDGED, Shim, records, why_not
+from faults.shim import ACKNOWLEDGED, Record, Shim, records, why_not
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
@@ -101,3 +101,16 @@ def test_a_blob_that_was_put_survives_a_cut_at_any_moment(tmp_path: Path) -> Non
             kept = {file.name: file.read_bytes() for file in target.rglob("*") if file.is_file()}
             assert told == [digest for digest in told if kept.get(digest, b"").startswith(b"content ")]
     assert len(told) == 3
+
+
+def test_a_new_file_with_a_removed_ones_inode_leaves_that_ones_content_alone(tmp_path: Path) -> None:
+    """The removal may be undone by the cut: then the first file is there, with what was synced into it."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a").write_bytes(b"first")
+    disk, inode = Disk(folder), (folder / "a").stat().st_ino
+    one, other = (os.fsencode(disk.folder + name) for name in ("/a", "/b"))
+    for kind, data in (("U", one), ("C", other), ("W", b"other"), ("S", b""), ("Z", b"")):
+        disk.follow(Record(kind, 0 if kind == "U" else inode, 0, data))
+    found = {dict(state).get("a") for state in after(disk, tmp_path)}
+    assert found == {b"first", None}
