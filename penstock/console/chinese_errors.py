@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from penstock.console.chinese_erasing import ERASING_ERRORS
 from penstock.console.chinese_network import NETWORK_ERRORS
+from penstock.console.chinese_sealing import SEALING_ERRORS
 
 CHINESE_ERRORS = {
     **ERASING_ERRORS,
     **NETWORK_ERRORS,
+    **SEALING_ERRORS,
     "the old key cannot go on for so long": "旧密钥不能继续有效这么久",
     "at most {days} days": "最多 {days} 天",
     "this key was replaced or holds no more": "此密钥已被更换或已失效",

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from penstock.core.acts import Act
+from penstock.core.acts import Act, acts_are, present_act
 from penstock.pipeline.climb import explore, train
 from penstock.pipeline.compress import workflow as compress
 from penstock.runtime.house import House
@@ -29,7 +29,7 @@ def open_workflows(
     instead of going on beside this one, taking its processor and skewing what is measured."""
     workflows = Workflows(house.workspace.state, house.database_url, executor, command=command)
     for name, work in _WORK.items():
-        workflows.define(name, partial(_run, house, name, work, progress))
+        workflows.define(name, partial(_run, house, name, work, progress, present_act()))
     with workflows:
         yield workflows
 
@@ -39,11 +39,14 @@ def _present(house: House) -> House:
     return replace(house, workspace=load(house.folder))
 
 
-def _run(house: House, name: str, work: _Work, progress: Progress, arguments: JsonObject) -> Any:
+def _run(house: House, name: str, work: _Work, progress: Progress, by: Act | None, arguments: JsonObject) -> Any:
     """One run. What an office's run changes is the run's act; who began it stands in the entry of its beginning."""
-    if house.store.journal is None:
-        house = house.acting(Act("office", "", f"run {run_id()}", name))
-    return work(_present(house), arguments, progress)
+    act = by
+    if act is None or house.store.journal is None:
+        act = Act("office", "", f"run {run_id()}", name)
+        house = house.acting(act)
+    with acts_are(lambda: act):  # a run has a thread of its own, which does not know who acts
+        return work(_present(house), arguments, progress)
 
 
 def _close(house: House, arguments: JsonObject, progress: Progress) -> Any:

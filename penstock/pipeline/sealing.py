@@ -26,6 +26,8 @@ from penstock.storage.resealing import count_values, end, lose_page, reseal_page
 from penstock.storage.sealed import check_keys
 
 _TABLES = (dataset_version, answer, feedback, feedback_event)
+READERS_S = 600.0  # so long a rotation waits for a backup, which reads the keys to its end (Postgres)
+PAUSE_S = 2.0
 PLAIN = ""
 BLOBS = "blobs"
 
@@ -82,10 +84,11 @@ def key_uses(house: House) -> list[KeyUse]:
 
 
 def rotate(house: House, progress: Progress = no_progress) -> Resealed:
-    """Make a new key, seal new values with it from now on, then all old ones. Raises Unavailable where keys are missing
-    or, on Postgres, while a backup reads; BadInput where the keyring cannot be written."""
+    """Make a new key, seal new values with it from now on, then all old ones. On Postgres it waits
+    for a backup that is under way. Raises Unavailable where keys are missing, or after READERS_S of waiting; BadInput
+    where the keyring cannot be written."""
     check_keys(house.store)
-    _activate_new(house)
+    _activate_new(house, progress)
     return reseal(house, progress)
 
 
@@ -146,14 +149,25 @@ def missing_keys(house: House) -> str:
     return ""
 
 
-def _activate_new(house: House) -> None:
+def _activate_new(house: House, progress: Progress = no_progress) -> None:
     keys: Keyring = house.keys
     with house.store.read() as tx:
         known = {one.id for one in sealing_keys(tx)}
     newest = keys.newest()
     id = newest if newest not in known else keys.add()  # one that was made before a kill is taken up
+    began = time.monotonic()
+    while not _switched(house, id):
+        waited = time.monotonic() - began
+        if waited > READERS_S:
+            hint = "a backup may be under way: run this again when it has ended; new values still get the old key"
+            raise Unavailable(f"somebody has been reading the keys for {waited / 60:.0f} minutes", hint=hint)
+        progress("waiting", waited, READERS_S, "for whoever reads the keys: a backup, perhaps")
+        time.sleep(PAUSE_S)
+
+
+def _switched(house: House, id: str) -> bool:
     with house.store.transaction() as tx:
-        switch(tx, id)
+        return switch(tx, id)
 
 
 def _counted(house: House, table: sa.Table) -> Counter[str]:

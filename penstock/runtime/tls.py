@@ -79,7 +79,8 @@ def address_of(workspace: Workspace, part: Part) -> str:
 
 
 def address(host: str, port: int, *, tls: bool) -> str:
-    """The base address of a server."""
+    """The base address of a server as its own machine reaches it: what listens everywhere is called by its loopback."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 

@@ -23,7 +23,7 @@ from penstock.serving.funding import Funding
 from penstock.storage import counters
 from penstock.storage.audit import acting
 from penstock.storage.engine import Store, Transaction
-from penstock.storage.sealed import active_key
+from penstock.storage.sealed import active_key, has_active_key
 
 LARGEST_BATCH = 512  # rows a commit: SQLite writes 48k rows/s at 100 a commit and hardly more beyond
 PROBE_EVERY_S = 0.5  # how often an idle writer whose last commit failed tries again
@@ -108,7 +108,7 @@ class UsageWriter:
         while going:
             items, going = self._take()
             if not items:
-                if self._problem is not None:
+                if self._problem is not None or not self._has_key():
                     self._probe()
                 continue
             claimed = [item for item in items if item.future.set_running_or_notify_cancel()]
@@ -179,6 +179,14 @@ class UsageWriter:
             refusal = _refusal(CANNOT_RECORD)
             refusal.__cause__ = error
             item.future.set_exception(refusal)
+
+    def _has_key(self) -> bool:
+        """An idle look for the key that another machine's rotation may have made: unready before a request fails."""
+        try:
+            with self._store.read() as tx:
+                return has_active_key(tx)
+        except Exception:  # noqa: BLE001 - the probe says what it is
+            return False
 
     def _probe(self) -> None:
         """An idle look whether the database takes writes again, so that readiness comes back without traffic."""

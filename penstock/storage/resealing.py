@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from penstock.core.errors import Conflict, NotFound, Unavailable
+from penstock.core.errors import Conflict, NotFound
 from penstock.storage.engine import Transaction, is_sqlite
 from penstock.storage.keyring import ID_CHARS
 from penstock.storage.sealed import (
@@ -27,7 +27,7 @@ from penstock.storage.sealed import (
 )
 
 PAGE = 100  # rows of one transaction: writers wait for some milliseconds, and the largest answers still fit in memory
-LOCK_S = 1.0
+LOCK_S = 0.2  # so long whoever seals waits behind us, too
 _LOCK_NOT_FREE = "55P03"
 
 Place = Sequence[Any]
@@ -51,18 +51,20 @@ def sealing_keys(tx: Transaction) -> list[SealingKey]:
     return [SealingKey(**row) for row in tx.all(query.order_by(keys.made_at, keys.id))]
 
 
-def switch(tx: Transaction, id: str) -> None:
+def switch(tx: Transaction, id: str) -> bool:
     """Make `id` the key for new values. Once this is committed no transaction seals with the one before: SQLite's
     writers take turns; on Postgres this waits for all that have asked which key is active, and they for it.
 
-    Raises Unavailable where somebody reads for long, as a backup does.
+    False, and nothing is changed, where somebody reads the keys for longer than LOCK_S, as a backup does.
     """
-    _wait_for_sealers(tx)
+    if not _sealers_are_done(tx):
+        return False
     keys = sealing_key.c
     mine = keys.organisation == tx.organisation
     tx.execute(sa.update(sealing_key).where(mine, keys.state == "active").values(state="kept"))
     row = {"organisation": tx.organisation, "id": id, "state": "active", "made_at": tx.now}
     tx.execute(sa.insert(sealing_key), row)
+    return True
 
 
 def end(tx: Transaction, id: str, state: str) -> None:
@@ -131,17 +133,18 @@ def lose_page(tx: Transaction, table: sa.Table, id: str, limit: int = PAGE) -> i
     return len(rows)
 
 
-def _wait_for_sealers(tx: Transaction) -> None:
+def _sealers_are_done(tx: Transaction) -> bool:
     if is_sqlite(tx.connection.engine):
-        return
+        return True
     try:
-        tx.connection.exec_driver_sql(f"set local lock_timeout = '{int(LOCK_S * 1000)}ms'")
-        tx.connection.exec_driver_sql("lock table sealing_key in access exclusive mode")
+        with tx.connection.begin_nested():
+            tx.connection.exec_driver_sql(f"set local lock_timeout = '{int(LOCK_S * 1000)}ms'")
+            tx.connection.exec_driver_sql("lock table sealing_key in access exclusive mode")
     except sa.exc.OperationalError as error:
         if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_FREE:
             raise
-        hint = "a backup may be under way: run this again when it has ended; nothing was changed"
-        raise Unavailable("somebody has been reading the keys for long", hint=hint) from None
+        return False
+    return True
 
 
 def _page(

@@ -155,6 +155,12 @@ def active_key(tx: Transaction) -> str:
     return str(found)
 
 
+def has_active_key(tx: Transaction) -> bool:
+    """Whether the keyring has the key for new values, or is yet to make the first: a look without a write."""
+    found = tx.execute(_ACTIVE, {"mine": tx.organisation}).scalar()
+    return found is None or keys_of(tx).has(str(found))
+
+
 _ACTIVE = sa.select(sealing_key.c.id).where(  # built once: it runs in every commit of the writer
     sealing_key.c.organisation == sa.bindparam("mine"), sealing_key.c.state == "active"
 )

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from monitoring.opinion_house import answer, noon, open_shop
 
-from penstock.app import office
 from penstock.app.office import tidy_once
 from penstock.core.clock import SettableClock
 from penstock.core.errors import Unavailable
@@ -56,7 +55,7 @@ def test_answers_that_cannot_be_counted_now_are_kept(
     house, customer = open_shop(store, blobs, tmp_path / "shop")
     answer(house, customer, [Document("Tidebank was lovely", noon(2026, 11, 1), "d1")], "r1")
     clock.advance(timedelta(days=house.workspace.gateway.answer_days + 1))
-    monkeypatch.setattr(office, "tidy", failing)
+    monkeypatch.setattr("penstock.tasks.opinion.stream.tidy", failing)
     with pytest.raises(Unavailable):
         tidy_once(house)
     with house.store.read() as tx:

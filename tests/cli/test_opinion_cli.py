@@ -14,6 +14,7 @@ from monitoring.opinion_house import TOML, day_of_documents, opinion_model, save
 from serving.support import go_live
 
 from penstock.cli.output import OPTIONS
+from penstock.core.acts import Act, acts_are
 from penstock.core.errors import BadInput, NotFound
 from penstock.identity.customers import add_customer
 from penstock.runtime.house import open_house
@@ -55,7 +56,8 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
 def test_an_alert_is_listed_acknowledged_and_resolved(run: Run) -> None:
     [alert] = run("alerts", "brands")
     assert (alert["entity"], alert["kind"], alert["state"]) == ("Harbour Air", "volume", "open")
-    assert run("ack", alert["id"], "--by", "mai")["acknowledged_by"] == "mai"
+    with acts_are(lambda: Act("mai", "owner", "here", "penstock opinion ack")):
+        assert run("ack", alert["id"])["acknowledged_by"] == "mai"
     assert run("alerts", "brands", "--state", "open") == []
     assert len(run("alerts", "brands", "--customer", "Quay PR")) == 1
     assert run("resolve", alert["id"])["state"] == "resolved"

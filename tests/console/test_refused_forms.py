@@ -87,6 +87,12 @@ def test_the_error_is_in_the_readers_language(browser: Browser, harbour: Harbour
         ("tls/a.key does not belong to the certificate", "tls/a.key 与证书不匹配"),
         ("'x' is no address and no network", "'x' 不是地址，也不是网段"),
         ("'0.0.0.0/0' is everybody", "'0.0.0.0/0' 包括所有人"),
+        (
+            "the keyring lacks key 8f23ce285f71; it has 0a1b2c3d4e5f, 112233445566",
+            "密钥环中缺少密钥 8f23ce285f71，现有：0a1b2c3d4e5f, 112233445566",
+        ),
+        ("it still seals 1,204 values", "此密钥仍加密着 1,204 项数据"),
+        ("this is no keyring, or it was damaged", "这不是密钥环文件，或文件已损坏"),
         ("what nobody has translated", "what nobody has translated"),
     ],
 )

@@ -76,7 +76,7 @@ def test_an_option_that_the_task_cannot_use_says_why_and_where(
         return texts.prepare(product.model_copy(update={"options": {}}), folder, extra)
 
     task = replace(texts, options=Options, prepare=prepare, ladder=("popularity.v1",))
-    monkeypatch.setattr("penstock.tasks.get", lambda name: task)
+    monkeypatch.setattr("penstock.installed.get", lambda name: task)
     (found,) = check_workspace(load(folder))
     assert (found["product"], found["train"] + found["test"]) == ("desk", 20)
     (folder / "penstock.toml").write_text(TOML.replace("depth = 3", line))

@@ -61,7 +61,7 @@ def test_a_correction_of_another_task_that_had_the_product_s_name_is_left_out(ho
 
 def test_the_newest_amendment_joins_the_corrections(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     task = replace(TEXT, amendment_rows=lambda content: [{"text": text} for text in content.get("added", ())])
-    monkeypatch.setattr("penstock.tasks.get", lambda name: task)
+    monkeypatch.setattr("penstock.installed.get", lambda name: task)
     with house.store.transaction() as tx:
         said = corrected(tx, "blue", "card lost", "lost card")
         assert learned_rows(house, tx, "desk", []) == []

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pipeline.climbing import at_once, company
 
+from penstock.core.acts import Act, acts_are
 from penstock.core.errors import BadInput, Conflict
 from penstock.identity.customers import add_customer
 from penstock.metering.usage_log import Answer, UsageEvent, append
@@ -14,8 +15,9 @@ from penstock.monitoring.feedback import record
 from penstock.monitoring.review import decide, state_counts
 from penstock.pipeline.climb import attempts
 from penstock.pipeline.climb.train import retrain, train
-from penstock.registry.releases import release
-from penstock.runtime.house import House
+from penstock.pipeline.runner import open_workflows
+from penstock.registry.releases import history, release
+from penstock.runtime.house import House, open_house
 from penstock.runtime.progress import no_progress
 from tests.scenarios.conftest import rows
 
@@ -56,6 +58,17 @@ def test_each_correction_is_told_whether_it_gave_a_row(house: House) -> None:
         states = state_counts(tx)["router"]
     assert result["release"] == 2
     assert states == {"trained_on": 1, "no_row": 1, "rejected": 1, "waiting": 1}
+
+
+def test_a_retrained_release_bears_the_name_of_who_ran_it(house: House) -> None:
+    corrected(house, "blue", "a wholly new message of theirs", label=rows(120)[0][1])
+    with acts_are(lambda: Act("ada", "owner", "here", "penstock retrain")):
+        theirs = open_house(house.folder)
+        with open_workflows(theirs, executor="test", command="retrain") as workflows:
+            assert workflows.run_or_resume("retrain", {"product": "router"})["release"] == 2
+    with theirs.store.read() as tx:
+        assert [(one.kind, one.actor) for one in history(tx, "router")][1:] == [("retired", "ada"), ("released", "ada")]
+    theirs.close()
 
 
 def test_nothing_usable_says_why(house: House) -> None:

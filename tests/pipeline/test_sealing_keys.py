@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from analytics.harbour import TOML, Harbour, open_harbour
 
 from penstock.app.gateway import run_gateway
+from penstock.console.words import translate_error
 from penstock.core.acts import Act
 from penstock.core.errors import Conflict, PenstockError, Unavailable
 from penstock.identity.customers import add_customer
-from penstock.metering.usage_log import find_answer
+from penstock.metering.usage_log import Answer, UsageEvent, append, find_answer
 from penstock.models.artifact import save_artifact
 from penstock.monitoring import feedback
 from penstock.pipeline import sealing
 from penstock.runtime.house import House, open_house
-from penstock.storage import audit
+from penstock.storage import audit, resealing
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store
+from penstock.storage.keyring import Keyring
 
 
 @pytest.fixture
@@ -94,6 +102,64 @@ def test_a_rotation_that_was_killed_before_the_database_knew_takes_up_its_key(he
     assert sealing.rotate(here.house).key == made and len(here.house.keys.ids()) == 2
 
 
+def test_on_postgres_a_rotation_waits_for_a_backup_and_says_so(here: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
+    house, said = here.house, []
+    if house.store.engine.dialect.name == "sqlite":
+        pytest.skip("its writers take turns")
+    [old] = house.keys.ids()
+    monkeypatch.setattr(sealing, "PAUSE_S", 0.01)
+    backup = ExitStack()
+    reading = backup.enter_context(house.store.read())
+    assert resealing.sealing_keys(reading)
+
+    def progress(stage: str, done: float, total: float, note: str = "") -> None:
+        said.append(f"{stage} {note}")
+        backup.close()  # the backup ends while the rotation waits
+
+    done = sealing.rotate(house, progress)
+    assert "for whoever reads the keys" in said[0] and said[0].startswith("waiting")
+    assert used(house)[old] == 0 and done.rows > 0
+    monkeypatch.setattr(sealing, "READERS_S", 0.0)
+    with house.store.read() as reading:
+        assert resealing.sealing_keys(reading)
+        with pytest.raises(Unavailable, match="reading the keys") as told:
+            sealing.rotate(house)
+    assert "backup" in str(told.value.hint)
+    assert {one.state for one in sealing.key_uses(house) if one.id == done.key} == {"active"}
+
+
+def test_sealing_goes_on_after_kill_9(tmp_path: Path) -> None:
+    (tmp_path / "penstock.toml").write_text(TOML, encoding="utf-8")
+    house = open_house(tmp_path, create=True)
+    ids = [f"r{number:04}" for number in range(3000)]
+    with house.store.transaction() as tx:
+        events = [UsageEvent("cus", one, "cus", "helpdesk", "rel", "key", tx.now, 1, "0" * 64) for one in ids]
+        append(
+            tx, events, [Answer("cus", one, "cus", "helpdesk", [one], b"answer " + one.encode(), tx.now) for one in ids]
+        )
+    [old] = house.keys.ids()
+    whole = used(house)[old]
+    command = [sys.executable, "-m", "penstock", "--workspace", str(tmp_path), "sealing", "rotate"]
+    rotation = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while used(house)[old] == whole:
+        assert rotation.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    rotation.kill()
+    rotation.wait()
+    _, new = house.keys.ids()
+    assert 0 < used(house)[old] < whole and used(house)[old] + used(house)[new] == whole
+    with pytest.raises(Conflict, match="still seals"):
+        sealing.retire(house, old)
+    assert sealing.reseal(house).key == new
+    assert used(house) == {old: 0, new: whole}
+    sealing.retire(house, old)
+    with house.store.read() as tx:
+        found = [find_answer(tx, "cus", one) for one in ids]
+    assert [one.body for one in found if one] == [b"answer " + one.encode() for one in ids]
+    house.close()
+
+
 def test_a_lost_key_is_given_up_and_the_company_goes_on(here: Harbour) -> None:
     house = here.house
     model(house)
@@ -136,3 +202,31 @@ def test_every_store_of_blobs_that_the_company_opens_has_its_keys() -> None:
     opened = [line for file in source.rglob("*.py") for line in file.read_text().splitlines() if "BlobStore(" in line]
     opened = [line for line in opened if not line.startswith("class")]
     assert len(opened) >= 4 and all("keys=" in line for line in opened), opened
+
+
+def test_what_is_said_of_keys_is_said_in_chinese_too(here: Harbour) -> None:
+    house = here.house
+    [old] = house.keys.ids()
+    told = [house.keys.missing("0" * 12), refused(sealing.retire, house, old), refused(sealing.retire, house, "none")]
+    told.append(refused(sealing.lose, house, old))
+    sealing._activate_new(house)
+    told.append(refused(sealing.retire, house, old))
+    sealing.reseal(house)
+    sealing.retire(house, old)
+    told.append(refused(sealing.retire, house, old))
+    keyring = house.keys.file
+    assert keyring is not None
+    keyring.unlink()
+    told.append(Keyring(keyring).missing(old))
+    keyring.write_text("{}")
+    told.append(refused(Keyring(keyring).ids))
+    for error in told:
+        for text in (error.message, error.hint or ""):
+            chinese = translate_error("zh-CN", text)
+            assert not text or text.startswith("penstock ") or re.search("[\u4e00-\u9fff]", chinese), text
+
+
+def refused(act: Callable[..., object], *given: object) -> PenstockError:
+    with pytest.raises(PenstockError) as told:
+        act(*given)
+    return told.value

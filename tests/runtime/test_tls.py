@@ -24,7 +24,7 @@ from penstock.core.errors import BadInput
 from penstock.pipeline.check import check_workspace
 from penstock.pipeline.doctor import examine
 from penstock.runtime.connections import Bounds
-from penstock.runtime.tls import own_context, served_tls, server_context
+from penstock.runtime.tls import address, own_context, served_tls, server_context
 from penstock.workspace.loader import load
 from penstock.workspace.records import Workspace
 
@@ -226,3 +226,11 @@ def test_without_a_certificate_nothing_is_said_of_tls(tmp_path: Path) -> None:
     plain = load(tmp_path)
     assert served_tls(plain, "gateway") is None and own_context(plain, "office") is None
     assert not [one for one in examine(tmp_path) if "certificate" in one.what]
+
+
+@pytest.mark.parametrize(
+    ("host", "reached"),
+    [("::", "http://[::1]:81"), ("0.0.0.0", "http://127.0.0.1:81"), ("fe80::7", "http://[fe80::7]:81")],
+)
+def test_what_listens_everywhere_is_told_by_an_address_that_a_browser_reaches(host: str, reached: str) -> None:
+    assert address(host, 81, tls=False) == reached

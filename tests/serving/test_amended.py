@@ -55,7 +55,7 @@ TASK: Task = replace(installed.get("text-classification"), name="told", amend=te
 @pytest.fixture
 def telling(monkeypatch: pytest.MonkeyPatch) -> None:
     """The product's task can be amended."""
-    monkeypatch.setattr("penstock.tasks.get", lambda name: TASK)
+    monkeypatch.setattr("penstock.installed.get", lambda name: TASK)
 
 
 def say(company: Company, word: str) -> Amendment:

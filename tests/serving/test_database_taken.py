@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 import sqlalchemy as sa
-from serving.support import make_company, running, wait_for
+from serving.support import make_company, problem, running, wait_for
 from serving.test_writer import RecordingFunding, logged, use
 
 from penstock.core.clock import SettableClock
@@ -19,6 +21,8 @@ from penstock.serving.writer import UsageWriter
 from penstock.storage import migrate
 from penstock.storage.blobs import BlobStore
 from penstock.storage.engine import Store, open_engine
+from penstock.storage.keyring import Keyring
+from penstock.storage.resealing import switch
 
 WITHIN_S = 3.0
 
@@ -44,6 +48,29 @@ def test_a_renamed_database_makes_the_gateway_unready_and_every_answer_is_kept(
         assert gateway.predict(["after"]).status_code == 200
     assert len(company.events()) == 2
     company.store.close()
+
+
+def test_a_gateway_that_lacks_the_present_key_is_unready_until_it_has_it(store: Store, blobs: BlobStore) -> None:
+    """Its keyring is a copy, and another machine has rotated."""
+    company = make_company(store, blobs)
+    with running(company) as gateway, gateway.http() as http:
+        assert gateway.predict(["before"]).status_code == 200
+        own = company.store.keys
+        assert own is not None and own.file is not None
+        elsewhere = Keyring(own.file.with_name("elsewhere"))
+        assert elsewhere.file is not None
+        copyfile(own.file, elsewhere.file)
+        new = elsewhere.add()
+        with replace(company.store, keys=elsewhere).transaction() as tx:
+            assert switch(tx, new)
+        wait_for(lambda: http.get("/readyz").status_code == 503)
+        assert f"lacks key {new}" in problem(http.get("/readyz"), 503)["detail"]
+        assert gateway.predict(["cannot be sealed"]).status_code == 503
+        assert len(company.events()) == 1
+        copyfile(elsewhere.file, own.file)
+        wait_for(lambda: http.get("/readyz").status_code == 200)
+        assert gateway.predict(["after"]).status_code == 200
+    assert len(company.events()) == 2
 
 
 def test_whatever_the_database_refuses_makes_the_writer_unwell_and_is_named_in_the_log(

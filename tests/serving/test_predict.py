@@ -298,7 +298,7 @@ def test_a_long_list_is_read_apart_from_the_loop_that_answers_everybody(
         read_in[len(inputs)] = threading.current_thread().name
         return task.parse(inputs, model)
 
-    monkeypatch.setattr("penstock.tasks.get", lambda name: replace(task, parse=parse))
+    monkeypatch.setattr("penstock.installed.get", lambda name: replace(task, parse=parse))
     with running(company) as gateway:
         assert gateway.predict(["a"] * 32).status_code == gateway.predict(["a"] * 33).status_code == 200
         problem(gateway.predict(["a"] * 39 + [7]), 422)

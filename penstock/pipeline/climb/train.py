@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from penstock import installed
+from penstock.core.acts import who_acts
 from penstock.core.errors import BadInput, Conflict
 from penstock.core.table_rows import TableRow
 from penstock.datasets.versions import find_version, load_rows
@@ -194,7 +195,7 @@ def _release(house: House, product: str, outcome: Outcome, feedback: Sequence[st
         version = find_version(tx, product, version_id)
         made = releases.live(tx, product)
         if made is None or made.candidate != outcome.candidate:  # otherwise this step ran before
-            made = releases.release(tx, outcome.candidate, house.secret("decisions"))
+            made = releases.release(tx, outcome.candidate, house.secret("decisions"), actor=who_acts())
         train_rows, _ = load_rows(house.blobs, version)
         mark_learned(tx, train_rows, feedback, version_id)
     return made.number

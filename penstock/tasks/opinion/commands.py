@@ -95,11 +95,14 @@ def alerts(
     show([one.to_json() for one in found], rows=alert_rows(found, names))
 
 
-def ack(alert: str, by: Annotated[str, typer.Option(help="Who has seen it.")] = "operator") -> None:
+def ack(
+    alert: str, by: Annotated[str | None, typer.Option(help="Who has seen it (default: whoever runs this).")] = None
+) -> None:
     """Say that an alert was seen. It is not sent again, and resolves by itself when the series are back."""
+    from penstock.core.acts import who_acts
     from penstock.tasks.opinion.alerts import acknowledge
 
-    _change(lambda tx: acknowledge(tx, alert, by))
+    _change(lambda tx: acknowledge(tx, alert, by or who_acts()))
 
 
 def resolve(alert: str) -> None:
