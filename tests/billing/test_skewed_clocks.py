@@ -22,7 +22,7 @@ from penstock.workspace.records import Company, Workspace
 
 
 def seen_by(store: Store, ahead: timedelta) -> Store:
-    return Store(store.engine, store.organisation, SkewedClock(store.clock, ahead), store.ids)
+    return Store(store.engine, store.organisation, SkewedClock(store.clock, ahead), store.ids, store.keys)
 
 
 def hold(shop: Shop, store: Store, customer: str, units: int) -> Grant:
@@ -55,7 +55,7 @@ class Wrong(SystemClock):
 
 
 def test_the_shared_time_is_the_database_s(store: Store) -> None:
-    wrong = Store(store.engine, store.organisation, Wrong(), store.ids)
+    wrong = Store(store.engine, store.organisation, Wrong(), store.ids, store.keys)
     with wrong.transaction() as tx:
         assert abs((tx.shared_now - datetime.now(UTC)).total_seconds()) < 10
         assert (tx.now - tx.shared_now).total_seconds() > 290

@@ -173,8 +173,8 @@ def cheaper(request: CompressRequest) -> Trained:
 def as_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
     """n-grams can be made cheaper here, within a second."""
     monkeypatch.setattr(exploring, "_ENCODERS", ("ngram-linear.v1",))
-    for name, compression in list(compress.COMPRESSIONS.items()):
-        monkeypatch.setitem(compress.COMPRESSIONS, name, replace(compression, compress=cheaper))
+    for name, compression in list(installed.compressions().items()):
+        monkeypatch.setitem(installed.compressions(), name, replace(compression, compress=cheaper))
 
 
 def made(result: dict[str, Any]) -> list[str]:
@@ -216,8 +216,8 @@ def test_a_rung_hardly_dearer_than_the_base_leaves_time_for_compressions(
 ) -> None:
     for name, minutes in (("base.v1", 15), ("dear.v1", 28)):
         monkeypatch.setitem(installed.rungs(), name, Rung(name, ngram_linear.train, minutes=minutes))
-    for name, compression in list(compress.COMPRESSIONS.items()):
-        monkeypatch.setitem(compress.COMPRESSIONS, name, replace(compression, minutes=8))
+    for name, compression in list(installed.compressions().items()):
+        monkeypatch.setitem(installed.compressions(), name, replace(compression, minutes=8))
     monkeypatch.setattr(exploring, "KEPT_SHARE", 0.8)
     names = made(explored(company(tmp_path, gate=ANY), rungs=["base.v1", "dear.v1"], budget_minutes=5))
     assert names[0] == "base.v1" and names.index("prune.v1 of 1") < names.index("dear.v1")
@@ -295,8 +295,8 @@ def test_a_cascade_that_was_refused_is_not_tried_again_with_less(
 
     again = exploring._again
     monkeypatch.setattr(exploring, "_again", watched)
-    named = compress.COMPRESSIONS["cascade.v1"]
-    monkeypatch.setitem(compress.COMPRESSIONS, "cascade.v1", replace(named, compress=useless))
+    named = installed.compressions()["cascade.v1"]
+    monkeypatch.setitem(installed.compressions(), "cascade.v1", replace(named, compress=useless))
     figures = {DIAL: (0.95, 0.1), NGRAM: (1.0, 1.0)}
     monkeypatch.setattr(exploring, "_figures", lambda _, one: [*map(certain, figures.get(one.rung, (0.5, 2.0)))])
     result = explored(company(tmp_path, gate=ANY), rungs=[NGRAM, DIAL])
@@ -325,8 +325,8 @@ def certain(value: float) -> Metric:
 
 
 def test_an_encoder_is_made_cheaper_and_joins_a_cascade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, compression in list(compress.COMPRESSIONS.items()):
-        monkeypatch.setitem(compress.COMPRESSIONS, name, replace(compression, minutes=0.1))
+    for name, compression in list(installed.compressions().items()):
+        monkeypatch.setitem(installed.compressions(), name, replace(compression, minutes=0.1))
     write_bert(tmp_path / "tiny-bert")
     tail = '[backbones.tiny]\nsource = "path:tiny-bert"\n'
     house = company(tmp_path, gate=ANY, more='backbone = "tiny"', tail=tail)
