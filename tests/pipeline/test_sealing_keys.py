@@ -8,15 +8,19 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from analytics.harbour import TOML, Harbour, open_harbour
 
 from penstock.app.gateway import run_gateway
 from penstock.console.words import translate_error
 from penstock.core.acts import Act
 from penstock.core.errors import Conflict, PenstockError, Unavailable
+from penstock.datasets.tables import dataset_version
+from penstock.datasets.versions import list_versions
 from penstock.identity.customers import add_customer
 from penstock.metering.usage_log import Answer, UsageEvent, append, find_answer
 from penstock.models.artifact import save_artifact
@@ -71,6 +75,25 @@ def test_a_rotation_leaves_nothing_under_the_old_key_and_then_it_can_go(here: Ha
     assert house.blobs.get(artifact)
     with pytest.raises(Conflict, match="retired already"):
         sealing.retire(house, old)
+
+
+def test_what_cleaning_found_is_sealed_anew_or_given_up_and_the_rest_of_a_version_stays(here: Harbour) -> None:
+    house = here.house
+    here.candidate("helpdesk", "ngram-linear.v1", 78)
+    with house.store.read() as tx:
+        [before] = list_versions(tx, "helpdesk")
+    [old] = house.keys.ids()
+    new = sealing.rotate(house).key
+    sealing.retire(house, old)
+    with house.store.read() as tx:
+        assert list_versions(tx, "helpdesk") == [before]
+    with pytest.raises(sa.exc.DBAPIError, match="never changed"), house.store.transaction() as tx:
+        tx.execute(sa.update(dataset_version).values(rows_train=7))
+    house.keys.remove(new)
+    sealing.lose(house, new)
+    with house.store.read() as tx:
+        [after] = list_versions(tx, "helpdesk")
+    assert after.report.rows_train == 0 and replace(after, report=before.report) == before
 
 
 def test_a_key_that_still_seals_something_stays(here: Harbour) -> None:
