@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -56,12 +56,12 @@ def add_version(
     counters.take(tx, counter, 0)  # takes no number, but holds the counter: two writers of one product take turns
     same = _find(tx, product, dataset_version.c.id == digest)
     if same is not None:
-        return same
+        return _made_again(tx, blobs, same, prepared, content)
     version = DatasetVersion(
         id=digest,
         product=product,
         number=counters.take(tx, counter),
-        blob=blobs.put(gzip.compress(content, compresslevel=6, mtime=0)),
+        blob=blobs.put(_packed(content)),
         report=prepared.report,
         rows_train=len(prepared.train),
         rows_test=len(prepared.test),
@@ -72,6 +72,28 @@ def add_version(
     values = {**vars(version), "organisation": tx.organisation, "report": version.report.to_json()}
     tx.execute(sa.insert(dataset_version), seal_rows(tx, dataset_version, [values]))
     return version
+
+
+def _made_again(
+    tx: Transaction, blobs: BlobStore, known: DatasetVersion, prepared: Prepared, content: bytes
+) -> DatasetVersion:
+    """The version there is, with what was lost of it (a deleted blob, a key): these are the same rows."""
+    if not blobs.has(known.blob):
+        blobs.put(_packed(content))
+    if known.report != CleaningReport.from_json(_LOST):
+        return known
+    whole = replace(known, report=prepared.report)
+    values = {**vars(whole), "organisation": tx.organisation, "report": whole.report.to_json()}
+    (row,) = seal_rows(tx, dataset_version, [values])
+    mine = dataset_version.c.organisation == tx.organisation, dataset_version.c.product == known.product
+    tx.execute(
+        sa.update(dataset_version).where(*mine, dataset_version.c.id == known.id).values({"report": row["report"]})
+    )
+    return whole
+
+
+def _packed(content: bytes) -> bytes:
+    return gzip.compress(content, compresslevel=6, mtime=0)
 
 
 def get_version(tx: Transaction, product: str, number: int | None = None) -> DatasetVersion:

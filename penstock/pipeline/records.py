@@ -63,6 +63,8 @@ class Incumbent(Record, frozen=True, kw_only=True):
     report: str | None
     # the digest of the artifact that was judged
     artifact: str | None
+    # its model or report is gone: it is named, and nothing is compared with it
+    lost: bool = False
 
 
 class MakeVersion(Record, frozen=True, kw_only=True):

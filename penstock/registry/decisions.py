@@ -63,13 +63,15 @@ def decide(
     conditions: Sequence[Condition],
     incumbent: str | None,
     secret: bytes,
+    incumbent_lost: bool = False,
 ) -> Decision:
     """Record and sign a verdict on `candidate`; count the use of its test split.
 
-    incumbent: id of the live candidate it was compared with, None when nothing was live. Raises BadInput when the
-    verdict's comparison and `incumbent` do not tell the same, or the secret is too short.
+    incumbent: id of the live candidate it was compared with, None when nothing was live. incumbent_lost: its
+    model or report is gone, so nothing could be compared. Raises BadInput when the verdict's comparison and these do
+    not tell the same, or the secret is too short.
     """
-    if (verdict.paired is None) != (incumbent is None):
+    if (verdict.paired is None) != (incumbent is None or incumbent_lost):
         raise BadInput("the verdict and the named incumbent do not fit together", where=candidate.id)
     uses = _count_use(tx, verdict.rows_digest, candidate.id)
     unsigned = Decision(

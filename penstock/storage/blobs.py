@@ -68,6 +68,10 @@ class BlobStore:
             raise Broken("the stored file does not match its hash", where=str(file), hint=_REPAIR)
         return content
 
+    def has(self, digest: str) -> bool:
+        """Whether the blob is there; it is not verified."""
+        return self._path(digest).is_file() or (self.behind is not None and self.behind.has(digest))
+
     def path(self, digest: str) -> Path:
         """Where a blob lies that was put `as_file`, for readers that need one. It is not verified: see `verify`."""
         file = self._found(digest)

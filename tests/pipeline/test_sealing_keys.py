@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from analytics.harbour import TOML, Harbour, open_harbour
+from pipeline.climbing import company
 
 from penstock.app.gateway import run_gateway
+from penstock.cli.root import run
 from penstock.console.words import translate_error
 from penstock.core.acts import Act
 from penstock.core.errors import Conflict, PenstockError, Unavailable
@@ -26,6 +28,7 @@ from penstock.metering.usage_log import Answer, UsageEvent, append, find_answer
 from penstock.models.artifact import save_artifact
 from penstock.monitoring import feedback
 from penstock.pipeline import sealing
+from penstock.registry.releases import live
 from penstock.runtime.house import House, open_house
 from penstock.storage import audit, resealing
 from penstock.storage.blobs import BlobStore
@@ -198,6 +201,27 @@ def test_a_lost_key_is_given_up_and_the_company_goes_on(here: Harbour) -> None:
         assert find_answer(tx, here.blue, request) is not None
         [said] = feedback.list_feedback(tx)
     assert (said.comment, said.rating) == ("", 2)
+
+
+def test_after_a_lost_key_a_product_is_trained_and_released_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its data version, its candidate and the live model are gone: nothing of them may stand in the way."""
+    house = company(tmp_path)
+    words = ["--workspace", str(tmp_path)]
+    for command in (["apply"], ["train", "router"], ["release", "router"]):
+        assert run([*command, *words]) == 0, capsys.readouterr().err
+    [old] = house.keys.ids()
+    house.keys.remove(old)
+    sealing.lose(house, old)
+    for command in (["train", "router"], ["release", "router"]):
+        assert run([*command, *words]) == 0, capsys.readouterr().err
+    with house.store.read() as tx:
+        [version] = list_versions(tx, "router")
+        released = live(tx, "router")
+    assert version.report.rows_test > 0 and house.blobs.has(version.blob)
+    assert released is not None and released.number == 2
+    house.close()
 
 
 def test_a_gateway_does_not_start_without_its_keys_and_books_do_not_need_them(tmp_path: Path) -> None:

@@ -48,12 +48,14 @@ _LIBRARIES = (  # what trains or searches: another version may make another mode
 
 
 def incumbent_of(house: House, product: str) -> Incumbent:
-    """The live release to compare with."""
+    """The live release to compare with. Where its model or report is lost it is named, and nothing is compared."""
     with house.store.read() as tx:
         live = releases.live(tx, product)
         if live is None:
             return Incumbent(candidate=None, report=None, artifact=None)
         judged = candidates.get_candidate(tx, live.candidate)
+        if not (house.blobs.has(judged.report_blob) and house.blobs.has(judged.artifact)):
+            return Incumbent(candidate=judged.id, report=None, artifact=None, lost=True)
         # what was judged, not what was trained again since: that has seen the test rows
         return Incumbent(candidate=judged.id, report=judged.report_blob, artifact=judged.artifact)
 
@@ -142,6 +144,7 @@ def judge_candidate(house: House, attempt: Attempt, measured: Measurement, incum
             verdict=verdict,
             conditions=conditions,
             incumbent=incumbent.candidate,
+            incumbent_lost=incumbent.lost,
             secret=house.secret("decisions"),
         )
         record = runs.NewRun(
