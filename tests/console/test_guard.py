@@ -48,7 +48,8 @@ def test_the_admin_interface_refuses_in_problem_documents(office: FastAPI, stran
             assert answer.status_code in (401, 429)  # the second once too many were refused: test_attempts
             assert answer.headers["content-type"] == "application/problem+json"
             if method != "HEAD":
-                assert answer.json()["type"] == "urn:penstock:problem:unauthorised"
+                kind = "unauthorised" if answer.status_code == 401 else "rate-limited"
+                assert answer.json()["type"] == f"urn:penstock:problem:{kind}"
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic {}", "{}", "Bearer {}x"])
