@@ -14,7 +14,7 @@ import pytest
 from faults.disk import Disk
 from faults.shim import ACKNOWLEDGED, Record, Shim, records, why_not
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))  # it needs a C compiler and Linux
 
 
 def recorded(tmp_path: Path, script: str) -> tuple[Disk, Path]:

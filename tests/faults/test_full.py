@@ -23,7 +23,7 @@ from penstock.metering import usage_log
 from penstock.storage.engine import open_store
 from penstock.storage.keyring import Keyring
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))  # it needs a C compiler and Linux
 SITES = {"customer add": (17,), "invoice pdf": (20,), "backup": (40,)}
 """Of each command, some of the calls that fail; `python -m benchmarks.full_disk` fails them all."""
 

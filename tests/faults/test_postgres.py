@@ -8,7 +8,7 @@ import pytest
 from faults.power import cut, record_postgres
 from faults.shim import why_not
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))  # it needs a C compiler and Linux
 
 
 @pytest.mark.parametrize("flags", [(), ("fsync=off",)], ids=["as it is", "the control without fsync"])

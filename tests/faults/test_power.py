@@ -8,7 +8,7 @@ import pytest
 from faults.power import cut, record_sqlite
 from faults.shim import why_not
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))  # it needs a C compiler and Linux
 
 
 def test_a_power_cut_loses_nothing_that_was_acknowledged_on_sqlite(tmp_path: Path) -> None:

@@ -257,7 +257,7 @@ def test_a_damaged_backup_is_refused_and_leaves_nothing(company: Company, place:
 
 @on_sqlite
 def test_one_bit_that_asks_for_a_password_or_an_unknown_packing_is_damage(company: Company) -> None:
-    """zipfile tells the first by RuntimeError, the second by NotImplementedError."""
+    """Python's zipfile raises RuntimeError for the first, NotImplementedError for the second: not a gap of ours."""
     made = company.back_up()
     whole = made.file.read_bytes()
     entry = whole.index(b"PK\x01\x02")  # the first in the archive's table: flags at 8, the way it is packed at 10
